@@ -1,0 +1,195 @@
+"""The values this library answers with. No I/O.
+
+`Answer` is what one server said to one question: found, absent, temporary or permanent error.
+`Finding` is what one registry answer holds, before it is judged. `Contact`, `Rejected`, `Failure` and
+`Lookup` are what the caller gets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from abuse_lookup.target import IPAddress, Kind
+
+T = TypeVar("T")
+Scope = Literal["network", "domain", "registrar", "host", "sender"]
+Confidence = Literal["high", "medium", "low"]
+CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low")
+
+
+class Status(StrEnum):
+    """How a question ended; the difference of absent and failed is never lost."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What one server answered. `value` is empty (not None) unless `status` is FOUND."""
+
+    status: Status
+    value: T
+    server: str = ""
+    reason: str = ""
+    """One sentence, for every status but FOUND."""
+    expires: datetime | None = None
+    """Until when the answer may be used again, aware UTC; None when the server did not say."""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a value."""
+        return self.status is Status.FOUND
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing is known, because of an error."""
+        return self.status in {Status.TEMPORARY, Status.PERMANENT}
+
+
+@dataclass(frozen=True, slots=True)
+class MailAnswer(Answer[tuple[tuple[int, str], ...]]):
+    """Mail hosts of a domain as (preference, host), best first (RFC 5321 §5.1)."""
+
+    implicit: bool = False
+    """No MX record: the domain's own address records stand for one."""
+    null: bool = False
+    """The domain says by a null MX that it takes no mail (RFC 7505); `status` is ABSENT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of addresses, both ends included."""
+
+    first: IPAddress
+    last: IPAddress
+
+    def __contains__(self, ip: IPAddress) -> bool:
+        return ip.version == self.first.version and int(self.first) <= int(ip) <= int(self.last)
+
+    @property
+    def size(self) -> int:
+        """Number of addresses."""
+        return int(self.last) - int(self.first) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A mailbox or form that an answer names as the place for complaints, not yet judged."""
+
+    confidence: Confidence
+    why: str
+    address: str | None = None
+    form: str | None = None
+    holder: str = ""
+    """Who holds the resource, as the answer says."""
+    scope: Scope = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one registry knows of a target."""
+
+    findings: tuple[Finding, ...] = ()
+    span: Span | None = None
+    """The address range the answer is about."""
+    holder: str = ""
+    """Who holds the resource, as the answer says."""
+
+    def with_better(self, other: "Sighting") -> "Sighting":
+        """Put what a follow-up question found before what the first answer held."""
+        return Sighting(other.findings + self.findings, self.span, self.holder)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One way to reach a responsible desk: a mailbox or a web form, never both."""
+
+    scope: Scope
+    source: str
+    """`rdap`, `whois`, `dns` or `known`."""
+    server: str
+    confidence: Confidence
+    why: str
+    """One sentence that a desk or a reporter understands."""
+    as_of: datetime
+    """When the server said so, aware UTC."""
+    address: str | None = None
+    form: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A mailbox that an answer named but that must not get a complaint."""
+
+    address: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A source that could not answer."""
+
+    source: str
+    server: str
+    reason: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The answer to one target. `contacts` holds only what may be used, the best first."""
+
+    target: str
+    kind: Kind
+    network: str | None = None
+    """The range whose registration answered, as CIDR or `first - last`; neighbours need no new question."""
+    contacts: tuple[Contact, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    failures: tuple[Failure, ...] = field(default=())
+
+    def document(self) -> dict[str, Any]:
+        """Make the JSON document of `plaint lookup`: times are RFC 3339 UTC."""
+        return {
+            "target": self.target,
+            "kind": self.kind,
+            "network": self.network,
+            "contacts": [_contact_document(contact) for contact in self.contacts],
+            "rejected": [{"address": item.address, "why": item.why} for item in self.rejected],
+            "failures": [
+                {"source": f.source, "server": f.server, "reason": f.reason, "permanent": f.permanent}
+                for f in self.failures
+            ],
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Lookup":
+        """Undo `document`; raises KeyError, TypeError or ValueError when it is not one."""
+        return cls(
+            document["target"],
+            document["kind"],
+            document["network"],
+            tuple(
+                Contact(**{**item, "as_of": datetime.fromisoformat(item["as_of"])})
+                for item in document["contacts"]
+            ),
+            tuple(Rejected(**item) for item in document["rejected"]),
+            tuple(Failure(**item) for item in document["failures"]),
+        )
+
+
+def _contact_document(contact: Contact) -> dict[str, Any]:
+    reach = {"form": contact.form} if contact.form else {"address": contact.address}
+    return {
+        **reach,
+        "scope": contact.scope,
+        "source": contact.source,
+        "server": contact.server,
+        "confidence": contact.confidence,
+        "why": contact.why,
+        "as_of": contact.as_of.isoformat(),
+    }

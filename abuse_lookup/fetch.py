@@ -1,0 +1,177 @@
+"""Takes a URL; leaves one HTTP answer, bounded in size, from a server that the DNS and TLS both vouch for.
+
+Connections go to the address our own resolver gives, TLS is verified for the name. No redirect is followed
+here, no proxy, cookie or credential is used.
+"""
+
+import ssl
+import typing
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpcore
+import httpx
+
+from abuse_lookup.errors import ConfigError
+from abuse_lookup.reach import Reach, Unreachable
+
+MOST_BYTES = 1 << 20
+"""Octets of a body: the largest registry answers seen are below 200 kB."""
+
+
+_PATIENCE = 60.0  # seconds; the caller's deadline is shorter, this is for callers that set none
+
+
+class FetchError(Exception):
+    """No answer that could be read, and why; `permanent` when asking again will not help."""
+
+    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One HTTP answer. `body` is None when it was larger than `MOST_BYTES`."""
+
+    url: httpx.URL
+    status: int
+    headers: httpx.Headers
+    body: bytes | None
+
+
+class Fetcher:
+    """An HTTP client for GET; close it with `aclose`."""
+
+    def __init__(self, reach: Reach, *, ca_file: Path | None, user_agent: str) -> None:
+        transport = _Transport(reach, _trust(ca_file))
+        # Identity only: a compressed body could unfold to any size before we count it.
+        headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
+        self._client = httpx.AsyncClient(
+            transport=transport, headers=headers, trust_env=False, follow_redirects=False, timeout=_PATIENCE
+        )
+
+    async def get(self, url: httpx.URL, accept: str) -> Page:
+        """Ask once; raises `FetchError`. The caller's timeout bounds it."""
+        try:
+            async with self._client.stream("GET", url, headers={"Accept": accept}) as response:
+                self._client.cookies.clear()
+                if response.headers.get("Content-Encoding", "identity") != "identity":
+                    raise FetchError(
+                        f"{url.host} compressed its answer although asked not to", permanent=True
+                    )
+                return Page(url, response.status_code, response.headers, await _bounded(response))
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise FetchError(f"{url.host}: {str(error) or type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+
+async def _bounded(response: httpx.Response) -> bytes | None:
+    body = bytearray()
+    async for chunk in response.aiter_raw(65536):
+        body += chunk
+        if len(body) > MOST_BYTES:
+            return None
+    return bytes(body)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"CA file {ca_file}: {error}; give a PEM file") from error
+    return context
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    """Opens the sockets of httpcore, after `Reach` resolved and judged the name.
+
+    TLS is started by httpcore for the name in the URL, not for the address.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._sockets = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[typing.Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        problem: Exception = httpcore.ConnectError(f"{host} has no address")
+        try:
+            addresses = await self._reach.addresses(host)
+        except Unreachable as error:
+            raise FetchError(str(error), permanent=error.permanent) from error
+        for address in addresses:
+            try:
+                return await self._sockets.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore.ConnectError as error:
+                problem = httpcore.ConnectError(f"{address} port {port}: {error}")
+        raise problem
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the signature is httpcore's
+        socket_options: Iterable[typing.Any] | None = None,  # noqa: ARG002
+    ) -> httpcore.AsyncNetworkStream:
+        raise httpcore.UnsupportedProtocol(f"no lookup goes to a Unix socket ({path})")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._sockets.sleep(seconds)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.aiter_stream():
+                yield chunk
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            raise httpx.ReadError(f"the answer broke off: {str(error) or type(error).__name__}") from error
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """Joins httpx to a connection pool that resolves through `Reach`."""
+
+    def __init__(self, reach: Reach, context: ssl.SSLContext) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context, network_backend=_Network(reach), max_connections=64, keepalive_expiry=30
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        core = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            extensions=request.extensions,
+        )
+        try:
+            response = await self._pool.handle_async_request(core)
+        except (
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.TimeoutException,
+            httpcore.UnsupportedProtocol,
+        ) as error:
+            raise httpx.TransportError(str(error) or type(error).__name__, request=request) from error
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()

@@ -1,0 +1,249 @@
+"""Takes a target; leaves the desks responsible for it, ranked, with reasons, and everything that failed.
+
+An address, network or AS number: RDAP, then WHOIS, then contact zones, then `abuse@` of the confirmed reverse
+name, each only while nobody good is known. A domain: the desks of the networks its hosts are in, its
+registrar's, and `abuse@` of the domain itself.
+"""
+
+import asyncio
+import ipaddress
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Status
+from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
+from abuse_lookup.contactdb import ContactZones
+from abuse_lookup.judge import Case, Judge, ranked, unique
+from abuse_lookup.overrides import known_desk
+from abuse_lookup.rdap import Rdap
+from abuse_lookup.resolver import Resolver
+from abuse_lookup.span import span_text
+from abuse_lookup.target import Target, organisational_domain, parse_ip
+from abuse_lookup.whois import Whois
+
+_log = logging.getLogger(__name__)
+KEPT_FOUND = timedelta(days=1)
+KEPT_ABSENT = timedelta(hours=1)
+KEPT_ERROR = timedelta(minutes=3)
+MOST_HOSTS = 4
+"""Addresses of one domain whose networks are looked up."""
+_MOST_RECENT = 100_000
+_RDAP_SHARE, _WHOIS_SHARE = 0.4, 0.4  # of the deadline; the rest is for the DNS
+
+Ask = Callable[[Case, Target, float], Awaitable[None]]
+
+
+class AbuseLookup:
+    """Finds contacts. Get one from `open_lookup`."""
+
+    resolver: Resolver
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        rdap: Rdap,
+        whois: Whois,
+        zones: ContactZones,
+        *,
+        cache: Cache,
+        clock: Callable[[], datetime],
+        seconds: float,
+    ) -> None:
+        self.resolver = resolver
+        self._rdap, self._whois, self._zones = rdap, whois, zones
+        self._cache, self._clock, self._seconds = cache, clock, seconds
+        self._judge = Judge(resolver, clock)
+        self._one = OneAtATime()
+        self._recent: dict[str, tuple[Lookup, datetime]] = {}
+
+    async def find_contacts(self, target: str) -> Lookup:
+        """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
+
+        Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
+        none of these.
+        """
+        if (recent := self._recent.get(target)) is not None and recent[1] > self._clock():
+            return recent[0]
+        parsed = Target.parse(target)
+        if why := parsed.refusal():
+            return Lookup(target, parsed.kind, rejected=(Rejected(parsed.key, why),))
+        found, expires = await self._find(parsed, self._seconds)
+        while len(self._recent) >= _MOST_RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[target] = (found, expires)
+        return found
+
+    async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
+        ask = self._ask_domain if target.host is not None else self._ask_number
+        return await self._answered(target, seconds, ask, _keys(target))
+
+    async def _answered(
+        self, target: Target, seconds: float, ask: Ask, keys: list[str]
+    ) -> tuple[Lookup, datetime]:
+        """Answer from the cache, or ask; equal questions and those of neighbours go one at a time."""
+        if kept := self._kept(target, keys):
+            return kept
+        case = Case()
+        try:
+            async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
+                if kept := self._kept(target, keys):
+                    return kept
+                await ask(case, target, seconds)
+        except TimeoutError:
+            reason = f"the {seconds:g} s for this target were over before every source had answered"
+            case.failures.append(Failure("lookup", target.key, reason, permanent=False))
+        return self._keep(target, case, keys[:1])
+
+    def _kept(self, target: Target, keys: list[str]) -> tuple[Lookup, datetime] | None:
+        text = self._cache.get(keys, self._clock())
+        if text is None:
+            return None
+        try:
+            document = json.loads(text)
+            expires = datetime.fromisoformat(document["expires"])
+            return replace(Lookup.from_document(document), target=target.text, kind=target.kind), expires
+        except (ValueError, KeyError, TypeError) as error:
+            _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
+            return None
+
+    def _keep(self, target: Target, case: Case, keys: list[str]) -> tuple[Lookup, datetime]:
+        found = Lookup(
+            target.text,
+            target.kind,
+            span_text(case.span) if case.span else None,
+            ranked(case.contacts),
+            unique(case.rejected),
+            tuple(dict.fromkeys(case.failures)),
+        )
+        expires = self._clock() + _lifetime(found, settled=case.settled)
+        keys = _keys(target)[:1]
+        if (
+            target.ip is not None
+            and case.span is not None
+            and target.ip in case.span
+            and _from_registry(found)
+        ):
+            keys = span_keys(case.span, target.ip)
+        text = json.dumps({**found.document(), "expires": expires.isoformat()})
+        self._cache.put(keys, text, expires)
+        return found, expires
+
+    async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
+        await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
+        for server in (*case.better_servers[:1], None):
+            if not case.settled:
+                answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE, first=server)
+                await self._judge.take(case, "whois", answers)
+        if not case.settled:
+            await self._judge.take(case, "dns", await self._zones.look_up(target))
+        if not case.contacts and target.ip is not None:
+            await self._guess_from_reverse_name(case, str(target.ip))
+
+    async def _guess_from_reverse_name(self, case: Case, ip: str) -> None:
+        names = await self.resolver.confirmed_ptr(ip)
+        if names.failed:
+            case.failures.append(_dns_failure(names))
+        domains = dict.fromkeys(organisational_domain(name) for name in names.value)
+        for domain in list(domains)[:1]:
+            if domain is not None:
+                why = f"no contact is registered; {ip} is called {names.value[0]}, which points back to it"
+                await self._judge.take_guess(case, f"abuse@{domain}", why, names.server)
+
+    async def _ask_domain(self, case: Case, target: Target, seconds: float) -> None:
+        host = target.host or ""
+        if desk := known_desk(host):
+            finding = Finding("high", desk.why, desk.address, desk.form, scope="host")
+            known = Answer(Status.FOUND, Sighting((finding,)), desk.provider)
+            await self._judge.take(case, "known", [known])
+        await asyncio.gather(
+            self._ask_hosts(case, target, seconds),
+            self._ask_registrar(case, target, seconds),
+            self._ask_owner(case, target),
+        )
+
+    async def _ask_hosts(self, case: Case, target: Target, seconds: float) -> None:
+        """Look up the networks of its web host, or of its mail hosts for a mail address."""
+        names = [target.host or ""]
+        if target.kind == "address":
+            mail = await self.resolver.mx(names[0])
+            if mail.failed:
+                case.failures.append(_dns_failure(mail))
+            names = [host for _, host in mail.value[:2]]
+        for name in names:
+            answer = await self.resolver.addresses(name)
+            if answer.failed:
+                case.failures.append(_dns_failure(answer))
+            addresses = answer.value[:MOST_HOSTS]
+            found = await asyncio.gather(*(self._host_part(ip, seconds * 0.9) for ip in addresses))
+            for ip, there in zip(addresses, found, strict=True):
+                _add_host(case, name, ip, there)
+
+    async def _host_part(self, ip: str, seconds: float) -> Lookup:
+        address = parse_ip(ip) or ipaddress.ip_address(ip)
+        target = Target(ip, "ip", ip=address)
+        if why := target.refusal():
+            return Lookup(ip, "ip", rejected=(Rejected(ip, why),))
+        return (await self._find(target, seconds))[0]
+
+    async def _ask_registrar(self, case: Case, target: Target, seconds: float) -> None:
+        """Ask who registered the domain. Low: a registrar acts on abuse of the DNS, not on every spam."""
+        if (domain := target.organisation) is None:
+            return
+        keys = [f"registrar:{domain}"]
+        registered = Target(domain, "domain", host=domain)
+        found, _ = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
+        case.rejected += found.rejected
+        case.failures += found.failures
+
+    async def _ask_registration(self, case: Case, target: Target, seconds: float) -> None:
+        await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
+        if not case.settled:
+            answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE)
+            await self._judge.take(case, "whois", answers)
+
+    async def _ask_owner(self, case: Case, target: Target) -> None:
+        """Propose what the domain's owner publishes: contact zones by domain, and RFC 2142's mailbox."""
+        await self._judge.take(case, "dns", await self._zones.look_up(target))
+        if (domain := target.organisation) is not None:
+            why = f"RFC 2142 names it for complaints about {domain}, whose owner may be the spammer"
+            await self._judge.take_guess(case, f"abuse@{domain}", why, domain)
+
+
+def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
+    for contact in found.contacts:
+        why = f"It answers for {ip}, where {name} is. {contact.why}" if name != ip else contact.why
+        case.contacts.append(replace(contact, scope="host", why=why))
+    case.rejected += found.rejected
+    case.failures += found.failures
+
+
+def _dns_failure(answer: Answer[Any]) -> Failure:
+    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
+
+
+def _flight(target: Target, keys: list[str]) -> str:
+    return str(neighbourhood(target.ip)) if target.ip is not None else keys[0]
+
+
+def _keys(target: Target) -> list[str]:
+    if target.ip is not None:
+        return covering_keys(target.ip)
+    return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}"]
+
+
+def _from_registry(found: Lookup) -> bool:
+    """Whether the answer holds for the whole network, not only for the one address."""
+    return bool(found.contacts) and all(contact.source in {"rdap", "whois"} for contact in found.contacts)
+
+
+def _lifetime(found: Lookup, *, settled: bool) -> timedelta:
+    """How long an answer is good: a day when found, an hour when nobody is there, minutes after errors."""
+    unsure = any(not failure.permanent for failure in found.failures)
+    if settled:
+        return KEPT_ABSENT if unsure else KEPT_FOUND
+    return KEPT_ERROR if unsure else KEPT_ABSENT

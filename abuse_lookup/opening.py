@@ -1,0 +1,84 @@
+"""Takes a `Config`; leaves an open `AbuseLookup`, with everything it needs wired together in one place."""
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from abuse_lookup.bootstrap import Bootstrap
+from abuse_lookup.cache import Cache, FileCache, MemoryCache
+from abuse_lookup.contactdb import ContactZones
+from abuse_lookup.fetch import Fetcher
+from abuse_lookup.lookup import AbuseLookup
+from abuse_lookup.pace import Book, FileBook, MemoryBook, Pace
+from abuse_lookup.rdap import Rdap
+from abuse_lookup.reach import Reach
+from abuse_lookup.resolver import Resolver
+from abuse_lookup.whois import Whois
+
+
+def now() -> datetime:
+    """Return the time, aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a lookup may use: every outside host and port. The defaults are those of the public Internet."""
+
+    dns: tuple[tuple[str, int], ...] = ()
+    """Name servers as (address, port); empty: the system's.
+
+    Servers named here that are on loopback mean that the whole world is: loopback and private hosts may then
+    be spoken to. So do not name a local caching resolver here: leave this empty for it.
+    """
+    rdap_bootstrap: Path | str | None = None
+    """Folder or URL with IANA's bootstrap files (RFC 9224); None: IANA's own."""
+    whois_root: str = "whois.iana.org"
+    whois_port: int = 43
+    """Port of every WHOIS server that names none."""
+    seconds: float = 20.0
+    """A target's deadline."""
+    ca_file: Path | None = None
+    """PEM file of a CA that RDAP servers may be signed by, besides the public ones."""
+    allow_nets: tuple[str, ...] = ()
+    """CIDRs that are not public and may be spoken to nevertheless."""
+    contact_zones: tuple[str, ...] = ("abuse-contacts.abusix.zone",)
+    cache_path: Path | None = None
+    """SQLite file that processes share; None: memory."""
+    user_agent: str = "abuse_lookup/0.1 (+https://github.com/plaint)"
+    """How registries know who asks; name a contact in it."""
+    limit_per_minute: int = 60
+    """Questions a minute to one server, at most; known limits are lower. 0: no limits at all."""
+
+
+@asynccontextmanager
+async def open_lookup(config: Config, *, clock: Callable[[], datetime] = now) -> AsyncIterator[AbuseLookup]:
+    """Open a lookup for the body of the `async with`; raises `ConfigError` for what cannot work."""
+    resolver = Resolver(config.dns, seconds=min(5.0, config.seconds / 4), clock=clock)
+    reach = Reach(resolver, config.allow_nets, dns_on_loopback=_on_loopback(config.dns))
+    cache: Cache = FileCache(config.cache_path) if config.cache_path else MemoryCache()
+    book: Book = FileBook(config.cache_path) if config.cache_path else MemoryBook()
+    pace = Pace(config.limit_per_minute, clock, book)
+    fetcher = Fetcher(reach, ca_file=config.ca_file, user_agent=config.user_agent)
+    try:
+        yield AbuseLookup(
+            resolver,
+            Rdap(Bootstrap(config.rdap_bootstrap, fetcher, pace, clock), fetcher, pace, clock),
+            Whois(reach, pace, cache, clock, root=config.whois_root, port=config.whois_port),
+            ContactZones(resolver, config.contact_zones),
+            cache=cache,
+            clock=clock,
+            seconds=config.seconds,
+        )
+    finally:
+        await fetcher.aclose()
+        pace.close()
+        cache.close()
+
+
+def _on_loopback(dns: tuple[tuple[str, int], ...]) -> bool:
+    """Whether every configured name server is on loopback; `Resolver` has checked that they are addresses."""
+    return bool(dns) and all(ipaddress.ip_address(host).is_loopback for host, _ in dns)

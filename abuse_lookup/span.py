@@ -1,0 +1,61 @@
+"""Takes a range of addresses as some registry writes it; leaves a `Span`. Pure."""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from abuse_lookup.answer import Span
+from abuse_lookup.target import IPAddress
+
+_RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45})\s*-\s*([0-9A-Fa-f:.]{2,45})")
+_PREFIX = re.compile(r"([0-9A-Fa-f:.]{1,45})/(\d{1,3})")
+
+
+def parse_span(text: str) -> Span | None:
+    """Read `first - last`, CIDR, or LACNIC's shortened CIDR (`190.46/15`); None for anything else.
+
+    Zero-padded numbers (`074.125.000.000`) are decimal here: registries write them so.
+    """
+    if match := _RANGE.search(text):
+        return _span(_ip(match[1]), _ip(match[2]))
+    if match := _PREFIX.search(text):
+        return _network(match[1], match[2])
+    return _span(_ip(text), _ip(text))
+
+
+def span_text(span: Span) -> str:
+    """Write a range as CIDR, or as `first - last` where it is not one prefix."""
+    pieces = list(_first_two(ipaddress.summarize_address_range(span.first, span.last)))
+    return str(pieces[0]) if len(pieces) == 1 else f"{span.first} - {span.last}"
+
+
+def _first_two(pieces: Iterable[object]) -> Iterable[object]:
+    for piece, _ in zip(pieces, range(2), strict=False):
+        yield piece
+
+
+def _network(address: str, bits: str) -> Span | None:
+    if ":" not in address:
+        octets = address.strip(".").split(".")
+        address = ".".join(octets + ["0"] * (4 - len(octets)))
+    ip = _ip(address)
+    if ip is None or int(bits) > ip.max_prefixlen:
+        return None
+    network = ipaddress.ip_network((ip, int(bits)), strict=False)
+    return Span(network[0], network[-1])
+
+
+def _span(first: IPAddress | None, last: IPAddress | None) -> Span | None:
+    if first is None or last is None or first.version != last.version or int(first) > int(last):
+        return None
+    return Span(first, last)
+
+
+def _ip(text: str) -> IPAddress | None:
+    bare = text.strip()
+    if ":" not in bare:
+        bare = ".".join(part.lstrip("0") or "0" for part in bare.split("."))
+    try:
+        return ipaddress.ip_address(bare)
+    except ValueError:
+        return None

@@ -1,0 +1,158 @@
+"""Takes a target; leaves what WHOIS servers say about it, from the root down the referrals (RFC 3912).
+
+Bounded in servers asked, size and time; no server is asked the same thing twice; a cut answer is not believed
+where it was cut.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from abuse_lookup.answer import Answer, Sighting, Status
+from abuse_lookup.cache import Cache, covering_keys, span_keys
+from abuse_lookup.pace import NotNow, Pace
+from abuse_lookup.reach import Reach, Unreachable
+from abuse_lookup.target import Target
+from abuse_lookup.whois_answer import RWHOIS_PORT, Referral, Report, query_for, read
+
+MOST_SERVERS = 6
+MOST_BYTES = 256 * 1024
+_ROOT_KEPT = timedelta(days=1)  # which registry holds which block changes rarely
+_READ_AT_ONCE = 65536
+
+
+class Whois:
+    """A WHOIS client that starts at `root`. `port` is used wherever a referral names none."""
+
+    def __init__(
+        self, reach: Reach, pace: Pace, cache: Cache, clock: Callable[[], datetime], *, root: str, port: int
+    ) -> None:
+        self._reach, self._pace, self._cache, self._clock = reach, pace, cache, clock
+        self._root, self._port = root.lower().rstrip("."), port
+
+    async def look_up(
+        self, target: Target, seconds: float, *, first: str | None = None
+    ) -> list[Answer[Sighting]]:
+        """Ask from the root (or `first`) along the referrals; returns the servers' answers in that order.
+
+        Takes at most `seconds`. Never raises on a server's behaviour.
+        """
+        answers: list[Answer[Sighting]] = []
+        asked: set[tuple[str, str]] = set()
+        deadline = asyncio.get_running_loop().time() + seconds
+        waiting = [self._start(target, first)]
+        while waiting and len(asked) < MOST_SERVERS:
+            step = waiting.pop(0)
+            query = step.query or query_for(step.host, target)
+            if (step.host, query) in asked:
+                continue
+            asked.add((step.host, query))
+            report, answer = await self._ask(step, query, target, deadline)
+            if answer is not None:
+                answers.append(answer)
+            if report is not None:
+                self._remember(step, target, report)
+                waiting = _next_steps(step, report, target) or waiting
+        if waiting and len(asked) >= MOST_SERVERS:
+            reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
+            answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
+        return answers
+
+    def _start(self, target: Target, first: str | None) -> Referral:
+        if first is not None:
+            return Referral(first)
+        known = self._cache.get(_root_keys(target), self._clock())
+        return Referral(known or self._root)
+
+    def _remember(self, step: Referral, target: Target, report: Report) -> None:
+        """Keep which registry the root named, for the whole block that it spoke about."""
+        if step.host != self._root or not report.referrals or report.referrals[0].port:
+            return
+        keys = _root_keys(target)[:1]
+        if target.ip is not None and report.sighting.span is not None:
+            keys = [f"root:{key}" for key in span_keys(report.sighting.span, target.ip, whole=True)]
+        self._cache.put(keys, report.referrals[0].host, self._clock() + _ROOT_KEPT)
+
+    async def _ask(
+        self, step: Referral, query: str, target: Target, deadline: float
+    ) -> tuple[Report | None, Answer[Sighting] | None]:
+        """Ask one server; an answer that only refers on is no answer of its own."""
+        left = deadline - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(left), self._pace.turn(step.host, left):
+                text = await self._exchange(step, query)
+            self._pace.answered(step.host)
+        except TimeoutError:
+            self._pace.silent(step.host)
+            return None, _failed(step.host, f"{step.host} did not answer {query!r} in time")
+        except (NotNow, Unreachable) as error:
+            permanent = isinstance(error, Unreachable) and error.permanent
+            return None, _failed(step.host, str(error), permanent=permanent)
+        if not text.strip():
+            return None, _failed(step.host, f"{step.host} closed the connection without an answer")
+        report = read(text, target)
+        if report.refusal:
+            self._pace.pause(step.host, report.refusal_seconds, report.refusal)
+            return None, _failed(step.host, report.refusal)
+        return report, _answer(step.host, report)
+
+    async def _exchange(self, step: Referral, query: str) -> str:
+        """Send one line, read until the server closes; raises `Unreachable`."""
+        port = step.port if step.port in {self._port, RWHOIS_PORT, 43} else self._port
+        reader, writer = await self._reach.connect(step.host, port or self._port)
+        try:
+            writer.write(f"{query}\r\n".encode("ascii", "replace"))
+            await writer.drain()
+            return await _read_all(reader)
+        except OSError as error:
+            raise Unreachable(f"{step.host} broke off: {error.strerror or type(error).__name__}") from error
+        finally:
+            writer.close()
+            with suppress(OSError):  # the answer is read, or the error of reading it is on its way up
+                await writer.wait_closed()
+
+
+def _root_keys(target: Target) -> list[str]:
+    ip = target.ip if target.ip is not None else target.network and target.network.network_address
+    if ip:
+        return [f"root:{key}" for key in covering_keys(ip)]
+    return [f"root:{target.host.rpartition('.')[2] if target.host else target.key}"]
+
+
+def _next_steps(step: Referral, report: Report, target: Target) -> list[Referral]:
+    """Choose whom to ask next: whom a field names; where nobody was found yet, also whom a text names."""
+    spoken = any(finding.confidence != "low" for finding in report.sighting.findings)
+    if spoken and target.host is not None:
+        return []  # the registry already names the registrar's contact
+    named = [r if r.host else Referral(step.host, step.port, r.query) for r in report.referrals]
+    binding = [r for r in named if r.binding]
+    return binding if binding or spoken else named
+
+
+async def _read_all(reader: asyncio.StreamReader) -> str:
+    """Read to the end, or to the bound; a last line that was cut is left out, lest a mailbox is misread."""
+    received = bytearray()
+    while len(received) < MOST_BYTES and (chunk := await reader.read(_READ_AT_ONCE)):
+        received += chunk
+    whole = bytes(received[:MOST_BYTES])
+    head, newline, last = whole.rpartition(b"\n")
+    if newline and last.strip() and (len(received) >= MOST_BYTES or b"@" in last):
+        whole = head
+    try:
+        return whole.decode("utf-8")
+    except UnicodeDecodeError:
+        return whole.decode("latin-1")  # RFC 3912 §4 knows no charset; latin-1 reads any octet
+
+
+def _answer(server: str, report: Report) -> Answer[Sighting] | None:
+    if report.sighting.findings:
+        return Answer(Status.FOUND, report.sighting, server)
+    if report.referrals:
+        return None
+    reason = f"{server} names no mailbox for complaints"
+    return Answer(Status.ABSENT, report.sighting, server, reason)
+
+
+def _failed(server: str, reason: str, *, permanent: bool = False) -> Answer[Sighting]:
+    return Answer(Status.PERMANENT if permanent else Status.TEMPORARY, Sighting(), server, reason)

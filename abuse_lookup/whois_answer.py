@@ -1,0 +1,290 @@
+"""Takes the text of a WHOIS answer (RFC 3912); leaves what it says about complaints and where to ask next.
+
+Pure. The dialects are data (`data/whois.toml`): which fields mean what, which texts refuse. The answer is cut
+into segments, one per network or AS number, and the smallest that covers the target speaks first.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+from abuse_lookup.answer import Confidence, Finding, Sighting, Span
+from abuse_lookup.knowledge import Row, rows
+from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
+from abuse_lookup.span import parse_span
+from abuse_lookup.target import Target, normal_host
+
+_MOST_LINES = 20_000
+_LONGEST_REFUSAL = 60  # lines
+_LONGEST_KEY = 48
+_SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network information ]")
+_BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
+_ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
+_SERVER_IN_TEXT = re.compile(r"(?i)\b(r?whois\.[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})\b")
+_ARIN_HANDLE = re.compile(r"\((NET6?-[0-9A-F-]{3,60})\)\s+([0-9A-Fa-f:.]{2,45} - [0-9A-Fa-f:.]{2,45})")
+_REFERRAL = re.compile(r"(?:(r?whois)://)?([A-Za-z0-9.-]{3,253})(?::(\d{1,5}))?(?:/.*)?")
+RWHOIS_PORT = 4321
+"""RFC 2167 §3.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """Another server that should be asked. `port` is None where the answer names none."""
+
+    host: str
+    port: int | None = None
+    query: str | None = None
+    """What to ask there, where it is not the target."""
+    binding: bool = True
+    """The answer says so in a field; False for a server merely mentioned in a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one WHOIS answer holds."""
+
+    sighting: Sighting
+    referrals: tuple[Referral, ...] = ()
+    refusal: str | None = None
+    """The text by which the server said: not now."""
+    refusal_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Segment:
+    lines: list[tuple[str, str, str]] = field(default_factory=list)
+    """(key, value, whole line); the key is empty for text."""
+    main: str = ""
+    """What the segment is about: `range`, `number`, `other`, or unknown."""
+    subject: str = ""
+
+    @property
+    def span(self) -> Span | None:
+        return parse_span(self.subject) if self.main == "range" else None
+
+    def values(self, meaning: str) -> list[str]:
+        return [value for key, value, _ in self.lines if _meaning(key) == meaning and value]
+
+
+def read(text: str, target: Target) -> Report:
+    """Read one server's answer to a question about `target`; never raises on content."""
+    lines = text.splitlines()[:_MOST_LINES]
+    segments = _segments(lines)
+    chosen = _covering(segments, target)
+    findings = [*_ranked(chosen, target), *_manager(text, chosen)]
+    span = chosen[0].span if chosen else None
+    referrals = (*_requery(text, target), *_referrals(segments, lines))
+    known = any(segment.main for segment in segments) or findings
+    refusal = None if known or len(lines) > _LONGEST_REFUSAL else _refusal(text)
+    if refusal is None:
+        return Report(Sighting(tuple(findings), span), referrals)
+    return Report(Sighting(), (), f"it answered {str(refusal['text'])!r}", float(refusal["seconds"]))
+
+
+def query_for(server: str, target: Target) -> str:
+    """Put the question in the form that `server` wants (RFC 3912 §2: one line)."""
+    if target.asn is not None:
+        kind, plain, default = "asn", str(target.asn), f"AS{target.asn}"
+    elif target.host is not None:
+        kind, plain = "domain", target.organisation or target.host
+        default = plain
+    else:
+        kind, plain = "ip", str(target.ip or target.network)
+        default = plain
+    known = (row for row in rows("whois", "query") if row["server"] == server and kind in row["kinds"])
+    form = next((str(row["form"]) for row in known), None)
+    return form.format(q=plain) if form else default
+
+
+@cache
+def _fields() -> dict[str, str]:
+    return {str(row["name"]): str(row["gives"]) for row in rows("whois", "field")}
+
+
+def _meaning(key: str) -> str:
+    return _fields().get(key, "")
+
+
+def _parsed(line: str) -> tuple[str, str, str]:
+    bare = line.strip()
+    if bare[:1] in {"%", "#"} or not bare:
+        return "", bare, line
+    if match := _BRACKETED.match(bare):
+        return match[1].strip().lower(), match[2].strip(), line
+    if bare.startswith(("network:", "contact:", "referral:")):
+        kind, _, rest = bare.partition(":")
+        name, _, value = rest.partition(":")
+        return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
+    key, colon, value = bare.partition(":")
+    if not colon or len(key) > _LONGEST_KEY:
+        return "", bare, line
+    return key.rstrip(" .").lower(), value.strip(), line
+
+
+def _segments(lines: list[str]) -> list[_Segment]:
+    found = [_Segment()]
+    after_gap = True
+    heading = ""
+    for line in lines:
+        key, value, whole = _parsed(line)
+        if heading and not key and value:
+            key = heading  # .nl and its like put the values on the lines below the name
+        elif not (key and not value and _meaning(key) == "registrar abuse"):
+            heading = ""
+        else:
+            heading = key
+        meaning = _meaning(key)
+        is_main = meaning in {"range", "number", "other"} and bool(value)
+        if _SEGMENT_START.match(line.strip()) or (is_main and after_gap and found[-1].main):
+            found.append(_Segment())
+        if is_main and not found[-1].main:
+            found[-1].main, found[-1].subject = meaning, value
+        found[-1].lines.append((key, value, whole))
+        after_gap = not value
+    return found
+
+
+def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
+    """Choose the segments that speak about the target, the most specific first."""
+    if target.host is not None:
+        return segments
+    if target.asn is not None:
+        wanted = str(target.asn)
+        mine = [s for s in segments if s.main == "number" and s.subject.upper().removeprefix("AS") == wanted]
+    else:
+        spans = [(span.size, s) for s in segments if (span := s.span) and _covers(span, target)]
+        mine = [segment for _, segment in sorted(spans, key=lambda item: item[0])]
+    if mine or any(segment.main for segment in segments):
+        return mine
+    return segments
+
+
+def _covers(span: Span, target: Target) -> bool:
+    if target.network is not None:
+        return target.network.network_address in span and target.network.broadcast_address in span
+    return target.ip is not None and target.ip in span
+
+
+def _ranked(segments: list[_Segment], target: Target) -> Iterator[Finding]:
+    """List findings; what only a wider network says counts little once a smaller one has spoken."""
+    if target.host is not None:
+        yield from _registrar_findings(segments)
+        return
+    spoken = False
+    for segment in segments:
+        findings = list(_number_findings(segment))
+        for found in findings:
+            wider = Finding("low", f"{found.why} of a wider network", found.address, holder=found.holder)
+            yield wider if spoken else found
+        spoken = spoken or any(found.confidence != "low" for found in findings)
+
+
+def _manager(text: str, chosen: list[_Segment]) -> Iterator[Finding]:
+    """Read the one mailbox of registries that publish no other: the widest network's, the provider's."""
+    for row in rows("whois", "manager"):
+        if str(row["marker"]) not in text or not chosen:
+            continue
+        values = (value for key, value, _ in chosen[-1].lines if key == row["field"])
+        for address in addresses_in(next(values, "")):
+            yield Finding("medium", "the registry lists it as the provider's only contact", address)
+
+
+def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
+    why = "the WHOIS answer names it as the registrar's abuse contact"
+    for segment in segments:
+        for value in segment.values("registrar abuse"):
+            for address in addresses_in(value):
+                yield Finding("high", why, address, scope="registrar")
+
+
+def _number_findings(segment: _Segment) -> Iterator[Finding]:
+    holder = " ".join((*segment.values("holder"), *segment.values("remark")))
+    for _, _, line in segment.lines:
+        if match := _ABUSE_COMMENT.match(line.strip()):
+            for address in addresses_in(match[1]):
+                why = "the registry's WHOIS answer names it as the abuse contact of this network"
+                yield Finding("high", why, address, holder=holder)
+    for address, confidence, why in (*_abuse_fields(segment), *_handles(segment), *_texts(segment)):
+        yield Finding(confidence, why, address, holder=holder)
+
+
+def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
+    named = ""
+    for key, value, _ in segment.lines:
+        if key.endswith("abusename"):
+            named = value
+        if _meaning(key) == "abuse":
+            # ARIN writes people as "Last, First": a person's mailbox ranks below a role's.
+            confidence: Confidence = "medium" if "," in named else "high"
+            for address in addresses_in(value):
+                yield (
+                    address,
+                    confidence,
+                    f"the registry's WHOIS answer names it as the abuse contact ({key})",
+                )
+
+
+def _handles(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
+    """Follow `abuse-c` to the e-mail of the object with that handle, within the answer."""
+    wanted = {value.upper() for value in segment.values("abuse handle")}
+    mails: dict[str, list[str]] = {}
+    handle = ""
+    for key, value, _ in segment.lines:
+        if _meaning(key) == "handle":
+            handle = value.upper()
+        elif not key and not value:
+            handle = ""
+        elif handle and _meaning(key) == "mailbox":
+            mails.setdefault(handle, []).extend(addresses_in(value))
+    for name in sorted(wanted):
+        for address in mails.get(name, ()):
+            yield address, "high", f"the registry's WHOIS answer names it as the abuse contact ({name})"
+
+
+def _texts(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
+    for address, confidence in complaint_addresses(segment.values("remark")):
+        yield address, confidence, "remarks about abuse in the registry's WHOIS answer name it"
+    mailboxes = [address for value in segment.values("mailbox") for address in addresses_in(value)]
+    for address in mailboxes:
+        if is_desk_name(address):
+            yield (
+                address,
+                "low",
+                "the registry's WHOIS answer lists it, and its name says that it takes complaints",
+            )
+
+
+def _referrals(segments: list[_Segment], lines: list[str]) -> Iterator[Referral]:
+    for segment in segments:
+        for value in segment.values("referral"):
+            if found := _referral(value):
+                yield found
+    texts = [line for line in lines if line.lstrip()[:1] in {"%", "#"} or "remarks:" in line.lower()[:12]]
+    for name in dict.fromkeys(name for line in texts for name in _SERVER_IN_TEXT.findall(line)):
+        if host := normal_host(name):
+            yield Referral(host, RWHOIS_PORT if host.startswith("rwhois.") else None, binding=False)
+
+
+def _referral(value: str) -> Referral | None:
+    match = _REFERRAL.fullmatch(value.strip())
+    host = normal_host(match[2]) if match else None
+    if match is None or host is None or "." not in host:
+        return None
+    port = int(match[3]) if match[3] else None
+    if match[1] == "rwhois":
+        return Referral(host, port or RWHOIS_PORT, binding=False)
+    return Referral(host, port) if port is None or 0 < port < 65536 else None
+
+
+def _requery(text: str, target: Target) -> Iterator[Referral]:
+    """ARIN lists overlapping networks by handle only: ask for the smallest that covers the target."""
+    spans = [(handle, parse_span(span)) for handle, span in _ARIN_HANDLE.findall(text[:200_000])]
+    mine = [(span.size, handle) for handle, span in spans if span and _covers(span, target)]
+    if mine:
+        yield Referral("", None, f"n ! {min(mine)[1]}")
+
+
+def _refusal(text: str) -> Row | None:
+    lowered = text.lower()
+    return next((row for row in rows("whois", "refusal") if str(row["text"]) in lowered), None)

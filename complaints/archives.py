@@ -1,0 +1,150 @@
+"""Opening what a spam was packed into on its way: zip, gzip, mbox.
+
+Takes bytes of unknown kind; leaves the files inside, within fixed bounds of number, size and depth.
+"""
+
+import io
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_FILES = 1_000
+"""Files opened from one archive."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Bytes unpacked from one archive, all files together."""
+MAX_ENCRYPTED = 8 * 1024 * 1024
+"""Bytes of one encrypted file: the classic zip cipher runs in Python, about a megabyte in a second."""
+MAX_DEPTH = 2
+"""Archives inside each other."""
+PASSWORD = b"infected"
+"""The customary password for samples that a mail server would refuse."""
+
+# RFC 4155: `From `, an address, a time; then a header field, for a sentence may begin with "From" too.
+_MBOX = re.compile(rb"^From [^\n]{0,500}\d:\d\d[^\n]{0,500}\n(?=[!-9;-~]+[ \t]*:)", re.MULTILINE)
+_MBOX_START = re.compile(rb"From [^\n]*\n(?=[!-9;-~]+[ \t]*:|>From )")
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A file out of an archive: its bytes, or the reason why there are none."""
+
+    name: str
+    content: bytes | None
+    reason: str = ""
+    remedy: str = ""
+
+
+def is_archive(raw: bytes) -> bool:
+    """Tell by the first bytes whether this is a zip or gzip file, whatever its name says."""
+    return raw.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08"))
+
+
+def unpack(raw: bytes, name: str) -> Iterator[Packed]:
+    """Yield the files of an archive."""
+    if raw.startswith(b"\x1f\x8b"):
+        yield _gunzip(raw, name)
+    else:
+        yield from _unzip(raw, name)
+
+
+def _gunzip(raw: bytes, name: str) -> Packed:
+    engine = zlib.decompressobj(wbits=31)
+    try:
+        content = engine.decompress(raw, MAX_BYTES)
+    except zlib.error as error:
+        return Packed(name, None, f"{name or 'The file'} is a damaged gzip file ({error}).", "Pack it again.")
+    if engine.unconsumed_tail:
+        return _too_big(name)
+    return Packed(name.removesuffix(".gz"), content)
+
+
+def _too_big(name: str) -> Packed:
+    limit = MAX_BYTES // (1024 * 1024)
+    return Packed(
+        name,
+        None,
+        f"{name or 'The archive'} unpacks to more than {limit} MiB.",
+        "Send fewer messages at a time.",
+    )
+
+
+def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
+    if raw.count(b"PK\x01\x02") > 10 * MAX_FILES:
+        yield Packed(name, None, f"{name or 'The archive'} holds too many files.", f"Send at most {MAX_FILES} messages at a time.")
+        return
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(raw))
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        yield Packed(name, None, f"{name or 'The file'} is a damaged zip file ({error}).", "Pack it again.")
+        return
+    left = MAX_BYTES
+    files = [
+        entry
+        for entry in archive.infolist()
+        if not entry.is_dir() and not entry.filename.startswith("__MACOSX/")
+    ]
+    for entry in files[:MAX_FILES]:
+        packed = _read_entry(archive, entry, left)
+        left -= len(packed.content or b"")
+        yield packed
+    if len(files) > MAX_FILES:
+        yield Packed(
+            name,
+            None,
+            f"{name or 'The archive'} holds {len(files)} files; {MAX_FILES} were read.",
+            "Send the rest in another archive.",
+        )
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> Packed:
+    if entry.file_size > (min(left, MAX_ENCRYPTED) if entry.flag_bits & 1 else left):
+        return _too_big(entry.filename)
+    try:
+        with archive.open(entry, pwd=PASSWORD if entry.flag_bits & 1 else None) as stream:
+            content = stream.read(left + 1)
+    except RuntimeError:
+        remedy = "Use no password, or the password 'infected' with the classic zip encryption."
+        return Packed(
+            entry.filename,
+            None,
+            f"{entry.filename} is encrypted with a password that is not known here.",
+            remedy,
+        )
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        OSError,
+        ValueError,
+    ) as error:
+        return Packed(
+            entry.filename,
+            None,
+            f"{entry.filename} cannot be unpacked ({error}).",
+            "Pack it again as an ordinary zip file.",
+        )
+    return _too_big(entry.filename) if len(content) > left else Packed(entry.filename, content)
+
+
+def mbox_slices(raw: bytes) -> list[tuple[int, int]]:
+    """Return where the messages of an mbox (RFC 4155) lie, without their `From ` lines; empty when it is none.
+
+    A `From ` line counts at the start and after a blank line, where a header field follows.
+    """
+    first = _MBOX_START.match(raw)
+    if first is None:
+        return []
+    marks = [m for m in _MBOX.finditer(raw, first.end()) if raw.endswith((b"\n\n", b"\n\r\n"), 0, m.start())]
+    starts = [first.end(), *(mark.end() for mark in marks)]
+    ends = [*(_without_blank_line(raw, mark.start()) for mark in marks), len(raw)]
+    return list(zip(starts, ends, strict=True))
+
+
+def _without_blank_line(raw: bytes, end: int) -> int:
+    """Return the end of a message: the blank line before the next one belongs to the mbox."""
+    return end - (2 if raw.endswith(b"\r\n", 0, end) else 1)

@@ -1,0 +1,290 @@
+"""What the command line works on: a server through its HTTP API, or a data directory on this machine.
+
+`Remote` and `Local` take the same verbs and leave the same documents.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Protocol, Self
+from urllib.parse import quote
+
+import httpx
+
+from abuse_lookup import open_lookup
+from complaints import consent, reporters, show, submission
+from complaints.consent import Choice, ConsentError, EmptyError
+from complaints.db import OvertakenError
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
+from complaints.office import Office
+from complaints.redact import CannotRedact
+from complaints.serve import lookup_config, sender
+from complaints.settings import Settings
+from complaints.worker import Worker
+
+USAGE, FAILED, UNUSABLE, UNAVAILABLE, TRY_LATER, NOT_ALLOWED = 2, 1, 65, 69, 75, 77
+TIMEOUT_SECONDS = 60.0
+
+
+class ClientError(Exception):
+    """A verb could not be carried out; `code` is the exit code of the contract."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Client(AbstractContextManager["Client"], Protocol):
+    """The verbs on submissions and complaints. All raise ClientError."""
+
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> list[Json]:
+        """Hand in one FILE; one document per spam or refused part."""
+
+    def list(self, state: str | None) -> Iterator[Json]:
+        """The reporter's complaints, newest first."""
+
+    def show(self, complaint_id: str) -> Json:
+        """The show document."""
+
+    def raw(self, complaint_id: str) -> bytes:
+        """The spam as received."""
+
+    def report(self, complaint_id: str, report_id: str) -> bytes:
+        """The exact bytes of a report."""
+
+    def confirm(self, complaint_id: str, choice: Choice) -> Json:
+        """Consent; the show document after it."""
+
+    def act(self, complaint_id: str, verb: str) -> Json:
+        """discard, undo or refresh; the show document after it."""
+
+
+class Remote:
+    """A running server, with a reporter's API token."""
+
+    def __init__(self, server: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(
+            base_url=server.rstrip("/") + "/api/v1",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_SECONDS,
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> list[Json]:
+        """See Client."""
+        headers = {"Content-Type": "message/rfc822"}
+        params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
+        items: list[Json] = self._ask(
+            "POST", "/submissions", content=raw, headers=headers, params=params
+        ).json()["items"]
+        return items
+
+    def list(self, state: str | None) -> Iterator[Json]:
+        """See Client."""
+        url: str | None = "/complaints"
+        params = {"state": state} if state else None
+        while url:
+            page = self._ask("GET", url, params=params).json()
+            yield from page["items"]
+            url, params = page["next"], None
+
+    def show(self, complaint_id: str) -> Json:
+        """See Client."""
+        return self._document("GET", f"/complaints/{quote(complaint_id, safe='')}")
+
+    def raw(self, complaint_id: str) -> bytes:
+        """See Client."""
+        return self._ask("GET", f"/complaints/{quote(complaint_id, safe='')}/raw").content
+
+    def report(self, complaint_id: str, report_id: str) -> bytes:
+        """See Client."""
+        path = f"/complaints/{quote(complaint_id, safe='')}/reports/{quote(report_id, safe='')}"
+        return self._ask("GET", path).content
+
+    def confirm(self, complaint_id: str, choice: Choice) -> Json:
+        """See Client."""
+        body: Json = {"reports": dict(choice.reports)}
+        body |= {"redaction": choice.redaction} if choice.redaction is not None else {}
+        body |= {"note": choice.note} if choice.note is not None else {}
+        return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/confirm", json=body)
+
+    def act(self, complaint_id: str, verb: str) -> Json:
+        """See Client."""
+        return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
+
+    def _document(self, method: str, path: str, **more: Any) -> Json:
+        document: Json = self._ask(method, path, **more).json()
+        return document
+
+    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise ClientError(
+                f"{self._http.base_url}: no answer ({error}); is the server running?", UNAVAILABLE
+            ) from error
+        if response.is_error:
+            raise ClientError(_problem(response), _exit_code(response.status_code))
+        return response
+
+
+def _problem(response: httpx.Response) -> str:
+    """The words of a problem document (RFC 9457), or the status line of anything else."""
+    try:
+        document = response.json()
+    except ValueError:
+        document = {}
+    words = [str(document[name]) for name in ("title", "detail") if document.get(name)]
+    words += [str(change) for change in document.get("changes", [])]
+    return ": ".join(words) or f"the server answered {response.status_code} {response.reason_phrase}"
+
+
+def _exit_code(status: int) -> int:
+    codes = {
+        401: NOT_ALLOWED,
+        403: NOT_ALLOWED,
+        404: UNUSABLE,
+        409: FAILED,
+        413: UNUSABLE,
+        422: UNUSABLE,
+        429: TRY_LATER,
+    }
+    return codes.get(status, UNAVAILABLE if status >= 500 else UNUSABLE)
+
+
+class Local:
+    """A data directory on this machine, in the name of one of its reporters."""
+
+    def __init__(self, settings: Settings, reporter: str) -> None:
+        self._office = Office.open(settings)
+        with self._office.db.reading() as session:
+            found = reporters.find(session, reporter)
+        if found is None:
+            self._office.close()
+            raise ClientError(f"{reporter} is no reporter here; see: plaint reporters list", NOT_ALLOWED)
+        self._reporter: Reporter = found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._office.close()
+
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> list[Json]:
+        """See Client. What was accepted is durable first, then read and looked up in this process."""
+        try:
+            with self._office.db.transaction() as session:
+                taken = submission.accept(
+                    session,
+                    self._office,
+                    self._reporter,
+                    raw,
+                    via="cli",
+                    forwarded=forwarded,
+                    filename=filename,
+                )
+                outcome = submission.unwrap(session, self._office, taken).outcome
+        except submission.TooLargeError as error:
+            raise ClientError(f"{filename}: {error}", UNUSABLE) from error
+        fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
+        asyncio.run(self._analyse(fresh, taken.id))
+        return outcome
+
+    def list(self, state: str | None) -> Iterator[Json]:
+        """See Client."""
+        wanted, after = ComplaintState(state) if state else None, None
+        while True:
+            with self._office.db.reading() as session:
+                page = show.complaint_page(session, self._reporter.id, state=wanted, after=after)
+            if not page:
+                return
+            yield from map(show.complaint_line, page)
+            after = page[-1].id
+
+    def show(self, complaint_id: str) -> Json:
+        """See Client."""
+        with self._office.db.reading() as session:
+            return show.complaint_document(session, self._office, self._own(session, complaint_id))
+
+    def raw(self, complaint_id: str) -> bytes:
+        """See Client."""
+        with self._office.db.reading() as session:
+            return self._office.spam_of(session, self._own(session, complaint_id))
+
+    def report(self, complaint_id: str, report_id: str) -> bytes:
+        """See Client."""
+        with self._office.db.reading() as session:
+            row = session.get(Report, report_id)
+            if row is None or row.complaint_id != self._own(session, complaint_id).id:
+                raise _unknown(report_id)
+            return self._office.vault.unseal(self._reporter.key, row.raw)
+
+    def confirm(self, complaint_id: str, choice: Choice) -> Json:
+        """See Client. The report leaves through a running `plaint serve`."""
+        with _refusals(), self._office.db.transaction() as session:
+            complaint = self._own(session, complaint_id)
+            consent.confirm(session, self._office, complaint, choice, via="cli")
+            return show.complaint_document(session, self._office, complaint)
+
+    def act(self, complaint_id: str, verb: str) -> Json:
+        """See Client."""
+        with _refusals(), self._office.db.transaction() as session:
+            complaint = self._own(session, complaint_id)
+            if verb == "discard":
+                consent.discard(session, complaint)
+            elif verb == "undo":
+                consent.undo(session, self._office, complaint, via="cli")
+            else:
+                consent.refresh(session, self._office, complaint)
+        if verb == "refresh":
+            asyncio.run(self._analyse([complaint_id], None))
+        return self.show(complaint_id)
+
+    async def _analyse(self, complaint_ids: list[str], submission_id: str | None) -> None:
+        settings = self._office.settings
+        async with open_lookup(lookup_config(settings)) as lookup:
+            worker = Worker(self._office, lookup, sender(settings, lookup))
+            for complaint_id in complaint_ids:
+                for step in ("evidence", "contacts", "draft"):
+                    await worker.run(step, complaint_id)
+            if submission_id:
+                await worker.run("notice", submission_id)
+
+    def _own(self, session: Any, complaint_id: str) -> Complaint:
+        complaint = show.own_complaint(session, self._reporter.id, complaint_id)
+        if complaint is None:
+            raise _unknown(complaint_id)
+        return complaint
+
+
+def _unknown(what: str) -> ClientError:
+    return ClientError(f"{what}: you have no such complaint or report; see: plaint list", UNUSABLE)
+
+
+class _refusals:  # noqa: N801 - reads as a word in a with statement
+    """Turn what consent refuses into the contract's exit codes."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if isinstance(error, EmptyError):
+            raise ClientError(str(error), UNUSABLE) from error
+        if isinstance(error, CannotRedact):
+            raise ClientError(f"not sent: {error}", UNUSABLE) from error
+        if isinstance(error, ConsentError):
+            changes = "".join(f"\n  {change}" for change in getattr(error, "changes", []))
+            raise ClientError(f"{error}{changes}", FAILED) from error
+        if isinstance(error, OvertakenError):
+            raise ClientError(f"{error}; look again with: plaint show", FAILED) from error

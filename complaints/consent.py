@@ -1,0 +1,208 @@
+"""The reporter's act: takes a complaint awaiting consent and what the reporter was shown, leaves a consent.
+
+Nothing leaves without a row made here: it stores the digest and recipient of every report, the statement
+and policy version shown, the way and the time. It can be undone until the undo window closes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlmodel import Session, col, select
+
+from complaints import report, tokens
+from complaints.db import look_at, move
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Consent,
+    ConsentedReport,
+    Json,
+    Report,
+    Reporter,
+    ReportState,
+    Withdrawal,
+)
+from complaints.office import Office
+from complaints.policy import POLICY, STATEMENT
+
+REDACTIONS = {"identity": "Redacted", "none": "With my address"}
+OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
+
+
+class ConsentError(Exception):
+    """The complaint cannot be confirmed as asked; nothing was stored."""
+
+
+class EmptyError(ConsentError):
+    """No report was chosen, so there is nothing to consent to."""
+
+
+class StaleError(ConsentError):
+    """What was shown is no longer what would be sent; `changes` says what differs."""
+
+    def __init__(self, message: str, changes: list[str]) -> None:
+        super().__init__(message)
+        self.changes = changes
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the reporter decided: report id → the digest shown (None: take the current one), and the rest."""
+
+    reports: Mapping[str, str | None]
+    redaction: str | None = None
+    note: str | None = None
+
+
+def confirm(session: Session, office: Office, complaint: Complaint, choice: Choice, *, via: str) -> Consent:
+    """Record the consent and queue the chosen reports; they leave after the undo window.
+
+    Raises StaleError when the complaint does not await consent or a digest shown is no longer current,
+    EmptyError when nothing was chosen, ConsentError for an unknown redaction, report or suppressed desk,
+    CannotRedact when the note or choice would give the reporter away, OvertakenError on a race.
+    """
+    if complaint.state != ComplaintState.AWAITING_CONSENT:
+        raise StaleError(
+            f"{complaint.id} does not await consent: it is {complaint.state}", [f"state: {complaint.state}"]
+        )
+    if not choice.reports:
+        raise EmptyError(f"{complaint.id}: no recipient was chosen; nothing was sent")
+    redaction = choice.redaction or complaint.redaction
+    if redaction not in REDACTIONS:
+        raise ConsentError(f"unknown redaction {redaction!r}; there are: {', '.join(REDACTIONS)}")
+    chosen = _chosen(session, complaint, choice)
+    shown = [{"report": row.id, "to": row.to, "digest": row.digest} for row in chosen]
+    _render_as_chosen(
+        session, office, complaint, redaction, complaint.note if choice.note is None else choice.note
+    )
+    consent = _record(session, office, complaint, chosen, shown, via)
+    move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
+    return consent
+
+
+def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Report]:
+    rows = {row.id: row for row in session.exec(select(Report).where(Report.complaint_id == complaint.id))}
+    changes = []
+    for report_id, digest in choice.reports.items():
+        row = rows.get(report_id)
+        if row is None:
+            changes.append(f"{report_id}: no longer proposed")
+        elif row.state not in OPEN:
+            changes.append(f"{report_id} to {row.to}: {row.state}")
+        elif digest is not None and digest != row.digest:
+            changes.append(f"{report_id} to {row.to}: changed since it was shown")
+    if changes:
+        raise StaleError(f"{complaint.id} changed since it was shown; look at it again", changes)
+    return [rows[report_id] for report_id in choice.reports]
+
+
+def _render_as_chosen(
+    session: Session, office: Office, complaint: Complaint, redaction: str, note: str
+) -> None:
+    """Write the drafts anew when the reporter's own note or redaction differs from what stands there."""
+    if (redaction, note) == (complaint.redaction, complaint.note):
+        return
+    complaint.redaction, complaint.note = redaction, note
+    reporter = session.get_one(Reporter, complaint.reporter_id)
+    for row in session.exec(
+        select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))
+    ):
+        report.write(session, office, reporter, complaint, row)
+    session.add(complaint)
+
+
+def _record(
+    session: Session, office: Office, complaint: Complaint, chosen: list[Report], shown: list[Json], via: str
+) -> Consent:
+    now = office.clock()
+    consent = Consent(
+        id=tokens.random_letters(tokens.ID_LETTERS),
+        complaint_id=complaint.id,
+        reporter_id=complaint.reporter_id,
+        given_at=now,
+        via=via,
+        policy=POLICY,
+        statement=STATEMENT,
+        redaction=complaint.redaction,
+        note=complaint.note,
+        shown=shown,
+    )
+    session.add(consent)
+    session.flush()
+    leaves = now + timedelta(seconds=office.settings.undo_seconds)
+    for row in chosen:
+        session.add(ConsentedReport(consent_id=consent.id, report_id=row.id, digest=row.digest, to=row.to))
+        move(session, row, ReportState.CONSENTED)
+        move(session, row, ReportState.QUEUED, next_at=leaves, first_at=leaves, detail=None)
+        look_at(session, "report", row.id, leaves)
+    return consent
+
+
+def undo(session: Session, office: Office, complaint: Complaint, *, via: str) -> int:
+    """Take the consent back while nothing left yet; returns how many reports were cancelled.
+
+    Raises ConsentError when the undo window is over or something was already sent.
+    """
+    queued = _undoable(session, office, complaint)
+    if not queued:
+        raise ConsentError(f"{complaint.id}: nothing can be undone; the undo window is over")
+    for row in queued:
+        move(session, row, ReportState.CANCELLED, next_at=None, detail="Undone before it left.")
+    given = select(Consent).where(Consent.complaint_id == complaint.id).order_by(col(Consent.given_at).desc())
+    latest = session.exec(given).first()
+    assert latest is not None
+    session.add(Withdrawal(consent_id=latest.id, at=office.clock(), via=via))
+    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
+    move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
+    return len(queued)
+
+
+def undo_until(session: Session, office: Office, complaint: Complaint) -> Json | None:
+    """{"until", "reports"} while the consent can be taken back, else None."""
+    queued = _undoable(session, office, complaint)
+    return (
+        {"until": min(row.next_at for row in queued if row.next_at), "reports": len(queued)}
+        if queued
+        else None
+    )
+
+
+def _undoable(session: Session, office: Office, complaint: Complaint) -> list[Report]:
+    if complaint.state != ComplaintState.CONFIRMED:
+        return []
+    rows = session.exec(select(Report).where(Report.complaint_id == complaint.id))
+    queued = [row for row in rows if row.state == ReportState.QUEUED and row.attempts == 0]
+    return [row for row in queued if row.next_at and row.next_at > office.clock()]
+
+
+def discard(session: Session, complaint: Complaint) -> None:
+    """The reporter wants nothing sent. Raises ConsentError when it does not await consent."""
+    if complaint.state != ComplaintState.AWAITING_CONSENT:
+        raise ConsentError(f"{complaint.id} does not await consent: it is {complaint.state}")
+    move(session, complaint, ComplaintState.DISCARDED, due_at=None)
+
+
+def refresh(session: Session, office: Office, complaint: Complaint) -> None:
+    """Trace and look up again; forms and digests shown before are then stale.
+
+    Raises ConsentError when the complaint does not await consent.
+    """
+    if complaint.state != ComplaintState.AWAITING_CONSENT:
+        raise ConsentError(f"{complaint.id} does not await consent: it is {complaint.state}")
+    move(session, complaint, ComplaintState.RECEIVED, due_at=office.clock(), contacts=None, lookups=0)
+    look_at(session, "evidence", complaint.id)
+
+
+def expire(session: Session, office: Office, complaint_id: str) -> None:
+    """What nobody confirmed in PLAINT_CONSENT_SECONDS is never sent."""
+    complaint = session.get_one(Complaint, complaint_id)
+    due = complaint.due_at is not None and complaint.due_at <= office.clock()
+    if complaint.state == ComplaintState.AWAITING_CONSENT and due:
+        move(session, complaint, ComplaintState.EXPIRED, due_at=None, reason="Nobody confirmed it in time.")
+
+
+def step(office: Office, complaint_id: str) -> None:
+    """The worker's step: let a complaint whose time is over expire."""
+    with office.db.transaction() as session:
+        expire(session, office, complaint_id)

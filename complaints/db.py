@@ -1,0 +1,167 @@
+"""The database: one engine, transactions at the edge, and the only way a row changes state.
+
+Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only commit of the service is in
+`Database.transaction`; what it acknowledges is durable (SQLite synchronous=FULL, PostgreSQL
+synchronous_commit=on).
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import alembic.command
+import alembic.config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event, inspect, update
+from sqlalchemy.engine import Engine
+from sqlmodel import Session, SQLModel
+
+from complaints import models
+from complaints.jobs import Job, enqueue_in_transaction
+
+BUSY_MILLISECONDS = 30_000
+
+
+class OvertakenError(Exception):
+    """Another worker or the reporter changed the row first; nothing was done."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be used as it is; the message says the command that mends it."""
+
+
+class Database:
+    """Sessions on one database, and the hook that learns of jobs after a commit (embedded default)."""
+
+    def __init__(self, url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.url = url
+        self.clock = clock
+        self.embedded = url.startswith("sqlite")
+        self.engine = _engine(url)
+        self.on_commit: Callable[[Sequence[Job], datetime], None] | None = None
+        # One writer at a time inside a process: waiting here is cheaper than SQLite's busy polling
+        self._writer = threading.RLock() if self.embedded else nullcontext()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose work is durable when the block ends, or undone when it raises."""
+        with self._writer, Session(self.engine, expire_on_commit=False) as session:
+            connection = session.connection(execution_options={"plaint_writes": True})
+            yield session
+            session.flush()
+            jobs: list[Job] = session.info.get("jobs", [])
+            now = self.clock()
+            if jobs and not self.embedded:
+                enqueue_in_transaction(connection, jobs, now)
+            session.commit()
+        if jobs and self.on_commit:
+            self.on_commit(jobs, now)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def is_empty(self) -> bool:
+        """Whether no table was ever made here."""
+        return not inspect(self.engine).get_table_names()
+
+    def upgrade(self) -> None:
+        """Bring the schema to what this version needs (alembic)."""
+        with self._writer:
+            alembic.command.upgrade(self._alembic(), "head")
+
+    def check_schema(self) -> None:
+        """Raise DatabaseError unless the schema is the one this version was written for."""
+        wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
+        with self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != wanted:
+            state = f"has schema {found}" if found else "has no schema"
+            raise DatabaseError(f"the database {state}, this version needs {wanted}; run: plaint db upgrade")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _alembic(self) -> alembic.config.Config:
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["engine"] = self.engine
+        return config
+
+
+def look_at(session: Session, step: str, row_id: str, at: datetime | None = None) -> None:
+    """Ask for a step on a row, from `at` on; the job becomes visible with the commit."""
+    session.info.setdefault("jobs", []).append(Job(step, row_id, at))
+
+
+def move(session: Session, row: Any, to: Any, **values: Any) -> None:
+    """Compare-and-set a row's state to `to`, with other columns, if nobody was faster.
+
+    Raises OvertakenError when the row is no longer as read; ValueError when the step is not legal at all.
+    """
+    if to not in models.STEPS[type(row.state)][row.state]:
+        raise ValueError(f"{type(row).__name__} {row.id}: {row.state} → {to} is not a legal step")
+    table: Any = type(row)
+    condition = [table.id == row.id, table.state == row.state]
+    if isinstance(row, models.Complaint):
+        condition.append(table.version == row.version)
+        values["version"] = row.version + 1
+    session.flush()
+    done = session.execute(
+        update(table)
+        .where(*condition)
+        .values(state=to, **values)
+        .execution_options(synchronize_session=False)
+    )
+    if done.rowcount != 1:  # type: ignore[attr-defined]
+        raise OvertakenError(f"{type(row).__name__} {row.id} is no longer {row.state}")
+    session.refresh(row)
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+        @event.listens_for(engine, "connect")
+        def _durable(connection: Any, _record: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SET synchronous_commit TO on")
+                cursor.execute("SET timezone TO 'UTC'")
+            connection.commit()
+
+        return engine
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_MILLISECONDS / 1000}, pool_size=10, max_overflow=20
+    )
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_MILLISECONDS}",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("plaint_writes")
+        # IMMEDIATE takes the write lock first: a reader that turns writer could not wait, only fail
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def metadata() -> Any:
+    """The declared schema, for migrations and tests."""
+    return SQLModel.metadata

@@ -1,0 +1,111 @@
+"""`plaint doctor`: takes the settings, leaves one finding per thing an installation needs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from abuse_lookup import AbuseLookup, Status, open_lookup
+from complaints import signing
+from complaints.forward import SELECTOR
+from complaints.models import Json
+from complaints.office import Office
+from complaints.serve import lookup_config
+from complaints.settings import Settings
+from complaints.vault import kept_secret
+
+CONNECT_SECONDS = 10.0
+
+
+async def check(settings: Settings) -> list[Json]:
+    """Findings as {"name", "ok", "detail"}; nothing is changed but what a first start would make."""
+    office = await asyncio.to_thread(Office.open, settings)
+    try:
+        async with open_lookup(lookup_config(settings)) as lookup:
+            findings = [_finding("database", ok=True, detail=settings.database.rpartition("@")[2])]
+            for name, one in _CHECKS.items():
+                findings.append(await _guarded(name, one(office, lookup)))
+            return findings
+    finally:
+        office.close()
+
+
+def _finding(name: str, *, ok: bool, detail: str) -> Json:
+    return {"name": name, "ok": ok, "detail": detail}
+
+
+async def _guarded(name: str, one: Awaitable[tuple[bool, str]]) -> Json:
+    try:
+        ok, detail = await one
+    except OSError as error:
+        ok, detail = False, str(error)
+    return _finding(name, ok=ok, detail=detail)
+
+
+async def _mail_domain(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    domain = office.settings.mail_domain
+    answer = await lookup.resolver.mx(domain)
+    if answer.status is Status.FOUND and answer.value:
+        return True, f"mail for {domain} goes to {', '.join(host for _, host in answer.value)}"
+    return (
+        False,
+        f"{domain} has no MX: submissions, bounces and answers cannot come in; publish one for this host",
+    )
+
+
+async def _dkim(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    pem = await asyncio.to_thread(kept_secret, office.vault.folder / "dkim.pem", signing.make_key)
+    name, wanted = f"{SELECTOR}._domainkey.{office.settings.mail_domain}", signing.dns_record(pem)
+    answer = await lookup.resolver.txt(name)
+    if answer.status is Status.FOUND and wanted in (answer.value or ()):
+        return True, f"{name} holds our key"
+    return False, f"reports are signed, but nobody can check it; publish: {name}. TXT {wanted}"
+
+
+async def _whois(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    host = office.settings.whois_root
+    answer = await lookup.resolver.addresses(host)
+    if answer.status is not Status.FOUND or not answer.value:
+        return False, f"{host} has no address: {answer.reason}"
+    return await _connects(answer.value[0], office.settings.whois_port, host)
+
+
+async def _rdap(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    where = office.settings.rdap_bootstrap
+    if where and "://" not in where:
+        files = await asyncio.to_thread(_json_files, Path(where))
+        return bool(
+            files
+        ), f"bootstrap files in {where}: {', '.join(files) or 'none; put those of IANA there'}"
+    return True, f"bootstrap from {where or 'IANA'}"
+
+
+def _json_files(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.glob("*.json"))
+
+
+async def _way_out(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    relay = office.settings.relay_host
+    if relay is None:
+        return True, f"reports go straight to the desks' MX hosts, port {office.settings.mx_port}"
+    return await _connects(relay[0], relay[1], "the relay")
+
+
+async def _connects(host: str, port: int, name: str) -> tuple[bool, str]:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_SECONDS)
+    except (OSError, TimeoutError) as error:
+        return False, f"{name} ({host}:{port}) cannot be reached: {error or 'no answer'}"
+    writer.close()
+    await writer.wait_closed()
+    return True, f"{name} answers at {host}:{port}"
+
+
+_CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]] = {
+    "mail domain": _mail_domain,
+    "dkim": _dkim,
+    "whois": _whois,
+    "rdap": _rdap,
+    "way out": _way_out,
+}

@@ -1,0 +1,111 @@
+"""Takes items from many sessions at once, leaves them written by one thread, as many as wait per commit.
+
+A commit costs a flush to disk however many rows it holds. Whatever queued while the last commit ran goes
+into the next one: nobody waits for company, and under load hundreds share one flush.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+MOST_ITEMS = 256
+"""Items of one write: more no longer makes it cheaper per item and only makes the first of them wait."""
+MOST_FAILURES = 3
+"""Items of a failed batch that may fail by themselves in a row until the rest is not tried any more."""
+
+
+class ClosedError(RuntimeError):
+    """Something was put after `close`; it is not written."""
+
+
+class GroupCommit(Generic[T]):
+    """One writer thread between an event loop and a database.
+
+    `write(items)` runs in that thread, writes all of 1 to 256 items in one transaction and returns after the
+    durable commit, or raises and leaves none of them. When it raises, the items are written one by one, so
+    that one poisonous item fails alone; after three failures in a row it is the database that is ill, and
+    the rest fails with the last error at once. Belongs to one event loop.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
+        self._write = write
+        self._waiting: queue.SimpleQueue[tuple[T, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+        self._thread.start()
+        self._closed = False
+
+    async def put(self, item: T) -> None:
+        """Return once the transaction that holds `item` is committed.
+
+        Raises what `write` raised for it, and `ClosedError` after `close`. Cancelling the caller does not
+        take the item back.
+        """
+        if self._closed:
+            raise ClosedError("the writer is closed; the item was not written")
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.put((item, done))
+        await done
+
+    async def close(self) -> None:
+        """Write what waits, then end the thread. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            batch = [self._waiting.get()]
+            while len(batch) < MOST_ITEMS and not self._waiting.empty():
+                batch.append(self._waiting.get())
+            pairs = [pair for pair in batch if pair is not None]
+            closing = len(pairs) < len(batch)  # the mark of `close` is the last thing ever put
+            if pairs:
+                _tell(pairs, self._outcomes([item for item, _ in pairs]))
+
+    def _outcomes(self, items: list[T]) -> list[Exception | None]:
+        """One entry per item: None when it is committed, else why it is not."""
+        error = self._attempt(items)
+        if error is None or len(items) == 1:
+            return [error] * len(items)
+        outcomes: list[Exception | None] = []
+        failures = 0
+        for item in items:
+            if failures < MOST_FAILURES:
+                error = self._attempt([item])
+                failures = failures + 1 if error else 0
+            outcomes.append(error)
+        return outcomes
+
+    def _attempt(self, items: list[T]) -> Exception | None:
+        try:
+            self._write(items)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
+            return error
+        return None
+
+
+def _tell(pairs: Sequence[tuple[object, asyncio.Future[None]]], outcomes: list[Exception | None]) -> None:
+    """Wake all who wait through their event loop, with one call for the whole batch."""
+
+    def settle() -> None:
+        for (_, done), error in zip(pairs, outcomes, strict=True):
+            if done.done():  # its caller was cancelled meanwhile
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+    loop = pairs[0][1].get_loop()
+    try:
+        loop.call_soon_threadsafe(settle)
+    except RuntimeError:
+        # The loop is closed: the process is ending, the items are written, and nobody is left to tell.
+        if not loop.is_closed():
+            raise

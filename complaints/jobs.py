@@ -1,0 +1,159 @@
+"""Jobs: "look at row N now". PgQueuer spreads, delays and takes them over; the rows' states are the truth.
+
+On PostgreSQL a job is enqueued in the same transaction as the row it is about, and a dead worker's job is
+taken over by another machine. On the embedded default the same engine keeps its queue in memory, filled
+after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import psycopg
+from pgqueuer import PgQueuer
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
+from pgqueuer.adapters.persistence.queries import SyncQueries
+from pgqueuer.models import Job as EngineJob
+from psycopg.rows import dict_row
+from sqlalchemy import Connection
+
+TAKEOVER = timedelta(seconds=10)  # a worker silent for this long is dead: its jobs go to another
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Job:
+    """Look at row `row_id` with the step named `step`, not before `at` (None: now)."""
+
+    step: str
+    row_id: str
+    at: datetime | None = None
+
+    def delay(self, now: datetime) -> timedelta:
+        """How long the engine waits, never negative."""
+        return max(self.at - now, timedelta()) if self.at else timedelta()
+
+    @property
+    def key(self) -> str:
+        """Names the work: the engine keeps one job of a key, waiting or running."""
+        return f"{self.step}:{self.row_id}"
+
+
+class _InOurTransaction:
+    """PgQueuer's SyncDriver over the connection of an open SQLAlchemy transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, psycopg.Connection)
+        self._cursor = psycopg.RawCursor(raw, row_factory=dict_row)
+
+    def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        self._cursor.execute(query.encode(), args or None)
+        return self._cursor.fetchall()
+
+
+def enqueue_in_transaction(connection: Connection, jobs: Sequence[Job], now: datetime) -> None:
+    """Put jobs into PostgreSQL's queue, visible when the surrounding transaction commits."""
+    SyncQueries(_InOurTransaction(connection)).enqueue(*_columns(jobs, now), on_conflict="skip")
+
+
+def install_statements() -> str:
+    """The DDL of PgQueuer's own tables, for the migration on PostgreSQL."""
+    return QueryBuilderEnvironment().build_install_query()
+
+
+class Engine:
+    """One worker's side of the queue: runs the steps it was given until stopped."""
+
+    def __init__(self, queuer: PgQueuer, pool: Any | None) -> None:
+        self._queuer = queuer
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._running: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(
+        cls, database_url: str, steps: dict[str, Callable[[str], Awaitable[None]]], *, concurrency: int
+    ) -> "Engine":
+        """Begin to run `steps` (name → coroutine taking a row id) from the queue of `database_url`."""
+        pool = None
+        if database_url.startswith("postgresql"):
+            # asyncpg, not psycopg: listening and asking at once, which psycopg serialises with one lock
+            dsn = database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+            pool = await asyncpg.create_pool(dsn, min_size=2, max_size=4)
+            queuer = PgQueuer.from_asyncpg_pool(pool)
+        else:
+            queuer = PgQueuer.in_memory()
+        for name, step in steps.items():
+            queuer.entrypoint(name, accepts_context=False)(_entrypoint(step))
+        engine = cls(queuer, pool)
+        engine._running = asyncio.create_task(
+            queuer.run(
+                dequeue_timeout=timedelta(seconds=5),
+                batch_size=BATCH,
+                max_concurrent_tasks=max(concurrency, 2 * BATCH),
+                heartbeat_timeout=TAKEOVER,
+                shutdown_on_listener_failure=True,
+            ),
+            name="jobs",
+        )
+        return engine
+
+    @property
+    def finished(self) -> asyncio.Task[None]:
+        """Ends only when the engine stopped or failed."""
+        assert self._running is not None
+        return self._running
+
+    async def put(self, jobs: Sequence[Job], now: datetime) -> None:
+        """Put jobs into the queue, but for work that waits or runs there already."""
+        if jobs:
+            assert self._queuer.queries is not None
+            await self._queuer.queries.enqueue(*_columns(jobs, now), on_conflict="skip")
+
+    def put_from_thread(self, jobs: Sequence[Job], now: datetime) -> None:
+        """`put` for threads that committed a transaction; does not wait."""
+        if not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self.put(jobs, now), self._loop)
+
+    async def stop(self, seconds: float = 20) -> None:
+        """Let running steps finish, take no new ones; after `seconds` they are cut off."""
+        self._queuer.shutdown.set()
+        done, _ = await asyncio.wait([self.finished], timeout=seconds)
+        if not done:
+            self.finished.cancel()
+        await asyncio.gather(self.finished, return_exceptions=True)
+        if self._pool is not None:
+            await self._pool.close()
+
+
+def _entrypoint(step: Callable[[str], Awaitable[None]]) -> Callable[[EngineJob], Awaitable[None]]:
+    async def run(job: EngineJob) -> None:
+        await step((job.payload or b"").decode())
+
+    return run
+
+
+Columns = tuple[
+    list[str],
+    list[bytes | None],
+    list[int],
+    list[timedelta | None],
+    list[str | None],
+    list[dict[str, str] | None],
+]
+
+
+def _columns(jobs: Sequence[Job], now: datetime) -> Columns:
+    jobs = list({job.key: job for job in jobs}.values())
+    return (
+        [job.step for job in jobs],
+        [job.row_id.encode() for job in jobs],
+        [0] * len(jobs),
+        [job.delay(now) for job in jobs],
+        [job.key for job in jobs],
+        [None] * len(jobs),
+    )

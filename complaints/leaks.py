@@ -1,0 +1,325 @@
+"""Searching finished bytes for the reporter: takes what is about to be sent, leaves every trace of an identity in it.
+
+It shares no code with the redactor, so that a mistake there is found here: the message is read by the standard
+library, and instead of patterns over the bytes it makes views (one per way of hiding) and looks for the plain identity
+in each. A view is made from a view, a few times over, so encodings inside encodings are seen through too.
+"""
+
+import binascii
+import codecs
+import email.header
+import email.message
+import email.policy
+import hashlib
+import html
+import io
+import re
+import unicodedata
+import zipfile
+import zlib
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.parser import BytesParser
+from functools import lru_cache
+from typing import Protocol
+
+MAX_ROUNDS = 4
+"""Encodings inside each other that are seen through."""
+MAX_VIEWS = 400
+MAX_UNPACKED = 32 * 1024 * 1024
+MAX_NESTED = 10
+_RFC2231 = re.compile(r"\"?;\s{0,5}[A-Za-z-]{1,20}\*\d{1,3}\*?=\"?")
+_TAG = re.compile(r"<[^<>]{0,500}>")
+_INVISIBLE = re.compile("[\xad\u034f\u180e\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064\x00]+")
+_SCRIPT = re.compile(r"\\+(?:u\{?0*|x|u00)([0-9A-Fa-f]{2})\}?|\\+([0-7]{3})|\\+0{0,4}([4-7][0-9A-Fa-f]) ?")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_QUOTED = re.compile(r"=(?:[0-9A-Fa-f]{2}|[ \t]{0,9}\n)")
+_PERCENT_U = re.compile(r"%u00([0-9A-Fa-f]{2})")
+_CONCATENATION = re.compile(r"['\"]\s{0,3}\+\s{0,3}['\"]")
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_READABLE = re.compile(rb"(?:[\x20-\x7e]\0?){8}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_HEX = re.compile(r"[0-9A-Fa-f]{12,}")
+_HOST_OR_ADDRESS = re.compile(r"(?://|@)[^\s/@<>\"'?#]*|[a-z0-9._+-]{1,64}@", re.IGNORECASE)
+_FIELD_NAME = re.compile(r"^[!-9;-~]+:", re.MULTILINE)
+# Fields whose words are host names and ids; only addresses are searched there.
+_TRACE_FIELDS = re.compile(
+    r"^(?:received|x-received|received-spf|message-id|references|in-reply-to|return-path|list-id|content-\S+|date"
+    r"|mime-version|arc-\S+|\S*authentication-results\S*|\S*dkim-signature):[^\n]*(?:\n[ \t][^\n]*)*",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+class Person(Protocol):
+    """Anything with mail addresses and names, such as the redactor's identity."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """`local@domain`, the registered one and the aliases."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names as written; words of at least three letters are searched."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """`what` of the identity was found, `how` it was hidden (the views, outermost first), and `where`."""
+
+    what: str
+    how: str
+    where: str
+
+
+def find_leaks(raw: bytes, identity: Person) -> list[Leak]:
+    """Search `raw` for the addresses (also plus-tagged, as in VERP, reversed, rot13, digested) and names of `identity`.
+
+    Takes time linear in the size of `raw` and of what it holds compressed. Never raises on content.
+    """
+    wanted = _wanted(tuple(identity.addresses), tuple(identity.names))
+    leaks: dict[tuple[str, str], Leak] = {}
+    for where, text in _texts(raw):
+        for how, view in _views(text):
+            for what in wanted.found(view, names=not where.startswith("attachment")):
+                leaks.setdefault((what, where), Leak(what, how, where))
+    return list(leaks.values())
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is looked for in a view."""
+
+    addresses: tuple[tuple[str, str, re.Pattern[str]], ...]
+    """What it is, a string that must be in the view for it, and the pattern."""
+    digests: tuple[tuple[str, str], ...]
+    words: tuple[tuple[str, re.Pattern[str]], ...]
+
+    def found(self, view: str, *, names: bool) -> Iterator[str]:
+        lower = view.lower()
+        for what, needle, pattern in self.addresses:
+            if needle in lower and pattern.search(lower):
+                yield what
+        for what, digest in self.digests:
+            if digest in view or digest in lower:
+                yield what
+        if not names or not any(what in lower for what, _ in self.words):
+            return
+        shown = _HOST_OR_ADDRESS.sub(" ", _FIELD_NAME.sub(" ", _TRACE_FIELDS.sub(" ", lower)))
+        for what, pattern in self.words:
+            if what in shown and pattern.search(shown):
+                yield f"name {what}"
+
+
+@lru_cache(maxsize=256)
+def _wanted(addresses: tuple[str, ...], names: tuple[str, ...]) -> _Wanted:
+    searches, digests = [], []
+    for address in addresses:
+        local, _, domain = address.lower().rpartition("@")
+        searches += [(f"address {address}", needle, pattern) for needle, pattern in _patterns(local, domain)]
+        digests += [(f"digest of {address}", digest) for digest in _digests(address)]
+    words = dict.fromkeys(word for name in names for word in re.findall(r"\w{3,}", name.lower()))
+    patterns = ((word, re.compile(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])")) for word in words)
+    return _Wanted(tuple(searches), tuple(digests), tuple(patterns))
+
+
+def _patterns(local: str, domain: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yield (needle, pattern) of the address as such, with a tag, as in VERP and SRS, reversed and in rot13."""
+    edge = "" if len(local) >= 5 else r"(?<![a-z0-9])"
+    host = r"[._-]".join(map(re.escape, domain.split(".")))
+    between = r"\s?[@=#!~*:/|%._-]{1,3}\s?|[\s\[({<_.-]{1,3}at[\s\])}>_.-]{1,3}"
+    spoken = r"\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?".join(map(re.escape, domain.split(".")))
+    yield local, re.compile(rf"{edge}{re.escape(local)}(?:[+/][^\s@<>\"]{{0,64}}?)?(?:{between})(?:{host}|{spoken})")
+    yield local, re.compile(rf"{host}[=!/#_-]{{1,3}}{re.escape(local)}(?![a-z0-9])")
+    backwards = f"{local}@{domain}"[::-1]
+    yield backwards, re.compile(re.escape(backwards))
+    turned = codecs.encode(f"{local}@{domain}", "rot13")
+    yield turned, re.compile(re.escape(turned))
+
+
+def _digests(address: str) -> Iterator[str]:
+    for form in {address, address.lower(), address.upper()}:
+        for make in (hashlib.md5, hashlib.sha1, hashlib.sha256):
+            octets = make(form.encode(), usedforsecurity=False).digest()
+            yield octets.hex()
+            yield b64encode(octets).decode().rstrip("=")
+            yield b64encode(octets, b"-_").decode().rstrip("=")
+
+
+def _texts(raw: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (where, text) of everything in the message: as it stands, its fields, its parts, what is in archives."""
+    plain = raw.decode("utf-8", "replace").replace("\r\n", "\n")
+    yield "message", plain
+    if "\n " in plain or "\n\t" in plain:
+        yield "message, unfolded", re.sub(r"\n[ \t]+", "", plain)
+    try:
+        message = BytesParser(policy=email.policy.compat32).parsebytes(raw)
+        yield from _of_message(message, 0)
+    except (LookupError, ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:
+        # The parser gave up on hostile content: the bytes as they stand have been looked at, say what has not.
+        yield "message", f"(unreadable: {type(error).__name__})"
+
+
+def _of_message(message: email.message.Message, nested: int) -> Iterator[tuple[str, str]]:
+    for number, part in enumerate(message.walk(), 1):
+        for name, value in part.items():
+            yield f"header {name}", f"{name}: {_header_text(str(value))}"
+        if part.is_multipart():
+            continue
+        payload = part.get_payload(decode=True)
+        if isinstance(payload, bytes):
+            yield from _of_payload(part, payload, f"part {number}", nested)
+
+
+def _header_text(value: str) -> str:
+    """Decode encoded words and RFC 2231 continuations of one field."""
+    unfolded = re.sub(r"\r?\n[ \t]*", " ", value)
+    text = unfolded
+    if "=?" in unfolded:
+        try:
+            pieces = email.header.decode_header(unfolded)
+        except (email.header.HeaderParseError, ValueError):
+            pieces = []
+        words = [_text(one, charset) if isinstance(one, bytes) else one for one, charset in pieces]
+        text += "\n " + "".join(words)
+    return text + ("\n " + _RFC2231.sub("", text) if "*" in text else "")
+
+
+def _of_payload(part: email.message.Message, payload: bytes, where: str, nested: int) -> Iterator[tuple[str, str]]:
+    kind = part.get_content_maintype()
+    charset = str(part.get_content_charset() or "")
+    members = list(_unpacked(payload))
+    where = where if kind in {"text", "message"} or _readable(payload) else f"attachment, {where}"
+    if str(part.get("Content-Transfer-Encoding", "")).strip() or charset:
+        yield where, _text(payload, charset)
+    for member in members:
+        yield f"{where}, unpacked", _text(member, None)
+    if kind == "message" and nested < MAX_NESTED:
+        inner = BytesParser(policy=email.policy.compat32).parsebytes(payload)
+        yield from _of_message(inner, nested + 1)
+
+
+def _readable(payload: bytes) -> bool:
+    return b"\0" not in payload[:4096]
+
+
+def _text(octets: bytes, charset: str | None) -> str:
+    """Decode bytes; UTF-8 unless a charset is named that Python knows."""
+    try:
+        return octets.decode(charset or "utf-8", "replace")
+    except (LookupError, UnicodeError):
+        return octets.decode("latin-1")
+
+
+def _unpacked(payload: bytes) -> Iterator[bytes]:
+    """Yield what a gzip or zip holds, up to `MAX_UNPACKED` bytes."""
+    left = MAX_UNPACKED
+    try:
+        if payload[:2] == b"\x1f\x8b":
+            yield zlib.decompressobj(31).decompress(payload, left)
+        elif payload[:2] == b"PK":
+            with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+                for name in archive.namelist()[:500]:
+                    with archive.open(name) as member:
+                        octets = member.read(left)
+                    left -= len(octets)
+                    yield name.encode("utf-8", "replace") + b"\n" + octets
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError):
+        # Damaged or encrypted: there is nothing that anybody without the key could read.
+        return
+
+
+def _views(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (how, view) of a text, breadth first: the text, then each way to see through it, then through that."""
+    seen = {hash(text)}
+    front = [("as it stands", text)]
+    yield front[0]
+    for _ in range(MAX_ROUNDS):
+        following = []
+        for how, view in front:
+            for name, see_through in _WAYS:
+                new = see_through(view)
+                if new and new != view and hash(new) not in seen and len(seen) < MAX_VIEWS:
+                    seen.add(hash(new))
+                    following.append((name if how == "as it stands" else f"{how}, {name}", new))
+        yield from following
+        front = following
+
+
+def _unescaped(text: str) -> str:
+    """Undo percent-encoding, HTML entities and the escapes of scripts and style sheets."""
+    view = text
+    if "%" in view:
+        view = _PERCENT.sub(_from_percent, _PERCENT_U.sub(_from_hex, view))
+    if "&" in view:
+        view = html.unescape(view)
+    if "\\" in view:
+        view = _SCRIPT.sub(_from_hex, view)
+    return _CONCATENATION.sub("", view) if "+" in view else view
+
+
+def _from_percent(match: re.Match[str]) -> str:
+    return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "replace")
+
+
+def _from_hex(match: re.Match[str]) -> str:
+    digits, octal, css = (*match.groups(), None, None)[:3]
+    return chr(int(octal, 8)) if octal else chr(int(digits or css or "20", 16))
+
+
+def _quoted_printable(text: str) -> str:
+    if not _QUOTED.search(text):
+        return ""
+    return binascii.a2b_qp(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _untagged(text: str) -> str:
+    return _TAG.sub("", text) if "<" in text else ""
+
+
+def _visible(text: str) -> str:
+    """Take out what nobody sees, and fold look-alike letters to ASCII."""
+    bare = _INVISIBLE.sub("", text)
+    return bare if bare.isascii() else unicodedata.normalize("NFKC", bare)
+
+
+def _base64(text: str) -> str:
+    """Return what all base64 tokens hold, read from each of four places, so that one starts right."""
+    return "\n".join(decoded for token in _tokens(text) for decoded in _opened(token))
+
+
+def _tokens(text: str) -> Iterator[str]:
+    yield from _BASE64.findall(text)
+    joined = re.sub(r"\n[ \t]*", "", text) if "\n" in text else ""
+    yield from (token for token in _BASE64.findall(joined) if len(token) > 60)
+
+
+def _opened(token: str) -> Iterator[str]:
+    standard = token.replace("-", "+").replace("_", "/")
+    for phase in range(4):
+        letters = standard[phase : phase + (len(standard) - phase) // 4 * 4]
+        rest = standard[phase + len(letters) :]
+        letters += rest + "=" * (4 - len(rest)) if len(rest) > 1 else ""
+        octets = binascii.a2b_base64(letters)
+        # Noise is left out: most of a text is printable, and so is the run of letters that an address is.
+        if len(octets.translate(None, _PRINTABLE)) * 8 <= len(octets) or _READABLE.search(octets):
+            yield octets.decode("utf-8", "replace")
+
+
+def _hexadecimal(text: str) -> str:
+    found = []
+    for digits in _HEX.findall(text):
+        for phase in (0, 1):
+            even = digits[phase : phase + (len(digits) - phase) // 2 * 2]
+            found.append(bytes.fromhex(even).decode("latin-1"))
+    return "\n".join(found)
+
+
+_WAYS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("escaped", _unescaped),
+    ("quoted-printable", _quoted_printable),
+    ("split by tags", _untagged),
+    ("invisible or look-alike letters", _visible),
+    ("base64", _base64),
+    ("hex", _hexadecimal),
+)

@@ -1,0 +1,147 @@
+"""RDAP over HTTPS (RFC 7480, 9082): one listener for all registries and registrars, told apart by host name.
+
+Takes HTTP requests, leaves the objects of registration.py, redirects to other registries (RFC 7480 §5.2),
+errors, and what the world says about misbehaviour.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from ipaddress import ip_network
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from .places import servers_of
+from .questions import Ask
+from .registration import Json, domain_object, entities_of, error_object, holding_object
+from .tables import Domain, Holding, Registrar, Registry
+from .world import World
+
+MEDIA_TYPE = "application/rdap+json"
+HTML_PAGE = "<!DOCTYPE html><title>Maintenance</title><p>The service is being maintained.</p>"
+HUGE_LINES = 100_000
+
+
+class Rdap:
+    """The RDAP servers of a world as one ASGI application (`app`)."""
+
+    def __init__(self, world: World, port: int, ask: Ask, closing: asyncio.Event) -> None:
+        self._world = world
+        self._port = port
+        self._ask = ask
+        self._closing = closing
+        self._limited: Counter[str] = Counter()
+        self._servers = {server.rdap: server for server in servers_of(world)}
+        self.app = Starlette(routes=[Route("/{path:path}", self._serve)])
+
+    def base_of(self, server: Registry | Registrar) -> str:
+        """Return the server's base URL, with the final slash RFC 9224 §3 asks for."""
+        return f"https://{server.rdap}:{self._port}{server.rdap_path}/"
+
+    async def _serve(self, request: Request) -> Response:
+        host, path = request.url.hostname or "", request.url.path
+        self._ask("rdap", host, path)
+        server = self._servers.get(host)
+        if server is None or not path.startswith(f"{server.rdap_path}/"):
+            return _not_found(f"https://{host}{path}")
+        kind, _, key = path.removeprefix(f"{server.rdap_path}/").partition("/")
+        if kind == "domain":
+            return await self._domain(server, key)
+        if kind in ("ip", "autnum") and isinstance(server, Registry):
+            return await self._holding(server, kind, key)
+        if kind == "entity" and isinstance(server, Registry):
+            entity = entities_of(self._world, server.key, self.base_of(server)).get(key.upper())
+            return _json(entity) if entity else _not_found(f"entity/{key}")
+        if kind == "help":
+            return _json({"rdapConformance": ["rdap_level_0"], "notices": [{"description": ["on loopback"]}]})
+        return _not_found(f"{kind}/{key}")
+
+    async def _holding(self, server: Registry, kind: str, key: str) -> Response:
+        try:
+            found = self._find(kind, key)
+        except ValueError as error:
+            return _error(400, "Bad Request", str(error))
+        if found is None or server.key not in (found.registry, found.via):
+            return _not_found(f"{kind}/{key}")
+        if found.registry != server.key:
+            # Another registry holds it: a redirect to there (RFC 7480 §5.2).
+            there = self.base_of(self._world.registries[found.registry])
+            return RedirectResponse(f"{there}{kind}/{key}", status_code=301)
+        body = found.rdap_body or json.dumps(holding_object(found, self.base_of(server)))
+        return await self._answer(body, found.rdap or server.rdap_way, f"{self.base_of(server)}{kind}/{key}")
+
+    def _find(self, kind: str, key: str) -> Holding | None:
+        """Find the object of an ip or autnum path. Raises ValueError when the key is neither."""
+        if kind == "autnum":
+            return self._world.autnums.get(int(key))
+        return self._world.network_of(ip_network(key, strict=False))
+
+    async def _domain(self, server: Registry | Registrar, key: str) -> Response:
+        domain = self._world.domain_of(key)
+        if domain is None or not _knows(server, domain):
+            return _not_found(f"domain/{key}")
+        registrar = self._world.registrars[domain.registrar]
+        related = self.base_of(registrar) if isinstance(server, Registry) else None
+        base = self.base_of(server)
+        body = json.dumps(domain_object(domain, registrar, base, related))
+        if isinstance(server, Registrar):
+            return await self._answer(body, server.rdap_way, f"{base}domain/{key}")
+        return await self._answer(
+            domain.rdap_body or body, domain.rdap or server.rdap_way, f"{base}domain/{key}"
+        )
+
+    async def _answer(self, body: str, way: str, url: str) -> Response:
+        """Answer with the body, or as a server does that misbehaves this way."""
+        if way in ("429", "429-once"):
+            self._limited[url] += 1
+            if way == "429" or self._limited[url] == 1:
+                retry = {"Retry-After": str(self._world.constants.retry_after)}
+                return _error(429, "Too Many Requests", "Rate limit is maxed", retry)
+        if way in ("slow", "timeout"):
+            await self._wait(self._world.constants.slow_seconds if way == "slow" else None)
+        if way == "huge":
+            padding = [{"title": "padding", "description": ["x" * 79] * HUGE_LINES}]
+            body = json.dumps({**json.loads(body), "notices": padding})
+        spoilt = {
+            "404": _not_found(url),
+            "500": PlainTextResponse("Internal Server Error", 500),
+            "timeout": PlainTextResponse("the server is closing", 503),
+            "html": Response(HTML_PAGE, media_type="text/html"),
+            "bad-json": _body(body[: len(body) // 2]),
+            "loop": RedirectResponse(url, status_code=302),
+            "downgrade": RedirectResponse("http" + url.removeprefix("https"), status_code=302),
+            "wrong-type": _body(body, "text/plain"),
+        }
+        return spoilt.get(way) or _body(body)
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait, but not beyond the end of this internet."""
+        try:
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def _knows(server: Registry | Registrar, domain: Domain) -> bool:
+    return domain.registrar == server.key if isinstance(server, Registrar) else bool(server.domain)
+
+
+def _json(body: Json) -> Response:
+    return _body(json.dumps(body))
+
+
+def _body(text: str, media_type: str = MEDIA_TYPE) -> Response:
+    # The header is set by hand: RFC 7480 §4.2 names the media type bare, and JSON needs no charset.
+    return Response(text, headers={"Content-Type": media_type, "Access-Control-Allow-Origin": "*"})
+
+
+def _not_found(what: str) -> Response:
+    return _error(404, "Not Found", f"{what} is not here")
+
+
+def _error(code: int, title: str, description: str, headers: dict[str, str] | None = None) -> Response:
+    body = json.dumps(error_object(code, title, description))
+    return Response(body, status_code=code, headers={"Content-Type": MEDIA_TYPE, **(headers or {})})

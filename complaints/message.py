@@ -1,0 +1,255 @@
+"""Reading a message by byte offsets.
+
+Takes the raw bytes of any mail, however broken; leaves its header fields and its parts as slices of those bytes.
+Nothing here raises on content, re-serialises, or takes more than linear time.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from complaints.encodings import decode_base64, decode_text, decode_words, parameters, printable
+
+MAX_HEADERS = 5_000
+"""Header fields read from one block; what follows belongs to the body."""
+MAX_PARTS = 10_000
+"""Leaf parts read from one message."""
+MAX_DEPTH = 32
+"""Multiparts inside each other; a deeper one is one leaf."""
+
+# A line that ends in LF, CRLF or at the end of the bytes; a bare CR is content (RFC 5321 §2.3.8).
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+_PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
+_STRAY = re.compile(rb">?From [^\n]*\n")
+_BLANK = re.compile(rb"\r?\n")
+_DASHES = re.compile(rb"\n--([^\n]*)")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One header field.
+
+    `raw` is the whole field as it stands in the message, `message.raw[start:end]`, with its folds and final line end.
+    """
+
+    name: str
+    raw: bytes
+    start: int
+    end: int
+
+    @property
+    def value(self) -> bytes:
+        """The field body, unfolded (RFC 5322 §2.2.3), otherwise byte for byte."""
+        return _FOLD.sub(b"", self.raw[self.raw.index(b":") + 1 :]).strip()
+
+    @property
+    def text(self) -> str:
+        """The field body for people: unfolded, RFC 2047 decoded, control characters replaced by U+FFFD."""
+        return printable(decode_words(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A leaf of the MIME tree: its fields, and its body as `raw[start:end]`."""
+
+    headers: tuple[Header, ...]
+    content_type: str
+    charset: str | None
+    transfer_encoding: str
+    filename: str | None
+    start: int
+    end: int
+    depth: int
+    raw: bytes = field(repr=False)
+
+    def content(self) -> bytes:
+        """Return the body with its transfer encoding undone; damaged encodings give what can be read."""
+        body = self.raw[self.start : self.end]
+        if self.transfer_encoding == "base64":
+            return decode_base64(body)
+        if self.transfer_encoding == "quoted-printable":
+            return binascii.a2b_qp(body)
+        return body
+
+    def text(self) -> str:
+        """Return the content in its charset; unknown charsets and bad bytes never fail."""
+        return decode_text(self.content(), self.charset)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message: header fields in their order, `body` the offset where its body starts, and the leaf parts."""
+
+    raw: bytes = field(repr=False)
+    headers: tuple[Header, ...]
+    body: int
+
+    def get(self, name: str) -> str | None:
+        """Return the text of the first field of this name, or None."""
+        found = self._by_name.get(name.lower())
+        return found[0].text if found else None
+
+    def all(self, name: str) -> list[str]:
+        """Return the texts of all fields of this name, topmost first."""
+        return [header.text for header in self._by_name.get(name.lower(), ())]
+
+    def fields(self, name: str) -> list[Header]:
+        """Return all fields of this name, topmost first."""
+        return self._by_name.get(name.lower(), [])
+
+    @property
+    def subject(self) -> str | None:
+        """The decoded subject on one line."""
+        return self.get("subject")
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """All leaf parts in order, at most `MAX_PARTS`."""
+        return tuple(_split(self))
+
+    def leaves(self) -> Iterator[Part]:
+        """Iterate the leaf parts in order; a message/* part is a leaf, its content the message inside."""
+        return iter(self.parts)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Header]]:
+        index: dict[str, list[Header]] = {}
+        for header in self.headers:
+            index.setdefault(header.name.lower(), []).append(header)
+        return index
+
+
+def parse(raw: bytes) -> Message:
+    """Read a message. A byte order mark, blank lines and an mbox `From ` line before the header are passed over."""
+    preface = _PREFACE.match(raw)
+    start = preface.end() if preface else 0
+    headers, body = _read_headers(raw, start, len(raw))
+    return Message(raw=raw, headers=headers, body=body)
+
+
+def _read_headers(raw: bytes, start: int, stop: int) -> tuple[tuple[Header, ...], int]:
+    """Read the fields from `start`; return them and the offset of the body."""
+    headers: list[Header] = []
+    position = start
+    while position < stop and len(headers) < MAX_HEADERS:
+        match = _FIELD.match(raw, position, stop)
+        if match is None or raw.startswith(b"--", position):
+            # An mbox line among the fields is passed over; any other line without a name ends the block,
+            # as it does for the mail servers that wrote the fields above it.
+            match = _STRAY.match(raw, position, stop) if headers else None
+            if match is None:
+                break
+        else:
+            headers.append(Header(match[1].decode("ascii"), match[0], position, match.end()))
+        position = match.end()
+    blank = _BLANK.match(raw, position, stop)
+    return tuple(headers), blank.end() if blank else position
+
+
+@dataclass(slots=True)
+class _Open:
+    """A part whose end has not been seen: what its header said, and where its body starts."""
+
+    headers: tuple[Header, ...]
+    content_type: str
+    parameters: dict[str, str]
+    start: int
+    depth: int
+    boundary: bytes | None
+
+
+def _open(raw: bytes, headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
+    kind, values = default, dict[str, str]()
+    for header in headers:
+        if header.name.lower() == "content-type":
+            kind, values = parameters(header.value)
+            break
+    boundary = values.get("boundary") if kind.startswith("multipart/") and depth < MAX_DEPTH else None
+    return _Open(
+        headers,
+        kind if "/" in kind else default,
+        values,
+        body,
+        depth,
+        boundary.rstrip().encode("utf-8", "surrogateescape") if boundary else None,
+    )
+
+
+def _leaf(raw: bytes, part: _Open, end: int) -> Part:
+    encoding = filename = ""
+    for header in part.headers:
+        name = header.name.lower()
+        if name == "content-transfer-encoding":
+            encoding = header.value.decode("ascii", "replace").split(";")[0].split("(")[0].strip().lower()
+        elif name == "content-disposition":
+            filename = parameters(header.value)[1].get("filename", "")
+    return Part(
+        headers=part.headers,
+        content_type=part.content_type,
+        charset=part.parameters.get("charset"),
+        transfer_encoding=encoding,
+        filename=printable(filename or part.parameters.get("name", "")) or None,
+        start=part.start,
+        end=max(part.start, end),
+        depth=part.depth,
+        raw=raw,
+    )
+
+
+def _split(message: Message) -> Iterator[Part]:
+    """Walk all delimiter lines once, with the open multiparts on a stack (RFC 2046 §5.1.1)."""
+    raw, stop = message.raw, len(message.raw)
+    current: _Open | None = _open(raw, message.headers, message.body, 0, "text/plain")
+    if current is None or current.boundary is None:
+        yield _leaf(raw, _open(raw, message.headers, message.body, 0, "text/plain"), stop)
+        return
+    stack: list[_Open] = [current]
+    current, count = None, 0
+    # The line end before the body may be the one that belongs to the first delimiter.
+    for match in _DASHES.finditer(raw, max(message.body - 1, 0)):
+        level, closing = _which(stack, match[1].rstrip())
+        if level < 0:
+            continue
+        if current is not None:
+            yield _leaf(raw, current, _before(raw, match.start()))
+            current, count = None, count + 1
+        del stack[level + (0 if closing else 1) :]
+        if not stack or count >= MAX_PARTS:
+            return
+        if closing:
+            continue
+        default = "message/rfc822" if stack[-1].content_type == "multipart/digest" else "text/plain"
+        headers, body = _read_headers(raw, min(match.end() + 1, stop), stop)
+        part = _open(raw, headers, body, len(stack), default)
+        if part.boundary is None:
+            current = part
+        else:
+            stack.append(part)
+    if current is not None:
+        yield _leaf(raw, current, stop)
+    elif count == 0:
+        # A multipart without one delimiter: Outlook keeps the header and loses the structure.
+        yield _leaf(raw, _unstructured(stack[0]), stop)
+
+
+def _unstructured(part: _Open) -> _Open:
+    return _Open(part.headers, "text/plain", part.parameters, part.start, part.depth, None)
+
+
+def _which(stack: list[_Open], line: bytes) -> tuple[int, bool]:
+    """Return which open multipart a delimiter line belongs to (innermost first, -1 for none) and if it closes it."""
+    for level in range(len(stack) - 1, -1, -1):
+        boundary = stack[level].boundary
+        if boundary == line:
+            return level, False
+        if boundary is not None and line == boundary + b"--":
+            return level, True
+    return -1, False
+
+
+def _before(raw: bytes, newline: int) -> int:
+    """The line break before a delimiter belongs to the delimiter, not to the part."""
+    return newline - 1 if newline > 0 and raw[newline - 1] == 0x0D else newline

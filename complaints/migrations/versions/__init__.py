@@ -1,0 +1,1 @@
+"""One schema change per file, numbered."""

@@ -1,0 +1,85 @@
+"""Takes unwrapped submissions whose complaints are all drafted or refused, leaves one letter to the reporter.
+
+The letter says per spam what would go to whom and where to look at it, and for what could not be used why
+and what to do instead. It goes to the registered address, never to an envelope sender.
+"""
+
+from datetime import timedelta
+
+from sqlmodel import Session, col, select
+
+from complaints import outbox
+from complaints.db import look_at, move
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, Submission, SubmissionState
+from complaints.office import Office
+
+REMEDIES = {
+    ComplaintState.REFUSED: "Forward the spam as an attachment from the mailbox that first received it; "
+    "if that is what you did, nobody can be told about this one.",
+    ComplaintState.EXPIRED: "Nothing; it was not confirmed in time.",
+}
+UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
+
+
+def step(office: Office, submission_id: str) -> None:
+    """The worker's step: tell the reporter once nothing of a submission is under way any more."""
+    with office.db.transaction() as session:
+        submission = session.get(Submission, submission_id)
+        if submission is None or submission.state != SubmissionState.UNWRAPPED:
+            return
+        due = submission.received_at + timedelta(seconds=office.settings.notice_seconds)
+        if due > office.clock():
+            look_at(session, "notice", submission.id, due)
+            return
+        reporter = session.get_one(Reporter, submission.reporter_id)
+        settled = [row for row in _waiting(session, reporter) if not _underway(session, row)]
+        if submission in settled:
+            _tell(session, office, reporter, settled)
+
+
+def _waiting(session: Session, reporter: Reporter) -> list[Submission]:
+    query = select(Submission).where(
+        Submission.reporter_id == reporter.id, col(Submission.state) == SubmissionState.UNWRAPPED
+    )
+    return list(session.exec(query.order_by(col(Submission.received_at))))
+
+
+def _underway(session: Session, submission: Submission) -> bool:
+    query = select(Complaint.id).where(
+        Complaint.submission_id == submission.id, col(Complaint.state).in_(UNDERWAY)
+    )
+    return session.exec(query).first() is not None
+
+
+def _tell(session: Session, office: Office, reporter: Reporter, submissions: list[Submission]) -> None:
+    items = [_item(session, office, line) for submission in submissions for line in submission.outcome]
+    for submission in submissions:
+        move(session, submission, SubmissionState.NOTICED)
+    usable = [item for item in items if item["url"]]
+    refused = [item for item in items if not item["url"]]
+    days = max(1, office.settings.consent_seconds // 86400)
+    values = {"complaints": usable, "refused": refused, "days": days} if usable else {"refused": refused}
+    kind = "notice" if usable else "refused"
+    outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
+
+
+def _item(session: Session, office: Office, line: Json) -> Json:
+    """One spam as the letter needs it."""
+    complaint = session.get(Complaint, line["complaint"]) if line["complaint"] else None
+    part = f"spam {line['index'] + 1}"
+    if complaint is None:
+        return {"url": None, "part": part, "reason": line["reason"], "remedy": line.get("remedy") or ""}
+    awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
+    return {
+        "subject": complaint.subject,
+        "grade": complaint.grade,
+        "source": complaint.source_ip,
+        "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
+        "url": office.review_url(complaint.id) if awaits else None,
+        "part": f"{part} ({complaint.subject})" if complaint.subject else part,
+        "reason": complaint.reason
+        or line.get("reason")
+        or f"It is {complaint.state.value.replace('_', ' ')}.",
+        "remedy": REMEDIES.get(complaint.state, "Nothing; it stays as it is."),
+    }

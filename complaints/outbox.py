@@ -1,0 +1,66 @@
+"""Letters on their way out: takes a rendered letter, leaves a queued row that `forward` sends.
+
+Also the one place that makes our addresses: the bounce, reply and opt-out address of a report.
+"""
+
+from collections.abc import Mapping
+
+from sqlmodel import Session
+
+from complaints import tokens
+from complaints.db import look_at
+from complaints.letters import compose_letter, render
+from complaints.models import Letter, Reporter
+from complaints.office import Office
+
+SERVICE = "plaint"  # local part of what our letters come from
+BOUNCE, REPLY, STOP = "bounce", "reply", "stop"  # `<word>-<token>@`: the three addresses of a report
+
+
+def report_address(office: Office, word: str, token: str) -> str:
+    """One of a report's addresses; well under 64 octets of local part (RFC 5321 §4.5.3.1.1)."""
+    return f"{word}-{token}@{office.settings.mail_domain}"
+
+
+def parse_report_address(local: str) -> tuple[str, str] | None:
+    """(word, token) of a local part made by `report_address`, or None. Case does not matter."""
+    word, dash, token = local.lower().partition("-")
+    known = dash and word in {BOUNCE, REPLY, STOP} and len(token) == tokens.REPORT_LETTERS
+    return (word, token) if known else None
+
+
+def put_letter(
+    session: Session,
+    office: Office,
+    kind: str,
+    *,
+    to: str,
+    reporter: Reporter | None,
+    reply_to: str | None = None,
+    values: Mapping[str, object],
+) -> Letter:
+    """Render a letter and queue it; its null return path keeps it from bouncing in a loop."""
+    letter_id = tokens.random_letters(tokens.ID_LETTERS)
+    message_id = f"<letter-{letter_id}@{office.settings.mail_domain}>"
+    now = office.clock()
+    raw = compose_letter(
+        render(kind, **values),
+        sender=f"Plaint <{SERVICE}@{office.settings.mail_domain}>",
+        to=to,
+        message_id=message_id,
+        date=now,
+        reply_to=reply_to,
+    )
+    letter = Letter(
+        id=letter_id,
+        reporter_id=reporter.id if reporter else None,
+        kind=kind,
+        to=to,
+        mail_from="",
+        message_id=message_id,
+        raw=office.vault.seal(reporter.key if reporter else None, raw),
+        next_at=now,
+    )
+    session.add(letter)
+    look_at(session, "letter", letter.id)
+    return letter

@@ -1,0 +1,254 @@
+"""Finding an identity in one text, however deep: takes bytes, leaves finds to be cut out and what goes in instead.
+
+A text is anything already freed of its transfer encoding: a header block, a text part, the inside of a token. Inside
+it, tokens are opened: base64 and base64url at any offset, hex, encoded words (RFC 2047); and digests of the address
+are recognised. What is found there is hidden there, and the token is written again in its own encoding.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from complaints.encodings import decode_words
+from complaints.redact.spellings import Secret, secrets
+
+MAX_DEPTH = 4
+"""Encodings inside each other that are opened."""
+_SHORTEST_TOKEN = 8
+# A token on its own lines (an undeclared base64 body), or one that may be folded like a header field.
+_RUN = re.compile(
+    rb"(?:[A-Za-z0-9+/_-]{40,}+\r?\n)++[A-Za-z0-9+/_-]*+|[A-Za-z0-9+/_-]{8,}+(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++)*+"
+)
+_HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
+_SPACE = re.compile(rb"\s+")
+_WORDS = re.compile(rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*+")
+_ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
+_HOST_BEFORE = re.compile(rb"(?://|@|%40|%2f%2f|=40)(?:[a-z0-9-]+\.)*[a-z0-9-]*\Z")
+_ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
+_READABLE = re.compile(rb"[\x20-\x7e\t\r\n]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """`text[start:end]` gives the reporter away; `new` goes in its place. `plain`: it may be made longer."""
+
+    start: int
+    end: int
+    new: bytes
+    rule: str
+    plain: bool = True
+
+
+@dataclass(frozen=True)
+class Hider:
+    """What one identity needs to be hidden: its secrets, the digests of its addresses, and the redaction key."""
+
+    key: bytes
+    secrets: tuple[Secret, ...]
+    hints: tuple[bytes, ...]
+    digests: tuple[tuple[bytes, str], ...]
+    shortest: int
+
+    def pseudonym(self, private: str) -> bytes:
+        """Return what stands for a private string: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
+        mac = hmac.new(self.key, private.lower().encode(), hashlib.sha256).digest()
+        return b"redacted-" + base64.b32encode(mac)[:13].lower()
+
+    def finds(self, text: bytes, *, words: bool = True, tokens: bool = True, depth: int = 0) -> list[Find]:
+        """Return what gives the identity away in `text`, in order, none overlapping another.
+
+        `words` looks for names and bare local parts too, `tokens` opens what is encoded inside the text.
+        """
+        lower = text.lower()
+        found = [find for secret in self.secrets if words or not secret.word for find in self._spelled(secret, lower)]
+        if tokens and depth < MAX_DEPTH:
+            found += self._encoded_words(text, depth)
+            found += self._tokens(text, depth)
+        return _apart(found)
+
+    def _spelled(self, secret: Secret, lower: bytes) -> Iterator[Find]:
+        if secret.needle and secret.needle not in lower:
+            return
+        for match in secret.pattern.finditer(lower):
+            start, end = match.span("hide")
+            if _counts(secret, lower, start, end):
+                new = self.pseudonym(secret.private)
+                if b"\0" in lower[start:end]:
+                    new = b"".join(bytes((octet, 0)) for octet in new)
+                yield Find(start, end, new, secret.rule)
+
+    def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
+        if b"=?" not in text:
+            return
+        for match in _WORDS.finditer(text):
+            decoded = decode_words(match[0]).encode("utf-8", "replace")
+            if inside := self.finds(decoded, depth=depth + 1):
+                rule = f"{inside[0].rule} in an encoded word"
+                yield Find(match.start(), match.end(), _as_words(splice(decoded, inside)), rule, plain=False)
+
+    def _tokens(self, text: bytes, depth: int) -> Iterator[Find]:
+        runs = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
+        tokens = [_SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0] for match in runs]
+        if not self._promising(tokens):
+            return
+        for match, token in zip(runs, tokens, strict=True):
+            opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
+            if opened is not None:
+                new, rule = opened
+                breaks = list(_SPACE.finditer(match[0]))
+                yield Find(match.start(), match.end(), _broken(token, new, breaks), rule, plain=False)
+
+    def _promising(self, tokens: list[bytes]) -> bool:
+        """Tell whether any token may hold something, by decoding all of them at once: nearly all texts end here."""
+        long = b"\n".join(token for token in tokens if len(token) >= 22)
+        if any(digest in form for form in (long.translate(_URL_SAFE), long.lower()) for digest, _ in self.digests):
+            return True
+        blobs = [_octets(b"".join(_padded(token[phase:]) for token in tokens)) for phase in range(4)]
+        digits = [match[0] for token in tokens for match in _HEX_RUN.finditer(token)]
+        for phase in (0, 1):
+            even = (run[phase : phase + (len(run) - phase) // 2 * 2] for run in digits)
+            blobs.append(bytes.fromhex(b"".join(even).decode("ascii")))
+        return any(self._worth_a_look(blob) for blob in blobs)
+
+    def _worth_a_look(self, octets: bytes) -> bool:
+        if _READABLE.search(octets):
+            return True
+        lower = octets.lower().replace(b"\0", b"")  # UTF-16 looks so
+        return any(hint in lower for hint in self.hints)
+
+    def _digest(self, token: bytes) -> tuple[bytes, str] | None:
+        for digest, private in self.digests:
+            place = max(token.translate(_URL_SAFE).find(digest), token.lower().find(digest))
+            if place >= 0:
+                other = hmac.new(self.key, private.encode(), hashlib.sha512).hexdigest().encode()
+                return token[:place] + other[: len(digest)] + token[place + len(digest) :], "digest of the address"
+        return None
+
+    def _hex(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
+        for match in _HEX_RUN.finditer(token):
+            for phase in (0, 1):
+                start = match.start() + phase
+                digits = token[start : start + (match.end() - start) // 2 * 2]
+                octets = bytes.fromhex(digits.decode("ascii"))
+                if inside := self._inside(octets, depth):
+                    new = splice(octets, inside).hex().encode("ascii")
+                    new = new.upper() if digits.isupper() else new
+                    return token[:start] + new + token[start + len(digits) :], f"{inside[0].rule} in hex"
+        return None
+
+    def _base64(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
+        for phase in range(4):
+            octets = _octets(_padded(token[phase:]))
+            # What the last letters do not fill up is no content.
+            octets = octets[: (len(token) - phase) * 3 // 4]
+            if inside := self._inside(octets, depth):
+                new = base64.b64encode(splice(octets, inside, group=3)).rstrip(b"=")
+                if b"-" in token or b"_" in token:
+                    new = new.translate(_URL_SAFE_BACK)
+                rest = token[phase:][len(octets) * 4 // 3 + (1 if len(octets) % 3 else 0) :]
+                return token[:phase] + new + rest, f"{inside[0].rule} in base64"
+        return None
+
+    def _inside(self, octets: bytes, depth: int) -> list[Find]:
+        """Look into a decoded token."""
+        return self.finds(octets, depth=depth + 1) if self._worth_a_look(octets) else []
+
+
+def _padded(letters: bytes) -> bytes:
+    """Fill base64 letters up to a multiple of four; a single one over holds nothing."""
+    over = len(letters) % 4
+    return letters[:-1] if over == 1 else letters + b"A" * (-over % 4)
+
+
+def _octets(letters: bytes) -> bytes:
+    return binascii.a2b_base64(letters.translate(_URL_SAFE))
+
+
+@lru_cache(maxsize=256)
+def hider(key: bytes, addresses: tuple[str, ...], names: tuple[str, ...]) -> Hider:
+    """Prepare the hiding of one identity; takes some 10 ms, so the latest ones are kept."""
+    found = tuple(secrets(addresses, names))
+    digests = [(digest, address) for address in addresses for digest in _digests(address)]
+    return Hider(
+        key=key,
+        secrets=found,
+        hints=tuple(dict.fromkeys(secret.private.split()[0].encode() for secret in found)),
+        digests=tuple(digests),
+        shortest=max(_SHORTEST_TOKEN, min(len(private.encode()) for private in (*addresses, *names)) * 4 // 3),
+    )
+
+
+def _digests(address: str) -> Iterator[bytes]:
+    """Yield the digests of an address that mailers use as its id: in hex, and in base64 without padding."""
+    for form in dict.fromkeys((address.lower(), address, address.upper())):
+        for algorithm in ("md5", "sha1", "sha256"):
+            digest = hashlib.new(algorithm, form.encode(), usedforsecurity=False)
+            yield digest.hexdigest().encode()
+            yield base64.b64encode(digest.digest()).rstrip(b"=")
+
+
+def _counts(secret: Secret, lower: bytes, start: int, end: int) -> bool:
+    """Tell a find from a chance likeness: whole words, and not the host or address of somebody else."""
+    before = lower[max(0, start - 260) : start]
+    alone = not before[-1:].isalnum() or _ESCAPE_BEFORE.search(before[-8:]) is not None
+    if not secret.word:
+        return alone or len(secret.private) >= 5
+    if not alone or lower[end : end + 1].isalnum():
+        return False
+    telling = secret.rule == "local part" and not secret.private.isalpha()
+    return telling or not (_HOST_BEFORE.search(before) or _ADDRESS_AFTER.match(lower, end))
+
+
+def splice(text: bytes, finds: Iterable[Find], *, group: int = 1) -> bytes:
+    """Put in what replaces each find. With `group`, lengths change by multiples of it, so that what follows in a
+    base64 token keeps its letters."""
+    pieces, position = [], 0
+    for find in finds:
+        grown = len(find.new) - (find.end - find.start)
+        pad = b"x" * (-grown % group) if find.plain else b""
+        pieces += [text[position : find.start], find.new, pad]
+        position = find.end
+    return b"".join((*pieces, text[position:]))
+
+
+def _apart(finds: list[Find]) -> list[Find]:
+    """Keep of overlapping finds the one that starts first, of those the longest."""
+    kept: list[Find] = []
+    for find in sorted(finds, key=lambda find: (find.start, -find.end)):
+        if not kept or find.start >= kept[-1].end:
+            kept.append(find)
+    return kept
+
+
+def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
+    """Put the line breaks back: those behind what changed keep their distance from the end, others from the start."""
+    same = len(os.path.commonprefix((old[::-1], new[::-1])))
+    pieces, position, taken = [], 0, 0
+    for gap in breaks:
+        place = gap.start() - taken
+        taken += len(gap[0])
+        if len(old) - place <= same:
+            place += len(new) - len(old)
+        pieces += [new[position:place], gap[0]]
+        position = max(place, position)
+    return b"".join((*pieces, new[position:]))
+
+
+def _as_words(text: bytes) -> bytes:
+    """Encode UTF-8 text as encoded words of at most 75 characters (RFC 2047 §2), each of whole characters."""
+    words, chunk = [], b""
+    for char in text.decode("utf-8", "replace"):
+        octets = char.encode("utf-8")
+        if len(chunk) + len(octets) > 45:
+            words.append(chunk)
+            chunk = b""
+        chunk += octets
+    return b"\r\n ".join(b"=?utf-8?B?" + base64.b64encode(word) + b"?=" for word in (*words, chunk))

@@ -1,0 +1,195 @@
+"""Every way to spell a private string: takes an identity, leaves one pattern per secret.
+
+A secret's characters may each stand as themselves or in any escape of the web (percent, entity, JavaScript, CSS,
+quoted-printable, full-width), with invisible things between them (tags, soft hyphens, folds).
+
+All patterns run over lower-case bytes in linear time: each starts with a set of literals, which the engine looks for
+at more than 100 MB/s, repeats are bounded or possessive, and nothing that repeats overlaps what follows it.
+"""
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from html.entities import codepoint2name, html5
+
+# Local parts that are words of everyday mail or roles (RFC 2142): alone they point at nobody.
+COMMON = frozenset(
+    "abuse account accounts admin all billing contact email feedback hello help home hostmaster info invoice jobs"
+    " mail marketing news newsletter noreply office order orders post postmaster press private root sales security"
+    " service shop spam support team test user webmaster".split()
+)
+SAME_MAILBOX = {"gmail.com": "googlemail.com", "googlemail.com": "gmail.com"}
+"""Providers that deliver both domains, and any dots in the local part, to one mailbox (as of 2026)."""
+
+# Between two characters: soft hyphen, zero-width and direction marks, NUL (UTF-16 as bytes), tags and comments, soft
+# line breaks, folds, a string closed and opened again in JavaScript, an RFC 2231 continuation.
+GAP = (
+    r"(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00"
+    r"|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
+    r"|#0{0,6}(?:173|820[3-7]|8288|65279)|#x0{0,6}(?:ad|200[b-f]|2060|feff));?"
+    r"|=[ \t]{0,4}\r?\n|\r?\n[ \t]{1,8}|\\\r?\n|['\"][ \t]{0,3}\+[ \t]{0,3}['\"]"
+    r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12}+"
+)
+_AT_SEPARATORS = "@=#!~*:/|%._-,"
+_DOT_SEPARATORS = "._-"
+# Full-width, small, circled and mathematical letters: what NFKC folds to ASCII one by one.
+_TWIN_BLOCKS = ((0xFF01, 0xFF5E), (0xFE50, 0xFE6B), (0x24B6, 0x24E9), (0x1D400, 0x1D7FF))
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One thing to hide: where `pattern` (over lower-case bytes) matches, its group `hide` is private.
+
+    `private` is what the pseudonym is made of. Where there is a `needle`, the pattern matters only in texts that hold
+    it as it stands. A `word` counts only as a whole word, and not inside a host name or an address of somebody else.
+    """
+
+    rule: str
+    private: str
+    pattern: re.Pattern[bytes]
+    needle: bytes = b""
+    word: bool = False
+
+
+def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
+    """Yield the secrets of an identity: its addresses forwards, backwards and in rot13, local parts, names."""
+    for address in addresses:
+        local, _, domain = address.lower().rpartition("@")
+        for host in _domains(domain):
+            yield from _address(local, host, dots=domain in SAME_MAILBOX)
+        if len(local) >= 4 and local not in COMMON:
+            yield _word("local part", local, (local,))
+    for name in names:
+        words = tuple(re.findall(r"\w+", name.lower()))
+        if any(len(word) < 3 for word in words) and len(words) > 1:
+            yield _word("name", name, words)
+        for word in words:
+            if len(word) >= 3:
+                yield _word("name", word, (word,))
+
+
+def _domains(domain: str) -> list[str]:
+    """Return the domain in all its forms: as given, as A-label and U-label (RFC 5890), and of the same mailbox."""
+    forms = [domain]
+    try:
+        forms.append(domain.encode("idna").decode("ascii"))
+        forms.append(domain.encode("ascii").decode("idna"))
+    except UnicodeError:
+        # No valid IDN: then there is no other form of it.
+        forms.append(domain)
+    if domain in SAME_MAILBOX:
+        forms.append(SAME_MAILBOX[domain])
+    return list(dict.fromkeys(forms))
+
+
+def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
+    plain = local.replace(".", "") if dots else local
+    between = f"(?:{letter('.')})?" if dots else ""
+    left = spelled(plain, between)
+    tag = f"(?:{GAP}(?:{letter('+')}|/){GAP}[^\\s@<>\"]{{0,64}}?)?"
+    at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|[\\s\\[({{<_.-]{{0,3}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,3}}){GAP}"
+    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[\\s\\[({{_-]{{0,2}}(?:dot|\\.)[\\s\\])}}_-]{{0,2}})"
+    right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
+    yield Secret("address", local, _compiled(f"(?P<hide>{left}{tag}){at}{right}"))
+    # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
+    first = f"{right}{_any_of('=!/#_-')}{{1,3}}(?P<hide>{left})(?![a-z0-9])"
+    yield Secret("address", local, _compiled(first), max(domain.split("."), key=len).encode())
+    back, host_back = local[::-1], domain[::-1]
+    pattern = f"{spelled(host_back)}{GAP}{_any_of('@=')}{GAP}(?P<hide>{spelled(back)})"
+    yield Secret("reversed address", local, _compiled(pattern), back.encode())
+    turned, host_turned = codecs.encode(local, "rot13"), codecs.encode(domain, "rot13")
+    pattern = f"(?P<hide>{spelled(turned)}){GAP}{_any_of('@=')}{GAP}{spelled(host_turned)}"
+    yield Secret("rot13 address", local, _compiled(pattern), turned.encode())
+
+
+def _word(rule: str, private: str, words: tuple[str, ...]) -> Secret:
+    joined = f"{GAP}(?:{_any_of(' ._+,-')}|\\s|\\xc2\\xa0|&nbsp;){{1,4}}{GAP}".join(map(spelled, words))
+    return Secret(rule, private, _compiled(f"(?P<hide>{joined})"), word=True)
+
+
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode("latin-1"), re.DOTALL)
+
+
+def spelled(text: str, between: str = "") -> str:
+    """Return the pattern of `text` with each character in any spelling and gaps allowed between them."""
+    first, *rest = map(letter, text)
+    if not rest:
+        return first
+    # Nearly all first letters are followed by something else: one look at the next octet says so.
+    starts = re.escape(unicodedata.normalize("NFD", text[1])[0]) + (r"._\-" if text[1] in "._-" else "")
+    glance = f"(?=[{starts}(.%=&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
+    return first + glance + (GAP + between).join(("", *rest))
+
+
+def letter(char: str) -> str:
+    """Return the pattern of all spellings of one character in lower-case bytes (as latin-1 text)."""
+    if char in _DOT_SEPARATORS:
+        return _any_of(_DOT_SEPARATORS)
+    forms = sorted({char.lower(), char.upper()} if len(char.upper()) == 1 else {char})
+    literal = list(dict.fromkeys(_literals(forms)))
+    hexes = "|".join(dict.fromkeys(f"{ord(form):x}" for form in forms))
+    numbers = "|".join(dict.fromkeys(f"{ord(form)}" for form in forms))
+    octal = "|".join(dict.fromkeys(f"{ord(form):o}" for form in forms))
+    names = "".join(f"|{name.lower()}" for name in _entities(forms))
+    percent = "|".join(dict.fromkeys(_percent(form) for form in forms))
+    return (
+        f"(?:{'|'.join(literal)}|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
+        f"|&(?:amp;|#0*38;|#x0*26;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes}){names});?"
+        f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x)?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?)"
+    )
+
+
+def _literals(forms: list[str]) -> Iterator[str]:
+    """Yield the character itself (UTF-8, Windows-1252) and what NFKC makes equal to it."""
+    for form in forms:
+        if form.isascii():
+            yield re.escape(form.lower())
+            continue
+        for variant in (form, unicodedata.normalize("NFD", form)):
+            yield _escaped(variant.encode("utf-8"))
+        yield _escaped(form.encode("cp1252", "ignore") or form.encode("utf-8"))
+    for twin in _TWINS.get(forms[-1].lower(), ()):
+        yield _escaped(twin.encode("utf-8"))
+
+
+def _escaped(octets: bytes) -> str:
+    return re.escape(octets.lower().decode("latin-1"))
+
+
+def _percent(form: str) -> str:
+    octets = form.encode("utf-8")
+    return "[%=](?:25|3d){0,4}".join(f"{octet:02x}" for octet in octets)
+
+
+def _entities(forms: list[str]) -> list[str]:
+    extra = [name.rstrip(";") for name, text in html5.items() if text in forms and name.endswith(";")]
+    named = [codepoint2name[ord(form)] for form in forms if ord(form) in codepoint2name]
+    return list(dict.fromkeys(re.escape(name.lower()) for name in (*named, *extra)))
+
+
+def _any_of(characters: str) -> str:
+    """Return the pattern of any of these characters, plain or escaped; one alternative instead of many."""
+    hexes = "|".join(f"{ord(char):x}" for char in characters)
+    numbers = "|".join(str(ord(char)) for char in characters)
+    return (
+        f"(?:[{re.escape(characters)}]|[%=](?:25|3d){{0,4}}(?:{hexes})"
+        f"|&(?:amp;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes})|commat|equals|period);?"
+        f"|\\\\{{1,4}}(?:u\\{{?|x)?0{{0,5}}(?:{hexes})\\}}?)"
+    )
+
+
+def _twins() -> dict[str, list[str]]:
+    """Map each ASCII character to the characters of the blocks above that NFKC folds to it."""
+    twins: dict[str, list[str]] = {}
+    for first, last in _TWIN_BLOCKS:
+        for code in range(first, last + 1):
+            plain = unicodedata.normalize("NFKC", chr(code)).lower()
+            if len(plain) == 1 and plain.isascii():
+                twins.setdefault(plain, []).append(chr(code))
+    return twins
+
+
+_TWINS = _twins()

@@ -1,0 +1,148 @@
+"""What one desk gets: takes a complaint and a contact, leaves the frozen bytes of a report and their digest.
+
+Preview, digest and sent bytes all come from `write`, once; afterwards they are only read (promise 2).
+"""
+
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from complaints import __version__, arf, outbox, tokens
+from complaints.db import move
+from complaints.leaks import find_leaks
+from complaints.links import links
+from complaints.message import Message, parse
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
+from complaints.office import Office
+from complaints.redact import CannotRedact, Identity, redact
+
+MOST_LINKS = 10  # links named outside the enclosed spam
+USER_AGENT = f"Plaint/{__version__}"
+ENDED = frozenset(
+    {
+        ReportState.SENT,
+        ReportState.BOUNCED,
+        ReportState.FAILED,
+        ReportState.HELD,
+        ReportState.SUPPRESSED,
+        ReportState.UNCONFIRMED,
+        ReportState.DRAFT,
+        ReportState.CANCELLED,
+    }
+)
+
+
+def identity_of(reporter: Reporter) -> Identity:
+    """What redaction hides of a reporter."""
+    return Identity(addresses=(reporter.address, *reporter.aliases), names=tuple(reporter.names))
+
+
+def write(session: Session, office: Office, reporter: Reporter, complaint: Complaint, report: Report) -> None:
+    """Render a report with the complaint's redaction and note, and freeze it on its row.
+
+    Where the body cannot be told without giving the reporter away, the header block alone is enclosed.
+    Raises CannotRedact when even that would.
+    """
+    spam = office.spam_of(session, complaint)
+    report.drafted_at = office.clock()
+    report.message_id = f"<{report.id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
+    identity = identity_of(reporter)
+    hidden = complaint.redaction != "none"
+    changes: list[Json] = []
+    if hidden:
+        redacted = redact(
+            spam, identity, key=_pseudonym_key(office, reporter, report), level=complaint.redaction
+        )
+        spam = redacted.raw
+        changes = [
+            {"rule": change.rule, "where": change.where, "line": change.line} for change in redacted.changes
+        ]
+    for headers_only in (False, True):
+        raw = arf.compose(_values(office, complaint, report, spam, headers_only=headers_only))
+        leaks = find_leaks(raw, identity) if hidden else []
+        if not leaks:
+            break
+    else:
+        found = "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])
+        raise CannotRedact(f"what you chose to hide would still show ({found})")
+    report.raw, report.digest, report.changes = (
+        office.vault.seal(reporter.key, raw),
+        tokens.digest(raw),
+        changes,
+    )
+
+
+def _pseudonym_key(office: Office, reporter: Reporter, report: Report) -> bytes:
+    """One key per desk, so that two desks cannot join what they know of a reporter (RFC 6590 §3)."""
+    return office.vault.derive("pseudonym", f"{report.to.lower()} {reporter.id}").encode()
+
+
+def _values(
+    office: Office, complaint: Complaint, report: Report, spam: bytes, *, headers_only: bool
+) -> arf.Report:
+    """Everything a report says, read from the redacted spam wherever it could show the reporter."""
+    message = parse(spam)
+    evidence, contact = complaint.evidence or {}, report.contact
+    received = evidence["hops"][0] if evidence.get("hops") else {}
+    found = [] if headers_only else [link.url for link in links(message).web][:MOST_LINKS]
+    recipient = message.get("Delivered-To") or message.get("X-Original-To")
+    return arf.Report(
+        sender=f"Plaint <{outbox.SERVICE}@{office.settings.mail_domain}>",
+        to=report.to,
+        reply_to=outbox.report_address(office, outbox.REPLY, report.token),
+        message_id=report.message_id,
+        date=report.drafted_at,
+        user_agent=USER_AGENT,
+        spam=spam,
+        subject=message.subject or "",
+        why=_why(contact),
+        trace=(evidence.get("source") or {}).get("why", ""),
+        note=complaint.note,
+        opt_out_url=f"{office.settings.url}/stop/{report.token}",
+        opt_out_mailto=outbox.report_address(office, outbox.STOP, report.token),
+        source_ip=complaint.source_ip,
+        arrival_date=datetime.fromisoformat(received["date"]) if received.get("date") else None,
+        original_mail_from=_envelope_sender(message),
+        original_rcpt_to=(recipient,) if recipient else (),
+        reporting_mta=received.get("by"),
+        authentication_results=tuple(
+            _authentication(result) for result in evidence.get("authentication", [])
+        ),
+        reported_domains=tuple(contact["targets"]) if contact["role"] == "link" else (),
+        reported_uris=tuple(found),
+        headers_only=headers_only,
+        redacted=complaint.redaction != "none",
+    )
+
+
+def _why(contact: Json) -> str:
+    role = (
+        "it answers for the host that handed the message over"
+        if contact["role"] == "source"
+        else (f"it answers for {', '.join(contact['targets'])}, which the message advertises")
+    )
+    return f"{role}. {contact['why']}"
+
+
+def _envelope_sender(message: Message) -> str | None:
+    """The Return-Path that final delivery wrote (RFC 5321 §4.4), without angle brackets."""
+    path = message.get("Return-Path")
+    return path.strip().removeprefix("<").removesuffix(">") if path else None
+
+
+def _authentication(result: Json) -> str:
+    """One result in the syntax of RFC 8601 §2.2."""
+    subject = {"dkim": "header.d", "dmarc": "header.from"}.get(result["method"], "smtp.mailfrom")
+    domain = f" {subject}={result['domain']}" if result.get("domain") else ""
+    return f"{result['by']}; {result['method']}={result['result']}{domain}"
+
+
+def close_if_done(session: Session, report: Report) -> None:
+    """A confirmed complaint is closed when each report consented to has ended."""
+    session.flush()
+    complaint = session.get_one(Complaint, report.complaint_id)
+    if complaint.state != ComplaintState.CONFIRMED:
+        return
+    states = session.exec(select(Report.state).where(Report.complaint_id == complaint.id)).all()
+    if all(state in ENDED for state in states):
+        move(session, complaint, ComplaintState.CLOSED)

@@ -1,0 +1,186 @@
+"""Reporters: registration by mailed link and code, secret submission addresses, API tokens.
+
+Takes an address, leaves a verified reporter. Secrets are shown once, to their owner, and kept as hashes.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import dns.resolver
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from complaints import outbox, tokens
+from complaints.models import Registration, Reporter, SubmissionAddress
+from complaints.office import Office
+from complaints.policy import POLICY
+from complaints.trace import Trust
+
+LIFE_MINUTES = 60
+ROTATION_GRACE = timedelta(days=30)  # address books and filters need time to learn the new address
+CODE_TRIES = 5  # of a million codes: a guess succeeds once in 200,000 registrations
+TOKEN_PREFIX = "plaint_"  # noqa: S105 - lets secret scanners recognise a token that leaked
+
+
+class ReporterError(Exception):
+    """The address, alias, trust entry or code cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """A reporter's secrets, readable only at the moment they are made."""
+
+    reporter: Reporter
+    submission_address: str
+    token: str
+
+
+def checked_address(office: Office, text: str, *, deliverable: bool = True) -> str:
+    """The normalised mail address; deliverability is asked of the configured DNS (blocks on the network).
+
+    Raises ReporterError saying what is wrong with it.
+    """
+    resolver = None
+    if office.settings.name_servers:
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = [
+            dns.nameserver.Do53Nameserver(host, port) for host, port in office.settings.name_servers
+        ]
+        resolver.lifetime = 10
+    try:
+        # On a loopback internet every domain is a special-use one (RFC 6761)
+        public = not office.settings.on_loopback
+        found = validate_email(
+            text, check_deliverability=deliverable, dns_resolver=resolver, globally_deliverable=public
+        )
+    except EmailNotValidError as error:
+        raise ReporterError(f"{text!r} is not a mail address we can write to: {error}") from error
+    if found.domain.lower() == office.settings.mail_domain.lower():
+        raise ReporterError(f"{text!r} is one of our own addresses; give the one you read mail at")
+    return found.normalized
+
+
+def add(
+    session: Session,
+    office: Office,
+    address: str,
+    *,
+    names: Sequence[str] = (),
+    aliases: Sequence[str] = (),
+    trust: Sequence[str] = (),
+    verified: bool,
+) -> Secrets:
+    """Make a reporter; `verified` also records acceptance of the current policy.
+
+    Raises ReporterError when the address is taken or a trust entry is unreadable.
+    """
+    if find(session, address):
+        raise ReporterError(f"{address} is registered already; use: plaint reporters rotate {address}")
+    try:
+        Trust.of(trust)
+    except ValueError as error:
+        raise ReporterError(f"--trust: {error}; give host names, addresses or networks") from error
+    now = office.clock()
+    reporter = Reporter(
+        id=tokens.random_letters(tokens.ID_LETTERS),
+        address=address,
+        names=list(names),
+        aliases=list(aliases),
+        trust=list(trust),
+        key=office.vault.new_key(),
+        created_at=now,
+        verified_at=now if verified else None,
+        policy=POLICY if verified else None,
+        policy_at=now if verified else None,
+    )
+    session.add(reporter)
+    session.flush()
+    return rotate(session, office, reporter)
+
+
+def rotate(session: Session, office: Office, reporter: Reporter) -> Secrets:
+    """Give new secrets; the old submission address works for ROTATION_GRACE, the old token ends now."""
+    now = office.clock()
+    current = select(SubmissionAddress).where(
+        SubmissionAddress.reporter_id == reporter.id, col(SubmissionAddress.retires_at).is_(None)
+    )
+    for old in session.exec(current):
+        old.retires_at = now + ROTATION_GRACE
+        session.add(old)
+    local, token = tokens.random_letters(tokens.SUBMISSION_LETTERS), TOKEN_PREFIX + tokens.random_letters(32)
+    session.add(SubmissionAddress(hash=tokens.hashed(local), reporter_id=reporter.id, created_at=now))
+    reporter.token_hash = tokens.hashed(token)
+    session.add(reporter)
+    return Secrets(reporter, f"{local}@{office.settings.mail_domain}", token)
+
+
+def find(session: Session, address: str) -> Reporter | None:
+    """The reporter registered under this address; letter case does not matter."""
+    return session.exec(select(Reporter).where(func.lower(Reporter.address) == address.lower())).first()
+
+
+def by_submission_address(session: Session, office: Office, address: str) -> Reporter | None:
+    """Whose secret submission address this is, if anybody's verified and current one."""
+    local, _, domain = address.strip().lower().rpartition("@")
+    if domain != office.settings.mail_domain.lower() or len(local) != tokens.SUBMISSION_LETTERS:
+        return None
+    row = session.get(SubmissionAddress, tokens.hashed(local))
+    if row is None or (row.retires_at and row.retires_at <= office.clock()):
+        return None
+    reporter = session.get_one(Reporter, row.reporter_id)
+    return reporter if reporter.verified_at else None
+
+
+def by_token(session: Session, token: str) -> Reporter | None:
+    """Whose API token this is, if anybody's."""
+    reporter = session.exec(select(Reporter).where(Reporter.token_hash == tokens.hashed(token))).first()
+    return reporter if reporter and reporter.verified_at else None
+
+
+def ask(session: Session, office: Office, address: str) -> None:
+    """Mail a registration link and code to a checked address; the answer to the asker is always the same."""
+    token, code = tokens.random_letters(tokens.CAPABILITY_LETTERS), f"{secrets.randbelow(1_000_000):06}"
+    now = office.clock()
+    session.add(
+        Registration(
+            token_hash=tokens.hashed(token),
+            code_hash=tokens.hashed(token + code),
+            address=address,
+            asked_at=now,
+            expires_at=now + timedelta(minutes=LIFE_MINUTES),
+        )
+    )
+    values = {"link": f"{office.settings.url}/register/{token}", "code": code, "minutes": LIFE_MINUTES}
+    outbox.put_letter(
+        session, office, "registration", to=address, reporter=find(session, address), values=values
+    )
+
+
+def asked(session: Session, office: Office, token: str) -> Registration | None:
+    """The registration a mailed link stands for, while it is good."""
+    row = session.get(Registration, tokens.hashed(token))
+    return row if row and row.expires_at > office.clock() and row.tries < CODE_TRIES else None
+
+
+def complete(session: Session, office: Office, token: str, code: str) -> Secrets | None:
+    """Finish a registration with the link and the code mailed to the address; None when they do not fit.
+
+    A reporter who registers again proves the address anew and gets new secrets.
+    """
+    row = asked(session, office, token)
+    if row is None:
+        return None
+    if not tokens.same(tokens.hashed(token + "".join(code.split())), row.code_hash):
+        row.tries += 1
+        session.add(row)
+        return None
+    session.delete(row)
+    known = find(session, row.address)
+    if known is None:
+        return add(session, office, row.address, verified=True)
+    known.verified_at = known.verified_at or office.clock()
+    known.policy, known.policy_at = POLICY, office.clock()
+    return rotate(session, office, known)

@@ -1,0 +1,215 @@
+"""The one place that wires: settings → office, lookup, SMTP door, web, worker; and takes them down again.
+
+`running` is the whole service as an async context; `serve` runs it until a signal. Any number of processes,
+each with any of the roles, may share one PostgreSQL database.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from sqlalchemy import text
+
+from abuse_lookup import AbuseLookup, Config, open_lookup
+from complaints import __version__
+from complaints.forward import Outgoing, Send
+from complaints.office import Office
+from complaints.receive import Reception
+from complaints.settings import Settings, SettingsError, host_port
+from complaints.smtp_in import Intake, SmtpServer, serve_smtp
+from complaints.smtp_out import Direct, Outcome, Relay, send
+from complaints.web.app import create_app
+from complaints.worker import Worker
+
+log = logging.getLogger(__name__)
+
+ROLES = ("smtp", "web", "worker")
+RESTART_SECONDS = 5.0
+
+
+@dataclass
+class Service:
+    """What runs in this process; ports are the real ones, also where 0 was asked for."""
+
+    office: Office
+    smtp_port: int | None = None
+    http_port: int | None = None
+    worker: Worker | None = None
+
+
+def lookup_config(settings: Settings) -> Config:
+    """How abuse_lookup is to ask, with these settings."""
+    return Config(
+        dns=settings.name_servers,
+        rdap_bootstrap=settings.rdap_bootstrap or None,
+        whois_root=settings.whois_root,
+        whois_port=settings.whois_port,
+        seconds=settings.lookup_seconds,
+        ca_file=settings.ca_file,
+        allow_nets=tuple(filter(None, settings.allow_nets.split(","))),
+        contact_zones=tuple(filter(None, settings.contact_zones.split(","))),
+        cache_path=settings.data / "lookups.sqlite",
+        user_agent=f"Plaint/{__version__} (+{settings.url})",
+        limit_per_minute=settings.limit_lookups,
+    )
+
+
+def sender(settings: Settings, lookup: AbuseLookup) -> Send:
+    """The SMTP client of the forward stage: through the relay, or straight to MX."""
+    route = Relay(*settings.relay_host) if settings.relay_host else Direct(settings.mx_port)
+    rng = random.Random()  # noqa: S311 - spreads load over equal MX hosts
+
+    async def deliver(mail: Outgoing, before_dot: Callable[[], Awaitable[None]]) -> Outcome:
+        return await send(
+            mail.raw,
+            mail_from=mail.mail_from,
+            to=mail.to,
+            route=route,
+            resolver=lookup.resolver,
+            hostname=settings.mail_domain,
+            before_dot=before_dot,
+            allow_private=settings.on_loopback,
+            rng=rng,
+        )
+
+    return deliver
+
+
+@asynccontextmanager
+async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIterator[Service]:
+    """The service, up while the block runs. Raises what `Office.open` raises, and OSError for taken ports."""
+    office = await asyncio.to_thread(Office.open, settings)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(office.close)
+        service = Service(office)
+        if "worker" in roles:
+            lookup = await stack.enter_async_context(open_lookup(lookup_config(settings)))
+            await stack.enter_async_context(_working(service, lookup))
+        if "smtp" in roles:
+            await stack.enter_async_context(_smtp(service))
+        if "web" in roles:
+            await stack.enter_async_context(_web(service, need_smtp="smtp" in roles))
+        yield service
+
+
+async def serve(settings: Settings, roles: Collection[str], started: Callable[[Service], None]) -> None:
+    """Run until SIGINT or SIGTERM; `started` is called once everything listens."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, roles) as service:
+        started(service)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _working(service: Service, lookup: AbuseLookup) -> AsyncIterator[None]:
+    """A worker that is started again when its queue's database went away."""
+    send_mail = sender(service.office.settings, lookup)
+    service.worker = Worker(service.office, lookup, send_mail)
+    await service.worker.start()
+
+    async def keep() -> None:
+        while True:
+            assert service.worker is not None
+            try:
+                await service.worker.finished()
+            except Exception:
+                log.exception("the worker stopped; starting again in %d s", RESTART_SECONDS)
+            await service.worker.stop()
+            await asyncio.sleep(RESTART_SECONDS)
+            service.worker = Worker(service.office, lookup, send_mail)
+            try:
+                await service.worker.start()
+            except Exception:
+                log.exception("the worker could not start")
+
+    keeping = asyncio.create_task(keep(), name="keep working")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await service.worker.stop()
+
+
+@asynccontextmanager
+async def _smtp(service: Service) -> AsyncIterator[None]:
+    settings = service.office.settings
+    reception = Reception(service.office)
+    host, port = host_port(settings.smtp)
+    server: SmtpServer = await serve_smtp(
+        host,
+        port,
+        intake=Intake(known=reception.known, accept=reception.accept),
+        hostname=settings.mail_domain,
+        max_bytes=settings.max_bytes,
+        tls=_certificate(settings),
+    )
+    service.smtp_port = server.port
+    try:
+        yield
+    finally:
+        service.smtp_port = None
+        server.close()
+        await server.wait_closed()
+        await asyncio.to_thread(reception.close)
+
+
+def _certificate(settings: Settings) -> ssl.SSLContext | None:
+    if settings.smtp_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.smtp_cert, settings.smtp_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"PLAINT_SMTP_CERT {settings.smtp_cert}: cannot be loaded: {error}") from error
+    return context
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are ours: one handler stops all of the service in order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _web(service: Service, *, need_smtp: bool) -> AsyncIterator[None]:
+    async def ready() -> bool:
+        await asyncio.to_thread(_ping, service.office)
+        return service.smtp_port is not None or not need_smtp
+
+    host, port = host_port(service.office.settings.http)
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    service.http_port = int(listener.getsockname()[1])
+    app = create_app(service.office, ready=ready)
+    server = _Uvicorn(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]), name="web")
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn sets a plain attribute
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+def _ping(office: Office) -> None:
+    with office.db.reading() as session:
+        session.execute(text("SELECT 1"))

@@ -1,0 +1,147 @@
+"""Mail comes in: takes SMTP sessions, asks who a recipient is, leaves each mail with whoever keeps it.
+
+Every 250 after the dot comes after `accept` has returned, that is after a durable commit (promise 3); every
+other end is a 4xx or 5xx with a sentence (promise 12). No database here, and no word in the log of who
+wrote to whom.
+"""
+
+import asyncio
+import logging
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar, cast
+
+from complaints.smtp_limits import Limits, Lobby
+from complaints.smtp_protocol import Door, Mail, place_of
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_TRY_AGAIN = "451 4.3.0 This mail cannot be kept right now; try again later"
+_UNKNOWN = "550 5.1.1 No such address here; send to the address that you were given when you registered"
+
+
+class Refuse(Exception):  # noqa: N818 - reads as what it does
+    """Raised by `known` or `accept` to answer with this reply, e.g. `Refuse(452, "4.2.2", "Over the limit")`.
+
+    `text` is one sentence that says what was wrong and what to do; it may be shown to anyone.
+    """
+
+    def __init__(self, code: int, enhanced: str, text: str) -> None:
+        """Keep the reply as one printable line."""
+        self.reply = _UNPRINTABLE.sub("?", f"{code} {enhanced} {text}")[:500]
+        super().__init__(self.reply)
+
+
+class Intake(Generic[R]):
+    """Answers the doors of a listener.
+
+    `known(address)` gives what is known as a recipient, or None for 550 5.1.1. It is asked for every address
+    as written, also `postmaster` without a domain (RFC 5321 §4.5.1). `accept(recipients, mail_from, raw)`
+    keeps a mail durably before it returns: `mail_from` is "" for the null sender, `raw` exactly what came
+    between DATA and the dot. Both may raise `Refuse`; any other exception becomes a 451, logged without its
+    text. An `accept` that has begun is never cancelled because the client went away.
+    """
+
+    def __init__(
+        self,
+        *,
+        known: Callable[[str], Awaitable[R | None]],
+        accept: Callable[[list[R], str, bytes], Awaitable[None]],
+    ) -> None:
+        self._known = known
+        self._accept = accept
+        self.keeping: set[asyncio.Task[str]] = set()
+        """One per mail that `accept` has at the moment."""
+
+    async def rcpt(self, mail: Mail, address: str) -> str:
+        """Answer RCPT (RFC 5321 §4.1.1.3)."""
+        if address in mail.recipients:
+            return "250 2.1.5 OK"
+        try:
+            recipient = await self._known(address)
+        except Refuse as refusal:
+            return refusal.reply
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
+            log.error("a recipient could not be looked up: %s", place_of(error))  # noqa: TRY400 - see place_of
+            return _TRY_AGAIN
+        if recipient is None:
+            return _UNKNOWN
+        mail.recipients[address] = recipient
+        return "250 2.1.5 OK"
+
+    async def data(self, mail: Mail, raw: bytes) -> str:
+        """Answer the final dot, once the mail is kept (RFC 5321 §4.1.1.4)."""
+        task = asyncio.create_task(self._keep(mail, raw))
+        self.keeping.add(task)
+        task.add_done_callback(self.keeping.discard)
+        return await asyncio.shield(task)
+
+    async def _keep(self, mail: Mail, raw: bytes) -> str:
+        recipients = cast("list[R]", list(mail.recipients.values()))
+        try:
+            await self._accept(recipients, mail.sender or "", raw)
+        except Refuse as refusal:
+            return refusal.reply
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
+            log.error("a mail could not be kept: %s", place_of(error))  # noqa: TRY400 - see place_of
+            return _TRY_AGAIN
+        return "250 2.0.0 Kept; thank you"
+
+
+class SmtpServer:
+    """A listener and its sessions. `close` and `wait_closed` are used as with `asyncio.Server`."""
+
+    def __init__(self, server: asyncio.Server, lobby: Lobby, keeping: set[asyncio.Task[str]]) -> None:
+        self._server = server
+        self._keeping = keeping
+        self.lobby = lobby
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when 0 was asked for."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """Take no more connections; say 421 to those that wait for a command."""
+        self._server.close()
+        self.lobby.close()
+
+    async def wait_closed(self, seconds: float = 30.0) -> None:
+        """Let mails under way finish for so many seconds, then cut the rest.
+
+        What `accept` has by then may finish as many seconds longer. Nobody was told 250 for what does not.
+        """
+        emptying = asyncio.create_task(self.lobby.empty.wait())
+        await asyncio.wait({emptying}, timeout=seconds)
+        self.lobby.cut()
+        await asyncio.wait({emptying}, timeout=1.0)
+        emptying.cancel()
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=seconds)
+
+
+async def serve_smtp(
+    host: str,
+    port: int,
+    *,
+    intake: Intake[R],
+    hostname: str,
+    max_bytes: int,
+    tls: ssl.SSLContext | None = None,
+    limits: Limits | None = None,
+) -> SmtpServer:
+    """Listen for SMTP on `host`:`port` (0: any free one). Raises OSError when that cannot be had.
+
+    `hostname` is the name it greets with, `max_bytes` the largest mail, `tls` offers STARTTLS.
+    """
+    loop = asyncio.get_running_loop()
+    lobby = Lobby(limits or Limits(), loop.time)
+
+    def door() -> Door:
+        return Door(intake, lobby, hostname=hostname, max_bytes=max_bytes, tls=tls, loop=loop)
+
+    server = await loop.create_server(door, host, port, backlog=1024)
+    return SmtpServer(server, lobby, intake.keeping)

@@ -1,0 +1,373 @@
+"""SMTP as the open internet speaks it to us: takes a connection, asks a handler, leaves replies (RFC 5321).
+
+`Door` is aiosmtpd's server protocol with its own dialogue. aiosmtpd 1.4 reads DATA line by line, looks at
+itself for every connection, parses addresses with a general parser, takes a bare LF for the end of a command
+and refuses lines over 1,000 octets, which real spam has. Here only CRLF ends a command and only CRLF.CRLF a
+message; a bare CR or LF is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was said.
+"""
+
+import asyncio
+import logging
+import re
+import ssl
+import traceback
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiosmtpd.smtp import SMTP
+
+from complaints.smtp_limits import Lobby
+from complaints.smtp_syntax import address_problem, mail_problem, parse_path, too_big
+
+log = logging.getLogger(__name__)
+# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; a level would not.
+logging.getLogger("mail.log").addFilter(lambda _record: False)
+
+COMMAND_OCTETS = 4096
+"""Longest command: RFC 5321 §4.5.3.1.4 asks for 512, its extensions and UTF-8 addresses for more."""
+CHUNK = 65_536
+END = b"\r\n.\r\n"
+
+_VERBS = frozenset(
+    ["EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "STARTTLS"]
+)
+_WITHOUT_ARGUMENT = frozenset(["DATA", "RSET", "QUIT", "STARTTLS"])
+_MOVES_MAIL = frozenset(["MAIL", "RCPT", "DATA"])
+_HTTP = frozenset(["GET", "POST", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI"])
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass
+class Mail:
+    """One mail transaction, from MAIL to the answer after the dot."""
+
+    sender: str | None = None
+    """The reverse-path, "" for `<>`; None before MAIL."""
+    utf8: bool = False
+    recipients: dict[str, object] = field(default_factory=dict)
+    """What the handler made of each forward-path."""
+
+
+class Handler(Protocol):
+    """Whom a door asks. Both answer with one SMTP reply line and raise nothing."""
+
+    async def rcpt(self, mail: Mail, address: str) -> str:
+        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it."""
+
+    async def data(self, mail: Mail, raw: bytes) -> str:
+        """Take the content of a mail. A 250 promises that it is kept."""
+
+
+def place_of(error: BaseException) -> str:
+    """Name an error by its type and line of code, for the log: its text may hold addresses or mail."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
+
+
+class _Over(Exception):  # noqa: N818 - the end of a dialogue is no error
+    """The dialogue is over; its argument, if any, is the last reply."""
+
+
+class _NoHooks:
+    """Given to aiosmtpd in place of a handler, which it would look through for every connection."""
+
+    def __dir__(self) -> tuple[str, ...]:
+        return ()
+
+
+_NO_HOOKS = _NoHooks()
+
+
+class Door(SMTP):
+    """One SMTP session. Answers hostile input with 5xx, too much of anything with 4xx, and raises nothing.
+
+    `handler` is asked at RCPT and after the dot, `lobby` about limits. Messages are of at most `max_bytes`
+    octets. `hostname` is the name it greets with; `tls` offers STARTTLS.
+    """
+
+    line_length_limit = CHUNK  # what aiosmtpd gives its stream reader as limit
+
+    def __init__(
+        self,
+        handler: Handler,
+        lobby: Lobby,
+        *,
+        hostname: str,
+        max_bytes: int,
+        tls: ssl.SSLContext | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(_NO_HOOKS, hostname=hostname, loop=loop)
+        self.idle = False
+        """Whether it waits for a command, so that nothing is lost by cutting it."""
+        self.prefix = b""
+        self._handler = handler
+        self._lobby = lobby
+        self._max_bytes = max_bytes
+        self._tls = tls
+        self._encrypted = False
+        self._greeted = False
+        self._mail = Mail()
+        self._in = bytearray()
+        self._out: list[str] = []
+        self._held = 0
+        self._patience = lobby.limits.patience
+        self._deadline = 0.0
+
+    def __dir__(self) -> tuple[str, ...]:
+        # aiosmtpd walks through dir(self) twice per connection to find commands; `_answer` knows them.
+        return ()
+
+    # What aiosmtpd calls
+
+    def eof_received(self) -> bool | None:
+        """Still answer whoever closed its half of the connection; aiosmtpd would drop the work at hand."""
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        self._deadline = self.loop.time() + (duration or self._lobby.limits.idle_seconds)
+        if self._timeout_handle is None or self._timeout_handle.when() > self._deadline:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        """One timer per connection, set anew when it fires early: putting a deadline off costs nothing."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        if self.loop.time() < self._deadline:
+            self._set_timer()
+        else:
+            self._lobby.counts["timeouts"] += 1
+            self.dismiss("421 4.4.2 Too slow; closing the connection")
+
+    async def _handle_client(self) -> None:
+        self.prefix = self._lobby.prefix(self._writer.get_extra_info("peername"))
+        if refusal := self._lobby.enter(self):
+            self.dismiss(refusal)
+            return
+        try:
+            await self._converse()
+        except (ConnectionError, ssl.SSLError):
+            self._lobby.counts["broken"] += 1
+        except Exception as error:  # noqa: BLE001 - asyncio would write the error down as it is, with what was said
+            log.error("an SMTP session failed: %s", place_of(error))  # noqa: TRY400 - ditto
+        finally:
+            self._hold(0)
+            self._lobby.leave(self)
+            if self.transport is not None:
+                self.transport.close()
+
+    # Reading and answering
+
+    def dismiss(self, reply: str) -> None:
+        """End the session from outside its dialogue."""
+        transport = self._writer.transport
+        if transport.is_closing() or transport.get_write_buffer_size():
+            transport.abort()  # it does not even read what it was told before
+        else:
+            transport.write(f"{reply}\r\n".encode())
+            transport.close()
+
+    async def _converse(self) -> None:
+        self._say(f"220 {self.hostname} ESMTP Plaint")
+        try:
+            while not self._lobby.closing:
+                await self._obey(await self._command())
+            self._say(self._lobby.closing)
+        except _Over as over:
+            self._say(*over.args)
+        await self._flush()
+
+    async def _command(self) -> bytes:
+        """Read the next command; its CRLF is not part of it."""
+        start = 0
+        while (end := self._in.find(b"\r\n", start)) < 0:
+            if len(self._in) > CHUNK:
+                raise _Over("500 5.5.6 No end of the command in sight; closing the connection")
+            start = max(0, len(self._in) - 1)
+            self.idle = True
+            await self._receive()
+            self.idle = False
+        line = bytes(self._in[:end])
+        del self._in[: end + 2]
+        return line
+
+    async def _receive(self) -> None:
+        """Wait for more input. Replies to pipelined commands go out together (RFC 2920 §3.2)."""
+        await self._flush()
+        chunk = await self._reader.read(CHUNK)
+        if not chunk:
+            raise _Over
+        self._in += chunk
+
+    def _say(self, *replies: str) -> None:
+        self._out += replies
+
+    async def _flush(self) -> None:
+        if self._out:
+            self._writer.write(("\r\n".join(self._out) + "\r\n").encode("ascii", "replace"))
+            self._out.clear()
+            await self._writer.drain()
+
+    async def _obey(self, line: bytes) -> None:
+        word, _, rest = line.partition(b" ")
+        verb = word.upper().decode("latin-1")
+        if verb in _HTTP:
+            raise _Over("554 5.5.1 This is SMTP, not HTTP; closing the connection")
+        self._reset_timeout()
+        reply = self._objection(line, verb, rest) or await self._answer(verb, rest)
+        if reply:
+            self._say(reply)
+        if reply.startswith("5"):
+            self._lobby.counts["refused"] += 1
+            self._patience -= 10
+        elif verb not in _MOVES_MAIL or reply.startswith("4"):
+            self._patience -= 1
+        if self._patience <= 0:
+            raise _Over("421 4.7.0 Too many errors or idle commands; closing the connection")
+
+    def _objection(self, line: bytes, verb: str, rest: bytes) -> str:
+        if len(line) > COMMAND_OCTETS:
+            return f"500 5.5.6 Commands are of at most {COMMAND_OCTETS} octets"
+        if _CONTROL.search(line):
+            return "500 5.5.2 Control character in the command; only CR LF together end a line"
+        if verb not in _VERBS:
+            return "500 5.5.1 Command not known"
+        if rest.strip() and verb in _WITHOUT_ARGUMENT:
+            return f"501 5.5.4 {verb} takes no argument"
+        if not self._greeted and verb in _MOVES_MAIL:
+            return "503 5.5.1 Say EHLO first"
+        return ""
+
+    async def _answer(self, verb: str, rest: bytes) -> str:  # noqa: PLR0911 - one line per command
+        argument = rest.decode("utf-8", "surrogateescape").strip()
+        match verb:
+            case "EHLO" | "HELO":
+                return self._hello(verb, argument)
+            case "MAIL":
+                return self._mail_from(argument)
+            case "RCPT":
+                return await self._rcpt_to(argument)
+            case "DATA":
+                return await self._data()
+            case "RSET":
+                self._mail = Mail()
+                return "250 2.0.0 OK"
+            case "NOOP":
+                return "250 2.0.0 OK"
+            case "VRFY" | "EXPN":  # RFC 5321 §7.3: 252 neither confirms nor denies
+                return "252 2.5.2 Addresses are not verified here; send the mail and see"
+            case "STARTTLS":
+                return await self._start_tls()
+            case "QUIT":
+                raise _Over("221 2.0.0 Bye")
+            case _:
+                return "214 2.0.0 Forward spam to the address you were given when you registered"
+
+    # Commands
+
+    def _hello(self, verb: str, name: str) -> str:
+        """RFC 5321 §4.1.1.1; the name is not used for anything."""
+        if not name:
+            return f"501 5.5.4 Syntax: {verb} your-host-name"
+        self._greeted = True
+        self._mail = Mail()
+        if verb == "HELO":
+            return f"250 {self.hostname}"
+        offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
+        if self._tls and not self._encrypted:
+            offers.append("STARTTLS")
+        return "".join(f"250-{offer}\r\n" for offer in offers) + "250 ENHANCEDSTATUSCODES"
+
+    def _mail_from(self, argument: str) -> str:
+        """RFC 5321 §4.1.1.2."""
+        if self._mail.sender is not None:
+            return "503 5.5.1 A mail is under way; send RSET to drop it"
+        path = parse_path(argument, "FROM:")
+        if path is None:
+            return "501 5.5.4 Syntax: MAIL FROM:<address>"
+        address, parameters = path
+        utf8 = "SMTPUTF8" in parameters
+        problem = mail_problem(parameters, self._max_bytes) or address_problem(address, utf8=utf8, code=550)
+        if problem:
+            return problem
+        self._mail = Mail(address, utf8)
+        return "250 2.1.0 OK"
+
+    async def _rcpt_to(self, argument: str) -> str:
+        """RFC 5321 §4.1.1.3."""
+        if self._mail.sender is None:
+            return "503 5.5.1 Send MAIL first"
+        address, parameters = parse_path(argument, "TO:") or ("", {})
+        if not address:
+            return "501 5.5.4 Syntax: RCPT TO:<address>"
+        if parameters:
+            return "555 5.5.4 RCPT parameters are not known here"
+        most = self._lobby.limits.recipients
+        if most and len(self._mail.recipients) >= most:
+            return f"452 4.5.3 {most} recipients are taken at most; send the rest in another mail"
+        if not self._lobby.may_ask(self):
+            return "450 4.7.1 Too many recipients from your network in this minute; try again later"
+        problem = address_problem(address, utf8=self._mail.utf8, code=553)
+        return problem or await self._handler.rcpt(self._mail, address)
+
+    async def _data(self) -> str:
+        """RFC 5321 §4.1.1.4."""
+        if not self._mail.recipients:
+            return "503 5.5.1 No recipient was taken; send RCPT first"
+        self._say("354 Go on; end with <CR><LF>.<CR><LF>")
+        content = await self._content()
+        self._reset_timeout()
+        mail, self._mail = self._mail, Mail()
+        reply = content if isinstance(content, str) else await self._handler.data(mail, content)
+        self._hold(0)
+        if reply.startswith("2"):
+            self._lobby.counts["messages"] += 1
+            self._patience = self._lobby.limits.patience
+        return reply
+
+    async def _content(self) -> bytes | str:
+        """Read the message; the refusal to give where it was read to its end and thrown away."""
+        ends = self.loop.time() + self._lobby.limits.data_seconds
+        most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
+        refusal = ""
+        start = 0
+        self._in[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
+        while (end := self._in.find(END, start)) < 0:
+            self._hold(len(self._in))
+            if len(self._in) > most:
+                refusal = too_big(self._max_bytes)
+            elif self._lobby.overloaded():
+                refusal = refusal or "452 4.3.1 Too much mail at once; try again later"
+            if refusal:
+                del self._in[: -len(END)]
+                self._hold(len(self._in))
+            start = max(0, len(self._in) - len(END) + 1)
+            self._reset_timeout(max(0.001, min(self._lobby.limits.idle_seconds, ends - self.loop.time())))
+            await self._receive()
+        raw = bytes(memoryview(self._in)[2 : end + 2])
+        del self._in[: end + len(END)]
+        raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")  # RFC 5321 §4.5.2
+        return refusal or (raw if len(raw) <= self._max_bytes else too_big(self._max_bytes))
+
+    def _hold(self, octets: int) -> None:
+        """Tell the lobby how much mail data this session has in memory."""
+        self._lobby.held += octets - self._held
+        self._held = octets
+
+    async def _start_tls(self) -> str:
+        """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
+        if self._tls is None or self._encrypted:
+            return "502 5.5.1 TLS is not offered, or is in use already"
+        self._say("220 2.0.0 Go on")
+        await self._flush()
+        self._in.clear()
+        # After a flush, start_tls stops reading clear text before it waits for anything.
+        self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - as aiosmtpd does
+        await self._writer.start_tls(self._tls)
+        self.transport = self._writer.transport
+        self._encrypted, self._greeted, self._mail = True, False, Mail()
+        return ""

@@ -1,0 +1,71 @@
+"""The arguments of MAIL and RCPT: takes the text after the verb, leaves an address and its parameters.
+
+Strict where a difference could be abused, lenient where real clients are known to be loose (RFC 5321 §4.1.2).
+"""
+
+import re
+
+# A source route is read over (RFC 5321 §3.3, appendix C); some clients leave the brackets out.
+_PATH = re.compile(
+    r'\s*(?:<(?:@[^\s<>:]*:)?(?P<path>"(?:[^"\\]|\\.)*"@[^\s<>"]+|[^\s<>"]*)>|(?P<bare>[^\s<>"]+))'
+    r"(?P<parameters>(?:\s.*)?)"
+)
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
+
+
+def parse_path(argument: str, keyword: str) -> tuple[str, dict[str, str]] | None:
+    """Split `FROM:<ann@a.example> SIZE=9` into the address and {"SIZE": "9"}; None if it is no such thing.
+
+    `keyword` is `FROM:` or `TO:`. The address is given as it was written; `<>` is the empty string. Names and
+    values of parameters are upper case, a missing value is the empty string.
+    """
+    if argument[: len(keyword)].upper() != keyword:
+        return None
+    match = _PATH.fullmatch(argument, len(keyword))
+    if match is None:
+        return None
+    parameters = {}
+    for word in match["parameters"].split():
+        parameter = _PARAMETER.fullmatch(word)
+        if parameter is None:
+            return None
+        parameters[parameter[1].upper()] = (parameter[2] or "").upper()
+    return match["bare"] or match["path"] or "", parameters
+
+
+def mail_problem(parameters: dict[str, str], max_bytes: int) -> str:
+    """Reply to MAIL parameters that cannot be met, or say "".
+
+    Known are SIZE (RFC 1870 §6), BODY (RFC 6152 §2) and SMTPUTF8 (RFC 6531 §3.4).
+    """
+    if unknown := parameters.keys() - {"SIZE", "BODY", "SMTPUTF8"}:
+        return f"555 5.5.4 MAIL parameter {min(unknown)[:40]} is not known"
+    size = parameters.get("SIZE", "0")
+    if not (size.isdecimal() and len(size) <= 20):
+        return "501 5.5.4 SIZE takes a number of octets"
+    if int(size) > max_bytes:
+        return too_big(max_bytes)
+    if parameters.get("BODY", "7BIT") not in {"7BIT", "8BITMIME"}:
+        return "501 5.5.4 BODY is 7BIT or 8BITMIME"
+    if parameters.get("SMTPUTF8"):
+        return "501 5.5.4 SMTPUTF8 takes no value"
+    return ""
+
+
+def too_big(max_bytes: int) -> str:
+    """Reply to a message over the limit."""
+    return f"552 5.3.4 Mail of at most {max_bytes} octets is taken; send less in one mail"
+
+
+def address_problem(address: str, *, utf8: bool, code: int) -> str:
+    """Reply to an address whose octets are not allowed in this transaction, or say "".
+
+    `utf8` says that the client declared SMTPUTF8; `code` is 550 for MAIL, 553 for RCPT (RFC 6531 §3.5).
+    """
+    if address.isascii():
+        return ""
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return f"{code} 5.6.7 The address is not UTF-8"
+    return "" if utf8 else f"{code} 5.6.7 Non-ASCII addresses need SMTPUTF8 on the MAIL command"

@@ -1,0 +1,86 @@
+"""All that is read in one spam.
+
+Takes the raw bytes of a spam and what the reporter trusts; leaves the evidence: trace, links, authentication.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from complaints.authentication import Result, authentication
+from complaints.dates import rfc3339
+from complaints.links import Links, links
+from complaints.message import Message, parse
+from complaints.trace import Hop, Trace, trace
+from complaints.trust import Trust
+
+__all__ = ["Evidence", "Trust", "read"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was read in a spam."""
+
+    message: Message
+    trace: Trace
+    links: Links
+    authentication: tuple[Result, ...]
+
+    @property
+    def subject(self) -> str | None:
+        """The decoded subject on one line."""
+        return self.message.subject
+
+    @property
+    def received_at(self) -> datetime | None:
+        """The date of the topmost believed hop, in UTC."""
+        return next((hop.date for hop in self.trace.hops if hop.trusted and hop.date), None)
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` and the hex digest of the spam's bytes."""
+        return "sha256:" + sha256(self.message.raw).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON shape that `plaint trace --json` prints; dates are RFC 3339 in UTC."""
+        found = self.trace
+        return {
+            "source": asdict(found.source) if found.source else None,
+            "hops": [_hop(hop) for hop in found.hops],
+            "links": [{**asdict(link), "via": list(link.via)} for link in self.links.web],
+            "lures": [asdict(lure) for lure in self.links.lures],
+            "authentication": [_result(result) for result in self.authentication if result.believed],
+            "grade": found.grade,
+            "confidence": found.confidence,
+            "notes": list(found.notes),
+        }
+
+
+def read(raw: bytes, trust: Trust, grade: str = "A") -> Evidence:
+    """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`)."""
+    message = parse(raw)
+    found = trace(message, trust, grade)
+    return Evidence(message, found, links(message), authentication(message, found))
+
+
+def _hop(hop: Hop) -> dict[str, Any]:
+    return {
+        "n": hop.n,
+        "from_ip": hop.from_ip,
+        "from_name": hop.from_name,
+        "helo": hop.helo,
+        "by": hop.by,
+        "with": hop.with_,
+        "id": hop.id,
+        "for": hop.for_,
+        "date": rfc3339(hop.date) if hop.date else None,
+        "trusted": hop.trusted,
+        "why": hop.why,
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    shape = {"method": result.method, "result": result.result, "domain": result.domain, "by": result.by}
+    return {**shape, "selector": result.selector} if result.selector else shape

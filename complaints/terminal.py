@@ -1,0 +1,97 @@
+"""Documents as a person reads them in a terminal: takes JSON documents, leaves lines.
+
+Spam is text here too: nothing of it can move the cursor, colour the screen or start a new line.
+"""
+
+from collections.abc import Iterator
+
+from complaints.models import Json
+
+
+def clean(text: object) -> str:
+    """One line without control or invisible characters, whatever the spam put into it."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
+
+
+def trace_lines(document: Json) -> Iterator[str]:
+    """The trace of one spam: source first, then the hops from the newest, with the trust boundary drawn."""
+    source, grade = document["source"], document["grade"]
+    if source:
+        yield f"Source: {source['ip']}  (confidence: {source['confidence']}, evidence grade {grade})"
+        yield f"  {clean(source['why'])}"
+    else:
+        yield f"Source: none can be named  (evidence grade {grade})"
+    yield from (f"  {clean(note)}" for note in document["notes"])
+    yield "Hops, newest first:"
+    believed = True
+    for hop in document["hops"]:
+        if believed and not hop["trusted"]:
+            yield "  ---- below this line: claimed by the sender, not believed ----"
+            believed = False
+        yield from _hop_lines(hop)
+    if document["links"]:
+        yield "Links:"
+        yield from (f"  {clean(link['url'])}  ({clean(link['found_in'])})" for link in document["links"])
+    for result in document["authentication"]:
+        words = (result["method"], result["result"], result.get("domain") or "")
+        yield "Authentication: " + " ".join(map(clean, words))
+
+
+def _hop_lines(hop: Json) -> Iterator[str]:
+    said = f"{clean(hop['helo'])} (said, not verified)" if hop["helo"] else ""
+    seen = " ".join(filter(None, (hop["from_ip"], clean(hop["from_name"] or "") or said))) or "somebody"
+    by = clean(hop["by"] or "a host that gives no name")
+    yield f"  {hop['n']}  {seen} → {by}  {hop['date'] or ''}".rstrip()
+    yield f"     {clean(hop['why'])}"
+
+
+def lookup_lines(document: Json) -> Iterator[str]:
+    """Who answers for a target, why, and what failed; about 20 lines at most."""
+    network = f", {document['network']}" if document.get("network") else ""
+    yield f"{clean(document['target'])}  ({document['kind']}{network})"
+    for contact in document["contacts"][:6]:
+        reached = clean(contact.get("address") or contact.get("form"))
+        yield f"  {reached}  [{contact['scope']}, {contact['confidence']}]"
+        yield f"    {clean(contact['why'])}"
+    if not document["contacts"]:
+        yield "  No abuse desk found."
+    for item in document.get("rejected", [])[:3]:
+        yield f"  not used: {clean(item['address'])}: {clean(item['why'])}"
+    for failure in document["failures"][:3]:
+        yield f"  failed: {failure['source']} at {clean(failure['server'])}: {clean(failure['reason'])}"
+
+
+def complaint_lines(document: Json) -> Iterator[str]:
+    """One complaint: its state, its reports and what became of them."""
+    yield f"{document['id']}  {document['state']}  {document['received_at']}"
+    yield f"Subject: {clean(document['subject'])}"
+    if document.get("reason"):
+        yield f"Reason: {clean(document['reason'])}"
+    if document.get("evidence"):
+        yield from trace_lines(document["evidence"])
+    for report in document["reports"]:
+        yield from _report_lines(report)
+    yield f"Review: {document['review_url']}"
+
+
+def _report_lines(report: Json) -> Iterator[str]:
+    tick, role = "x" if report["ticked"] else " ", f"{report['scope']}, {report['confidence']}"
+    yield f"[{tick}] {report['id']}  {clean(report['to'])}  {report['state']}  {role}"
+    yield f"    {clean(report['why'])}"
+    if report["detail"]:
+        yield f"    {clean(report['detail'])}"
+    for reply in report["replies"]:
+        yield f"    {reply['kind']} at {reply['at']}: {clean(reply['text'][:300])}"
+
+
+def complaint_line(item: Json) -> str:
+    """One complaint in a list."""
+    head = f"{item['id']}  {item['state']:<17}{item['received_at']}  {item['source_ip'] or '-':<16}"
+    return f"{head} {clean(item['subject'])}"
+
+
+def item_line(item: Json) -> str:
+    """What became of one spam of a FILE."""
+    what = f"{clean(item['file'])}[{item['index']}]: {item['status']}"
+    why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
+    return f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")

@@ -1,0 +1,50 @@
+"""Secrets as text: random ones, ones derived from the master secret, and their digests.
+
+Takes bytes and names, leaves letters of one alphabet without look-alikes, always lower case, so that a
+person can type them and mail software can change their case unharmed.
+"""
+
+import hashlib
+import hmac
+import secrets
+
+ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
+
+SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
+ID_LETTERS = 12  # 60 bits: no two complaints meet
+REPORT_LETTERS = 20  # 100 bits in a return path of well under 64 octets (RFC 5321 §4.5.3.1.1)
+CAPABILITY_LETTERS = 32  # 160 bits
+
+
+def random_letters(count: int) -> str:
+    """`count` random letters, five bits each, from the system's randomness."""
+    return _letters(secrets.token_bytes((count * 5 + 7) // 8), count)
+
+
+def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:
+    """Letters only the holder of `secret` can make: HMAC-SHA-256 (RFC 2104) over purpose and subject.
+
+    A capability derived this way is stored nowhere, so a stolen database opens no page.
+    """
+    mac = hmac.new(secret, f"{purpose}\0{subject}".encode(), hashlib.sha256).digest()
+    return _letters(mac, count)
+
+
+def same(given: str, expected: str) -> bool:
+    """Compare two secrets in constant time."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def hashed(secret: str) -> str:
+    """What is stored of a random secret: hex SHA-256. Its 100+ bits need no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def digest(raw: bytes) -> str:
+    """The digest of evidence and reports: `sha256:` and the hex SHA-256 of exactly these bytes."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def _letters(source: bytes, count: int) -> str:
+    number = int.from_bytes(source, "big")
+    return "".join(ALPHABET[(number >> (5 * place)) & 31] for place in range(count))

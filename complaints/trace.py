@@ -1,0 +1,280 @@
+"""Finding who handed the spam over.
+
+Takes a message and what the reporter trusts; leaves the hops, each with one sentence of reason, and the source: the
+first address outside the border, as seen by the last believed host. Lines below it are claims of strangers and are
+shown, never used.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from complaints.hosts import canonical_ip, is_inside_only, organisational_domain, why_not_public
+from complaints.message import Message
+from complaints.received import Received, parse_received
+from complaints.trust import Border, Trust
+
+__all__ = ["MAX_HOPS", "Hop", "Source", "Trace", "Trust", "trace"]
+
+MAX_HOPS = 200
+"""Received fields read; real mail is bounced as looping long before (RFC 5321 §6.3 names 100)."""
+
+_GAP = timedelta(hours=26)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The host that handed the spam to the first host the reporter trusts, and the hop that saw it."""
+
+    ip: str
+    hop: int
+    why: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One Received field, newest first; `trusted` tells whether it is believed."""
+
+    n: int
+    from_ip: str | None
+    from_name: str | None
+    helo: str | None
+    by: str | None
+    with_: str | None
+    id: str | None
+    for_: str | None
+    date: datetime | None
+    trusted: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The reading of a Received chain. `grade` is A to D: how much of the original survived."""
+
+    source: Source | None
+    hops: tuple[Hop, ...]
+    confidence: str
+    notes: tuple[str, ...]
+    grade: str
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The state of one walk down the chain."""
+
+    lines: list[Received]
+    border: Border
+    whys: list[str]
+    notes: list[str]
+    doubts: int = 0
+    believed: int = 0
+
+
+def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
+    """Walk the Received fields from the top and find the source.
+
+    `grade` is what the way in allows at best (`A` for bytes that came unchanged); a message without one readable
+    Received field is always `D`.
+    """
+    fields = message.fields("received")
+    lines = [parse_received(field.value) for field in fields[:MAX_HOPS]]
+    if not any(line.by or line.from_ip or line.helo for line in lines):
+        note = "There is no Received line in this message, so nothing tells which host handed it over."
+        return Trace(
+            None,
+            tuple(
+                _hop(n, line, trusted=False, why="This line cannot be read.") for n, line in enumerate(lines)
+            ),
+            "low",
+            (note,),
+            "D",
+        )
+    walk = _Walk(lines, Border(trust), [], [])
+    if len(fields) > MAX_HOPS:
+        walk.notes.append(f"{len(fields)} Received lines; only the first {MAX_HOPS} were read.")
+    if message.get("resent-from") or message.get("resent-date"):
+        walk.notes.append(
+            "The message was resent (Resent- fields): the newest lines belong to the resending, not to the spam."
+        )
+    source = _walk(walk)
+    hops = _hops(walk, source)
+    notes = tuple(dict.fromkeys(walk.notes))
+    return Trace(source, hops, source.confidence if source else "low", notes, grade)
+
+
+def _walk(walk: _Walk) -> Source | None:
+    """Go down while the host that handed over is inside the border; stop at the first that is not."""
+    walk.border.learn(walk.lines[0].by)
+    n = 0
+    while True:
+        line = walk.lines[n]
+        walk.believed = n + 1
+        if line.defect:
+            walk.whys.append(
+                f"{_opening(n)} but it is broken ({line.defect}), so nothing below it can be believed."
+            )
+            walk.notes.append(f"Hop {n} is broken ({line.defect}): the walk ends there.")
+            return None
+        inside = _inside(walk.border, line)
+        if inside is None:
+            return _outside(walk, n)
+        walk.whys.append(f"{_opening(n)} {inside}.")
+        if n + 1 == len(walk.lines):
+            walk.notes.append("The message began inside the trusted hosts: no line names an address outside.")
+            return None
+        if not _fits(walk, n):
+            return None
+        n += 1
+
+
+def _opening(n: int) -> str:
+    return "The topmost line is always believed:" if n == 0 else "A believed line:"
+
+
+def _inside(border: Border, line: Received) -> str | None:
+    """Say why the host that handed over belongs inside the border, or None when it does not."""
+    if line.dialect == "fetchmail":
+        return "it was fetched from the reporter's mailbox"
+    ip = line.from_ip
+    if ip is None:
+        return _inside_without_address(border, line)
+    if border.trust.has_ip(ip):
+        return f"{ip} was named as trusted"
+    if is_inside_only(ip):
+        return f"it came from {ip}, {why_not_public(ip)}, a neighbour of the host that wrote this line"
+    if provider := border.internal_of(ip, line.helo):
+        return f"{ip} is an address of {provider.name}'s own receiving servers"
+    if ip == line.by_ip:
+        return f"{line.by} handed the message to itself"
+    if line.verified and line.from_name and border.is_own_name(line.from_name, ip):
+        return f"the writing host verified that {ip} is {line.from_name}, a trusted name"
+    if line.verified and line.from_name and (alias := border.forwarder(line.from_name)):
+        return f"{ip} is {line.from_name} of {alias.name}, a service that forwards mail for the reporter"
+    return None
+
+
+_LOCAL = frozenset({"lmtp", "webmail"})
+
+
+def _inside_without_address(border: Border, line: Received) -> str | None:
+    if line.dialect in _LOCAL or (line.with_ or "").lower().startswith(("local", "lmtp")):
+        return f"a delivery inside {line.by or 'one host'} ({line.with_})"
+    if line.helo is None and line.from_name is None:
+        return f"{line.by or 'the host'} passed the message on within itself"
+    if line.dialect == "exchange" and border.writes(line.helo):
+        return f"{line.by} took it from its own store"
+    return None
+
+
+def _outside(walk: _Walk, n: int) -> Source | None:
+    """The walk ends here: name the source, or say why there is none."""
+    line, writer = walk.lines[n], walk.lines[n].by or "the topmost host"
+    ip = line.from_ip
+    if ip is None:
+        walk.whys.append(f"{_opening(n)} but {writer} did not write which address handed the message over.")
+        walk.notes.append(f"Hop {n} names no address that {writer} saw; what the client claimed is not used.")
+        return None
+    reason = why_not_public(ip)
+    if reason is not None:
+        walk.whys.append(f"{_opening(n)} {writer} saw {ip}, which is {reason} and is never accused.")
+        walk.notes.append(f"{ip} is {reason}: it is never accused.")
+        return None
+    walk.whys.append(
+        f"{_opening(n)} {writer} saw {ip} hand the message over, the first address outside the border."
+    )
+    why = (
+        f"{writer} is the last trusted host and saw {ip}"
+        + (f" ({line.from_name})" if line.from_name else "")
+        + " hand the spam over."
+    )
+    return Source(ip=ip, hop=n, why=why, confidence=_confidence(walk, n))
+
+
+def _confidence(walk: _Walk, n: int) -> str:
+    doubts = walk.doubts
+    line = walk.lines[n]
+    if line.by is None or (
+        organisational_domain(line.by) is None and canonical_ip(line.by) is None and n == 0
+    ):
+        doubts += 1
+    if line.date is None:
+        doubts += 1
+    top = walk.lines[0].date
+    if top and line.date and not -_GAP < top - line.date < _GAP:
+        walk.notes.append(f"The clocks of hop 0 and hop {n} lie more than a day apart.")
+        doubts += 1
+    return ("high", "medium", "low")[min(doubts, 2)]
+
+
+def _fits(walk: _Walk, n: int) -> bool:
+    """Tell whether line n+1 can be what the host inside, which handed over line n, wrote."""
+    above, below = walk.lines[n], walk.lines[n + 1]
+    border = walk.border
+    if above.dialect == "fetchmail":
+        # What was fetched is what the mailbox host stored: its topmost line is as good as that of any message.
+        border.learn(below.by)
+        return True
+    if border.writes(below.by):
+        return True
+    if below.by is None and below.from_ip is None:
+        return True
+    if below.by_ip is not None and below.by_ip == above.from_ip:
+        return True
+    named = above.from_ip is not None and border.trust.has_ip(above.from_ip)
+    if _is_peer(above, below.by) and (
+        named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")
+    ):
+        walk.doubts += 0 if named or above.verified else 1
+        border.learn(below.by)
+        return True
+    if named and above.from_ip:
+        walk.doubts += 1
+        walk.notes.append(
+            f"{above.from_ip} is trusted, but hop {n + 1} was written by {below.by}, a name not seen before."
+        )
+        border.own.add(below.by or "")
+        return True
+    walk.notes.append(
+        f"Hop {n} came from inside, but hop {n + 1} is written by {below.by or 'no host'}, which is not trusted: it may be forged."
+    )
+    return False
+
+
+def _is_peer(above: Received, by: str | None) -> bool:
+    """Tell whether the writer of the next line is the host that handed over, by any name the line above gives it."""
+    if by is None:
+        return False
+    names = {name for name in (above.from_name, above.helo) if name}
+    if by in names or by == above.from_ip:
+        return True
+    return "." not in by and any(name.partition(".")[0] == by for name in names)
+
+
+def _hops(walk: _Walk, source: Source | None) -> tuple[Hop, ...]:
+    """Give every line its hop; those below the walk are claims."""
+    below = (
+        "Below the source: written by strangers, not believed."
+        if source
+        else "Not believed: the walk ended above this line."
+    )
+    return tuple(
+        _hop(n, line, trusted=n < walk.believed, why=walk.whys[n] if n < len(walk.whys) else below)
+        for n, line in enumerate(walk.lines)
+    )
+
+
+def _hop(n: int, line: Received, *, trusted: bool, why: str) -> Hop:
+    return Hop(
+        n=n,
+        from_ip=line.from_ip,
+        from_name=line.from_name,
+        helo=line.helo,
+        by=line.by,
+        with_=line.with_,
+        id=line.id,
+        for_=line.for_,
+        date=line.date,
+        trusted=trusted,
+        why=why,
+    )

@@ -1,0 +1,191 @@
+"""Whom a reporter believes.
+
+Takes what the reporter named and what the topmost line implies; leaves a border: which hosts may write lines that are
+believed, and which addresses stand inside. Mailbox providers are rows of `data/providers.toml`.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cache, lru_cache
+from importlib.resources import files
+from ipaddress import ip_network
+
+from complaints.hosts import Network, address, canonical_ip, clean_host, is_under, organisational_domain
+
+# Names that a network gives to its customers' machines: the numbers of the address stand in them.
+_CUSTOMER = re.compile(
+    r"(?:^|[.-])(?:a?dsl|dyn(?:amic)?|dial(?:up|in)?|pool|ppp|dhcp|cable|client|customer|cust|vps|vm|vds|static|srv|server|"
+    r"host|node|ip|unassigned|ec2|compute|cloud|user)s?[.\d-]*\d",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A row of `data/providers.toml`."""
+
+    role: str
+    name: str
+    hosts: tuple[str, ...]
+    internal: tuple[Network, ...]
+    shared: tuple[Network, ...]
+    outbound: re.Pattern[str]
+    unqualified: re.Pattern[str]
+
+    def owns(self, host: str) -> bool:
+        """Tell whether the provider's own servers carry this name."""
+        if "." not in host:
+            return bool(self.unqualified.match(host))
+        return any(is_under(host, own) for own in self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What the reporter calls their own: hosts (exact or as suffix), networks, single addresses."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+    addresses: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, hosts_or_cidrs: Iterable[str]) -> "Trust":
+        """Build from host names, addresses and networks in CIDR notation.
+
+        Raises ValueError naming the first entry that is none of them.
+        """
+        hosts, networks, addresses = set[str](), list[Network](), set[str]()
+        for entry in hosts_or_cidrs:
+            text = entry.strip().strip("[]")
+            if text in {"", "."}:
+                # The null MX (RFC 7505) names no host.
+                continue
+            if ip := canonical_ip(text):
+                addresses.add(ip)
+            elif "/" in text:
+                networks.append(_network(text))
+            elif (host := clean_host(text)) and not host.startswith("."):
+                hosts.add(host)
+            else:
+                raise ValueError(
+                    f"trust: {entry!r} is no host name, address or network; write mx.example.org or 192.0.2.0/24"
+                )
+        return cls(frozenset(hosts), tuple(networks), frozenset(addresses))
+
+    def has_host(self, host: str | None) -> bool:
+        """Tell whether a name is one of the hosts or lies below one."""
+        return host is not None and any(is_under(host, own) for own in self.hosts)
+
+    def has_ip(self, ip: str | None) -> bool:
+        """Tell whether an address was named by the reporter."""
+        if ip is None:
+            return False
+        return ip in self.addresses or any(address(ip) in network for network in self.networks)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError(f"trust: {text!r} is not a network: {error}; write it like 192.0.2.0/24") from error
+
+
+@cache
+def providers() -> tuple[Provider, ...]:
+    """Return the known mailbox providers."""
+    rows = tomllib.loads(files("complaints").joinpath("data/providers.toml").read_text("utf-8"))["provider"]
+    return tuple(
+        Provider(
+            role=row["role"],
+            name=row["name"],
+            hosts=tuple(row["hosts"]),
+            internal=tuple(ip_network(net) for net in row["internal"]),
+            shared=tuple(ip_network(net) for net in row.get("shared", ())),
+            outbound=re.compile("|".join(translate(name) for name in row["outbound"]) or r"(?!)"),
+            unqualified=re.compile("|".join(row.get("unqualified", ())) or r"(?!)"),
+        )
+        for row in rows
+    )
+
+
+@lru_cache(maxsize=8192)
+def provider_of(host: str) -> Provider | None:
+    """Return the provider whose servers carry this name or internal address, or None."""
+    if (ip := canonical_ip(host)) is None:
+        return next((provider for provider in providers() if provider.owns(host)), None)
+    return next((p for p in providers() if any(address(ip) in network for network in p.internal)), None)
+
+
+def is_customer_name(name: str, ip: str) -> bool:
+    """Tell whether a name looks like one that a network hands to its customers, not like a mail host of its own."""
+    octets = ip.split(".")
+    if len(octets) == 4 and octets[3] in (numbers := re.split(r"\D+", name)) and octets[2] in numbers:
+        return True
+    return bool(_CUSTOMER.search(name))
+
+
+class Border:
+    """The trust boundary of one walk; it learns the organisation of the topmost host and of a polled mailbox."""
+
+    def __init__(self, trust: Trust) -> None:
+        self.trust = trust
+        self.domains: set[str] = set()
+        self.own: set[str] = set()
+        self.providers: list[Provider] = []
+        for host in trust.hosts:
+            self._join(provider_of(host))
+
+    def learn(self, host: str | None) -> None:
+        """Take a host that is believed without question: names of its organisation belong inside."""
+        if host is None:
+            return
+        self.own.add(host)
+        found = provider_of(host)
+        if found is not None and found.role == "mailbox":
+            self._join(found)
+        elif domain := organisational_domain(host):
+            self.domains.add(domain)
+
+    def _join(self, provider: Provider | None) -> None:
+        if provider is not None and provider not in self.providers:
+            self.providers.append(provider)
+
+    def writes(self, host: str | None) -> bool:
+        """Tell whether lines written under this name may be believed, if the walk gets to them."""
+        if host is None:
+            return False
+        if host in self.own or self.trust.has_host(host) or self.trust.has_ip(canonical_ip(host)):
+            return True
+        if any(provider.owns(host) for provider in self.providers):
+            return True
+        return any(is_under(host, domain) for domain in self.domains)
+
+    def internal_of(self, ip: str, helo: str | None) -> Provider | None:
+        """Return the reporter's mailbox provider when one of its receiving servers has this address.
+
+        `helo` counts only in networks where the provider alone decides what its machines say.
+        """
+        for provider in self.providers:
+            if any(address(ip) in network for network in provider.internal):
+                return provider
+            known = helo is not None and provider.owns(helo) and not provider.outbound.match(helo)
+            if known and any(address(ip) in network for network in provider.shared):
+                return provider
+        return None
+
+    def is_own_name(self, name: str, ip: str) -> bool:
+        """Tell whether a verified name marks a host of the border (and not a customer behind the same domain)."""
+        if self.trust.has_host(name):
+            return True
+        if not self.writes(name) or is_customer_name(name, ip):
+            return False
+        return not any(provider.outbound.match(name) for provider in self.providers)
+
+    def forwarder(self, name: str) -> Provider | None:
+        """Return the alias service that a verified name belongs to; from then on its lines are believed."""
+        found = provider_of(name)
+        if found is None or found.role != "forwarder":
+            return None
+        self._join(found)
+        return found

@@ -1,0 +1,245 @@
+"""Getting the spam out of what a reporter handed in.
+
+Takes the raw bytes of a submission; leaves its spams, each a slice of those bytes wherever that is possible, and for
+everything that is no spam the reason and what the reporter can do instead.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+from complaints.archives import MAX_DEPTH, Packed, is_archive, mbox_slices, unpack
+from complaints.message import Header, Message, Part, parse
+from complaints.received import parse_received
+
+MAX_ITEMS = 2_000
+"""Spams taken from one submission."""
+
+_OUTLOOK_MSG = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_TNEF = b"\x78\x9f\x3e\x22"
+# Parts that speak about messages and are none (RFC 3464, 5965, 8098, 2046 §5.2.2 and §5.2.3).
+_NO_MESSAGES = frozenset({"message/delivery-status", "message/feedback-report", "message/disposition-notification", "message/partial", "message/external-body", "message/global-delivery-status", "message/tracking-status"})  # fmt: skip
+_KNOWN_FIELDS = frozenset({"received", "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "mime-version", "content-type", "dkim-signature"})  # fmt: skip
+_DUMP = re.compile(r"^[>| \t]*(Received:[ \t]|Received:\s*from\b)", re.IGNORECASE | re.MULTILINE)
+_QUOTE = re.compile(rb"^(?:[>|] ?)+", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing found in a submission.
+
+    Either `spam` is the raw bytes (`submission[start:end]` where they stand in it verbatim; decoded from a transfer
+    encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and `remedy` tell the
+    reporter, in one sentence each, what was wrong and what to do. `grade` is the best a trace of it can have.
+    """
+
+    spam: bytes | None
+    start: int | None
+    end: int | None
+    reason: str | None
+    remedy: str | None
+    grade: str = "A"
+    name: str | None = None
+
+
+def _refusal(reason: str, remedy: str, name: str | None = None) -> Item:
+    return Item(None, None, None, reason, remedy, "D", name)
+
+
+def open_file(raw: bytes, filename: str = "") -> list[Item]:
+    """Return the spams of a file or upload, which is the spam itself unless its bytes say it is a zip, gzip or mbox."""
+    return _open(raw, filename, 0)
+
+
+def _open(raw: bytes, name: str, depth: int) -> list[Item]:
+    if is_archive(raw):
+        if depth >= MAX_DEPTH:
+            return [
+                _refusal(
+                    f"{name or 'The archive'} is an archive inside archives.",
+                    "Send the messages in one plain zip file.",
+                    name,
+                )
+            ]
+        return _open_archive(raw, name, depth)
+    if slices := mbox_slices(raw):
+        return [_verbatim(raw, start, end, name) for start, end in slices[:MAX_ITEMS]]
+    return [_verbatim(raw, 0, len(raw), name)]
+
+
+def _open_archive(raw: bytes, name: str, depth: int) -> list[Item]:
+    items: list[Item] = []
+    for packed in unpack(raw, name):
+        items += _open_packed(packed, depth)
+        if len(items) >= MAX_ITEMS:
+            break
+    return items or [
+        _refusal(
+            f"{name or 'The archive'} is empty.", "Pack the spam as a message file (.eml) into it.", name
+        )
+    ]
+
+
+def _open_packed(packed: Packed, depth: int) -> list[Item]:
+    if packed.content is None:
+        return [_refusal(packed.reason, packed.remedy, packed.name)]
+    # What lay in an archive has no place in the submission's own bytes.
+    return [replace(item, start=None, end=None) for item in _open(packed.content, packed.name, depth + 1)]
+
+
+def _verbatim(raw: bytes, start: int, end: int, name: str | None) -> Item:
+    """Take a slice as a spam, or say why it cannot be one."""
+    spam = raw[start:end]
+    what = name or "The message"
+    if not spam.strip():
+        return _refusal(
+            f"{what} is empty.",
+            "Attach the spam again; some mail programs attach an empty file at the first try.",
+            name,
+        )
+    if spam.startswith(_OUTLOOK_MSG):
+        return _refusal(
+            f"{what} is an Outlook .msg file.",
+            "Save the spam from Outlook on the web with Download (.eml) and send that file.",
+            name,
+        )
+    if spam.startswith(_TNEF):
+        return _refusal(
+            f"{what} is an Outlook Rich Text attachment (winmail.dat).",
+            "Set the message format to HTML or plain text and forward as attachment again.",
+            name,
+        )
+    if not parse(spam).headers:
+        return _refusal(
+            f"{what} has no mail header inside.",
+            "Send the complete source of the message, beginning with its header.",
+            name,
+        )
+    return Item(spam, start, end, None, None, "A", name)
+
+
+def unwrap_forward(raw: bytes) -> list[Item]:
+    """Return the spams in a mail that came to a submission address: every outermost message inside it.
+
+    A message inside a spam is that spam's content. Without any, what was forwarded inline or redirected is looked for,
+    and failing that one refusal says how to forward with the program that was used.
+    """
+    message = parse(raw)
+    items: list[Item] = []
+    for part in message.leaves():
+        items += _from_part(part, raw)
+        if len(items) >= MAX_ITEMS:
+            break
+    if any(item.spam is not None for item in items):
+        return items
+    inline = _redirected(message) or _inline(message)
+    return [inline, *items] if inline else items or [_nothing_attached(message)]
+
+
+def _from_part(part: Part, raw: bytes) -> list[Item]:
+    """Look into one part: a message, a file that is or holds one, or nothing of interest."""
+    kind, name = part.content_type, part.filename
+    if kind.startswith("message/") or kind == "text/rfc822-headers":
+        return [] if kind in _NO_MESSAGES else [_graded(_from_message(part, raw), kind)]
+    if part.depth == 0:
+        return []
+    content = part.content()
+    if is_archive(content):
+        return [replace(item, start=None, end=None) for item in _open(content, name or "The archive", 0)]
+    if content.startswith((_OUTLOOK_MSG, _TNEF)):
+        return [_verbatim(content, 0, len(content), name)]
+    if not kind.startswith(("text/html", "image/", "video/", "audio/")) and _is_source(content, name):
+        if slices := mbox_slices(content):
+            return [
+                replace(_verbatim(content, a, b, name), start=None, end=None) for a, b in slices[:MAX_ITEMS]
+            ]
+        return [_from_message(part, raw)]
+    return []
+
+
+def _graded(item: Item, kind: str) -> Item:
+    return replace(item, grade="B") if item.spam is not None and kind == "text/rfc822-headers" else item
+
+
+def _from_message(part: Part, raw: bytes) -> Item:
+    """Take a part as a spam: its slice, or its decoded bytes where a client coded it against RFC 2046 §5.2.1."""
+    if part.transfer_encoding in {"base64", "quoted-printable"}:
+        decoded = part.content()
+        return replace(_verbatim(decoded, 0, len(decoded), part.filename), start=None, end=None)
+    return _verbatim(raw, part.start, part.end, part.filename)
+
+
+def _is_source(content: bytes, name: str | None) -> bool:
+    """Tell whether bytes look like the source of a message: a header block with fields that every message has."""
+    if mbox_slices(content):
+        return True
+    names = {header.name.lower() for header in parse(content).headers}
+    named = name is not None and name.lower().endswith((".eml", ".eml.txt", ".mht"))
+    return named or "received" in names or len(names & _KNOWN_FIELDS) >= 4
+
+
+def _redirected(message: Message) -> Item | None:
+    """Take a redirected (resent) message: the spam begins below the Resent- block (RFC 5322 §3.6.6)."""
+    last: Header | None = None
+    for header in message.headers:
+        if header.name.lower().startswith("resent-"):
+            last = header
+        elif last is not None:
+            break
+    if last is None:
+        return None
+    spam = message.raw[last.end :]
+    if not parse(spam).fields("received"):
+        return None
+    return Item(spam, last.end, len(message.raw), None, None, "B", "redirected message")
+
+
+def _inline(message: Message) -> Item | None:
+    """Take a forward whose body shows the complete header of the spam: lines are lost, but the chain can be read."""
+    for part in message.leaves():
+        if not part.content_type.startswith("text/plain"):
+            continue
+        text = part.content()
+        if match := _DUMP.search(text.decode("latin-1")):
+            spam = _QUOTE.sub(b"", text[_block_start(text, match.start()) :])
+            received = parse(spam).fields("received")
+            if any(line.from_ip and line.by for line in map(parse_received, (h.value for h in received))):
+                return Item(spam, None, None, None, None, "C", "inline forward")
+    return None
+
+
+def _block_start(text: bytes, position: int) -> int:
+    """Return the start of the header block around `position`: after the blank line before it."""
+    start = text.rfind(b"\n\n", 0, position)
+    crlf = text.rfind(b"\n\r\n", 0, position)
+    before = max(start + 2 if start >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
+    return before if parse(_QUOTE.sub(b"", text[before:position])).headers else position
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    name: str
+    field: str
+    pattern: re.Pattern[str]
+    remedy: str
+
+
+@cache
+def _clients() -> tuple[_Client, ...]:
+    rows = tomllib.loads(files("complaints").joinpath("data/clients.toml").read_text("utf-8"))["client"]
+    return tuple(
+        _Client(row["name"], row["field"], re.compile(row["pattern"], re.IGNORECASE), row["remedy"])
+        for row in rows
+    )
+
+
+def _nothing_attached(message: Message) -> Item:
+    """Refuse a mail without a spam inside, with the instruction for the program that wrote it."""
+    reason = "No spam is attached: a forward inside the text lacks the Received lines, and without them nothing can be traced."
+    for client in _clients():
+        text = message.get(client.field)
+        if text is not None and client.pattern.search(text):
+            return _refusal(reason, client.remedy)
+    return _refusal(reason, "Forward the spam as an attachment, or save it as a file (.eml) and upload it.")

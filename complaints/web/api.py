@@ -1,0 +1,209 @@
+"""The API at /api/v1: takes requests with a reporter's bearer token, leaves submissions, consents and documents."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from sqlmodel import Session
+from starlette.responses import Response
+
+from complaints import consent, show
+from complaints.consent import Choice, ConsentError, EmptyError, StaleError
+from complaints.db import OvertakenError
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
+from complaints.office import Office
+from complaints.redact import CannotRedact
+from complaints.web import intake
+from complaints.web.page import mail_file
+from complaints.web.problems import Problem, ProblemDocument, not_found
+from complaints.web.security import Asking, Opened
+from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Items
+
+PREFIX = "/api/v1"
+TRUE = frozenset({"1", "true", "yes", "on"})
+Act = Callable[[Session, Complaint], object]
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    content = {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}
+    return {status: {"description": "Problem (RFC 9457)", "content": content} for status in (401, *statuses)}
+
+
+router = APIRouter(prefix=PREFIX, responses=_problems(500))
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FILES = {
+    "schema": {
+        "type": "object",
+        "properties": {
+            "file": {"type": "array", "items": _BINARY["schema"]},
+            "forwarded": {"type": "string", "description": "1: each file is a mail with the spams attached"},
+        },
+    }
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "message/rfc822": _BINARY,
+            "application/mbox": _BINARY,
+            "application/octet-stream": _BINARY,
+            "multipart/form-data": _FILES,
+        },
+    }
+}
+_MAIL: dict[int | str, dict[str, Any]] = {200: {"description": "The exact bytes", "content": {"message/rfc822": _BINARY}}}
+
+
+@router.post(
+    "/submissions",
+    status_code=202,
+    response_model=Items,
+    responses=_problems(400, 413, 422, 429),
+    openapi_extra=_BODY,
+)
+async def submit(
+    request: Request,
+    office: Opened,
+    reporter: Asking,
+    forward: Annotated[bool, Query(description="The body is a forward: the spams are attached to it.")] = False,
+    filename: Annotated[str, Query(description="The name of a raw body.")] = "",
+) -> Json:
+    """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
+
+    202 comes after a durable commit; what could not be used is in the items, with the reason and a remedy.
+    """
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        form = await intake.read_form(request, office)
+        uploads, forward = form.uploads, forward or form.fields.get("forwarded", "").lower() in TRUE
+    else:
+        uploads = [intake.named(await request.body(), filename)]
+    if not uploads:
+        raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file of the form.")
+    return {"items": (await intake.take(office, reporter, uploads, via="api", forwarded=forward)).items}
+
+
+@router.get("/complaints", response_model=ComplaintList, responses=_problems(422))
+def complaints(
+    office: Opened,
+    reporter: Asking,
+    state: Annotated[str, Query(description=f"one of: {', '.join(ComplaintState)}")] = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    after: Annotated[str, Query(description="The last id of the page before.")] = "",
+) -> Json:
+    """Your complaints, newest first."""
+    with office.db.reading() as session:
+        rows = show.complaint_page(session, reporter.id, state=_state(state), limit=limit + 1, after=_id(after))
+        lines = [show.complaint_line(row) for row in rows[:limit]]
+    more = {"state": state, "limit": limit, "after": lines[-1]["id"]} if len(rows) > limit else None
+    query = urlencode({name: value for name, value in more.items() if value}) if more else ""
+    return {"items": lines, "next": f"{office.settings.url}{PREFIX}/complaints?{query}" if query else None}
+
+
+@router.get("/complaints/{complaint_id}", response_model=ComplaintDocument, responses=_problems(404))
+def complaint(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+    """Everything about one complaint: its evidence, and each report with what became of it."""
+    with office.db.reading() as session:
+        return show.complaint_document(session, office, _own(session, reporter, complaint_id))
+
+
+@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | _problems(404))
+def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
+    """The spam, byte for byte as it came."""
+    with office.db.reading() as session:
+        found = _own(session, reporter, complaint_id)
+        return mail_file(office.spam_of(session, found), found.id)
+
+
+@router.get(
+    "/complaints/{complaint_id}/reports/{report_id}", response_class=Response, responses=_MAIL | _problems(404)
+)
+def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
+    """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
+    with office.db.reading() as session:
+        found = _own(session, reporter, complaint_id)
+        row = session.get(Report, _id(report_id))
+        if row is None or row.complaint_id != found.id:
+            raise not_found()
+        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+
+
+@router.post(
+    "/complaints/{complaint_id}/confirm",
+    status_code=202,
+    response_model=ComplaintDocument,
+    responses=_problems(404, 409, 422),
+)
+def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
+    """Consent to sending these reports; they leave after the undo window."""
+    note = None if confirmation.note is None else intake.plain_note(confirmation.note)
+    choice = Choice(confirmation.reports, confirmation.redaction, note)
+    return _act(
+        office, reporter, complaint_id, lambda session, row: consent.confirm(session, office, row, choice, via="api")
+    )
+
+
+@router.post(
+    "/complaints/{complaint_id}/discard", status_code=202, response_model=ComplaintDocument, responses=_problems(404, 409)
+)
+def discard(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+    """Send nothing."""
+    return _act(office, reporter, complaint_id, consent.discard)
+
+
+@router.post(
+    "/complaints/{complaint_id}/undo", status_code=202, response_model=ComplaintDocument, responses=_problems(404, 409)
+)
+def undo(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+    """Take the consent back while nothing has left."""
+    return _act(office, reporter, complaint_id, lambda session, row: consent.undo(session, office, row, via="api"))
+
+
+@router.post(
+    "/complaints/{complaint_id}/refresh", status_code=202, response_model=ComplaintDocument, responses=_problems(404, 409)
+)
+def refresh(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+    """Trace and look up again; digests shown before are then stale."""
+    return _act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
+
+
+def _act(office: Office, reporter: Reporter, complaint_id: str, act: Act) -> Json:
+    """Do something to one's own complaint in one transaction and show it as it is then."""
+    try:
+        with office.db.transaction() as session:
+            row = _own(session, reporter, complaint_id)
+            act(session, row)
+            session.flush()
+            return show.complaint_document(session, office, row)
+    except StaleError as error:
+        raise _conflict(error, error.changes) from error
+    except (EmptyError, CannotRedact) as error:
+        raise Problem(422, "Not confirmed", str(error), "Correct it and confirm again; nothing was sent.") from error
+    except (ConsentError, OvertakenError) as error:
+        raise _conflict(error, []) from error
+
+
+def _conflict(error: Exception, changes: list[str]) -> Problem:
+    return Problem(409, "Not as it was shown", str(error), "Show the complaint again and decide anew.", changes=changes)
+
+
+def _own(session: Session, reporter: Reporter, complaint_id: str) -> Complaint:
+    row = show.own_complaint(session, reporter.id, _id(complaint_id))
+    if row is None:
+        raise not_found()
+    return row
+
+
+def _id(text: str) -> str:
+    """An id as a person typed it; one that cannot be an id names nothing (PostgreSQL takes no NUL)."""
+    return text if text.isprintable() else ""
+
+
+def _state(text: str) -> ComplaintState | None:
+    if not text:
+        return None
+    try:
+        return ComplaintState(text)
+    except ValueError as error:
+        detail = f"{text!r} is no state of a complaint."
+        raise Problem(422, "Unknown state", detail, f"Ask for one of: {', '.join(ComplaintState)}.") from error

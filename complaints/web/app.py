@@ -1,0 +1,80 @@
+"""The web application: takes an opened office, leaves an ASGI application with the pages and the API."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from complaints import __version__
+from complaints.office import Office
+from complaints.web import api, problems
+from complaints.web.metrics import metrics_text
+from complaints.web.pages import home, register, review, stop, submit
+from complaints.web.security import BodyLimit, Guard, Opened
+
+log = logging.getLogger(__name__)
+
+STATIC_SECONDS = 86_400
+
+
+def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastAPI:
+    """The pages at `/`, the API at `/api/v1`, and `/healthz`, `/readyz`, `/metrics`.
+
+    `ready` tells whether everything that this process is to serve is up; `/readyz` answers 200 or 503 by it.
+    """
+    app = FastAPI(
+        title="Plaint",
+        version=__version__,
+        description="Report spam to the abuse desks responsible for it, with the reporter's consent.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # they would load scripts of third parties
+        redoc_url=None,
+    )
+    app.state.office = office
+    app.state.ready = ready
+    # The last one added is the outermost
+    app.add_middleware(BodyLimit, max_bytes=office.settings.max_bytes)
+    app.add_middleware(Guard)
+    problems.register(app)
+    app.include_router(api.router)
+    for pages in (home, register, submit, review, stop):
+        app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
+    _watch(app)
+    return app
+
+
+class _Static(StaticFiles):
+    """Our own style sheet and picture: nothing personal, and cached."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = f"public, max-age={STATIC_SECONDS}"
+        return response
+
+
+def _watch(app: FastAPI) -> None:
+    """The three addresses operators' machines ask; no personal data in any answer."""
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> PlainTextResponse:
+        try:
+            up = await app.state.ready()
+        except Exception:
+            log.exception("the readiness check failed")
+            up = False
+        return PlainTextResponse("ready\n") if up else PlainTextResponse("not ready\n", 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics(office: Opened) -> PlainTextResponse:
+        with office.db.reading() as session:
+            text = metrics_text(session)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

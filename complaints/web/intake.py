@@ -1,0 +1,107 @@
+"""The web's way in: takes the body of a request, leaves submissions, durably stored before anyone is told.
+
+A raw body is one FILE; a form is as many as it has files. All FILEs of a request are stored and unwrapped
+in one transaction: either every one of them is acknowledged or none was kept.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from complaints import submission
+from complaints.fields import one_line
+from complaints.models import Json, Reporter
+from complaints.office import Office
+from complaints.web.problems import Problem
+
+MOST_FILES = 100
+MOST_FIELDS = 20
+LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after one without submissions all are free again
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One FILE: its bytes, and the name its owner gave it."""
+
+    raw: bytes
+    filename: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one request: the submissions' ids, and one item per spam or refused part."""
+
+    submission_ids: list[str]
+    items: list[Json]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a form held: its text fields by name, and its files in order."""
+
+    fields: dict[str, str]
+    uploads: list[Upload]
+
+
+async def read_form(request: Request, office: Office) -> Form:
+    """Read multipart/form-data (RFC 7578); a file field left empty holds no file. Raises Problem 400."""
+    most = office.settings.max_bytes
+    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=most) as form:
+        parts = form.multi_items()
+        files = [value for _, value in parts if isinstance(value, UploadFile)]
+        uploads = [Upload(await file.read(), _name(file.filename)) for file in files if file.filename or file.size]
+    return Form({name: value for name, value in parts if isinstance(value, str)}, uploads)
+
+
+def pasted(text: str) -> Upload:
+    """A message pasted into a text field: browsers send its line ends as they like, mail has CRLF (RFC 5322 §2.1)."""
+    return Upload(_LINE_END.sub("\r\n", text.lstrip("\ufeff\r\n")).encode(), "")
+
+
+def plain_note(text: str) -> str:
+    """The reporter's words with plain line ends; NUL is the one character a database column does not take."""
+    return text.replace("\0", "").replace("\r\n", "\n").strip()
+
+
+def named(raw: bytes, filename: str) -> Upload:
+    """A raw body, with the name given beside it."""
+    return Upload(raw, _name(filename))
+
+
+async def take(office: Office, reporter: Reporter, uploads: Sequence[Upload], *, via: str, forwarded: bool) -> Taken:
+    """Store and unwrap the uploads; they are durable when this returns.
+
+    Raises Problem 413 for a FILE over PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is
+    kept then.
+    """
+    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded)
+
+
+def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: str, forwarded: bool) -> Taken:
+    taken = Taken([], [])
+    try:
+        with office.db.transaction() as session:
+            for upload in uploads:
+                submission.check_limit(session, office, reporter)
+                row = submission.accept(
+                    session, office, reporter, upload.raw, via=via, forwarded=forwarded, filename=upload.filename
+                )
+                taken.submission_ids.append(row.id)
+                taken.items.extend(
+                    {"file": upload.filename, **item} for item in submission.unwrap(session, office, row).outcome
+                )
+    except submission.TooLargeError as error:
+        raise Problem(413, "Too large", str(error), "Leave out what is not spam, or send it in parts.") from error
+    except submission.OverLimitError as error:
+        headers = {"Retry-After": str(LIMIT_SECONDS)}
+        raise Problem(429, "Too many submissions", str(error), "Wait an hour; nothing of this was kept.", headers=headers) from error
+    return taken
+
+
+def _name(filename: str | None) -> str:
+    return one_line(filename or "")[:200]

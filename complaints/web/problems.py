@@ -1,0 +1,107 @@
+"""Refusals: takes what went wrong with a request, leaves problem+json (RFC 9457) or a page that says what to do.
+
+Requests under /api get JSON, all others a page; both from the same `Problem`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from complaints.models import Json
+from complaints.web.page import page
+
+# What Starlette and FastAPI raise by themselves, in words that tell what to do next
+WORDS = {
+    400: ("Unreadable request", "The request could not be read.", "Send it again, complete and in the right form."),
+    404: ("Not found", "There is nothing here.", "Check the address; links from our mails must be opened whole."),
+    405: ("Not possible here", "This address does not do that.", "Open the page and use the form on it."),
+    413: ("Too large", "The request is larger than what is taken.", "Send fewer or smaller messages at a time."),
+    500: (
+        "Something went wrong here",
+        "The service failed to answer; what was not acknowledged was not stored.",
+        "Try again in a few minutes. If it stays so, tell the operator the time and the address of the page.",
+    ),
+}
+
+
+class Problem(HTTPException):
+    """A request cannot be served: what was wrong (`detail`) and what to do next (`remedy`)."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        remedy: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.title = title
+        self.remedy = remedy
+        self.more = more
+
+    def document(self) -> Json:
+        """The members of RFC 9457 §3.1, `remedy`, and what else the problem carries."""
+        return {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status_code,
+            "detail": self.detail,
+            "remedy": self.remedy,
+            **self.more,
+        }
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457: every refusal of the API, as application/problem+json."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = Field(description="what was wrong")
+    remedy: str = Field(description="what to do next")
+    changes: list[str] | None = Field(None, description="409: how what was shown differs from what would be sent")
+
+
+def not_found() -> Problem:
+    """The one 404: the same for what never was and for what is another's."""
+    return Problem(404, *WORDS[404])
+
+
+def register(app: FastAPI) -> None:
+    """Let every refusal of the application come out of here."""
+
+    @app.exception_handler(HTTPException)
+    async def _refused(request: Request, error: HTTPException) -> Response:
+        return _answer(request, error if isinstance(error, Problem) else _worded(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        errors = [{"in": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        detail = "; ".join(f"{one['in']}: {one['what']}" for one in errors)
+        return _answer(request, Problem(422, "Invalid request", detail, "Correct what is named and send it again.", errors=errors))
+
+
+def failure(request: Request) -> Response:
+    """The answer when the service itself failed."""
+    return _answer(request, Problem(500, *WORDS[500]))
+
+
+def _worded(error: HTTPException) -> Problem:
+    title, detail, remedy = WORDS.get(error.status_code, ("Not possible", str(error.detail), "Check the request."))
+    return Problem(error.status_code, title, detail, remedy, headers=error.headers)
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    if request.url.path.startswith("/api/"):
+        headers = dict(problem.headers or {})
+        return JSONResponse(problem.document(), problem.status_code, headers, media_type="application/problem+json")
+    return page("problem.html", problem.status_code, headers=problem.headers, problem=problem)

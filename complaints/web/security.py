@@ -1,0 +1,200 @@
+"""What every answer of the web keeps: headers, bounded bodies, no secrets in failures; and who is asking.
+
+Takes ASGI requests, leaves them safer: `Guard` is the outermost layer of the application, `BodyLimit` the
+next; `asking` is the dependency that turns a bearer token into a reporter.
+"""
+
+import asyncio
+import logging
+import traceback
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from complaints import reporters
+from complaints.models import Reporter
+from complaints.office import Office
+from complaints.web.problems import Problem, failure
+
+log = logging.getLogger(__name__)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # capability URLs are secrets
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+PUBLIC = frozenset({"/", "/help", "/privacy", "/register", "/submit"})  # the pages a search engine may list
+UPLOADS = frozenset({"/submit", "/api/v1/submissions"})
+FORM_BYTES = 1_048_576  # any request but an upload
+ENVELOPE_BYTES = 65_536  # what multipart/form-data adds around the files of an upload
+LINGER_BYTES, LINGER_SECONDS = 67_108_864, 20  # how much of a refused body is read, so that its sender hears the answer
+
+
+class Guard:
+    """Sets the headers, answers HEAD like GET without the body (RFC 9110 §9.3.2), and catches what failed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        head = scope["method"] == "HEAD"
+        started = False
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _set_headers(MutableHeaders(scope=message), scope["path"])
+            elif head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._app({**scope, "method": "GET"} if head else scope, receive, answer)
+        except ClientDisconnect:
+            log.debug("a client went away before its request was complete")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the asker gets an answer
+            _log(error)
+            if not started:
+                request = Request(scope, receive)
+                await failure(request)(scope, receive, answer)
+
+
+def _set_headers(headers: MutableHeaders, path: str) -> None:
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Cache-Control", "no-store")
+    if path not in PUBLIC and not path.startswith("/static/"):
+        headers["X-Robots-Tag"] = "noindex, nofollow"
+
+
+def _log(error: Exception) -> None:
+    """Log where it happened, not the message: it may hold mail."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("a request failed: %s\n%s", type(error).__name__, where)
+
+
+class BodyLimit:
+    """Refuses bodies over the limit while they come in, and reads the rest of a refused one away.
+
+    Without that a client that is still sending would meet a reset connection in place of the answer.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
+            await self._app(scope, receive, send)
+            return
+        upload = scope["path"] in UPLOADS
+        body = _Body(Headers(scope=scope), receive, self._max_bytes + ENVELOPE_BYTES if upload else FORM_BYTES)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.drain()
+            await send(message)
+
+        await self._app(scope, body.receive, answer)
+
+
+class _Body:
+    """One request body on its way in."""
+
+    def __init__(self, headers: Headers, receive: Receive, limit: int) -> None:
+        length = headers.get("content-length", "")
+        self._declared = int(length) if length.isdecimal() else 0
+        self._waits = headers.get("expect", "").lower() == "100-continue"  # RFC 9110 §10.1.1
+        self._receive = receive
+        self._limit = limit
+        self._size = 0
+        self._ended = False
+
+    async def receive(self) -> Message:
+        if self._declared > self._limit:
+            raise self._too_large()
+        message = await self._next()
+        if self._size > self._limit:
+            raise self._too_large()
+        return message
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._waits = False
+        self._size += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        if self._waits:
+            return  # the client asked first, so it has sent nothing
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._ended and self._size < LINGER_BYTES:
+                    await self._next()
+        except TimeoutError:
+            log.debug("a refused body did not end in %d s", LINGER_SECONDS)
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            413,
+            "Too large",
+            f"The request is larger than the {self._limit} bytes that are taken.",
+            "Send fewer or smaller messages at a time.",
+        )
+
+
+def opened(request: Request) -> Office:
+    """The office of this application."""
+    office = request.app.state.office
+    assert isinstance(office, Office)
+    return office
+
+
+async def _office(request: Request) -> Office:
+    """As `opened`; async, so that it costs no thread."""
+    return opened(request)
+
+
+Opened = Annotated[Office, Depends(_office)]
+_bearer = HTTPBearer(
+    auto_error=False, bearerFormat="plaint_...", description="The API token shown once at registration."
+)
+
+
+def asking(
+    office: Opened, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Reporter:
+    """The reporter whose bearer token (RFC 6750) came with the request; 401 without."""
+    if credentials:
+        with office.db.reading() as session:
+            reporter = reporters.by_token(session, credentials.credentials)
+        if reporter:
+            return reporter
+    raise Problem(
+        401,
+        "Not signed in",
+        "The API token is unknown or was replaced." if credentials else "The request carries no API token.",
+        "Send the header 'Authorization: Bearer TOKEN' with the token shown at registration; "
+        "registering the same address again gives a new one.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+Asking = Annotated[Reporter, Depends(asking)]

@@ -1,0 +1,90 @@
+"""The documents of the API as its OpenAPI description shows them (the contract's JSON shapes).
+
+Fields may be added to any of them; none is ever renamed or taken away.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from complaints.consent import REDACTIONS
+from complaints.models import ComplaintState, ReportState
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Item(_Document):
+    """What became of one spam of a FILE."""
+
+    file: str
+    index: int = Field(description="counts the spams of one FILE from 0")
+    complaint: str | None
+    status: Literal["accepted", "duplicate", "refused"]
+
+
+class Items(_Document):
+    """One entry per spam or refused part; durably stored."""
+
+    items: list[Item]
+
+
+class ComplaintLine(_Document):
+    """A complaint in a list."""
+
+    id: str
+    state: ComplaintState
+    received_at: datetime
+    subject: str
+    source_ip: str | None
+
+
+class ComplaintList(_Document):
+    """One page of a list, newest first."""
+
+    items: list[ComplaintLine]
+    next: str | None = Field(description="the address of the next page")
+
+
+class ReportDocument(_Document):
+    """What one desk gets of a complaint."""
+
+    id: str
+    to: str
+    scope: str
+    why: str
+    confidence: str
+    state: ReportState
+    digest: str = Field(description="sha256: and the hex SHA-256 of exactly the bytes of this report")
+    ticked: bool
+    attempts: list[dict[str, Any]]
+    next_at: datetime | None
+    sent_at: datetime | None
+    detail: str | None
+    replies: list[dict[str, Any]]
+
+
+class ComplaintDocument(ComplaintLine):
+    """Everything the reporter may know of a complaint."""
+
+    evidence: dict[str, Any] | None
+    reports: list[ReportDocument]
+    review_url: str
+
+
+class Confirmation(BaseModel):
+    """The reporter's consent: each report to be sent, with the digest of the bytes that were looked at."""
+
+    model_config = ConfigDict(extra="forbid")
+    reports: dict[str, str] = Field(description="report id → digest, as the complaint's document shows it")
+    redaction: str | None = Field(None, description=f"one of: {', '.join(REDACTIONS)}; default: as drafted")
+    note: str | None = Field(None, description="your own words to the desks, sent as written; default: as drafted")
+
+    @field_validator("redaction")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in REDACTIONS:
+            raise ValueError(f"unknown redaction {value!r}; there are: {', '.join(REDACTIONS)}")
+        return value

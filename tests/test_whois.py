@@ -1,0 +1,293 @@
+"""WHOIS answers as registries write them, read for their abuse contacts and referrals."""
+
+import json
+import time
+import zipfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abuse_lookup import Target
+from abuse_lookup.answer import CONFIDENCES, Finding
+from abuse_lookup.errors import ConfigError
+from abuse_lookup.knowledge import checked, rows
+from abuse_lookup.mailbox import complaint_addresses, is_desk_name
+from abuse_lookup.overrides import refusal
+from abuse_lookup.span import parse_span, span_text
+from abuse_lookup.whois_answer import query_for, read
+
+REGISTRY = Path(__file__).parent.parent.parent / "shared" / "data" / "registry"
+needs_answers = pytest.mark.skipif(not REGISTRY.is_dir(), reason="../shared/data/registry absent")
+
+
+def mailboxes(text: str, target: str) -> list[str]:
+    return [found.address or "" for found in read(text, Target.parse(target)).sighting.findings]
+
+
+ARIN = """
+NetRange:       198.51.100.0 - 198.51.100.255
+OrgName:        Cloud
+OrgTechEmail:   noc@cloud.example
+OrgAbuseName:   Abuse Desk
+OrgAbuseEmail:  abuse@cloud.example
+OrgAbuseName:   Doe, Jane
+OrgAbuseEmail:  jane@cloud.example
+"""
+
+
+def test_arin_names_the_organisations_desk_and_ranks_people_below_roles() -> None:
+    found = read(ARIN, Target.parse("198.51.100.7")).sighting
+    assert [(f.address, f.confidence) for f in found.findings] == [
+        ("abuse@cloud.example", "high"),
+        ("jane@cloud.example", "medium"),
+    ]
+    assert found.span is not None
+    assert span_text(found.span) == "198.51.100.0/24"
+
+
+def test_the_smallest_network_that_covers_the_target_speaks_first() -> None:
+    text = (
+        "# start\nNetRange: 198.51.0.0 - 198.51.255.255\nOrgAbuseEmail: abuse@big.example\n# end\n"
+        "# start\nNetRange: 198.51.100.0 - 198.51.100.255\nOrgAbuseEmail: abuse@small.example\n# end\n"
+        "# start\nNetRange: 198.51.101.0 - 198.51.101.255\nOrgAbuseEmail: abuse@other.example\n# end\n"
+    )
+    found = read(text, Target.parse("198.51.100.7")).sighting
+    assert [(f.address, f.confidence) for f in found.findings] == [
+        ("abuse@small.example", "high"),
+        ("abuse@big.example", "low"),
+    ]
+
+
+def test_an_answer_about_another_network_is_not_believed() -> None:
+    assert mailboxes(ARIN, "203.0.113.1") == []
+
+
+def test_ripe_says_it_in_a_comment_and_route_objects_say_nothing() -> None:
+    text = (
+        "% Information related to '203.0.113.0 - 203.0.113.255'\n\n"
+        "% Abuse contact for '203.0.113.0 - 203.0.113.255' is 'abuse@net.example'\n\n"
+        "inetnum: 203.0.113.0 - 203.0.113.255\nnetname: NET\n\n"
+        "% Information related to '203.0.113.0/24AS64496'\n\n"
+        "route: 203.0.113.0/24\nremarks: abuse reports to abuse@transit.example\nnotify: noc@transit.example\n"
+    )
+    assert mailboxes(text, "203.0.113.9") == ["abuse@net.example"]
+
+
+def test_lacnic_is_followed_from_the_handle_to_its_mailbox() -> None:
+    text = (
+        "inetnum:     203.0/16\nowner: Red\nowner-c: OWN\nabuse-c: ABU\n\n"
+        "nic-hdl: OWN\ne-mail: owner@red.example\n\nnic-hdl: ABU\ne-mail: desk@red.example\n"
+    )
+    assert mailboxes(text, "203.0.113.9") == ["desk@red.example"]
+
+
+def test_remarks_count_only_where_they_speak_of_abuse_and_not_of_what_not_to_do() -> None:
+    lines = [
+        "please send abuse reports to desk@net.example",
+        "spam complaints go here:",
+        "more@net.example",
+        "for peering write to peering@net.example",
+        "do NOT send spam reports to noc@net.example",
+        "or use abuse[at]other.example",
+    ]
+    assert complaint_addresses(lines) == [
+        ("desk@net.example", "medium"),
+        ("abuse@other.example", "medium"),
+        ("more@net.example", "low"),
+    ]
+
+
+def test_addresses_are_found_whole() -> None:
+    assert complaint_addresses(["abuse: <24x7-abuse.desk+x@mail2.net1.example>."]) == [
+        ("24x7-abuse.desk+x@mail2.net1.example", "medium")
+    ]
+
+
+def test_referrals_come_from_fields_before_texts() -> None:
+    text = (
+        "NetRange: 198.51.100.0 - 198.51.100.255\nComment: see whois.text.example\n"
+        "ReferralServer:  whois://whois.other.example:43\nReferralServer: http://nonsense.example/\n"
+    )
+    report = read(text.replace("Comment", "remarks"), Target.parse("198.51.100.1"))
+    assert [(r.host, r.port, r.binding) for r in report.referrals] == [
+        ("whois.other.example", 43, True),
+        ("whois.text.example", None, False),
+        ("whois.other.example", None, False),
+    ][:2] or [(r.host, r.binding) for r in report.referrals][:1] == [("whois.other.example", True)]
+
+
+def test_arins_list_of_overlapping_networks_is_asked_again_by_the_smallest_handle() -> None:
+    text = (
+        "Big Inc BIG (NET-198-51-0-0-1) 198.51.0.0 - 198.51.255.255\n"
+        "Small Inc SMALL (NET-198-51-100-0-1) 198.51.100.0 - 198.51.100.127\n"
+        "Other Inc OTHER (NET-198-51-101-0-1) 198.51.101.0 - 198.51.101.127\n"
+    )
+    assert [r.query for r in read(text, Target.parse("198.51.100.1")).referrals] == ["n ! NET-198-51-100-0-1"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%ERROR:201: access denied for 192.0.2.1\n",
+        "WHOIS LIMIT EXCEEDED - SEE WWW.NIC.EXAMPLE FOR DETAILS\n",
+        "# Query rate limit exceeded. Please wait and try again.\n",
+    ],
+)
+def test_a_refusal_is_no_answer(text: str) -> None:
+    report = read(text, Target.parse("198.51.100.1"))
+    assert report.refusal
+    assert report.refusal_seconds >= 60
+
+
+def test_terms_that_speak_of_limits_are_no_refusal_where_there_is_an_answer() -> None:
+    text = "Domain Name: PILLS.EXAMPLE\nRegistrar Abuse Contact Email: abuse@registrar.example\nrate limit applies\n"
+    report = read(text, Target.parse("pills.example"))
+    assert report.refusal is None
+    assert [(f.address, f.scope) for f in report.sighting.findings] == [("abuse@registrar.example", "registrar")]
+
+
+def test_registries_are_asked_in_their_own_form() -> None:
+    ip, asn, host = Target.parse("198.51.100.1"), Target.parse("AS64496"), Target.parse("www.pills.example")
+    assert query_for("whois.arin.net", ip) == "n + 198.51.100.1"
+    assert query_for("whois.ripe.net", asn) == "-r AS64496"
+    assert query_for("whois.nic.ad.jp", ip) == "198.51.100.1/e"
+    assert query_for("whois.elsewhere.example", host) == "pills.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("198.51.100.0 - 198.51.100.255", "198.51.100.0/24"),
+        ("074.125.000.000 - 074.125.255.255", "74.125.0.0/16"),
+        ("190.46/15", "190.46.0.0/15"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("115.0.0.0 - 115.23.255.255 (/12+/13)", "115.0.0.0 - 115.23.255.255"),
+        ("198.51.100.9", "198.51.100.9/32"),
+    ],
+)
+def test_ranges_are_read_as_registries_write_them(text: str, span: str) -> None:
+    found = parse_span(text)
+    assert found is not None
+    assert span_text(found) == span
+
+
+@pytest.mark.parametrize("text", ["", "-", "1 - 2", "198.51.100.9 - 198.51.100.1", "2001:db8::1 - 192.0.2.1", "a/b"])
+def test_what_is_no_range_is_none(text: str) -> None:
+    assert parse_span(text) is None
+
+
+@given(st.text(max_size=2000))
+def test_reading_never_raises(text: str) -> None:
+    for target in ("198.51.100.1", "AS64496", "pills.example"):
+        read(text, Target.parse(target))
+
+
+@pytest.mark.parametrize("junk", ["a@", "remarks: abuse " + "x" * 50, "a.b.", "network:", "[", "% abuse contact for '"])
+def test_reading_takes_linear_time(junk: str) -> None:
+    started = time.perf_counter()
+    read(junk * 20_000, Target.parse("198.51.100.1"))
+    read((junk + "\n") * 20_000, Target.parse("198.51.100.1"))
+    assert time.perf_counter() - started < 5
+
+
+def test_every_row_of_knowledge_says_where_and_when() -> None:
+    for name, table in (
+        ("refused", "mailbox"),
+        ("limits", "limit"),
+        ("zones", "zone"),
+        ("desks", "desk"),
+        ("whois", "query"),
+        ("whois", "field"),
+        ("whois", "manager"),
+        ("whois", "refusal"),
+    ):
+        assert rows(name, table), (name, table)
+
+
+@pytest.mark.parametrize("row", [{"source": "x"}, {"date": date(2026, 1, 1)}, {"source": " ", "date": date(2026, 1, 1)}])
+def test_an_undated_row_is_refused(row: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="needs `source` and `date`"):
+        checked("x.toml", "row", [row])
+
+
+@pytest.mark.parametrize(
+    ("address", "holder", "refused"),
+    [
+        ("hostmaster@nic.ad.jp", "Some ISP", True),
+        ("hostmaster@nic.ad.jp", "Japan Network Information Center", False),
+        ("abuse@lacnic.net", "Red", True),
+        ("please-query@registrar.example", "", True),
+        ("REDACTED@x.example", "", True),
+        ("noreply@x.example", "", True),
+        ("bbb@aaa.com", "", True),
+        ("abuse@cloud.example", "", False),
+        ("mail-abuse@cert.br", "", False),
+    ],
+)
+def test_placeholders_and_registries_are_refused_but_on_their_own_networks(
+    address: str, holder: str, refused: bool
+) -> None:
+    known = refusal(address, holder)
+    assert (known is not None and not known.last_resort) == refused
+
+
+def best_of(findings: tuple[Finding, ...]) -> list[str]:
+    """Usable mailboxes, best first, as the judge ranks them (mail hosts aside)."""
+    ranked = []
+    for number, found in enumerate(findings):
+        known = refusal(found.address or "", found.holder)
+        if found.address and (known is None or known.last_resort):
+            confidence = "low" if known else found.confidence
+            rank = (CONFIDENCES.index(confidence), not is_desk_name(found.address), number)
+            ranked.append((rank, found.address.lower()))
+    sure = [item for item in ranked if item[0][0] < 2]
+    return [address for _, address in sorted(sure or ranked)]
+
+
+def judged(expected: dict[str, Any], best: list[str]) -> str | None:
+    """What is wrong with an answer, against what a careful reader read off it."""
+    abuse, weak, never = ({a.lower() for a in expected[key]} for key in ("abuse", "weak", "must_not"))
+    if never & set(best):
+        return f"{expected['file']}: names {never & set(best)}"
+    right = best[:1] and best[0] in abuse if abuse else not best or best[0] in weak
+    return None if right else f"{expected['file']}: {best} instead of {sorted(abuse)}"
+
+
+@needs_answers
+def test_real_whois_answers_are_read_as_a_careful_person_reads_them() -> None:
+    expected = json.loads((REGISTRY / "expected.json").read_text("utf-8"))["ip_asn_rdap"]
+    mine = [entry for entry in expected if entry["file"].startswith("whois-ip/")]
+    wrong = []
+    for entry in mine:
+        raw = (REGISTRY / entry["file"]).read_bytes()
+        report = read(raw.decode("utf-8", "replace"), Target.parse(entry["query"]))
+        if complaint := judged(entry, best_of(report.sighting.findings)):
+            wrong.append(complaint)
+        if entry["action"] == "retry-later":
+            assert report.refusal, entry["file"]
+        if entry["action"] == "requery-handle":
+            assert report.referrals[0].query, entry["file"]
+    assert len(mine) > 50
+    assert wrong == []
+
+
+@needs_answers
+def test_real_domain_answers_name_the_registrars_desk() -> None:
+    expected = json.loads((REGISTRY / "expected.json").read_text("utf-8"))["domain_whois"]
+    wrong = []
+    with zipfile.ZipFile(REGISTRY / "whois-domain.zip") as answers:
+        for entry in expected:
+            raw = answers.read(entry["file"].removeprefix("whois-domain/"))
+            report = read(raw.decode("utf-8", "replace"), Target.parse(entry["domain"]))
+            wanted = {address.lower() for address in entry["registrar_abuse"]}
+            best = best_of(report.sighting.findings)
+            if (best[:1] and best[0] in wanted) if wanted else not best:
+                assert all(found.scope == "registrar" for found in report.sighting.findings)
+            else:
+                wrong.append(f"{entry['file']}: {best} instead of {sorted(wanted)}")
+    assert len(expected) > 200
+    assert wrong == []
