@@ -5,6 +5,7 @@ import ipaddress
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 from abuse_lookup.answer import Answer, Status
 from abuse_lookup.fetch import Fetcher, FetchError
 from abuse_lookup.pace import NotNow, Pace
-from abuse_lookup.target import Target
+from abuse_lookup.target import IPNetwork, Target
 
 IANA = "https://data.iana.org/rdap/"
 _KEPT = timedelta(days=1)
@@ -135,12 +136,17 @@ def _match_length(key: str, target: Target) -> int:
 
 
 def _prefix_length(key: str, target: Target) -> int:
-    try:
-        prefix = ipaddress.ip_network(key, strict=False)
-    except ValueError:
-        return -1
+    prefix = _prefix(key)
     wanted = target.network if target.network is not None else ipaddress.ip_network(str(target.ip))
-    if prefix.version != wanted.version:
+    if prefix is None or prefix.version != wanted.version:
         return -1
     inside = wanted.network_address in prefix and wanted.broadcast_address in prefix
     return prefix.prefixlen if inside else -1
+
+
+@lru_cache(maxsize=4096)
+def _prefix(key: str) -> IPNetwork | None:
+    try:
+        return ipaddress.ip_network(key, strict=False)
+    except ValueError:
+        return None

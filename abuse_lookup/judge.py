@@ -103,9 +103,11 @@ def unique(rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
     return tuple({item.address.lower(): item for item in reversed(rejected)}.values())[::-1]
 
 
-def _rank(contact: Contact) -> tuple[int, int, bool]:
+def _rank(contact: Contact) -> tuple[int, int, bool, bool]:
+    """Order by confidence, scope, a platform's own desk before its network's, desk names before others."""
     desk = contact.address is not None and is_desk_name(contact.address)
-    return CONFIDENCES.index(contact.confidence), _SCOPE_ORDER[contact.scope], not desk
+    confidence = CONFIDENCES.index(contact.confidence)
+    return confidence, _SCOPE_ORDER[contact.scope], contact.source != "known", not desk
 
 
 def _allowed(case: Case, finding: Finding) -> Finding | None:

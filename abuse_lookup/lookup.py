@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Status
+from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
 from abuse_lookup.contactdb import ContactZones
 from abuse_lookup.judge import Case, Judge, ranked, unique
@@ -22,13 +22,13 @@ from abuse_lookup.overrides import known_desk
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
 from abuse_lookup.span import span_text
-from abuse_lookup.target import Target, organisational_domain, parse_ip
+from abuse_lookup.target import IPAddress, Target, organisational_domain, parse_ip
 from abuse_lookup.whois import Whois
 
 _log = logging.getLogger(__name__)
 KEPT_FOUND = timedelta(days=1)
 KEPT_ABSENT = timedelta(hours=1)
-KEPT_ERROR = timedelta(minutes=3)
+KEPT_ERROR = timedelta(minutes=2)
 MOST_HOSTS = 4
 """Addresses of one domain whose networks are looked up."""
 _MOST_RECENT = 100_000
@@ -120,13 +120,7 @@ class AbuseLookup:
             tuple(dict.fromkeys(case.failures)),
         )
         expires = self._clock() + _lifetime(found, settled=case.settled)
-        keys = _keys(target)[:1]
-        if (
-            target.ip is not None
-            and case.span is not None
-            and target.ip in case.span
-            and _from_registry(found)
-        ):
+        if target.ip is not None and case.span is not None and _holds_for(case.span, target.ip, found):
             keys = span_keys(case.span, target.ip)
         text = json.dumps({**found.document(), "expires": expires.isoformat()})
         self._cache.put(keys, text, expires)
@@ -134,14 +128,22 @@ class AbuseLookup:
 
     async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
-        for server in (*case.better_servers[:1], None):
-            if not case.settled:
-                answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE, first=server)
-                await self._judge.take(case, "whois", answers)
+        await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
         if not case.settled:
             await self._judge.take(case, "dns", await self._zones.look_up(target))
         if not case.contacts and target.ip is not None:
             await self._guess_from_reverse_name(case, str(target.ip))
+
+    async def _ask_whois(self, case: Case, target: Target, seconds: float) -> None:
+        """Start at the root, but first at a server that is known to know more than a rejected mailbox."""
+        asked: list[str | None] = []
+        while not case.settled and len(asked) < 2:
+            start = next((server for server in case.better_servers if server not in asked), None)
+            if start in asked:
+                return
+            asked.append(start)
+            answers = await self._whois.look_up(target, seconds, first=start)
+            await self._judge.take(case, "whois", answers)
 
     async def _guess_from_reverse_name(self, case: Case, ip: str) -> None:
         names = await self.resolver.confirmed_ptr(ip)
@@ -236,9 +238,10 @@ def _keys(target: Target) -> list[str]:
     return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}"]
 
 
-def _from_registry(found: Lookup) -> bool:
-    """Whether the answer holds for the whole network, not only for the one address."""
-    return bool(found.contacts) and all(contact.source in {"rdap", "whois"} for contact in found.contacts)
+def _holds_for(span: Span, ip: IPAddress, found: Lookup) -> bool:
+    """Whether the answer is the registry's, for the whole network, not only for the one address."""
+    by_registry = all(contact.source in {"rdap", "whois"} for contact in found.contacts)
+    return ip in span and bool(found.contacts) and by_registry
 
 
 def _lifetime(found: Lookup, *, settled: bool) -> timedelta:

@@ -48,7 +48,7 @@ class Config:
     contact_zones: tuple[str, ...] = ("abuse-contacts.abusix.zone",)
     cache_path: Path | None = None
     """SQLite file that processes share; None: memory."""
-    user_agent: str = "abuse_lookup/0.1 (+https://github.com/plaint)"
+    user_agent: str = "abuse_lookup/0.1"
     """How registries know who asks; name a contact in it."""
     limit_per_minute: int = 60
     """Questions a minute to one server, at most; known limits are lower. 0: no limits at all."""

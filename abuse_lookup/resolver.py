@@ -5,6 +5,7 @@ dnspython draws ids and source ports, and answers of strangers are not believed.
 """
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -149,7 +150,10 @@ def _configured(nameservers: Sequence[tuple[str, int]]) -> dns.asyncresolver.Res
     if nameservers:
         resolver = dns.asyncresolver.Resolver(configure=False)
         try:
-            resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]
+            resolver.nameservers = [
+                dns.nameserver.Do53Nameserver(str(ipaddress.ip_address(host)), port)
+                for host, port in nameservers
+            ]
         except ValueError as error:
             raise ConfigError(f"name servers {list(nameservers)!r}: {error}; give IP addresses") from error
         return resolver

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from abuse_lookup.answer import Confidence, Finding, Sighting, Span
-from abuse_lookup.knowledge import Row, rows
+from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import Target, normal_host
 
 _MOST_LINES = 20_000
 _LONGEST_REFUSAL = 60  # lines
+_LONGEST_REFUSAL_LINE = 120
 _LONGEST_KEY = 48
 _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network information ]")
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
@@ -76,10 +77,11 @@ def read(text: str, target: Target) -> Report:
     span = chosen[0].span if chosen else None
     referrals = (*_requery(text, target), *_referrals(segments, lines))
     known = any(segment.main for segment in segments) or findings
-    refusal = None if known or len(lines) > _LONGEST_REFUSAL else _refusal(text)
+    refusal = None if known or len(lines) > _LONGEST_REFUSAL else _refusal(lines)
     if refusal is None:
         return Report(Sighting(tuple(findings), span), referrals)
-    return Report(Sighting(), (), f"it answered {str(refusal['text'])!r}", float(refusal["seconds"]))
+    said, seconds = refusal
+    return Report(Sighting(), (), f"it answered {said!r}", seconds)
 
 
 def query_for(server: str, target: Target) -> str:
@@ -103,7 +105,10 @@ def _fields() -> dict[str, str]:
 
 
 def _meaning(key: str) -> str:
-    return _fields().get(key, "")
+    if exact := _fields().get(key):
+        return exact
+    named = (row for row in rows("whois", "named") if str(row["containing"]) in key)
+    return next((str(row["gives"]) for row in named), "")
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
@@ -128,13 +133,12 @@ def _segments(lines: list[str]) -> list[_Segment]:
     heading = ""
     for line in lines:
         key, value, whole = _parsed(line)
-        if heading and not key and value:
-            key = heading  # .nl and its like put the values on the lines below the name
-        elif not (key and not value and _meaning(key) == "registrar abuse"):
-            heading = ""
-        else:
-            heading = key
+        if " " in key and not value:
+            heading = key if _meaning(key) == "abuse" else ""
+        elif heading and value and (not key or _meaning(key) == "mailbox"):
+            key = heading  # SIDN and KRNIC put the values on the lines below such a name
         meaning = _meaning(key)
+        heading = heading if value or key else ""
         is_main = meaning in {"range", "number", "other"} and bool(value)
         if _SEGMENT_START.match(line.strip()) or (is_main and after_gap and found[-1].main):
             found.append(_Segment())
@@ -193,7 +197,7 @@ def _manager(text: str, chosen: list[_Segment]) -> Iterator[Finding]:
 def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
     why = "the WHOIS answer names it as the registrar's abuse contact"
     for segment in segments:
-        for value in segment.values("registrar abuse"):
+        for value in segment.values("abuse"):
             for address in addresses_in(value):
                 yield Finding("high", why, address, scope="registrar")
 
@@ -285,6 +289,16 @@ def _requery(text: str, target: Target) -> Iterator[Referral]:
         yield Referral("", None, f"n ! {min(mine)[1]}")
 
 
-def _refusal(text: str) -> Row | None:
-    lowered = text.lower()
-    return next((row for row in rows("whois", "refusal") if str(row["text"]) in lowered), None)
+def _refusal(lines: list[str]) -> tuple[str, float] | None:
+    """Find the line by which the server refuses, and for how long; long lines are terms of use."""
+    short = [bare for line in lines if 0 < len(bare := line.strip()) <= _LONGEST_REFUSAL_LINE]
+    for row in rows("whois", "refusal"):
+        pattern = _compiled(str(row["pattern"]))
+        if said := next((line for line in short if pattern.search(line)), None):
+            return said, float(row["seconds"])
+    return None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)

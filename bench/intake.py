@@ -184,14 +184,13 @@ def measure(source: str, rounds: int, shrink: int) -> dict[str, Any]:
     skipped = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "postfix").mkdir()
         servers = {name: stack.enter_context(ours(name, folder)) for name in ("door", "stock")}
         if sink := shutil.which("smtp-sink", path="/usr/sbin"):
             servers["smtp_sink"] = stack.enter_context(smtp_sink(sink))
         if reason := postfix.missing():
             skipped["postfix"] = reason
         else:
-            servers["postfix"] = Server(stack.enter_context(postfix.running(folder / "postfix")))
+            servers["postfix"] = Server(stack.enter_context(postfix.running()).port)
         for _ in range(rounds):
             for kind, shape in SHAPES.items():
                 for name, server in servers.items():

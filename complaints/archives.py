@@ -73,7 +73,12 @@ def _too_big(name: str) -> Packed:
 
 def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
     if raw.count(b"PK\x01\x02") > 10 * MAX_FILES:
-        yield Packed(name, None, f"{name or 'The archive'} holds too many files.", f"Send at most {MAX_FILES} messages at a time.")
+        yield Packed(
+            name,
+            None,
+            f"{name or 'The archive'} holds too many files.",
+            f"Send at most {MAX_FILES} messages at a time.",
+        )
         return
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
@@ -132,7 +137,7 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> 
 
 
 def mbox_slices(raw: bytes) -> list[tuple[int, int]]:
-    """Return where the messages of an mbox (RFC 4155) lie, without their `From ` lines; empty when it is none.
+    """Return where the messages of an mbox (RFC 4155) lie, without their `From ` lines; or nothing.
 
     A `From ` line counts at the start and after a blank line, where a header field follows.
     """

@@ -70,10 +70,10 @@ class Report:
     reported_domains: tuple[str, ...] = ()
     reported_uris: tuple[str, ...] = ()
     incidents: int = 1
+    redacted: bool = True
+    """Whether the reporter is hidden behind pseudonyms."""
     headers_only: bool = False
     """Enclose the header block only, as text/rfc822-headers."""
-    redacted: bool = True
-    """Whether pseudonyms stand for the reporter; otherwise the reporter chose to be named."""
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,8 @@ def _explain(report: Report, changed: list[str]) -> Iterator[str]:
     times = f" The same has been reported {report.incidents} times." if report.incidents > 1 else ""
     yield from _paragraph("Hello,")
     yield from _paragraph(
-        f"a recipient of the message described here reports it as unsolicited. {enclosed}. The reporter has looked at"
-        f" this report and agreed to sending it to you.{times}"
+        "we forward spam complaints of the people who got the spam. One of them reports the message described here as"
+        f" unsolicited, has looked at this report and agreed to our sending it to you. {enclosed}.{times}"
     )
     yield from _paragraph(f"Why you get this: {report.why}")
     yield from _facts(report)

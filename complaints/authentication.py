@@ -1,13 +1,13 @@
 """Reading what the border found out about the sender (RFC 8601, RFC 7208 §9.1).
 
-Takes a message and its trace; leaves the results of methods such as DKIM and SPF that the reporter's own mail host
-recorded. A field that anybody else may have written is shown as not believed, or not at all.
+Takes a message and its trace; leaves the results of methods such as DKIM and SPF that the reporter's own
+mail host recorded. A field that anybody else may have written is shown as not believed, or not at all.
 """
 
 import re
 from dataclasses import dataclass
 
-from complaints.hosts import is_under, organisational_domain
+from complaints.hosts import clean_host, is_under, organisational_domain
 from complaints.message import Header, Message
 from complaints.trace import Trace
 from complaints.trust import provider_of
@@ -30,7 +30,7 @@ _SPF_DOMAIN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result: `domain` and `selector` where the method has them; `believed` only from the reporter's border."""
+    """One result, `domain` and `selector` where it has them; `believed` only from the reporter's border."""
 
     method: str
     result: str
@@ -41,33 +41,38 @@ class Result:
 
 
 def authentication(message: Message, trace: Trace) -> tuple[Result, ...]:
-    """Return the results in the order of their fields; ARC results come last and are never believed."""
-    limit = _border(message, trace)
+    """Return the results in the order of their fields; ARC results come last and are never believed.
+
+    A field above the border's own Received field can only be the border's. One below it may come with the
+    message: it is believed when a provider known to remove forged ones wrote that Received field, or when it
+    bears the border's name (forged ones must have been removed, RFC 8601 §5) and there is none above.
+    """
     hosts = [hop.by for hop in trace.hops if hop.trusted and hop.by]
+    border, stranger = _offsets(message, trace)
+    provider = provider_of(hosts[-1]) if hosts else None
+    cleans = provider is not None and provider.role == "mailbox"
     results: list[Result] = []
+    above = False
     for header in message.fields("authentication-results"):
-        results += _read(
-            header,
-            believed=header.start < limit and _is_border(_authserv(header), hosts),
-            by=_authserv(header),
-        )
-    spf = message.fields("received-spf")
-    if spf and spf[0].start < limit:
-        results += _read_spf(spf[0], hosts[-1] if hosts else None)
+        name = _authserv(header)
+        own = header.start < stranger and bool(hosts) and (name is None or _is_border(name, hosts))
+        believed = own and (header.start < border or cleans or (name is not None and not above))
+        above = above or (believed and header.start < border)
+        results += _read(header, believed=believed, by=name)
+    for header in message.fields("received-spf")[:1]:
+        believed = header.start < border or (cleans and header.start < stranger)
+        results += _read_spf(header, hosts[-1] if hosts else None, believed=believed)
     for header in message.fields("arc-authentication-results")[:1]:
         results += _read(header, believed=False, by=_authserv(header))
     return tuple(dict.fromkeys(results))[:_MOST_RESULTS]
 
 
-def _border(message: Message, trace: Trace) -> int:
-    """Return the offset of the first Received field that is not believed: what stands above it came with the border.
-
-    The border adds its results above or right below its own Received field, so the field may follow the last
-    believed line; what stands below a stranger's line may be the stranger's.
-    """
+def _offsets(message: Message, trace: Trace) -> tuple[int, int]:
+    """Return where the lowest believed Received field begins, and the first one that is not believed."""
     fields = message.fields("received")
     believed = sum(1 for hop in trace.hops if hop.trusted)
-    return fields[believed].start if believed < len(fields) else len(message.raw)
+    border = fields[believed - 1].start if 0 < believed <= len(fields) else 0
+    return border, fields[believed].start if believed < len(fields) else len(message.raw)
 
 
 def _authserv(header: Header) -> str | None:
@@ -83,10 +88,8 @@ def _authserv(header: Header) -> str | None:
     return first.split()[0].lower().rstrip(".") if first else None
 
 
-def _is_border(authserv: str | None, hosts: list[str]) -> bool:
-    """Tell whether an authserv-id belongs to one of the believed hosts; one left out belongs to the place it stands."""
-    if authserv is None:
-        return bool(hosts)
+def _is_border(authserv: str, hosts: list[str]) -> bool:
+    """Tell whether an authserv-id belongs to one of the believed hosts."""
     domain = organisational_domain(authserv) or authserv
     if any(host == authserv or is_under(host, authserv) or is_under(host, domain) for host in hosts):
         return True
@@ -122,7 +125,7 @@ def _domain(values: dict[str, str]) -> str | None:
     return None
 
 
-def _read_spf(header: Header, by: str | None) -> list[Result]:
+def _read_spf(header: Header, by: str | None, *, believed: bool) -> list[Result]:
     text = header.text[:4_096]
     match = _SPF.match(text)
     if match is None:
@@ -138,7 +141,7 @@ def _read_spf(header: Header, by: str | None) -> list[Result]:
             match[1].lower(),
             cleaned or None,
             None,
-            writer if writer and "." in writer and "<" not in writer else by,
-            believed=True,
+            writer if clean_host(writer or "") else by,
+            believed=believed,
         )
     ]

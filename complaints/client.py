@@ -23,6 +23,9 @@ from complaints.serve import lookup_config, sender
 from complaints.settings import Settings
 from complaints.worker import Worker
 
+Items = list[Json]
+Ids = list[str]  # the verb `list` hides the type inside the classes below
+
 USAGE, FAILED, UNUSABLE, UNAVAILABLE, TRY_LATER, NOT_ALLOWED = 2, 1, 65, 69, 75, 77
 TIMEOUT_SECONDS = 60.0
 
@@ -38,7 +41,7 @@ class ClientError(Exception):
 class Client(AbstractContextManager["Client"], Protocol):
     """The verbs on submissions and complaints. All raise ClientError."""
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> list[Json]:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
         """Hand in one FILE; one document per spam or refused part."""
 
     def list(self, state: str | None) -> Iterator[Json]:
@@ -77,7 +80,7 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> list[Json]:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
@@ -179,7 +182,7 @@ class Local:
     ) -> None:
         self._office.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> list[Json]:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
         try:
             with self._office.db.transaction() as session:
@@ -249,7 +252,7 @@ class Local:
             asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
 
-    async def _analyse(self, complaint_ids: list[str], submission_id: str | None) -> None:
+    async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
         settings = self._office.settings
         async with open_lookup(lookup_config(settings)) as lookup:
             worker = Worker(self._office, lookup, sender(settings, lookup))

@@ -68,14 +68,9 @@ def confirm(session: Session, office: Office, complaint: Complaint, choice: Choi
         )
     if not choice.reports:
         raise EmptyError(f"{complaint.id}: no recipient was chosen; nothing was sent")
-    redaction = choice.redaction or complaint.redaction
-    if redaction not in REDACTIONS:
-        raise ConsentError(f"unknown redaction {redaction!r}; there are: {', '.join(REDACTIONS)}")
     chosen = _chosen(session, complaint, choice)
     shown = [{"report": row.id, "to": row.to, "digest": row.digest} for row in chosen]
-    _render_as_chosen(
-        session, office, complaint, redaction, complaint.note if choice.note is None else choice.note
-    )
+    redraft(session, office, complaint, choice)
     consent = _record(session, office, complaint, chosen, shown, via)
     move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
     return consent
@@ -97,13 +92,24 @@ def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Repo
     return [rows[report_id] for report_id in choice.reports]
 
 
-def _render_as_chosen(
-    session: Session, office: Office, complaint: Complaint, redaction: str, note: str
-) -> None:
-    """Write the drafts anew when the reporter's own note or redaction differs from what stands there."""
+def redraft(session: Session, office: Office, complaint: Complaint, choice: Choice) -> None:
+    """Write the drafts anew where the reporter's own note or redaction differs from what stands there.
+
+    Forms and digests shown before are then stale. Raises StaleError when the complaint does not await
+    consent, ConsentError for an unknown redaction, CannotRedact when it would give the reporter away.
+    """
+    redaction = choice.redaction or complaint.redaction
+    note = complaint.note if choice.note is None else choice.note
+    if complaint.state != ComplaintState.AWAITING_CONSENT:
+        raise StaleError(
+            f"{complaint.id} does not await consent: it is {complaint.state}", [f"state: {complaint.state}"]
+        )
+    if redaction not in REDACTIONS:
+        raise ConsentError(f"unknown redaction {redaction!r}; there are: {', '.join(REDACTIONS)}")
     if (redaction, note) == (complaint.redaction, complaint.note):
         return
     complaint.redaction, complaint.note = redaction, note
+    complaint.version += 1
     reporter = session.get_one(Reporter, complaint.reporter_id)
     for row in session.exec(
         select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))

@@ -4,26 +4,29 @@ Takes the text of a date (RFC 5322 §3.3 and what is met instead of it); leaves 
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
-_MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-# Hours east of Greenwich of the zone names met in mail. RFC 5322 §4.3 defines the American ones; military letters
-# carry no information (§4.3) and read as UTC, as any unknown name does.
-_ZONES = {
-    "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8,
-    "HST": -10, "BRT": -3, "BST": 1, "IST": 5.5, "WET": 0, "WEST": 1, "CET": 1, "MET": 1, "MEZ": 1, "CEST": 2,
-    "MEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "MSD": 4, "JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10,
-    "AEDT": 11, "NZST": 12, "NZDT": 13,
-}  # fmt: skip
+_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: n for n, name in enumerate(_NAMES, 1)}
+# Hours east of Greenwich of the zone names met in mail. RFC 5322 §4.3 defines the American ones; military
+# letters carry no information (§4.3) and read as UTC, as any unknown name does.
+_ZONES = (
+    {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+    | {"AKST": -9, "AKDT": -8, "HST": -10, "BRT": -3, "BST": 1, "IST": 5.5, "WET": 0, "WEST": 1}
+    | {"CET": 1, "MET": 1, "MEZ": 1, "CEST": 2, "MEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "MSD": 4}
+    | {"JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13}
+)
 _COMMON = re.compile(
-    r"(?<!\d)(\d{1,2})[ -]([A-Za-z]{3})[a-z]{0,6}\.?,?[ -](\d{4}|\d{2})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d{1,9})?"
+    r"(?<!\d)(\d{1,2})[ -]([A-Za-z]{3})[a-z]{0,6}\.?,?[ -](\d{4}|\d{2})"
+    r"\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d{1,9})?"
     r"(?:\s*([+-]\d{4})|\s+([A-Za-z]{1,5})\b)?"
 )
 _ASCTIME = re.compile(
     r"\b([A-Za-z]{3})\s+(\d{1,2})\s+(\d{1,2}):(\d{2}):(\d{2})\s+(?:([A-Z]{1,5})\s+)?(\d{4})(?:\s*([+-]\d{4}))?"
 )
 _ISO = re.compile(
-    r"\b(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?\s*(?:([+-]\d{2}):?(\d{2})|([A-Z]{1,5}))?"
+    r"\b(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?"
+    r"\s*(?:([+-]\d{2}):?(\d{2})|([A-Z]{1,5}))?"
 )
 
 
@@ -61,4 +64,4 @@ def _minutes(offset: str) -> int:
 
 def rfc3339(moment: datetime) -> str:
     """Return a time as RFC 3339 in UTC, to the second: `2026-11-24T01:02:03Z`."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,8 +8,9 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
-from email.message import EmailMessage
 from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -72,22 +73,20 @@ def free_port() -> int:
 
 def as_attachments(messages: list[bytes], to: str) -> bytes:
     """What "forward as attachment" sends: each spam a message/rfc822 part, its bytes as they are."""
-    outer = EmailMessage()
+    outer = MIMEMultipart("mixed")
     outer["From"], outer["To"], outer["Subject"] = REPORTER, to, "spam"
-    outer.set_content("These came today.")
-    outer.make_mixed()
+    outer.attach(MIMEText("These came today."))
     marks = []
     for number, raw in enumerate(messages):
+        # The generator would re-write the spams; their bytes go in after it ran
+        marks.append(f"@@ spam {number} @@")
         part = MIMEBase("message", "rfc822")
-        del part["MIME-Version"]
-        marks.append(f"@@spam {number} of this mail@@".encode())
-        part.set_payload(marks[-1].decode())
+        part.set_payload(marks[-1])
         outer.attach(part)
-        assert marks[-1] not in raw
-    # The generator would re-write the spams; the bytes go in after it ran
-    mail = outer.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        assert marks[-1].encode() not in raw
+    mail = outer.as_bytes().replace(b"\n", b"\r\n")
     for mark, raw in zip(marks, messages, strict=True):
-        mail = mail.replace(mark, raw)
+        mail = mail.replace(mark.encode(), raw)
     return mail
 
 

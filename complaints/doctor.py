@@ -96,7 +96,7 @@ async def _connects(host: str, port: int, name: str) -> tuple[bool, str]:
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_SECONDS)
     except (OSError, TimeoutError) as error:
-        return False, f"{name} ({host}:{port}) cannot be reached: {error or 'no answer'}"
+        return False, f"{name} ({host}:{port}) cannot be reached: {str(error) or 'no answer'}"
     writer.close()
     await writer.wait_closed()
     return True, f"{name} answers at {host}:{port}"

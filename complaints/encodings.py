@@ -1,6 +1,7 @@
 """Undoing the encodings of mail: transfer encodings, charsets, encoded words, parameters.
 
-Takes bytes as they stand in a message; leaves bytes or text. Damaged input gives what can be read, never an error.
+Takes bytes as they stand in a message; leaves bytes or text. Damaged input gives what can be read, never an
+error.
 """
 
 import binascii
@@ -15,8 +16,8 @@ _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,40}\?[bBqQ]\?)")
 _PARAMETER = re.compile(r";\s*+([^\s=;]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^;\s\"]*+))", re.DOTALL)
 _COMMENT = re.compile(r"\([^()\"]*+\)")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-# C0, DEL, C1, line and paragraph separators, bidirectional overrides, lone surrogates: all that could start a line,
-# drive a terminal, or make a shown text read differently from its bytes.
+# C0, DEL, C1, line and paragraph separators, bidirectional overrides, lone surrogates: all that could start a
+# line, drive a terminal, or make a shown text read differently from its bytes.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST_FIELD = 16_384
 
@@ -61,7 +62,7 @@ def _decode_run(run: bytes) -> bytes:
 
 
 def decode_text(content: bytes, charset: str | None) -> str:
-    """Decode bytes in their declared charset; with none, or one that cannot be, as UTF-8 or else Windows-1252."""
+    """Decode bytes in their declared charset; without a usable one as UTF-8, or else Windows-1252."""
     label = (charset or "").strip().lower()
     codec = _CHARSETS.get(label, label)
     try:

@@ -24,6 +24,7 @@ from complaints.models import (
     ConsentedReport,
     Letter,
     LetterState,
+    Reply,
     Report,
     Reporter,
     ReportState,
@@ -37,6 +38,8 @@ from complaints.vault import kept_secret
 
 SELECTOR = "plaint"
 LONGEST_BACK_OFF = timedelta(hours=4)
+Mail = Report | Letter
+Table = type[Report] | type[Letter]
 Send = Callable[["Outgoing", Callable[[], Awaitable[None]]], Awaitable[Outcome]]
 
 
@@ -71,7 +74,7 @@ class Forwarder:
         """The worker's step: send a queued letter whose time has come."""
         await self._step(Letter, letter_id)
 
-    async def _step(self, table: type[Report] | type[Letter], mail_id: str) -> None:
+    async def _step(self, table: Table, mail_id: str) -> None:
         outgoing = await asyncio.to_thread(self._open, table, mail_id)
         if outgoing is None:
             return
@@ -86,10 +89,10 @@ class Forwarder:
             return  # undone, opted out or sent by another worker meanwhile: the dot was never written
         await asyncio.to_thread(self._record, table, mail_id, attempt_id, outcome)
 
-    def _open(self, table: type[Report] | type[Letter], mail_id: str) -> Outgoing | None:
+    def _open(self, table: Table, mail_id: str) -> Outgoing | None:
         """Read and check what is due; everything that must not leave is moved aside here."""
         with self.office.db.transaction() as session:
-            row = session.get(table, mail_id)
+            row: Mail | None = session.get(table, mail_id)  # type: ignore[assignment]
             if row is None:
                 return None
             if row.state == "sending":
@@ -136,24 +139,22 @@ class Forwarder:
         pem = kept_secret(self.office.vault.folder / "dkim.pem", signing.make_key)
         return signing.sign(raw, selector=SELECTOR, domain=self.office.settings.mail_domain, pem=pem) + raw
 
-    def _unresolved(self, session: Session, row: Report | Letter) -> None:
+    def _unresolved(self, session: Session, row: Mail) -> None:
         """An attempt another worker left behind is never repeated by itself (promise 4)."""
         query = select(Attempt).where(Attempt.mail_id == row.id, Attempt.outcome == "sending")
         attempt = session.exec(query.order_by(col(Attempt.at).desc())).first()
         if attempt is None or attempt.worker != self.worker:
             unconfirmed(session, row)
 
-    def _sending(self, table: type[Report] | type[Letter], mail_id: str, attempt_id: str) -> None:
+    def _sending(self, table: Table, mail_id: str, attempt_id: str) -> None:
         with self.office.db.transaction() as session:
-            row = session.get_one(table, mail_id)
+            row: Mail = session.get_one(table, mail_id)  # type: ignore[assignment]
             if row.state != "queued":
                 raise OvertakenError(f"{mail_id} is {row.state}")
             move(session, row, type(row.state)("sending"))
             session.add(Attempt(id=attempt_id, mail_id=mail_id, at=self.office.clock(), worker=self.worker))
 
-    def _record(
-        self, table: type[Report] | type[Letter], mail_id: str, attempt_id: str, outcome: Outcome
-    ) -> None:
+    def _record(self, table: Table, mail_id: str, attempt_id: str, outcome: Outcome) -> None:
         now = self.office.clock()
         with self.office.db.transaction() as session:
             attempt = session.get(Attempt, attempt_id) or Attempt(
@@ -162,18 +163,20 @@ class Forwarder:
             attempt.host, attempt.tls, attempt.outcome = outcome.host, outcome.tls, outcome.state
             attempt.code, attempt.text, attempt.ended_at = outcome.code, outcome.text, now
             session.add(attempt)
-            row = session.get_one(table, mail_id)
+            row: Mail = session.get_one(table, mail_id)  # type: ignore[assignment]
             _settle(session, row, outcome, now, self._back_off(row))
             if isinstance(row, Report):
+                _bounced_meanwhile(session, row)
                 close_if_done(session, row)
 
-    def _back_off(self, row: Report | Letter) -> datetime | None:
+    def _back_off(self, row: Mail) -> datetime | None:
         """When to try again: doubling from PLAINT_RETRY_SECONDS with jitter; None when given up."""
         settings, now = self.office.settings, self.office.clock()
         if row.first_at and now - row.first_at >= timedelta(seconds=settings.give_up_seconds):
             return None
         wait = min(timedelta(seconds=settings.retry_seconds) * 2 ** min(row.attempts, 20), LONGEST_BACK_OFF)
-        return now + wait * self.rng.uniform(0.8, 1.2)
+        delay: timedelta = wait * self.rng.uniform(0.8, 1.2)
+        return now + delay
 
 
 def sendable_bytes(session: Session, office: Office, report: Report) -> bytes:
@@ -228,15 +231,13 @@ def _over_limit(session: Session, office: Office, report: Report) -> datetime | 
         Report.to == report.to, col(Report.sent_at) > hour_ago
     )
     sent, oldest = session.exec(query).one()
-    return oldest + timedelta(hours=1, seconds=1) if sent >= limit else None
+    return oldest + timedelta(hours=1, seconds=1) if oldest and sent >= limit else None
 
 
-def _settle(
-    session: Session, row: Report | Letter, outcome: Outcome, now: datetime, again: datetime | None
-) -> None:
+def _settle(session: Session, row: Mail, outcome: Outcome, now: datetime, again: datetime | None) -> None:
     """Turn what the next hop said into the row's state."""
     states = type(row.state)
-    said = f"{outcome.host}: {outcome.code or ''} {outcome.text}".replace("  ", " ").strip()
+    said = f"{outcome.host}: {outcome.text}"
     facts = {"attempts": row.attempts + 1, "first_at": row.first_at or now, "detail": said}
     if outcome.state == "sent":
         move(session, row, states("sent"), sent_at=now, next_at=None, **facts)
@@ -252,7 +253,15 @@ def _settle(
         session.add(row)
 
 
-def unconfirmed(session: Session, row: Report | Letter) -> None:
+def _bounced_meanwhile(session: Session, report: Report) -> None:
+    """A bounce can be here before the answer to the final dot is."""
+    query = select(Reply.text).where(Reply.report_id == report.id, Reply.failed)
+    bounced = session.exec(query).first()
+    if bounced is not None and report.state in {ReportState.SENT, ReportState.UNCONFIRMED}:
+        move(session, report, ReportState.BOUNCED, detail=bounced[:500])
+
+
+def unconfirmed(session: Session, row: Mail) -> None:
     """The attempt may have reached the next hop; only a person sends it again."""
     said = "May have been sent: the service stopped before the next hop's answer was recorded."
     move(session, row, type(row.state)("unconfirmed"), detail=said, next_at=None)
@@ -263,11 +272,13 @@ def unconfirmed(session: Session, row: Report | Letter) -> None:
 def settle_after_crash(office: Office) -> int:
     """At the start of the embedded service nobody else sends: every open attempt is a dead one's."""
     with office.db.transaction() as session:
-        reports = session.exec(select(Report).where(Report.state == ReportState.SENDING)).all()
-        letters = session.exec(select(Letter).where(Letter.state == LetterState.SENDING)).all()
-        for row in (*reports, *letters):
+        open_now: list[Mail] = [
+            *session.exec(select(Report).where(Report.state == ReportState.SENDING)),
+            *session.exec(select(Letter).where(Letter.state == LetterState.SENDING)),
+        ]
+        for row in open_now:
             unconfirmed(session, row)
-        return len(reports) + len(letters)
+        return len(open_now)
 
 
 def resend(session: Session, office: Office, report: Report) -> None:

@@ -1,7 +1,7 @@
 """Host names and addresses as mail writes them.
 
-Takes text out of hostile mail; leaves canonical addresses, organisational domains, and the answer to the one question
-that must never be got wrong: may this address be accused at all?
+Takes text out of hostile mail; leaves canonical addresses, organisational domains, and the answer to the
+one question that must never be got wrong: may this address be accused at all?
 """
 
 import re
@@ -13,9 +13,9 @@ from publicsuffixlist import PublicSuffixList
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24 and 2001:db8::/32 (RFC 5737, RFC 3849) are missing here on purpose:
-# the demonstration and the tests run a small internet on them, where they stand for public addresses. In the real
-# internet no router carries them, so a host that was *seen* cannot have had one.
+# 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24 and 2001:db8::/32 (RFC 5737, RFC 3849) are missing here on
+# purpose: the demonstration and the tests run a small internet on them, where they stand for public
+# addresses. In the real internet no router carries them, so a host that was *seen* cannot have had one.
 _NEVER_PUBLIC: tuple[tuple[str, str], ...] = (
     ("0.0.0.0/8", "this network (RFC 1122)"),
     ("10.0.0.0/8", "a private network (RFC 1918)"),
@@ -31,6 +31,7 @@ _NEVER_PUBLIC: tuple[tuple[str, str], ...] = (
     ("240.0.0.0/4", "reserved (RFC 1112)"),
     ("::/128", "the unspecified address (RFC 4291)"),
     ("::1/128", "loopback (RFC 4291)"),
+    ("64:ff9b::/96", "a translated IPv4 address (RFC 6052)"),
     ("64:ff9b:1::/48", "local-use translation (RFC 8215)"),
     ("100::/64", "discard-only (RFC 6666)"),
     ("2001::/32", "a Teredo tunnel (RFC 4380)"),
@@ -46,8 +47,6 @@ _NEVER_PUBLIC: tuple[tuple[str, str], ...] = (
 )
 _INSIDE_ONLY = ("private", "loopback", "link-local", "carrier", "site-local")
 _TABLE: tuple[tuple[Network, str], ...] = tuple((ip_network(net), what) for net, what in _NEVER_PUBLIC)
-_SIX_TO_FOUR = IPv6Network("2002::/16")
-_NAT64 = IPv6Network("64:ff9b::/96")
 _V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)")
 _HOST = re.compile(r"(?=.{1,253}$)[^\s@\[\]()<>\"',;:/\\]+")
 
@@ -82,32 +81,22 @@ def address(ip: str) -> Address:
 
 
 @lru_cache(maxsize=8192)
-def embedded_ipv4(ip: str) -> str | None:
-    """Return the IPv4 address inside a 6to4 (RFC 3056) or NAT64 (RFC 6052) address, else None."""
-    parsed = address(ip)
-    if parsed in _SIX_TO_FOUR:
-        return str(IPv4Address((int(parsed) >> 80) & 0xFFFFFFFF))
-    if parsed in _NAT64:
-        return str(IPv4Address(int(parsed) & 0xFFFFFFFF))
-    return None
-
-
-@lru_cache(maxsize=8192)
 def why_not_public(ip: str) -> str | None:
     """Say in words why this address can never be accused, or None when it is an ordinary public one."""
     parsed = address(ip)
     for network, what in _TABLE:
         if parsed in network:
             return what
-    inner = embedded_ipv4(ip)
-    if inner is not None and (reason := why_not_public(inner)):
-        return f"a tunnel or translation of {inner}, {reason}"
+    if isinstance(parsed, IPv6Address) and parsed.sixtofour is not None:
+        inner = str(parsed.sixtofour)
+        if reason := why_not_public(inner):
+            return f"a 6to4 tunnel (RFC 3056) of {inner}, {reason}"
     return None
 
 
 @lru_cache(maxsize=8192)
 def is_inside_only(ip: str) -> bool:
-    """Tell whether only a neighbour can have this address: private, loopback, link-local, carrier-grade NAT."""
+    """Tell whether only a neighbour can have this address: private, loopback, link-local, carrier NAT."""
     reason = why_not_public(ip)
     return reason is not None and any(word in reason for word in _INSIDE_ONLY)
 
@@ -125,7 +114,7 @@ def _suffixes() -> PublicSuffixList:
 
 @lru_cache(maxsize=16384)
 def organisational_domain(host: str) -> str | None:
-    """Return the registrable domain of a host name by the Public Suffix List, None for addresses and bare names."""
+    """Return the registrable domain by the Public Suffix List, None for addresses and bare names."""
     if "." not in host or canonical_ip(host):
         return None
     found = _suffixes().privatesuffix(host)

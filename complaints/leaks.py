@@ -37,8 +37,8 @@ _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _QUOTED = re.compile(r"=(?:[0-9A-Fa-f]{2}|[ \t]{0,9}\n)")
 _PERCENT_U = re.compile(r"%u00([0-9A-Fa-f]{2})")
 _CONCATENATION = re.compile(r"['\"]\s{0,3}\+\s{0,3}['\"]")
-_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
-_READABLE = re.compile(rb"(?:[\x20-\x7e]\0?){8}")
+_READABLE = re.compile(rb"[ -~]{6,}")
+_LINE_BREAK = re.compile(r"\n[ \t]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _HEX = re.compile(r"[0-9A-Fa-f]{12,}")
 _HOST_OR_ADDRESS = re.compile(r"(?://|@)[^\s/@<>\"'?#]*|[a-z0-9._+-]{1,64}@", re.IGNORECASE)
@@ -148,13 +148,9 @@ def _digests(address: str) -> Iterator[str]:
 
 def _texts(raw: bytes) -> Iterator[tuple[str, str]]:
     """Yield (where, text) of everything in the message: as it stands, its fields, its parts, what is in archives."""
-    plain = raw.decode("utf-8", "replace").replace("\r\n", "\n")
-    yield "message", plain
-    if "\n " in plain or "\n\t" in plain:
-        yield "message, unfolded", re.sub(r"\n[ \t]+", "", plain)
+    yield "message", raw.decode("utf-8", "replace").replace("\r\n", "\n")
     try:
-        message = BytesParser(policy=email.policy.compat32).parsebytes(raw)
-        yield from _of_message(message, 0)
+        yield from _of_message(BytesParser(policy=email.policy.compat32).parsebytes(raw), 0)
     except (LookupError, ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:
         # The parser gave up on hostile content: the bytes as they stand have been looked at, say what has not.
         yield "message", f"(unreadable: {type(error).__name__})"
@@ -162,27 +158,50 @@ def _texts(raw: bytes) -> Iterator[tuple[str, str]]:
 
 def _of_message(message: email.message.Message, nested: int) -> Iterator[tuple[str, str]]:
     for number, part in enumerate(message.walk(), 1):
-        for name, value in part.items():
-            yield f"header {name}", f"{name}: {_header_text(str(value))}"
+        fields = ((name, value.encode("utf-8", "surrogateescape")) for name, value in part.raw_items())
+        header = "\n".join(f"{name}: {_header_text(value.decode('utf-8', 'replace'))}" for name, value in fields)
+        yield f"header of part {number}", header
         if part.is_multipart():
+            yield from _of_encoded_message(part, f"part {number}", nested)
             continue
         payload = part.get_payload(decode=True)
         if isinstance(payload, bytes):
             yield from _of_payload(part, payload, f"part {number}", nested)
 
 
+def _of_encoded_message(part: email.message.Message, where: str, nested: int) -> Iterator[tuple[str, str]]:
+    """Open a message/rfc822 in base64, which the parser takes for a message without fields."""
+    payload = part.get_payload()
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if part.get_content_maintype() != "message" or encoding != "base64" or not isinstance(payload, list):
+        return
+    letters = re.sub(r"[^A-Za-z0-9+/]", "", str(payload[0].get_payload())) + "AAA" if payload else ""
+    octets = binascii.a2b_base64(letters[: len(letters) // 4 * 4])
+    yield where, octets.decode("utf-8", "replace")
+    if nested < MAX_NESTED:
+        yield from _of_message(BytesParser(policy=email.policy.compat32).parsebytes(octets), nested + 1)
+
+
 def _header_text(value: str) -> str:
-    """Decode encoded words and RFC 2231 continuations of one field."""
+    """Return a field as unfolded, as joined without its folds, and with encoded words and continuations undone."""
     unfolded = re.sub(r"\r?\n[ \t]*", " ", value)
-    text = unfolded
+    texts = [unfolded]
+    if "\n" in value:
+        texts.append(re.sub(r"\r?\n[ \t]*", "", value))
     if "=?" in unfolded:
-        try:
-            pieces = email.header.decode_header(unfolded)
-        except (email.header.HeaderParseError, ValueError):
-            pieces = []
-        words = [_text(one, charset) if isinstance(one, bytes) else one for one, charset in pieces]
-        text += "\n " + "".join(words)
-    return text + ("\n " + _RFC2231.sub("", text) if "*" in text else "")
+        texts.append(_decoded_words(unfolded))
+    if "*" in unfolded:
+        texts.append(_RFC2231.sub("", unfolded))
+    return "\n ".join(texts)
+
+
+def _decoded_words(value: str) -> str:
+    try:
+        pieces = email.header.decode_header(value)
+    except (email.header.HeaderParseError, ValueError):
+        # Base64 that is none: the words stay as they are, and other views decode what they can.
+        return value
+    return "".join(_text(one, charset) if isinstance(one, bytes) else one for one, charset in pieces)
 
 
 def _of_payload(part: email.message.Message, payload: bytes, where: str, nested: int) -> Iterator[tuple[str, str]]:
@@ -230,20 +249,35 @@ def _unpacked(payload: bytes) -> Iterator[bytes]:
 
 
 def _views(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (how, view) of a text, breadth first: the text, then each way to see through it, then through that."""
+    """Yield (how, view) of a text, breadth first: the text, then each way to see through it, then through that.
+
+    Only later ways follow one, or the same again where it may be nested, else views would multiply; what comes out
+    of a token starts anew.
+    """
     seen = {hash(text)}
-    front = [("as it stands", text)]
-    yield front[0]
-    for _ in range(MAX_ROUNDS):
+    front = [(_View("as it stands", text))]
+    while front:
+        yield from ((view.how, view.text) for view in front)
         following = []
-        for how, view in front:
-            for name, see_through in _WAYS:
-                new = see_through(view)
-                if new and new != view and hash(new) not in seen and len(seen) < MAX_VIEWS:
+        for view in front:
+            for order, (name, see_through, follows) in enumerate(_WAYS):
+                if view.rounds >= MAX_ROUNDS or len(seen) > MAX_VIEWS or view.last not in follows:
+                    continue
+                new = see_through(view.text)
+                if new and hash(new) not in seen:
                     seen.add(hash(new))
-                    following.append((name if how == "as it stands" else f"{how}, {name}", new))
-        yield from following
+                    how = name if view.last == _START else f"{view.how}, {name}"
+                    following.append(_View(how, new, order, view.rounds + 1))
         front = following
+
+
+@dataclass(frozen=True)
+class _View:
+    how: str
+    text: str
+    last: int = -1
+    """Number of the way it was seen through last."""
+    rounds: int = 0
 
 
 def _unescaped(text: str) -> str:
@@ -279,47 +313,58 @@ def _untagged(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Take out what nobody sees, and fold look-alike letters to ASCII."""
+    if text.isascii() and "\0" not in text:
+        return ""
     bare = _INVISIBLE.sub("", text)
-    return bare if bare.isascii() else unicodedata.normalize("NFKC", bare)
+    return bare if unicodedata.is_normalized("NFKC", bare) else unicodedata.normalize("NFKC", bare)
 
 
 def _base64(text: str) -> str:
-    """Return what all base64 tokens hold, read from each of four places, so that one starts right."""
-    return "\n".join(decoded for token in _tokens(text) for decoded in _opened(token))
-
-
-def _tokens(text: str) -> Iterator[str]:
-    yield from _BASE64.findall(text)
-    joined = re.sub(r"\n[ \t]*", "", text) if "\n" in text else ""
-    yield from (token for token in _BASE64.findall(joined) if len(token) > 60)
-
-
-def _opened(token: str) -> Iterator[str]:
-    standard = token.replace("-", "+").replace("_", "/")
+    """Return what can be read in all base64 tokens, each decoded from four places so that one starts right."""
+    tokens = _BASE64.findall(text)
+    if "\n" in text:
+        tokens += (token for token in _BASE64.findall(_LINE_BREAK.sub("", text)) if len(token) > 60)
+    # Four letters that decode to line breaks keep the tokens apart; A fills up to a multiple of four.
+    standard = "\n".join(tokens).replace("-", "+").replace("_", "/").split("\n")
+    views = []
     for phase in range(4):
-        letters = standard[phase : phase + (len(standard) - phase) // 4 * 4]
-        rest = standard[phase + len(letters) :]
-        letters += rest + "=" * (4 - len(rest)) if len(rest) > 1 else ""
-        octets = binascii.a2b_base64(letters)
-        # Noise is left out: most of a text is printable, and so is the run of letters that an address is.
-        if len(octets.translate(None, _PRINTABLE)) * 8 <= len(octets) or _READABLE.search(octets):
-            yield octets.decode("utf-8", "replace")
+        whole = [token[phase:] + "AA"[: (phase - len(token)) % 4] for token in standard]
+        octets = binascii.a2b_base64("DQoK".join([letters[: len(letters) // 4 * 4] for letters in whole]))
+        views += _readable_runs(octets)
+    foreign = (_foreign_text(token) for token in standard if len(token) > 60)
+    return "\n".join((b"\n".join(views).decode("ascii"), *filter(None, foreign)))
+
+
+def _foreign_text(token: str) -> str:
+    """Return what a token holds when that is UTF-8 beyond ASCII, which noise of such a length never is."""
+    octets = binascii.a2b_base64(token[: len(token) // 4 * 4])
+    text = octets.decode("utf-8", "replace")
+    return text if not octets.isascii() and "\ufffd" not in text[:-3] else ""
 
 
 def _hexadecimal(text: str) -> str:
-    found = []
-    for digits in _HEX.findall(text):
-        for phase in (0, 1):
-            even = digits[phase : phase + (len(digits) - phase) // 2 * 2]
-            found.append(bytes.fromhex(even).decode("latin-1"))
-    return "\n".join(found)
+    views = []
+    runs = _HEX.findall(text)
+    for phase in (0, 1):
+        even = [digits[phase : phase + (len(digits) - phase) // 2 * 2] for digits in runs]
+        views += _readable_runs(bytes.fromhex("0d0a".join(even)))
+    return b"\n".join(views).decode("ascii")
 
 
-_WAYS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("escaped", _unescaped),
-    ("quoted-printable", _quoted_printable),
-    ("split by tags", _untagged),
-    ("invisible or look-alike letters", _visible),
-    ("base64", _base64),
-    ("hex", _hexadecimal),
+def _readable_runs(octets: bytes) -> list[bytes]:
+    """Return the runs of printable ASCII in decoded noise; also of UTF-16, whose every other octet is zero."""
+    runs = _READABLE.findall(octets)
+    return runs + _READABLE.findall(octets.translate(None, b"\0")) if octets.count(0) > 4 else runs
+
+
+_START, _QP, _ESCAPED, _TAGS, _LETTERS, _B64, _HEXED = range(-1, 6)
+_TEXT = frozenset({_START, _B64, _HEXED})
+# Name, way, and after which ways it is tried.
+_WAYS: tuple[tuple[str, Callable[[str], str], frozenset[int]], ...] = (
+    ("quoted-printable", _quoted_printable, _TEXT),
+    ("escaped", _unescaped, _TEXT | {_QP, _ESCAPED}),
+    ("split by tags", _untagged, _TEXT | {_QP, _ESCAPED}),
+    ("invisible or look-alike letters", _visible, _TEXT | {_QP, _ESCAPED, _TAGS}),
+    ("base64", _base64, _TEXT | {_ESCAPED}),
+    ("hex", _hexadecimal, _TEXT | {_ESCAPED}),
 )

@@ -1,7 +1,7 @@
 """Finding what a spam advertises.
 
-Takes a message; leaves every web link in its order of appearance, disguises and rewritings undone, and the lures: mail
-addresses and phone numbers the reader is to use. Nothing is fetched, rendered or resolved.
+Takes a message; leaves every web link in its order of appearance, disguises and rewritings undone, and the
+lures: mail addresses and phone numbers the reader is to use. Nothing is fetched, rendered or resolved.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html import unescape
+from itertools import islice
 from urllib.parse import unquote, unquote_to_bytes, urljoin
 
 from publicsuffixlist import PublicSuffixList
@@ -21,6 +22,10 @@ from complaints.urls import INVISIBLE, Target, read_host, read_url, refang
 
 MAX_LINKS = 5_000
 """Different links kept from one message."""
+MAX_TRIED = 20_000
+"""References looked at in one message, the useless ones included."""
+MAX_TEXT = 2_000_000
+"""Characters of text read for links in one message; what lies beyond is said to be unread."""
 MAX_NESTING = 4
 """Messages and data: documents inside each other that are looked into."""
 
@@ -28,13 +33,15 @@ _SCHEMED = re.compile(r"(?i)\b(?:https?|ftp):[/\\]{1,3}[^\s<>\"'`\x00-\x1f\x7f]+
 # A token with a dot in it, tried only where a token can begin, so that a long run without one is read once.
 _DOTTED = re.compile(r"(?<![^\s<>\"'`(),;|])[^\s<>\"'`(),;|.]++\.[^\s<>\"'`,;|]++")
 # Host names inside a token; the look-behind keeps a run from being read again from its second letter.
-_BARE = re.compile(r"(?i)(?<![a-z0-9\u00a1-\uffff._-])[a-z0-9\u00a1-\uffff][a-z0-9\u00a1-\uffff_-]*+(?:\.[a-z0-9\u00a1-\uffff_-]++)++")
+_BARE = re.compile(
+    r"(?i)(?<![a-z0-9\u00a1-\uffff._-])[a-z0-9\u00a1-\uffff][a-z0-9\u00a1-\uffff_-]*+(?:\.[a-z0-9\u00a1-\uffff_-]++)++"
+)
 _BARE_REST = re.compile(r"(?::\d{1,5})?(?:[/?#].*)?", re.DOTALL)
 _ADDRESS = re.compile(
     r"(?i)(?<![^\s<>\"'`(),;:|=\[\]{}/])([a-z0-9!#$%&*+/=?^_{|}~-][a-z0-9.!#$%&*+/=?^_{|}~-]{0,63}"
     r"@[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9]))(?![\w@])"
 )
-_PHONE = re.compile(r"(?<![\w+./=@-])(?:\+|00)?[(]?\d[\d .()-]{6,30}+(?![\w/=@+])")
+_PHONE = re.compile(r"(?<![\w+./=@-])(?:\+|00)?\(?\d(?:[ .()-]{0,3}\d){6,18}+(?![\w/=@+])")
 _TOLL_FREE = re.compile(r"(?:1[ .-])?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb"
 _ESCAPES = re.compile(r"\x1b[($][@-Z]?")
@@ -44,22 +51,43 @@ _DATA = re.compile(
     r"(?is)data:(text/[a-z]+|image/svg\+xml|application/xhtml\+xml)?[^,]{0,100}?(;base64)?,(.*)"
 )
 _ATTRIBUTES = (
-    *("href", "src", "action", "formaction", "background", "poster", "data", "cite", "longdesc", "xlink:href"),
+    *(
+        "href",
+        "src",
+        "action",
+        "formaction",
+        "background",
+        "poster",
+        "data",
+        "cite",
+        "longdesc",
+        "xlink:href",
+    ),
     *("lowsrc", "dynsrc", "usemap", "ping", "content", "srcset", "style"),
 )
 _SELECTOR = ",".join(f"[{name.replace(':', chr(92) + ':')}]" for name in _ATTRIBUTES) + ",style,script"
 
 # Endings that are a country or a new domain and, in running text, far more often a file name.
+_HTML_KINDS = frozenset({"text/html", "application/xhtml+xml", "image/svg+xml"})
+_HTML_NAMES = (".html", ".htm", ".shtml", ".svg", ".xhtml")
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+\s-]{1,20}:")
 _LONGEST_TOKEN = 2_000
+_MOST_TAGS = 20_000
+_TAGS_OF_A_PIECE = 1_000
 _FILES = frozenset(
-    "py pl sh md rs cc ps so zip mov app java cab bat doc st in is it to no my at be am as id me do la pm".split()
+    {
+        *("py", "pl", "sh", "md", "rs", "cc", "ps", "so", "zip", "mov", "app", "java", "cab", "bat", "doc"),
+        *("st", "in", "is", "it", "to", "no", "my", "at", "be", "am", "as", "id", "me", "do", "la", "pm"),
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One web link: `domain` is the registrable domain of `host`, or the address; `via` the wrappings undone."""
+    """One web link: `domain` is the registrable domain of `host`, or the address; `via` what was unwrapped.
+
+    A rewriter's URL in `via` may carry the reporter's address: show it to nobody else.
+    """
 
     url: str
     host: str
@@ -79,19 +107,28 @@ class Lure:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What a message advertises, without repetition, in order of appearance."""
+    """What a message advertises, without repetition, in order of appearance.
+
+    `complete` is False when the message is larger than what is read for links.
+    """
 
     web: tuple[Link, ...]
     lures: tuple[Lure, ...]
+    complete: bool = True
 
 
 @dataclass(slots=True)
 class _Found:
     web: dict[str, Link] = field(default_factory=dict)
     lures: dict[tuple[str, str], Lure] = field(default_factory=dict)
+    tried: int = 0
+    left: int = MAX_TEXT
 
     def add(self, text: str, found_in: str) -> None:
         """Take one absolute URL, mailto: or tel: reference."""
+        self.tried += 1
+        if self.tried > MAX_TRIED:
+            return
         scheme = text[:7].lower()
         if scheme == "mailto:":
             for address in unquote(text[7:].partition("?")[0]).split(","):
@@ -129,7 +166,8 @@ def links(message: Message) -> Links:
         _read_text(subject, "subject", found)
     for part in _parts(message, 0):
         _read_part(part, found)
-    return Links(tuple(found.web.values()), tuple(found.lures.values()))
+    complete = found.left > 0 and found.tried <= MAX_TRIED and len(found.web) < MAX_LINKS
+    return Links(tuple(found.web.values()), tuple(found.lures.values()), complete)
 
 
 def _parts(message: Message, nesting: int) -> Iterator[Part]:
@@ -142,16 +180,16 @@ def _parts(message: Message, nesting: int) -> Iterator[Part]:
 
 def _read_part(part: Part, found: _Found) -> None:
     kind, name = part.content_type, (part.filename or "").lower()
-    if kind in {"text/html", "application/xhtml+xml", "image/svg+xml"} or name.endswith(
-        (".html", ".htm", ".shtml", ".svg", ".xhtml")
-    ):
-        _read_html(part.text(), found, 0)
-    elif kind.startswith("text/") or name.endswith((".txt", ".ics", ".eml")):
-        text = part.text()
-        if kind != "text/calendar" and text.lstrip()[:15].lower().startswith(("<html", "<!doctype html")):
-            _read_html(text, found, 0)
-        else:
-            _read_text(text, "text", found)
+    is_html = kind in _HTML_KINDS or name.endswith(_HTML_NAMES)
+    if not is_html and not kind.startswith("text/") and not name.endswith((".txt", ".ics", ".eml")):
+        return
+    # An encoded byte gives one character at most, but three or four of them may be needed for it.
+    text = part.text(4 * found.left)[: found.left]
+    found.left -= len(text)
+    if is_html or text[:200].lstrip()[:14].lower().startswith(("<html", "<!doctype html")):
+        _read_html(text, found, 0)
+    else:
+        _read_text(text, "text", found)
 
 
 def _read_text(text: str, found_in: str, found: _Found) -> None:
@@ -168,7 +206,7 @@ def _read_text(text: str, found_in: str, found: _Found) -> None:
             if _is_real(match[1].rpartition("@")[2]):
                 found.lure("mail", match[1], found_in)
     for match in _PHONE.finditer(rest):
-        number = match[0].strip(" .-(")
+        number = match[0]
         if number.startswith(("+", "00")) or _TOLL_FREE.fullmatch(number):
             found.lure("phone", number, found_in)
 
@@ -179,19 +217,21 @@ def _blank(match: re.Match[str]) -> str:
 
 def _trim(url: str) -> str:
     """Take off punctuation that ends the sentence, and a bracket that was opened before the link."""
+    url = url.rstrip(_TRAILING)
     for closing, opening in (")(", "]["):
-        if closing in url and url.count(closing) > url.count(opening):
-            url = url[: url.index(closing)] if opening not in url else url.rstrip(".,;:!?" + closing)
+        surplus = url.count(closing) - url.count(opening)
+        if surplus > 0 and opening not in url:
+            url = url[: url.index(closing)]
+        elif surplus > 0:
+            url = url.rstrip(closing) + closing * max(0, len(url) - len(url.rstrip(closing)) - surplus)
     return url.rstrip(_TRAILING)
 
 
 def _bare(text: str) -> list[tuple[int, str]]:
     """Find host names that a mail reader makes clickable though they have no scheme."""
-    hits = []
-    for match in _DOTTED.finditer(text):
-        if len(match[0]) <= _LONGEST_TOKEN and (url := _schemeless(match[0])):
-            hits.append((match.start(), url))
-    return hits
+    dotted = islice(_DOTTED.finditer(text), MAX_TRIED)
+    tokens = ((match.start(), match[0]) for match in dotted if len(match[0]) <= _LONGEST_TOKEN)
+    return [(start, url) for start, token in tokens if (url := _schemeless(token))]
 
 
 def _schemeless(token: str) -> str | None:
@@ -229,16 +269,31 @@ def _suffixes() -> PublicSuffixList:
 
 @lru_cache(maxsize=16384)
 def _is_real(host: str) -> bool:
-    """Tell whether a name could be registered: it ends in a listed suffix, or in the reserved `example` (RFC 2606)."""
+    """Tell whether a name could be registered: it ends in a listed suffix, or in `example` (RFC 2606)."""
     name = read_host(host)
     if name is None or "-." in name or ".-" in name:
         return False
-    return "_" not in (organisational_domain(name) or "") and (name.endswith(".example") or bool(_suffixes().privatesuffix(name)))
+    return "_" not in (organisational_domain(name) or "") and (
+        name.endswith(".example") or bool(_suffixes().privatesuffix(name))
+    )
 
 
 def _read_html(text: str, found: _Found, nesting: int) -> None:
     """Find links in attributes, styles, scripts and in the text outside of anchors."""
-    tree = LexborHTMLParser(INVISIBLE.sub("", text) if not text.isascii() else text)
+    text = text if text.isascii() else INVISIBLE.sub("", text)
+    for piece in _pieces(text):
+        _read_tree(LexborHTMLParser(piece), found, nesting)
+
+
+def _pieces(text: str) -> list[str]:
+    """Cut a document with far more tags than any mail has: the tree costs the square of its depth."""
+    if text.count("<") <= _MOST_TAGS:
+        return [text]
+    tags = text.split("<")
+    return ["<" + "<".join(tags[n : n + _TAGS_OF_A_PIECE]) for n in range(0, len(tags), _TAGS_OF_A_PIECE)]
+
+
+def _read_tree(tree: LexborHTMLParser, found: _Found, nesting: int) -> None:
     base = tree.css_first("base[href]")
     root = (base.attributes.get("href") or "") if base is not None else ""
     for node in tree.css(_SELECTOR):

@@ -1,7 +1,7 @@
 """Reading a message by byte offsets.
 
-Takes the raw bytes of any mail, however broken; leaves its header fields and its parts as slices of those bytes.
-Nothing here raises on content, re-serialises, or takes more than linear time.
+Takes the raw bytes of any mail, however broken; leaves its header fields and its parts as slices of those
+bytes. Nothing here raises on content, re-serialises, or takes more than linear time.
 """
 
 import binascii
@@ -32,7 +32,8 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 class Header:
     """One header field.
 
-    `raw` is the whole field as it stands in the message, `message.raw[start:end]`, with its folds and final line end.
+    `raw` is the whole field as it stands in the message, `message.raw[start:end]`, with its folds and final
+    line end.
     """
 
     name: str
@@ -41,9 +42,14 @@ class Header:
     end: int
 
     @property
+    def body(self) -> bytes:
+        """The field body with its folds and final line end."""
+        return self.raw[self.raw.index(b":") + 1 :]
+
+    @property
     def value(self) -> bytes:
         """The field body, unfolded (RFC 5322 §2.2.3), otherwise byte for byte."""
-        return _FOLD.sub(b"", self.raw[self.raw.index(b":") + 1 :]).strip()
+        return _FOLD.sub(b"", self.body).strip()
 
     @property
     def text(self) -> str:
@@ -65,23 +71,27 @@ class Part:
     depth: int
     raw: bytes = field(repr=False)
 
-    def content(self) -> bytes:
-        """Return the body with its transfer encoding undone; damaged encodings give what can be read."""
-        body = self.raw[self.start : self.end]
+    def content(self, limit: int | None = None) -> bytes:
+        """Return the body with its transfer encoding undone; damaged encodings give what can be read.
+
+        `limit` is the number of encoded bytes that are read at most.
+        """
+        end = self.end if limit is None else min(self.end, self.start + limit)
+        body = self.raw[self.start : end]
         if self.transfer_encoding == "base64":
             return decode_base64(body)
         if self.transfer_encoding == "quoted-printable":
             return binascii.a2b_qp(body)
         return body
 
-    def text(self) -> str:
+    def text(self, limit: int | None = None) -> str:
         """Return the content in its charset; unknown charsets and bad bytes never fail."""
-        return decode_text(self.content(), self.charset)
+        return decode_text(self.content(limit), self.charset)
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message: header fields in their order, `body` the offset where its body starts, and the leaf parts."""
+    """A message: header fields in their order, `body` the offset where its body starts, the leaf parts."""
 
     raw: bytes = field(repr=False)
     headers: tuple[Header, ...]
@@ -123,7 +133,7 @@ class Message:
 
 
 def parse(raw: bytes) -> Message:
-    """Read a message. A byte order mark, blank lines and an mbox `From ` line before the header are passed over."""
+    """Read a message; a byte order mark, blank lines and an mbox `From ` line before it are passed over."""
     preface = _PREFACE.match(raw)
     start = preface.end() if preface else 0
     headers, body = _read_headers(raw, start, len(raw))
@@ -161,7 +171,7 @@ class _Open:
     boundary: bytes | None
 
 
-def _open(raw: bytes, headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
+def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
     kind, values = default, dict[str, str]()
     for header in headers:
         if header.name.lower() == "content-type":
@@ -202,9 +212,9 @@ def _leaf(raw: bytes, part: _Open, end: int) -> Part:
 def _split(message: Message) -> Iterator[Part]:
     """Walk all delimiter lines once, with the open multiparts on a stack (RFC 2046 §5.1.1)."""
     raw, stop = message.raw, len(message.raw)
-    current: _Open | None = _open(raw, message.headers, message.body, 0, "text/plain")
+    current: _Open | None = _open(message.headers, message.body, 0, "text/plain")
     if current is None or current.boundary is None:
-        yield _leaf(raw, _open(raw, message.headers, message.body, 0, "text/plain"), stop)
+        yield _leaf(raw, _open(message.headers, message.body, 0, "text/plain"), stop)
         return
     stack: list[_Open] = [current]
     current, count = None, 0
@@ -223,7 +233,7 @@ def _split(message: Message) -> Iterator[Part]:
             continue
         default = "message/rfc822" if stack[-1].content_type == "multipart/digest" else "text/plain"
         headers, body = _read_headers(raw, min(match.end() + 1, stop), stop)
-        part = _open(raw, headers, body, len(stack), default)
+        part = _open(headers, body, len(stack), default)
         if part.boundary is None:
             current = part
         else:
@@ -240,7 +250,7 @@ def _unstructured(part: _Open) -> _Open:
 
 
 def _which(stack: list[_Open], line: bytes) -> tuple[int, bool]:
-    """Return which open multipart a delimiter line belongs to (innermost first, -1 for none) and if it closes it."""
+    """Return which open multipart a delimiter line belongs to (-1 for none), and whether it closes it."""
     for level in range(len(stack) - 1, -1, -1):
         boundary = stack[level].boundary
         if boundary == line:
@@ -251,5 +261,5 @@ def _which(stack: list[_Open], line: bytes) -> tuple[int, bool]:
 
 
 def _before(raw: bytes, newline: int) -> int:
-    """The line break before a delimiter belongs to the delimiter, not to the part."""
+    """Return the end of a part: the line break before a delimiter belongs to the delimiter."""
     return newline - 1 if newline > 0 and raw[newline - 1] == 0x0D else newline

@@ -330,6 +330,8 @@ class Reply(SQLModel, table=True):
     at: datetime
     kind: str
     status: str | None = None
+    # A bounce that says the report will never arrive
+    failed: bool = False
     text: str
     digest: str
     raw: bytes = Field(sa_column=blob())

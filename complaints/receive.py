@@ -47,9 +47,9 @@ class Reception:
         """Returns when the mail is durably stored; any exception means nothing of it was."""
         await self._commits.put(Mail(recipients, mail_from, raw))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Write what waits, then end."""
-        self._commits.close()
+        await self._commits.close()
 
     def _known(self, address: str) -> Recipient | None:
         with self._office.db.reading() as session:

@@ -1,45 +1,27 @@
 """Reading one Received field (RFC 5321 §4.4) as the software that wrote it meant it.
 
-Takes the field body, hostile or not; leaves who handed the message over as the writer saw it, what was only claimed,
-and when. The dialects are rows of `data/dialects.toml`. Linear in the length of the field; never raises.
+Takes the field body, hostile or not; leaves who handed the message over as the writer saw it, what was only
+claimed, and when. The dialects are rows of `data/dialects.toml`. Linear in the length of the field; never
+raises.
 """
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 
-from complaints.dates import parse_date
+from complaints.clauses import Clauses, clauses_of
+from complaints.encodings import printable
 from complaints.hosts import canonical_ip, clean_host
 
 LONGEST = 8_192
 """Characters read from one field; no mail server writes more."""
 
-# Comments may nest (RFC 5322 §3.2.2); five levels are read, deeper ones count as unclosed. Possessive throughout, so
-# that an unclosed construct costs one scan and not one per retry.
-_C1 = r"\((?:[^()\\]++|\\.)*+\)"
-_C2 = rf"\((?:[^()\\]++|\\.|{_C1})*+\)"
-_C3 = rf"\((?:[^()\\]++|\\.|{_C2})*+\)"
-_C4 = rf"\((?:[^()\\]++|\\.|{_C3})*+\)"
-_TOKEN = re.compile(
-    rf"(?P<comment>\((?:[^()\\]++|\\.|{_C4})*+\))"
-    r"|(?P<literal>\[[^\[\]]*+\])"
-    r"|(?P<angle><(?:\"(?:[^\"\\]++|\\.)*+\"|[^<>\"]++)*+>)"
-    r"|(?P<quoted>\"(?:[^\"\\]++|\\.)*+\")"
-    r"|(?P<semicolon>;)"
-    r"|(?P<word>[^\s()\[<;\",]++)"
-    r"|(?P<open>[(\[<\"])",
-    re.DOTALL,
-)
-_MOST_SEMICOLONS = 4
-_BY = re.compile(r" ?by ", re.IGNORECASE)
-_CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
 _UNKNOWN = frozenset(
     {"", "unknown", "unverified", "untrusted", "unavailable", "localhost.localdomain", "no.name.available"}
 )
-_SPACE = re.compile(r"[\s\x00]+")
 _WRAPPED = re.compile(r"\(from ([^()]*(?:\([^()]*\)[^()]*)*)\)", re.IGNORECASE)
 
 _HELO = re.compile(
@@ -54,6 +36,7 @@ _NAME_AND_IP = re.compile(
     re.IGNORECASE,
 )
 _BARE_IP = re.compile(r"\(\s*(?:([^\s@()]{1,128})@)?" + _IP + r"(?:[ ):]|$)", re.IGNORECASE)
+_NAME_ONLY = re.compile(r"\(([A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?)(?: \[[a-z]+\])?\)")
 _ENVELOPE = re.compile(r"envelope-(?:from|sender)\s+<?([^\s<>()]*)", re.IGNORECASE)
 _AUTH = re.compile(r"\bauthenticated\b|\bAUTH[:=]|\baccount\b|\bwith (?:login|plain)\b", re.IGNORECASE)
 _AUTH_WITH = re.compile(r"(?:utf8)?(?:e?smtps?a|lmtps?a|asmtp)", re.IGNORECASE)
@@ -76,9 +59,9 @@ class Dialect:
 class Received:
     """One Received field.
 
-    `from_ip` is the address the writer saw, `from_name` the name it looked up for it, `verified` whether that name
-    was also checked forward, `helo` what the client said of itself. `date` is aware and in UTC. `defect` names what
-    makes the field unreadable; nothing after the defect was read.
+    `from_ip` is the address the writer saw, `from_name` the name it looked up for it, `verified` whether
+    that name was also checked forward, `helo` what the client said of itself. `date` is aware and in UTC.
+    `defect` names what makes the field unreadable; nothing after the defect was read.
     """
 
     from_ip: str | None = None
@@ -104,11 +87,13 @@ class Received:
 def parse_received(value: str | bytes) -> Received:
     """Read a Received field body (folded or not)."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    text = _SPACE.sub(" ", text[:LONGEST].replace("\x00", "")).strip()
+    text = " ".join(text[:LONGEST].replace("\x00", "").split())
+    if not text.isprintable():
+        text = printable(text)
     wrapped = _WRAPPED.match(text)
     if wrapped:
         text = "from " + wrapped[1] + text[wrapped.end() :]
-    clauses = _clauses(text)
+    clauses = clauses_of(text)
     dialect = _dialect(clauses)
     origin = _origin(clauses, dialect)
     by_words, by_comments = clauses.words("by"), clauses.comments("by")
@@ -128,82 +113,11 @@ def parse_received(value: str | bytes) -> Received:
         verified=origin.verified,
         rdns=origin.name,
         ident=origin.ident,
-        authenticated=_is_authenticated(clauses),
+        authenticated=dialect.name == "webmail" or _is_authenticated(text, clauses),
         envelope_from=clauses.envelope_from or _envelope_from(text),
         tls=_tls(text),
         defect=clauses.defect,
     )
-
-
-@dataclass(slots=True)
-class _Clauses:
-    """The field cut at its keywords; comments keep their brackets."""
-
-    found: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
-    date: datetime | None = None
-    utc: bool = False
-    defect: str | None = None
-    envelope_from: str | None = None
-
-    def words(self, name: str) -> list[str]:
-        pair = self.found.get(name)
-        return pair[0] if pair else []
-
-    def comments(self, name: str) -> list[str]:
-        pair = self.found.get(name)
-        return pair[1] if pair else []
-
-
-_DEFECTS = {
-    "(": "unclosed-comment",
-    "[": "unclosed-domain-literal",
-    "<": "unclosed-angle-address",
-    '"': "unclosed-quoted-string",
-}
-
-
-def _clauses(text: str) -> _Clauses:
-    """Cut the field at its keywords, which count only outside comments, quotes and literals, and each only once."""
-    result = _Clauses()
-    words: list[str] = []
-    comments: list[str] = []
-    result.found[""] = (words, comments)
-    sender, semicolons = False, 0
-    for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup, match[0]
-        if kind == "word":
-            keyword = token.lower()
-            if (
-                keyword in _CLAUSES
-                and keyword not in result.found
-                and (keyword != "from" or len(result.found) == 1)
-            ):
-                words, comments = [], []
-                result.found[keyword] = (words, comments)
-            elif keyword == "from" and "by" in result.found:
-                sender = True
-            else:
-                words.append(token)
-        elif kind == "comment":
-            comments.append(token)
-        elif kind == "semicolon":
-            semicolons += 1
-            # A stray semicolon stands before the real one; a field full of them is not read again for each.
-            rest = text[match.end() :]
-            if semicolons <= _MOST_SEMICOLONS and not _BY.match(rest) and (date := parse_date(rest)):
-                result.date, result.utc = date, rest.endswith("-0000")
-                break
-        elif kind == "open":
-            result.defect = _DEFECTS[token]
-            break
-        elif sender:
-            result.envelope_from, sender = token.strip("<>"), False
-        else:
-            words.append(token)
-    if result.date is None and result.defect is None:
-        # Some writers leave the semicolon out, or put the date before it.
-        result.date = parse_date(text)
-    return result
 
 
 def _first(words: list[str]) -> str | None:
@@ -245,29 +159,39 @@ _GENERIC = Dialect("", confirms=True, plain="helo")
 _GOOGLE = Dialect("google", confirms=True, plain="helo")
 
 
-def _dialect(clauses: _Clauses) -> Dialect:
-    by_comment, by_with, names = _dialects()
+def _dialect(clauses: Clauses) -> Dialect:
+    """Tell which software wrote the field, from what that software alone can have put there."""
+    _, by_with, names = _dialects()
     said = clauses.words("with") or clauses.words("via")
     if said and (found := by_with.get(said[0].lower())):
         return found
     by = clauses.words("by")
     if by and (by[0].startswith("2002:a") or by[0].endswith(".google.com")):
         return _GOOGLE
-    for clause in ("by", "with", "from", ""):
-        for comment in clauses.comments(clause):
-            first = _FIRST.match(comment)
-            if first is None:
-                continue
-            word = first[1].lower()
-            if found := by_comment.get(word) or by_comment.get(word.partition(".")[0]):
-                return found
-            if clause == "by" and _SENDMAIL_VERSION.match(comment):
-                return names["sendmail"]
-            if clause == "by" and _CRITICAL_PATH_VERSION.match(comment):
-                return names["criticalpath"]
+    for comment in [*clauses.comments("by"), *clauses.comments("with")]:
+        if found := _named(comment):
+            return found
+    # The comments of the from clause hold names that the client chose; only the web mail programs sign there.
+    for comment in clauses.comments("from"):
+        if (found := _named(comment)) and found.name == "webmail" and "[" not in comment:
+            return found
     if said == ["SMTP"] and clauses.utc:
         return names["qmail"]
     return _GENERIC
+
+
+def _named(comment: str) -> Dialect | None:
+    """Return the dialect that a comment such as `(Postfix)` or `(8.17.1/8.17.1)` names."""
+    by_comment, _, names = _dialects()
+    first = _FIRST.match(comment)
+    if first is None:
+        return None
+    word = first[1].lower()
+    if found := by_comment.get(word) or by_comment.get(word.partition(".")[0]):
+        return found
+    if _SENDMAIL_VERSION.match(comment):
+        return names["sendmail"]
+    return names["criticalpath"] if _CRITICAL_PATH_VERSION.match(comment) else None
 
 
 @dataclass(slots=True)
@@ -282,7 +206,7 @@ class _Origin:
     refuted: bool = False
 
 
-def _origin(clauses: _Clauses, dialect: Dialect) -> _Origin:
+def _origin(clauses: Clauses, dialect: Dialect) -> _Origin:
     """Tell apart what the writer saw and what the client claimed."""
     words, comments = clauses.words("from"), clauses.comments("from")
     origin = _Origin()
@@ -323,6 +247,8 @@ def _read_address(comment: str, origin: _Origin) -> bool:
             return False
         origin.ip, origin.ident = ip, match[1] or origin.ident
         return True
+    if match := _NAME_ONLY.fullmatch(comment):
+        origin.name = clean_host(match[1])
     return False
 
 
@@ -335,12 +261,13 @@ def _address_in(text: str) -> str | None:
 
 
 def _name_the_client(
-    origin: _Origin, said: str, announced: bool, seen: bool, dialect: Dialect, clauses: _Clauses
+    origin: _Origin, said: str, announced: bool, seen: bool, dialect: Dialect, clauses: Clauses
 ) -> None:
     """Decide what the word after `from` is: the client's claim, a looked-up name, or the address itself."""
     bare = said.strip("[]")
     if not seen and (ip := _address_in(bare)):
-        # A bare address may be the client's own claim; in brackets, or from web and relay software, the writer saw it.
+        # A bare address may be the client's own claim; in brackets, or from web and relay software, the
+        # writer saw it.
         if said.startswith("[") or announced or dialect.name in {"webmail", "yahoo", "qmail", "fetchmail"}:
             origin.ip = ip
         else:
@@ -361,11 +288,13 @@ def _name_the_client(
     origin.verified = origin.name is not None and dialect.confirms and not origin.refuted
 
 
-def _is_authenticated(clauses: _Clauses) -> bool:
+def _is_authenticated(text: str, clauses: Clauses) -> bool:
     said = clauses.words("with")
     if said and _AUTH_WITH.fullmatch(said[0]):
         return True
-    return any(_AUTH.search(comment) for name in ("from", "by", "with") for comment in clauses.comments(name))
+    return _AUTH.search(text) is not None and any(
+        _AUTH.search(comment) for name in ("from", "by", "with") for comment in clauses.comments(name)
+    )
 
 
 def _envelope_from(text: str) -> str | None:

@@ -34,6 +34,7 @@ def receive(session: Session, office: Office, word: str, report: Report, mail_fr
         at=office.clock(),
         kind=returned.kind,
         status=returned.status,
+        failed=returned.kind == "bounce" and returned.failed,
         text=returned.text,
         digest=digest,
         raw=office.vault.seal(reporter.key, raw),

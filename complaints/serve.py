@@ -64,7 +64,9 @@ def lookup_config(settings: Settings) -> Config:
 
 def sender(settings: Settings, lookup: AbuseLookup) -> Send:
     """The SMTP client of the forward stage: through the relay, or straight to MX."""
-    route = Relay(*settings.relay_host) if settings.relay_host else Direct(settings.mx_port)
+    route = (
+        Relay(*settings.relay_host) if settings.relay_host else Direct(settings.mx_port, settings.on_loopback)
+    )
     rng = random.Random()  # noqa: S311 - spreads load over equal MX hosts
 
     async def deliver(mail: Outgoing, before_dot: Callable[[], Awaitable[None]]) -> Outcome:
@@ -76,7 +78,6 @@ def sender(settings: Settings, lookup: AbuseLookup) -> Send:
             resolver=lookup.resolver,
             hostname=settings.mail_domain,
             before_dot=before_dot,
-            allow_private=settings.on_loopback,
             rng=rng,
         )
 
@@ -162,7 +163,7 @@ async def _smtp(service: Service) -> AsyncIterator[None]:
         service.smtp_port = None
         server.close()
         await server.wait_closed()
-        await asyncio.to_thread(reception.close)
+        await reception.close()
 
 
 def _certificate(settings: Settings) -> ssl.SSLContext | None:

@@ -186,7 +186,7 @@ class Door(SMTP):
         start = 0
         while (end := self._in.find(b"\r\n", start)) < 0:
             if len(self._in) > CHUNK:
-                raise _Over("500 5.5.6 No end of the command in sight; closing the connection")
+                raise _Over("500 5.5.2 No end of the command in sight; closing the connection")
             start = max(0, len(self._in) - 1)
             self.idle = True
             await self._receive()
@@ -231,7 +231,7 @@ class Door(SMTP):
 
     def _objection(self, line: bytes, verb: str, rest: bytes) -> str:
         if len(line) > COMMAND_OCTETS:
-            return f"500 5.5.6 Commands are of at most {COMMAND_OCTETS} octets"
+            return f"500 5.5.2 Commands are of at most {COMMAND_OCTETS} octets"
         if _CONTROL.search(line):
             return "500 5.5.2 Control character in the command; only CR LF together end a line"
         if verb not in _VERBS:

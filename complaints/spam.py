@@ -19,6 +19,9 @@ from complaints.trust import Trust
 __all__ = ["Evidence", "Trust", "read"]
 
 
+_UNREAD = "The message is larger than what is read for links; there may be more."
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What was read in a spam."""
@@ -44,7 +47,10 @@ class Evidence:
         return "sha256:" + sha256(self.message.raw).hexdigest()
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON shape that `plaint trace --json` prints; dates are RFC 3339 in UTC."""
+        """Return the JSON shape that `plaint trace --json` prints; dates are RFC 3339 in UTC.
+
+        `authentication` is what the reporter's border found; `unconfirmed` what others claim, ARC among it.
+        """
         found = self.trace
         return {
             "source": asdict(found.source) if found.source else None,
@@ -52,9 +58,10 @@ class Evidence:
             "links": [{**asdict(link), "via": list(link.via)} for link in self.links.web],
             "lures": [asdict(lure) for lure in self.links.lures],
             "authentication": [_result(result) for result in self.authentication if result.believed],
+            "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
             "grade": found.grade,
             "confidence": found.confidence,
-            "notes": list(found.notes),
+            "notes": [*found.notes, *([] if self.links.complete else [_UNREAD])],
         }
 
 

@@ -1,13 +1,14 @@
 """Finding who handed the spam over.
 
-Takes a message and what the reporter trusts; leaves the hops, each with one sentence of reason, and the source: the
-first address outside the border, as seen by the last believed host. Lines below it are claims of strangers and are
-shown, never used.
+Takes a message and what the reporter trusts; leaves the hops, each with one sentence of reason, and the
+source: the first address outside the border, as seen by the last believed host. Lines below it are claims
+of strangers and are shown, never used.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, is_inside_only, organisational_domain, why_not_public
 from complaints.message import Message
 from complaints.received import Received, parse_received
@@ -19,6 +20,8 @@ MAX_HOPS = 200
 """Received fields read; real mail is bounced as looping long before (RFC 5321 §6.3 names 100)."""
 
 _GAP = timedelta(hours=26)
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +72,17 @@ class _Walk:
     notes: list[str]
     doubts: int = 0
     believed: int = 0
+    reordered: bool = False
 
 
 def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
     """Walk the Received fields from the top and find the source.
 
-    `grade` is what the way in allows at best (`A` for bytes that came unchanged); a message without one readable
-    Received field is always `D`.
+    `grade` is what the way in allows at best (`A` for bytes that came unchanged); a message without one
+    readable Received field is always `D`.
     """
     fields = message.fields("received")
-    lines = [parse_received(field.value) for field in fields[:MAX_HOPS]]
+    lines = [parse_received(field.body) for field in fields[:MAX_HOPS]]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         note = "There is no Received line in this message, so nothing tells which host handed it over."
         return Trace(
@@ -95,12 +99,42 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
         walk.notes.append(f"{len(fields)} Received lines; only the first {MAX_HOPS} were read.")
     if message.get("resent-from") or message.get("resent-date"):
         walk.notes.append(
-            "The message was resent (Resent- fields): the newest lines belong to the resending, not to the spam."
+            "The message was resent (Resent- fields): the newest lines belong to the resending."
+        )
+    if _is_reordered(lines, trust):
+        walk.reordered, walk.doubts = True, 2
+        walk.notes.append(
+            "The Received lines are not in their order: a trusted host wrote a lower one later."
         )
     source = _walk(walk)
     hops = _hops(walk, source)
     notes = tuple(dict.fromkeys(walk.notes))
-    return Trace(source, hops, source.confidence if source else "low", notes, grade)
+    return Trace(source, hops, source.confidence if source else "low", notes, _grade(walk, message, grade))
+
+
+def _grade(walk: _Walk, message: Message, best: str) -> str:
+    """Lower the grade where the bytes themselves show that the way in has changed them."""
+    if walk.reordered:
+        return max(best, "C")
+    return max(best, "B") if _lost_its_parts(message) else best
+
+
+def _lost_its_parts(message: Message) -> bool:
+    """Tell whether the header announces parts that are not there, as Outlook and Exchange leave them."""
+    fields = message.fields("content-type")
+    kind, values = parameters(fields[0].value) if fields else ("", {})
+    boundary = values.get("boundary", "").encode("utf-8", "replace")
+    return kind.startswith("multipart/") and b"--" + boundary not in message.raw[message.body :]
+
+
+def _is_reordered(lines: list[Received], trust: Trust) -> bool:
+    """Tell whether a host that the reporter named wrote its line long after the topmost one."""
+    top = lines[0].date
+    if top is None or trust.has_host(lines[0].by):
+        return False
+    return any(
+        line.date is not None and line.date - top > _LATE and trust.has_host(line.by) for line in lines[1:]
+    )
 
 
 def _walk(walk: _Walk) -> Source | None:
@@ -132,7 +166,7 @@ def _opening(n: int) -> str:
     return "The topmost line is always believed:" if n == 0 else "A believed line:"
 
 
-def _inside(border: Border, line: Received) -> str | None:
+def _inside(border: Border, line: Received) -> str | None:  # noqa: PLR0911 - one return per reason to believe
     """Say why the host that handed over belongs inside the border, or None when it does not."""
     if line.dialect == "fetchmail":
         return "it was fetched from the reporter's mailbox"
@@ -155,6 +189,8 @@ def _inside(border: Border, line: Received) -> str | None:
 
 
 _LOCAL = frozenset({"lmtp", "webmail"})
+# These always write the address of a client on the network; without one the message came from the same host.
+_ALWAYS_WITH_ADDRESS = frozenset({"sendmail", "postfix", "exim"})
 
 
 def _inside_without_address(border: Border, line: Received) -> str | None:
@@ -162,13 +198,15 @@ def _inside_without_address(border: Border, line: Received) -> str | None:
         return f"a delivery inside {line.by or 'one host'} ({line.with_})"
     if line.helo is None and line.from_name is None:
         return f"{line.by or 'the host'} passed the message on within itself"
+    if line.dialect in _ALWAYS_WITH_ADDRESS:
+        return f"{line.by} took it from a program on itself"
     if line.dialect == "exchange" and border.writes(line.helo):
         return f"{line.by} took it from its own store"
     return None
 
 
 def _outside(walk: _Walk, n: int) -> Source | None:
-    """The walk ends here: name the source, or say why there is none."""
+    """Name the source where the walk ends, or say why there is none."""
     line, writer = walk.lines[n], walk.lines[n].by or "the topmost host"
     ip = line.from_ip
     if ip is None:
@@ -207,15 +245,21 @@ def _confidence(walk: _Walk, n: int) -> str:
     return ("high", "medium", "low")[min(doubts, 2)]
 
 
-def _fits(walk: _Walk, n: int) -> bool:
+def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to fit
     """Tell whether line n+1 can be what the host inside, which handed over line n, wrote."""
     above, below = walk.lines[n], walk.lines[n + 1]
     border = walk.border
     if above.dialect == "fetchmail":
-        # What was fetched is what the mailbox host stored: its topmost line is as good as that of any message.
+        # What was fetched is what the mailbox host stored: its topmost line is as good as that of any
+        # message.
         border.learn(below.by)
         return True
     if border.writes(below.by):
+        if _is_foreign_neighbour(border, above):
+            walk.doubts += 1
+            walk.notes.append(
+                f"Hop {n} came from the neighbour {above.from_ip}, which called itself {above.helo}."
+            )
         return True
     if below.by is None and below.from_ip is None:
         return True
@@ -236,13 +280,21 @@ def _fits(walk: _Walk, n: int) -> bool:
         border.own.add(below.by or "")
         return True
     walk.notes.append(
-        f"Hop {n} came from inside, but hop {n + 1} is written by {below.by or 'no host'}, which is not trusted: it may be forged."
+        f"Hop {n} came from inside, but hop {n + 1} was written by "
+        f"{below.by or 'no host'}, which is not trusted: it may be forged."
     )
     return False
 
 
+def _is_foreign_neighbour(border: Border, line: Received) -> bool:
+    """Tell whether a private neighbour gave a stranger's name: a balancer may hide the real client."""
+    if line.helo is None or not line.from_ip or not is_inside_only(line.from_ip) or line.from_ip in _LOOPBACK:
+        return False
+    return organisational_domain(line.helo) is not None and not border.writes(line.helo)
+
+
 def _is_peer(above: Received, by: str | None) -> bool:
-    """Tell whether the writer of the next line is the host that handed over, by any name the line above gives it."""
+    """Tell whether the writer of the next line is the host that handed over, by a name seen above."""
     if by is None:
         return False
     names = {name for name in (above.from_name, above.helo) if name}

@@ -1,7 +1,8 @@
 """Whom a reporter believes.
 
-Takes what the reporter named and what the topmost line implies; leaves a border: which hosts may write lines that are
-believed, and which addresses stand inside. Mailbox providers are rows of `data/providers.toml`.
+Takes what the reporter named and what the topmost line implies; leaves a border: which hosts may write
+lines that are believed, and which addresses stand inside. Mailbox providers are rows of
+`data/providers.toml`.
 """
 
 import re
@@ -69,7 +70,7 @@ class Trust:
                 hosts.add(host)
             else:
                 raise ValueError(
-                    f"trust: {entry!r} is no host name, address or network; write mx.example.org or 192.0.2.0/24"
+                    f"trust: {entry!r} is no host, address or network; write mx.example.org or 192.0.2.0/24"
                 )
         return cls(frozenset(hosts), tuple(networks), frozenset(addresses))
 
@@ -118,15 +119,19 @@ def provider_of(host: str) -> Provider | None:
 
 
 def is_customer_name(name: str, ip: str) -> bool:
-    """Tell whether a name looks like one that a network hands to its customers, not like a mail host of its own."""
+    """Tell whether a name looks like one that a network hands to its customers, not like its own host."""
     octets = ip.split(".")
-    if len(octets) == 4 and octets[3] in (numbers := re.split(r"\D+", name)) and octets[2] in numbers:
-        return True
+    if len(octets) == 4:
+        numbers = re.split(r"\D+", name)
+        if octets[3] in numbers and octets[2] in numbers:
+            return True
+        if "".join(f"{int(octet):02x}" for octet in octets) in name:
+            return True
     return bool(_CUSTOMER.search(name))
 
 
 class Border:
-    """The trust boundary of one walk; it learns the organisation of the topmost host and of a polled mailbox."""
+    """The boundary of one walk; it learns the organisations of the topmost host and of polled mailboxes."""
 
     def __init__(self, trust: Trust) -> None:
         self.trust = trust
@@ -175,7 +180,7 @@ class Border:
         return None
 
     def is_own_name(self, name: str, ip: str) -> bool:
-        """Tell whether a verified name marks a host of the border (and not a customer behind the same domain)."""
+        """Tell whether a verified name marks a host of the border, and not a customer under its domain."""
         if self.trust.has_host(name):
             return True
         if not self.writes(name) or is_customer_name(name, ip):

@@ -1,7 +1,7 @@
 """Getting the spam out of what a reporter handed in.
 
-Takes the raw bytes of a submission; leaves its spams, each a slice of those bytes wherever that is possible, and for
-everything that is no spam the reason and what the reporter can do instead.
+Takes the raw bytes of a submission; leaves its spams, each a slice of those bytes wherever that is
+possible, and for everything that is no spam the reason and what the reporter can do instead.
 """
 
 import re
@@ -20,8 +20,19 @@ MAX_ITEMS = 2_000
 _OUTLOOK_MSG = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TNEF = b"\x78\x9f\x3e\x22"
 # Parts that speak about messages and are none (RFC 3464, 5965, 8098, 2046 §5.2.2 and §5.2.3).
-_NO_MESSAGES = frozenset({"message/delivery-status", "message/feedback-report", "message/disposition-notification", "message/partial", "message/external-body", "message/global-delivery-status", "message/tracking-status"})  # fmt: skip
-_KNOWN_FIELDS = frozenset({"received", "from", "to", "subject", "date", "message-id", "return-path", "delivered-to", "mime-version", "content-type", "dkim-signature"})  # fmt: skip
+_NO_MESSAGES = frozenset(
+    f"message/{name}"
+    for name in (
+        *("delivery-status", "feedback-report", "disposition-notification", "partial", "external-body"),
+        *("global-delivery-status", "global-disposition-notification", "tracking-status"),
+    )
+)
+_KNOWN_FIELDS = frozenset(
+    {
+        *("received", "from", "to", "subject", "date", "message-id", "return-path", "delivered-to"),
+        *("mime-version", "content-type", "dkim-signature"),
+    }
+)
 _DUMP = re.compile(r"^[>| \t]*(Received:[ \t]|Received:\s*from\b)", re.IGNORECASE | re.MULTILINE)
 _QUOTE = re.compile(rb"^(?:[>|] ?)+", re.MULTILINE)
 
@@ -30,9 +41,10 @@ _QUOTE = re.compile(rb"^(?:[>|] ?)+", re.MULTILINE)
 class Item:
     """One thing found in a submission.
 
-    Either `spam` is the raw bytes (`submission[start:end]` where they stand in it verbatim; decoded from a transfer
-    encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and `remedy` tell the
-    reporter, in one sentence each, what was wrong and what to do. `grade` is the best a trace of it can have.
+    Either `spam` is the raw bytes (`submission[start:end]` where they stand in it verbatim; decoded from a
+    transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
+    `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
+    trace of it can have.
     """
 
     spam: bytes | None
@@ -49,7 +61,7 @@ def _refusal(reason: str, remedy: str, name: str | None = None) -> Item:
 
 
 def open_file(raw: bytes, filename: str = "") -> list[Item]:
-    """Return the spams of a file or upload, which is the spam itself unless its bytes say it is a zip, gzip or mbox."""
+    """Return the spams of a file or upload: itself, unless its bytes say that it is a zip, gzip or mbox."""
     return _open(raw, filename, 0)
 
 
@@ -123,8 +135,8 @@ def _verbatim(raw: bytes, start: int, end: int, name: str | None) -> Item:
 def unwrap_forward(raw: bytes) -> list[Item]:
     """Return the spams in a mail that came to a submission address: every outermost message inside it.
 
-    A message inside a spam is that spam's content. Without any, what was forwarded inline or redirected is looked for,
-    and failing that one refusal says how to forward with the program that was used.
+    A message inside a spam is that spam's content. Without any, what was forwarded inline or redirected is
+    looked for, and failing that one refusal says how to forward with the program that was used.
     """
     message = parse(raw)
     items: list[Item] = []
@@ -138,7 +150,7 @@ def unwrap_forward(raw: bytes) -> list[Item]:
     return [inline, *items] if inline else items or [_nothing_attached(message)]
 
 
-def _from_part(part: Part, raw: bytes) -> list[Item]:
+def _from_part(part: Part, raw: bytes) -> list[Item]:  # noqa: PLR0911 - one return per kind of part
     """Look into one part: a message, a file that is or holds one, or nothing of interest."""
     kind, name = part.content_type, part.filename
     if kind.startswith("message/") or kind == "text/rfc822-headers":
@@ -164,7 +176,7 @@ def _graded(item: Item, kind: str) -> Item:
 
 
 def _from_message(part: Part, raw: bytes) -> Item:
-    """Take a part as a spam: its slice, or its decoded bytes where a client coded it against RFC 2046 §5.2.1."""
+    """Take a part as a spam: its slice, or its decoded bytes where it was coded against RFC 2046 §5.2.1."""
     if part.transfer_encoding in {"base64", "quoted-printable"}:
         decoded = part.content()
         return replace(_verbatim(decoded, 0, len(decoded), part.filename), start=None, end=None)
@@ -172,7 +184,7 @@ def _from_message(part: Part, raw: bytes) -> Item:
 
 
 def _is_source(content: bytes, name: str | None) -> bool:
-    """Tell whether bytes look like the source of a message: a header block with fields that every message has."""
+    """Tell whether bytes look like the source of a message: a header with fields that every message has."""
     if mbox_slices(content):
         return True
     names = {header.name.lower() for header in parse(content).headers}
@@ -197,7 +209,7 @@ def _redirected(message: Message) -> Item | None:
 
 
 def _inline(message: Message) -> Item | None:
-    """Take a forward whose body shows the complete header of the spam: lines are lost, but the chain can be read."""
+    """Take a forward whose text shows the header of the spam: lines are lost, the chain can be read."""
     for part in message.leaves():
         if not part.content_type.startswith("text/plain"):
             continue
@@ -237,7 +249,7 @@ def _clients() -> tuple[_Client, ...]:
 
 def _nothing_attached(message: Message) -> Item:
     """Refuse a mail without a spam inside, with the instruction for the program that wrote it."""
-    reason = "No spam is attached: a forward inside the text lacks the Received lines, and without them nothing can be traced."
+    reason = "No spam is attached: a forward inside the text lacks the Received lines that a trace needs."
     for client in _clients():
         text = message.get(client.field)
         if text is not None and client.pattern.search(text):

@@ -1,7 +1,7 @@
 """One link, as browsers read it.
 
-Takes a link with all its disguises; leaves the URL and the host that a browser would go to, and what stood before it.
-Redirectors are rows of `data/redirectors.toml`. Nothing is ever fetched or resolved.
+Takes a link with all its disguises; leaves the URL and the host that a browser would go to, and what stood
+before it. Redirectors are rows of `data/redirectors.toml`. Nothing is ever fetched or resolved.
 """
 
 import re
@@ -22,7 +22,8 @@ LONGEST = 16_384
 """Characters of one URL that are read."""
 _MOST_WRAPPINGS = 6
 
-# Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks, joiners.
+# Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks,
+# joiners.
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
@@ -32,7 +33,8 @@ _URL = re.compile(
     r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<rest>.*+)", re.IGNORECASE | re.DOTALL
 )
 _PORT = re.compile(r":\d{0,5}$")
-# Browsers ask for a host with & or _ in it, and a wildcard in the DNS answers; not so for the registered part.
+# Browsers ask for a host with & or _ in it, and a wildcard in the DNS answers; not so for the registered
+# part.
 _NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _DEFANGED = re.compile(r"\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}", re.IGNORECASE)
@@ -42,7 +44,7 @@ _DASH_HEX = re.compile(r"-([0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a link leads: the URL as a browser would ask for it, its host as an A-label or address, its wrappings."""
+    """Where a link leads: its URL, its host as A-labels or address, and the wrappings taken off."""
 
     url: str
     host: str
@@ -84,7 +86,8 @@ def _canonical(text: str) -> Target | None:
     host = read_host(written)
     if host is None:
         return None
-    # An undisguised host stays as it was written, for the link is evidence; a disguise is of no use to anyone.
+    # An undisguised host stays as it was written, for the link is evidence; a disguise is of no use to
+    # anyone.
     shown = written if written.lower() == host else f"[{host}]" if ":" in host else host
     rest = printable(match["rest"].replace("\\", "/"))
     if "." in user.partition(":")[0] or "%" in user:
@@ -94,7 +97,7 @@ def _canonical(text: str) -> Target | None:
 
 
 def read_host(text: str) -> str | None:
-    """Return the host in the form that the DNS sees: decoded, lower case, A-labels; addresses in canonical form."""
+    """Return the host as the DNS sees it: decoded, lower case, A-labels; addresses in canonical form."""
     host = unquote(text) if "%" in text else text
     host = _DROPPED.sub("", INVISIBLE.sub("", _DOTS.sub(".", host))).strip(" .[]").lower()
     if not host:
@@ -111,7 +114,7 @@ def read_host(text: str) -> str | None:
 
 
 def _numeric(host: str) -> str | None:
-    """Read a host of numbers as inet_aton does: decimal, octal or hexadecimal, the last one filling what is left."""
+    """Read a host of numbers as inet_aton does: decimal, octal or hex, the last one filling what is left."""
     values = []
     for piece in host.split("."):
         digits = piece.removeprefix("0x")
@@ -130,7 +133,7 @@ def _numeric(host: str) -> str | None:
 
 
 def _a_label(host: str) -> str:
-    """Return the A-labels (RFC 5891) of an internationalised name, by UTS 46, or plain Punycode where it forbids one."""
+    """Return the A-labels (RFC 5891) of a name by UTS 46, or plain Punycode where that forbids one."""
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
@@ -175,7 +178,7 @@ def _redirectors_of(host: str) -> tuple[_Redirector, ...]:
 def _unwrap(found: Target) -> Target | None:
     """Return what a known redirector hides in this URL, or None."""
     rest = found.url.partition("://")[2]
-    path = rest[len(rest.partition("/")[0].partition("?")[0]) :] or "/"
+    path = "/" + rest[len(rest.partition("/")[0].partition("?")[0]) :].removeprefix("/")
     for row in _redirectors_of(found.host):
         if not path.startswith(row.path):
             continue
@@ -208,7 +211,7 @@ def _hidden(row: _Redirector, url: str) -> str | None:
 
 
 def _fill_runs(target: str, encoded: str) -> str:
-    """Put the characters back that URL Defense v3 took out: `*` stands for one, `**` and a letter for a run of them."""
+    """Put back what URL Defense v3 took out: `*` stands for one character, `**` and a letter for a run."""
     characters = iter(
         decode_base64(encoded.replace("-", "+").replace("_", "/").encode("ascii", "ignore")).decode(
             "utf-8", "replace"

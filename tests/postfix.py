@@ -1,7 +1,7 @@
 """A real Postfix in a folder of its own, on a free port, beside whatever the machine runs.
 
-Takes extra main.cf and master.cf lines; leaves a running mail system that discards what it gets, or relays it
-where it is told. Needs root, because Postfix does.
+Takes extra main.cf lines; leaves a running mail system that discards what it gets, or relays it where it is
+told. Needs root, because Postfix does.
 """
 
 import os
@@ -11,7 +11,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 MAIN = """
 compatibility_level = 3.6
@@ -30,7 +32,6 @@ default_transport = discard:
 relay_transport = discard:
 local_transport = discard:
 smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_recipient_restrictions =
 smtpd_client_connection_count_limit = 0
 smtp_dns_support_level = disabled
 maillog_file = {folder}/log
@@ -65,35 +66,42 @@ def missing() -> str:
     return "" if os.geteuid() == 0 else "Postfix is started by root only"
 
 
+@dataclass(frozen=True)
+class Postfix:
+    """A running Postfix."""
+
+    port: int
+    folder: Path
+
+    def log(self) -> str:
+        """What it has written into its log."""
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
+
+
 @contextmanager
-def running(folder: Path, main: str = "") -> Iterator[int]:
-    """Run Postfix in `folder` and give its port; `main` is added to main.cf."""
+def running(main: str = "") -> Iterator[Postfix]:
+    """Run Postfix; `main` is added to main.cf."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    for name in ("conf", "queue", "data"):
-        (folder / name).mkdir()
-    # Its daemons are not root: they have to be let through the folders above the queue.
-    for above in [folder, *folder.parents]:
-        if above.owner() == "root" and above != Path("/"):
-            above.chmod(above.stat().st_mode | 0o111)
-    shutil.chown(folder / "data", "postfix")
-    (folder / "conf/main.cf").write_text(MAIN.format(folder=folder) + main)
-    (folder / "conf/master.cf").write_text(MASTER.format(port=port))
-    postfix = ["/usr/sbin/postfix", "-c", str(folder / "conf")]
-    started = subprocess.run([*postfix, "start"], capture_output=True, text=True, check=False, timeout=60)
-    try:
-        assert started.returncode == 0, started.stderr + log(folder)
-        _await_greeting(port)
-        yield port
-    finally:
-        subprocess.run([*postfix, "stop"], capture_output=True, check=False, timeout=60)
-
-
-def log(folder: Path) -> str:
-    """What Postfix wrote into its log."""
-    path = folder / "log"
-    return path.read_text() if path.exists() else ""
+    with TemporaryDirectory(prefix="postfix-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # its daemons are not root
+        for part in ("conf", "queue", "data"):
+            (folder / part).mkdir()
+        shutil.chown(folder / "data", "postfix")
+        (folder / "conf/main.cf").write_text(MAIN.format(folder=folder) + main)
+        (folder / "conf/master.cf").write_text(MASTER.format(port=port))
+        server = Postfix(port, folder)
+        command = ["/usr/sbin/postfix", "-c", str(folder / "conf")]
+        started = subprocess.run([*command, "start"], capture_output=True, text=True, check=False, timeout=60)
+        try:
+            assert started.returncode == 0, started.stderr + server.log()
+            _await_greeting(port)
+            yield server
+        finally:
+            subprocess.run([*command, "stop"], capture_output=True, check=False, timeout=60)
 
 
 def _await_greeting(port: int) -> None:

@@ -161,17 +161,21 @@ def test_a_caller_who_gives_up_neither_loses_the_item_nor_disturbs_the_others(sh
     async def scene() -> None:
         commits = GroupCommit(shelf.write)
         shelf.hold.clear()
-        gone = asyncio.create_task(commits.put("gone"))
+        first = asyncio.create_task(commits.put("first"))
         await asyncio.sleep(0.05)
+        gone = asyncio.create_task(commits.put("gone"))
         stays = asyncio.create_task(commits.put("stays"))
+        await asyncio.sleep(0.05)
         gone.cancel()
         await asyncio.sleep(0)
         shelf.hold.set()
-        await stays
+        async with asyncio.timeout(5):
+            await asyncio.gather(first, stays)
         await commits.close()
 
     asyncio.run(scene())
-    assert shelf.read() == {"gone", "stays"}
+    assert shelf.batches == [["first"], ["gone", "stays"]]
+    assert shelf.read() == {"first", "gone", "stays"}
     shelf.close()
 
 

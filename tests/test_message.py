@@ -71,7 +71,12 @@ def test_subjects_are_decoded(raw: bytes, subject: str) -> None:
 
 
 def test_what_stands_before_the_header_is_passed_over() -> None:
-    for before in (b"\xef\xbb\xbf", b"\r\n\n", b"From a@example.com Tue Nov 24 01:00:00 2026\n", b"\n>From x y\n"):
+    for before in (
+        b"\xef\xbb\xbf",
+        b"\r\n\n",
+        b"From a@example.com Tue Nov 24 01:00:00 2026\n",
+        b"\n>From x y\n",
+    ):
         message = parse(before + b"Subject: found\n\nbody")
         assert message.subject == "found"
         assert message.headers[0].start == len(before)
@@ -87,7 +92,11 @@ def test_parts_are_slices_without_the_line_break_before_the_delimiter() -> None:
     first, second = parse(MULTIPART).leaves()
     assert MULTIPART[first.start : first.end] == b"first"
     assert first.text() == "first"
-    assert (second.content_type, second.filename, second.content()) == ("application/octet-stream", "x.bin", b"\0\1\2")
+    assert (second.content_type, second.filename, second.content()) == (
+        "application/octet-stream",
+        "x.bin",
+        b"\0\1\2",
+    )
     assert first.depth == second.depth == 1
 
 

@@ -152,12 +152,22 @@ DIALECTS: list[tuple[str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("value", "expected"), [case[1:] for case in DIALECTS], ids=[case[0] for case in DIALECTS])
+@pytest.mark.parametrize(
+    ("value", "expected"), [case[1:] for case in DIALECTS], ids=[case[0] for case in DIALECTS]
+)
 def test_the_dialect_is_read(value: str, expected: dict[str, Any]) -> None:
     received = parse_received(value)
     assert {name: getattr(received, name) for name in expected} == expected
     assert received.date == datetime(2026, 11, 24, 0, 2, 3, tzinfo=UTC)
     assert parse_received(value.replace(" ", "\r\n\t", 3).encode()) == received
+
+
+@pytest.mark.parametrize(
+    "name", ["fetchmail.spam.example", "postfix", "squirrelmail.spam.example", "exim.spam.example", "dovecot"]
+)
+def test_a_client_cannot_choose_the_dialect_by_its_name(name: str) -> None:
+    received = parse_received(f"from {name} ({name} [192.0.2.1]) by mx.example with ESMTP id 1" + DATE)
+    assert (received.dialect, received.from_ip) == ("", "192.0.2.1")
 
 
 @pytest.mark.parametrize(
@@ -197,13 +207,13 @@ def test_dates_are_read_in_utc_or_not_at_all(text: str, expected: str | None) ->
 @pytest.mark.parametrize(
     "ip",
     ["10.1.2.3", "127.0.0.1", "169.254.1.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0",
-     "::1", "::", "fe80::1", "fc00::1", "ff02::1", "2002:a00:1::", "2002:7f00:1::", "64:ff9b::a00:1", "2001:0:1::1", "::ffff:10.0.0.1"],
+     "::1", "::", "fe80::1", "fc00::1", "ff02::1", "2002:a00:1::", "2002:7f00:1::", "64:ff9b::a00:1", "64:ff9b::808:808", "2001:0:1::1", "::ffff:10.0.0.1"],
 )  # fmt: skip
 def test_addresses_that_nobody_on_the_internet_has_are_never_public(ip: str) -> None:
     assert why_not_public(canonical_ip(ip) or ip)
 
 
-@pytest.mark.parametrize("ip", ["192.0.2.1", "8.8.8.8", "2001:db8::1", "2603:10b6::1", "2002:808:808::", "64:ff9b::808:808"])
+@pytest.mark.parametrize("ip", ["192.0.2.1", "8.8.8.8", "2001:db8::1", "2603:10b6::1", "2002:808:808::"])
 def test_ordinary_addresses_are_public(ip: str) -> None:
     assert why_not_public(ip) is None
 
@@ -221,7 +231,7 @@ def test_hostile_fields_take_no_time(value: str) -> None:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.text(max_size=200) | st.lists(st.sampled_from(["from", "by", "with", "id", "for", "(", ")", "[", "]", "<", ">", ";", "\"", "\\", "192.0.2.1", "[192.0.2.1]", "IPv6:", "helo=", "(HELO x)", "::1", "Tue, 24 Nov 2026 01:02:03 +0100", "unknown", "\0", "@", "SMTP"]), max_size=25).map(" ".join))  # fmt: skip
+@given(st.text(max_size=200) | st.lists(st.sampled_from(["from", "by", "with", "id", "for", "(", ")", "[", "]", "<", ">", ";", '"', "\\", "192.0.2.1", "[192.0.2.1]", "IPv6:", "helo=", "(HELO x)", "::1", "Tue, 24 Nov 2026 01:02:03 +0100", "unknown", "\0", "@", "SMTP"]), max_size=25).map(" ".join))  # fmt: skip
 def test_reading_never_raises(value: str) -> None:
     received = parse_received(value)
     assert received.from_ip is None or canonical_ip(received.from_ip) == received.from_ip
@@ -238,6 +248,7 @@ def cases(name: str) -> list[dict[str, Any]]:
 # Where a suite is wrong for us, the case and the reason.
 SPAMASSASSIN_DIFFERS = {
     ("rcvd_parser-040", "helo"): "Exim 3 with a patch: the comment behind the name; nothing follows from it",
+    ("rcvd_parser-040", "rdns"): "the same; Stalwart's suite reads this line as we do",
     ("rcvd_parser-046", "helo"): "an address literal is what the client said",
     ("rcvd_parser-091", "rdns"): "an address is no name",
     ("rcvd_parser-110", "helo"): "obtuse smtpd writes one name and does not tell which it is",
@@ -255,11 +266,20 @@ def test_the_received_cases_of_spamassassin_are_read_alike() -> None:
         if isinstance(expected, str):
             continue
         received = parse_received(case["received"])
-        found = {"ip": received.from_ip, "rdns": received.rdns, "helo": received.helo, "by": received.by, "id": received.id}
+        found = {
+            "ip": received.from_ip,
+            "rdns": received.rdns,
+            "helo": received.helo,
+            "by": received.by,
+            "id": received.id,
+        }
         for name, value in found.items():
             fields += 1
             wanted = canonical_ip(expected[name]) if name == "ip" else expected[name].strip("!?").lower()
-            if (wanted or "") != (value or "").strip("?").lower() and (case["id"], name) not in SPAMASSASSIN_DIFFERS:
+            if (wanted or "") != (value or "").strip("?").lower() and (
+                case["id"],
+                name,
+            ) not in SPAMASSASSIN_DIFFERS:
                 differences.append((case["id"], name, wanted, value))
     assert fields > 300
     assert differences == []
@@ -282,5 +302,5 @@ def test_the_received_cases_of_stalwart_are_read_alike() -> None:
                 fields += 1
                 if (getattr(received, name) or "") != value.rstrip("."):
                     differences.append((case["id"], name, value, getattr(received, name)))
-    assert fields > 300
+    assert fields > 250
     assert len(differences) <= 0.02 * fields, differences

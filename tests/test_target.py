@@ -87,7 +87,9 @@ def test_targets_that_nobody_on_the_public_internet_answers_for_say_why(text: st
     assert because in why
 
 
-@pytest.mark.parametrize("text", ["192.0.2.9", "198.51.100.0/24", "203.0.113.1", "2001:db8::5", "AS64500", "8.8.8.8"])
+@pytest.mark.parametrize(
+    "text", ["192.0.2.9", "198.51.100.0/24", "203.0.113.1", "2001:db8::5", "AS64500", "8.8.8.8"]
+)
 def test_documentation_ranges_count_as_public(text: str) -> None:
     assert Target.parse(text).refusal() is None
 
@@ -109,7 +111,9 @@ def test_any_text_is_a_target_or_refused(text: str) -> None:
 
 
 @given(st.ip_addresses())
-def test_every_address_reads_back_from_its_own_text(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_every_address_reads_back_from_its_own_text(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     read = parse_ip(str(ip))
     assert read is not None
     assert parse_ip(str(read)) == read

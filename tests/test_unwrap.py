@@ -57,7 +57,11 @@ def test_many_attached_messages_are_many_spams_in_order() -> None:
 @pytest.mark.parametrize("kind", [b"message/rfc822", b"message/global", b"Message/RFC822; name=x.eml"])
 @pytest.mark.parametrize("coding", [b"base64", b"quoted-printable"])
 def test_a_coded_message_is_decoded_by_hand(kind: bytes, coding: bytes) -> None:
-    coded = base64.encodebytes(SPAM) if coding == b"base64" else SPAM.replace(b"=", b"=3D").replace(b"198", b"=31=39=38")
+    coded = (
+        base64.encodebytes(SPAM)
+        if coding == b"base64"
+        else SPAM.replace(b"=", b"=3D").replace(b"198", b"=31=39=38")
+    )
     head = b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: " + coding + b"\r\n"
     (item,) = unwrap_forward(forward(attached(coded, head)))
     assert item.spam is not None
@@ -79,7 +83,10 @@ def test_message_sources_under_other_types_are_found(head: bytes) -> None:
 
 
 def test_a_digest_gives_each_message() -> None:
-    assert [item.spam for item in unwrap_forward(forward(b"\r\n" + SPAM, b"\r\n" + SPAM, kind=b"multipart/digest"))] == [SPAM] * 2
+    assert [
+        item.spam
+        for item in unwrap_forward(forward(b"\r\n" + SPAM, b"\r\n" + SPAM, kind=b"multipart/digest"))
+    ] == [SPAM] * 2
 
 
 def test_a_message_inside_the_spam_is_content() -> None:
@@ -144,7 +151,9 @@ def test_a_file_is_the_spam_itself_even_when_it_is_a_forward() -> None:
 
 
 def test_an_inline_forward_with_its_header_is_grade_c() -> None:
-    dump = b"-------- Forwarded Message --------\r\n\r\n" + b"".join(b"> " + line + b"\r\n" for line in SPAM.splitlines())
+    dump = b"-------- Forwarded Message --------\r\n\r\n" + b"".join(
+        b"> " + line + b"\r\n" for line in SPAM.splitlines()
+    )
     raw = b"From: me@reporter.example\r\nContent-Type: text/plain\r\n\r\nlook:\r\n" + dump
     (item,) = unwrap_forward(raw)
     assert item.grade == "C"
@@ -153,8 +162,12 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
 
 
 def test_a_redirected_message_begins_below_the_resent_block() -> None:
-    outer = b"Received: from me.example ([203.0.113.9]) by plaint.example; Tue, 24 Nov 2026 02:00:00 +0000\r\n"
-    raw = outer + b"Resent-From: me@reporter.example\r\nResent-Date: Tue, 24 Nov 2026 01:59:00 +0000\r\n" + SPAM
+    outer = (
+        b"Received: from me.example ([203.0.113.9]) by plaint.example; Tue, 24 Nov 2026 02:00:00 +0000\r\n"
+    )
+    raw = (
+        outer + b"Resent-From: me@reporter.example\r\nResent-Date: Tue, 24 Nov 2026 01:59:00 +0000\r\n" + SPAM
+    )
     (item,) = unwrap_forward(raw)
     assert item.spam == SPAM
     assert item.grade == "B"
@@ -171,7 +184,9 @@ def test_a_redirected_message_begins_below_the_resent_block() -> None:
     ],
 )
 def test_a_plain_forward_is_refused_with_the_way_of_that_client(extra: bytes, word: str) -> None:
-    (item,) = unwrap_forward(b"From: me@reporter.example\r\n" + extra + b"\r\n---- Forwarded ----\r\nFrom: x\r\n")
+    (item,) = unwrap_forward(
+        b"From: me@reporter.example\r\n" + extra + b"\r\n---- Forwarded ----\r\nFrom: x\r\n"
+    )
     assert item.spam is None
     assert "attached" in (item.reason or "")
     assert word in (item.remedy or "")

@@ -109,15 +109,15 @@ def test_addresses_are_found_whole() -> None:
 
 def test_referrals_come_from_fields_before_texts() -> None:
     text = (
-        "NetRange: 198.51.100.0 - 198.51.100.255\nComment: see whois.text.example\n"
-        "ReferralServer:  whois://whois.other.example:43\nReferralServer: http://nonsense.example/\n"
+        "% see also whois.text.example\ninetnum: 198.51.100.0 - 198.51.100.255\n"
+        "ReferralServer:  whois://whois.field.example:43\nReferralServer: http://nonsense.example/\n"
+        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\n"
     )
-    report = read(text.replace("Comment", "remarks"), Target.parse("198.51.100.1"))
-    assert [(r.host, r.port, r.binding) for r in report.referrals] == [
-        ("whois.other.example", 43, True),
+    assert [(r.host, r.port, r.binding) for r in read(text, Target.parse("198.51.100.1")).referrals] == [
+        ("whois.field.example", 43, True),
+        ("rwhois.cloud.example", 4321, False),
         ("whois.text.example", None, False),
-        ("whois.other.example", None, False),
-    ][:2] or [(r.host, r.binding) for r in report.referrals][:1] == [("whois.other.example", True)]
+    ]
 
 
 def test_arins_list_of_overlapping_networks_is_asked_again_by_the_smallest_handle() -> None:
@@ -143,11 +143,33 @@ def test_a_refusal_is_no_answer(text: str) -> None:
     assert report.refusal_seconds >= 60
 
 
+def test_terms_of_use_are_no_refusal() -> None:
+    text = (
+        "Domain not found\nAccess to the whois service is rate limited. For more information, please\n"
+        "terminate your access, including without limitation, for\nexcessive querying of the database or\n"
+    )
+    assert read(text, Target.parse("pills.example")).refusal is None
+
+
+def test_mailboxes_below_a_heading_about_abuse_are_found() -> None:
+    korean = (
+        "KRNIC is not ISP but National Internet Registry\n\nIP Address : 198.51.100.0-198.51.100.255\n\n"
+        "[ Technical Contact Information ]\nName : Tech\nE-Mail : tech@net.example\n\n"
+        "[ ISP Network Abuse Contact Information ]\nName : Desk\nE-Mail : desk@net.example\n"
+    )
+    assert mailboxes(korean, "198.51.100.1")[0] == "desk@net.example"
+    assert mailboxes(
+        "Abuse Contact:\n   +31.20\n   abuse@nl.example\n\nOther:\n  x@y.example\n", "a.example"
+    ) == ["abuse@nl.example"]
+
+
 def test_terms_that_speak_of_limits_are_no_refusal_where_there_is_an_answer() -> None:
     text = "Domain Name: PILLS.EXAMPLE\nRegistrar Abuse Contact Email: abuse@registrar.example\nrate limit applies\n"
     report = read(text, Target.parse("pills.example"))
     assert report.refusal is None
-    assert [(f.address, f.scope) for f in report.sighting.findings] == [("abuse@registrar.example", "registrar")]
+    assert [(f.address, f.scope) for f in report.sighting.findings] == [
+        ("abuse@registrar.example", "registrar")
+    ]
 
 
 def test_registries_are_asked_in_their_own_form() -> None:
@@ -175,7 +197,9 @@ def test_ranges_are_read_as_registries_write_them(text: str, span: str) -> None:
     assert span_text(found) == span
 
 
-@pytest.mark.parametrize("text", ["", "-", "1 - 2", "198.51.100.9 - 198.51.100.1", "2001:db8::1 - 192.0.2.1", "a/b"])
+@pytest.mark.parametrize(
+    "text", ["", "-", "1 - 2", "198.51.100.9 - 198.51.100.1", "2001:db8::1 - 192.0.2.1", "a/b"]
+)
 def test_what_is_no_range_is_none(text: str) -> None:
     assert parse_span(text) is None
 
@@ -186,7 +210,9 @@ def test_reading_never_raises(text: str) -> None:
         read(text, Target.parse(target))
 
 
-@pytest.mark.parametrize("junk", ["a@", "remarks: abuse " + "x" * 50, "a.b.", "network:", "[", "% abuse contact for '"])
+@pytest.mark.parametrize(
+    "junk", ["a@", "remarks: abuse " + "x" * 50, "a.b.", "network:", "[", "% abuse contact for '"]
+)
 def test_reading_takes_linear_time(junk: str) -> None:
     started = time.perf_counter()
     read(junk * 20_000, Target.parse("198.51.100.1"))
@@ -202,13 +228,16 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("desks", "desk"),
         ("whois", "query"),
         ("whois", "field"),
+        ("whois", "named"),
         ("whois", "manager"),
         ("whois", "refusal"),
     ):
         assert rows(name, table), (name, table)
 
 
-@pytest.mark.parametrize("row", [{"source": "x"}, {"date": date(2026, 1, 1)}, {"source": " ", "date": date(2026, 1, 1)}])
+@pytest.mark.parametrize(
+    "row", [{"source": "x"}, {"date": date(2026, 1, 1)}, {"source": " ", "date": date(2026, 1, 1)}]
+)
 def test_an_undated_row_is_refused(row: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="needs `source` and `date`"):
         checked("x.toml", "row", [row])

@@ -1,7 +1,7 @@
 """The loopback internet: DNS, WHOIS, RDAP and mail hosts on 127.0.0.1, fed by text worlds.
 
-For `plaint demo`, the tests and the benchmarks: real servers on real sockets that misbehave on request. No stage
-of complaints imports it, and it imports none.
+For `plaint demo`, the tests and the benchmarks: real servers on real sockets that misbehave on request. No
+stage of complaints imports it, and it imports none.
 
     async with loopback_internet(World.parse(text)) as internet:
         settings = internet.settings()

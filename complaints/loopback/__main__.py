@@ -7,7 +7,8 @@ import sys
 from contextlib import suppress
 
 from .internet import loopback_internet
-from .world import World, WorldError
+from .tables import WorldError
+from .world import World
 
 
 async def _run(world: World, inbox_port: int, plaint: str | None) -> None:

@@ -21,7 +21,7 @@ def write_bootstrap(
     """Write ipv4.json, ipv6.json, asn.json, dns.json and object-tags.json into the folder."""
     folder.mkdir()
     bases = {key: base_of(registry) for key, registry in world.registries.items()}
-    keys = {"ipv4": defaultdict[str, list[str]](list), "ipv6": defaultdict(list), "asn": defaultdict(list)}
+    keys: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in ("ipv4", "ipv6", "asn")}
     for network in world.networks.values():
         keys[f"ipv{network.cidr.version}"][network.via or network.registry].append(str(network.cidr))
     for autnum in world.autnums.values():

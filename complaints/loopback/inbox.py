@@ -1,7 +1,7 @@
 """The inbox: a small web page on which one sees what the mail hosts took, and answers as a desk.
 
-Strict on purpose, as it shows hostile mail: no script, nothing from elsewhere, only this machine's host names,
-and a form that only its own pages may send.
+Strict on purpose, as it shows hostile mail: no script, nothing from elsewhere, only this machine's host
+names, and a form that only its own pages may send.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -38,7 +38,7 @@ def _utc_now() -> datetime:
 class Internet:
     """A running loopback internet: where its servers are, what they were asked and what mail they took.
 
-    `plaint_smtp` (host, port) may be set at any time: desks answer to there. `zones` holds the master file texts.
+    `plaint_smtp` (host, port) may be set at any time: desks answer to there. `zones` are master file texts.
     """
 
     def __init__(self, world: World, clock: Clock) -> None:
@@ -76,7 +76,7 @@ class Internet:
         }
 
     async def wait_for(self, count: int, to: str | None = None, seconds: float = 10) -> list[Received]:
-        """Return the messages (to this mailbox) once there are `count`. Raises TimeoutError saying what came."""
+        """Return the messages (to this mailbox) once there are `count`. Raises TimeoutError."""
 
         def found() -> list[Received]:
             return [m for m in self.messages if to is None or to.lower() in map(str.lower, m.rcpt_tos)]
@@ -102,19 +102,14 @@ class Internet:
         del self.questions[:-MOST_QUESTIONS]
 
     async def deliver(self, letter: Letter) -> str:
-        """Hand a letter to Plaint's SMTP door and return its answer. Raises OSError saying what went wrong."""
+        """Hand a letter to Plaint's SMTP door and return its answer. Raises OSError saying why not."""
         if self.plaint_smtp is None:
             raise OSError("plaint_smtp is not set: nobody takes mail for Plaint")
         host, port = self.plaint_smtp
         try:
-            _, said = await aiosmtplib.send(
-                letter.raw,
-                sender=letter.mail_from,
-                recipients=[letter.rcpt_to],
-                hostname=host,
-                port=port,
-                start_tls=False,
-            )
+            # Not aiosmtplib.send(): it takes no null sender.
+            async with aiosmtplib.SMTP(hostname=host, port=port, start_tls=False) as door:
+                _, said = await door.sendmail(letter.mail_from, letter.rcpt_to, letter.raw)
         except aiosmtplib.SMTPException as error:
             raise OSError(f"{host}:{port} did not take it: {error}") from error
         return said
@@ -138,7 +133,7 @@ class Internet:
         await asyncio.gather(*self._sending, return_exceptions=True)
 
     def reply(self, received: Received, verdict: str, text: str) -> Letter | None:
-        """Write what the desk that got this message answers: the verdict (one of VERDICTS), then its words."""
+        """Write what the desk that got this message answers: verdict (one of VERDICTS), then text."""
         words = "\n\n".join(filter(None, (VERDICTS[verdict], text)))
         return answer(received, received.rcpt_tos[0], words, self.clock())
 
@@ -147,7 +142,7 @@ class Internet:
 async def loopback_internet(
     world: World | str = "demo", *, clock: Clock = _utc_now, inbox_port: int = 0
 ) -> AsyncIterator[Internet]:
-    """Run a world (or a shipped one, by name) on loopback until the block ends. Raises WorldError, OSError."""
+    """Run a world (or a shipped one, by name) until the block ends. Raises WorldError, OSError."""
     if isinstance(world, str):
         world = World.load(world)
     places = places_of(world, mail_hosts(world))

@@ -1,4 +1,4 @@
-"""What mailboxes send back: takes a received message, leaves the bytes of a bounce, an automatic reply, an answer."""
+"""What mailboxes send back: takes a received message, leaves a bounce, an automatic reply, an answer."""
 
 import email
 import email.message
@@ -12,17 +12,15 @@ VERDICTS = {
     "resolved": "Thank you. We have found the customer and closed the account.",
     "not ours": "Thank you, but this address is not in our network. Please send it to whom it concerns.",
 }
-AUTOMATIC = (
-    "Thank you. Your message has reached our abuse desk and has the number {number}. Nobody has read it yet."
-)
+AUTOMATIC = "Thank you. Your message has the number {number} at our abuse desk. Nobody has read it yet."
 
 
 @dataclass(frozen=True)
 class Received:
     """One message as a mail host took it: `raw` is what stood between DATA and the final dot, dot-unstuffed.
 
-    `answer` is the reply to the final dot, "" when the connection was dropped instead; `host` is the mail host's
-    name, `number` counts from 1, `at` is aware.
+    `answer` is the reply to the final dot, "" when the connection was dropped instead; `host` is the mail
+    host's name, `number` counts from 1, `at` is aware.
     """
 
     number: int
@@ -75,14 +73,14 @@ def bounce(received: Received, mailbox: str, now: datetime) -> Letter | None:
         "Reporting-MTA": f"dns; {received.host}",
         "Arrival-Date": email.utils.format_datetime(received.at),
     }
-    words = f"This is the mail system at host {received.host}.\r\n\r\n<{mailbox}>: user unknown\r\n"
+    words = f"This is the mail system at host {received.host}.\r\n\r\n<{mailbox}>: user unknown"
     returned, _, _ = received.raw.partition(b"\r\n\r\n")
     parts = (
         _fields({"Content-Type": "text/plain; charset=utf-8"}) + words.encode(),
-        _fields({"Content-Type": "message/delivery-status"}) + _fields(reporting) + _fields(status),
-        _fields({"Content-Type": "text/rfc822-headers"}) + returned + b"\r\n",
+        _fields({"Content-Type": "message/delivery-status"}) + _fields(reporting) + _fields(status).rstrip(),
+        _fields({"Content-Type": "text/rfc822-headers"}) + returned,
     )
-    body = b"".join(f"--{boundary}\r\n".encode() + part + b"\r\n" for part in parts)
+    body = b"".join(f"--{boundary}\r\n".encode() + part + b"\r\n\r\n" for part in parts)
     return Letter("", received.mail_from, _fields(header) + body + f"--{boundary}--\r\n".encode())
 
 
@@ -95,21 +93,22 @@ def automatic_reply(received: Received, mailbox: str, now: datetime) -> Letter |
         return None
     header = {"Subject": f"Auto: {_subject(received)}", "Auto-Submitted": "auto-replied"}
     text = AUTOMATIC.format(number=received.number)
-    return Letter("", received.mail_from, _reply(received, mailbox, received.mail_from, header, text, now))
+    to = received.mail_from
+    return Letter("", to, _reply(received, now, mailbox=mailbox, to=to, header=header, text=text))
 
 
 def answer(received: Received, mailbox: str, text: str, now: datetime) -> Letter | None:
-    """Write what a person at the desk writes, to Reply-To (else From); None when the message names neither."""
+    """Write what a person at the desk writes, to Reply-To or else From; None if there is neither."""
     message = received.message
     _, to = email.utils.parseaddr(_one_line(message.get("Reply-To") or message.get("From") or ""))
     if "@" not in to:
         return None
     header = {"Subject": f"Re: {_subject(received)}"}
-    return Letter(mailbox, to, _reply(received, mailbox, to, header, text, now))
+    return Letter(mailbox, to, _reply(received, now, mailbox=mailbox, to=to, header=header, text=text))
 
 
 def _reply(
-    received: Received, mailbox: str, to: str, header: Mapping[str, str], text: str, now: datetime
+    received: Received, now: datetime, *, mailbox: str, to: str, header: Mapping[str, str], text: str
 ) -> bytes:
     answered = _one_line(received.message.get("Message-ID", ""))
     fields = {

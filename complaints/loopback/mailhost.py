@@ -1,8 +1,8 @@
-"""The mail hosts of a world: takes mail over SMTP for all its domains, keeps it in memory, misbehaves on request.
+"""The mail hosts of a world: takes mail over SMTP for all its domains, keeps it, misbehaves on request.
 
-A mailbox misbehaves by its local part (tempfail@, permfail@, slow@, bounce@, autoreply@, answer@, drop@, norcpt@,
-greylist@ at any domain of the world, also with +tag), or because the world's [mailboxes] say so. When one of
-several recipients refuses the message, all of it is refused: DATA has one reply (RFC 5321 §3.3).
+A mailbox misbehaves by its local part (tempfail@, permfail@, slow@, bounce@, autoreply@, answer@, drop@,
+norcpt@, greylist@ at any domain of the world, also with +tag), or because the world's [mailboxes] say so.
+When one of several recipients refuses the message, all of it is refused: DATA has one reply (RFC 5321 §3.3).
 """
 
 import asyncio
@@ -71,7 +71,8 @@ class Post:
         self._count += 1
         received = Received(
             number=self._count,
-            mail_from=envelope.mail_from or "",
+            # aiosmtpd leaves the null sender in its brackets.
+            mail_from=(envelope.mail_from or "").removeprefix("<>"),
             rcpt_tos=tuple(envelope.rcpt_tos),
             raw=envelope.original_content or b"",
             at=self._clock(),
@@ -119,7 +120,9 @@ class _Hooks:
             envelope.rcpt_options.extend(rcpt_options)
         return refusal or "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - same
+    async def handle_DATA(  # noqa: N802 - the name aiosmtpd calls
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
         reply = await self._post.take(self._host, session, envelope)
         if not reply:
             cast("asyncio.Transport", server.transport).abort()

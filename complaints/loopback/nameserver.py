@@ -1,4 +1,4 @@
-"""DNS over UDP and TCP: takes queries, leaves answers of the world's zones, its contact zone, its misbehaviour.
+"""DNS over UDP and TCP: takes queries, leaves answers from the zones of a world, or misbehaves.
 
 Authoritative for every name there is (RFC 1035), with EDNS (RFC 6891), truncation (RFC 2181 §9) and negative
 answers that carry the zone's SOA (RFC 2308).
@@ -165,7 +165,7 @@ def _with_ancestors(name: dns.name.Name) -> list[dns.name.Name]:
 def _fitted(
     query: dns.message.Message, response: dns.message.Message, transport: str, *, always_cut: bool
 ) -> bytes:
-    """Write the wire form, emptied and with TC set (RFC 2181 §9) when it does not fit the asker's UDP size."""
+    """Write the wire form, emptied and with TC set (RFC 2181 §9) when it is too long for the asker."""
     limit = 65535
     if transport == "udp":
         limit = min(max(query.payload, PLAIN_UDP), EDNS_UDP) if query.edns >= 0 else PLAIN_UDP

@@ -1,4 +1,4 @@
-"""The inbox's HTML: takes received messages, leaves pages. All mail is text: escaped, never rendered, never fetched."""
+"""The inbox's HTML: takes received messages, leaves pages. All mail is text: escaped, never rendered."""
 
 import email.header
 import email.message
@@ -9,7 +9,7 @@ from html import escape
 
 from .letters import VERDICTS, Received
 
-MOST_SHOWN = 200_000
+MOST_SHOWN = 100_000
 REFRESH_SECONDS = 5
 # Only addresses of this machine become links: the review pages of a Plaint that runs here.
 OWN_LINK = re.compile(r"https?://(?:127\.0\.0\.1|localhost)(?::\d{1,5})?/[^\s<>\"']*")
@@ -18,9 +18,11 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; }
+tr { border-bottom: 1px solid var(--line); }
 td { overflow-wrap: anywhere; } td.time { white-space: nowrap; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dt { opacity: .7; } dd { margin: 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
+dt { opacity: .7; } dd { margin: 0; overflow-wrap: anywhere; }
 pre { background: color-mix(in srgb, currentColor 6%, transparent); padding: 1rem; border-radius: .4rem;
       white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 textarea { width: 100%; box-sizing: border-box; font: inherit; padding: .5rem; }
@@ -49,7 +51,8 @@ def list_page(messages: Sequence[Received], mailbox: str | None) -> str:
         if shown
         else '<p class="quiet">Nothing has arrived yet. This page looks again every few seconds.</p>'
     )
-    body = f'<nav><a href="/">All ({len(messages)})</a>{links}</nav><table>{table}</table>{empty}'
+    what = '<p class="quiet">Mail to the reporter and to the abuse desks, as their mail hosts took it.</p>'
+    body = f'{what}<nav><a href="/">All ({len(messages)})</a>{links}</nav><table>{table}</table>{empty}'
     return _page("Inbox of the loopback internet", body, refresh=True)
 
 
@@ -71,11 +74,14 @@ def message_page(received: Received, *, desk: bool, note: str = "", failed: bool
         if (value := received.message.get(name)) is not None
     )
     notice = f'<p class="note{" failed" if failed else ""}" role="status">{escape(note)}</p>' if note else ""
+    form = _form(received) if desk else ""
+    source = escape(_cut(received.raw.decode("utf-8", "replace")))
     body = (
-        f'<nav><a href="/">Inbox</a><a href="/messages/{received.number}.eml">Download as .eml</a></nav>{notice}'
-        f"<dl>{header}</dl>{_parts(received)}{_form(received) if desk else ''}"
+        f'<nav><a href="/">Inbox</a><a href="/messages/{received.number}.eml">Download as .eml</a></nav>'
+        f"{notice}"
+        f"<dl>{header}</dl>{_parts(received)}{form}"
         f"<h2>Envelope</h2><dl>{envelope}</dl>"
-        f"<h2>Source, as received</h2><pre>{escape(_cut(received.raw.decode('utf-8', 'replace')))}</pre>"
+        f"<h2>Source, as received</h2><pre>{source}</pre>"
     )
     return _page(subject_of(received) or "(no subject)", body)
 
@@ -101,8 +107,7 @@ def _parts(received: Received) -> str:
 def _text(part: email.message.Message, *, own_links: bool) -> str:
     """Escape a part's text; a message inside a part stands there in its source."""
     if part.is_multipart():
-        inner = part.get_payload()
-        text = "\n".join(str(each) for each in inner) if isinstance(inner, list) else str(inner)
+        text = "\n".join(_source(each) for each in part.get_payload())
     else:
         payload = part.get_payload(decode=True)
         text = _in_charset(
@@ -110,6 +115,12 @@ def _text(part: email.message.Message, *, own_links: bool) -> str:
         )
     shown = escape(_cut(text))
     return OWN_LINK.sub(lambda m: f'<a href="{m[0]}">{m[0]}</a>', shown) if own_links else shown
+
+
+def _source(part: object) -> str:
+    """Return a part in its source; bytes, because as text the generator stumbles over unknown charsets."""
+    assert isinstance(part, email.message.Message)
+    return part.as_bytes().decode("utf-8", "replace")
 
 
 def _form(received: Received) -> str:

@@ -12,8 +12,8 @@ Protocol = Literal["dns", "whois", "rdap", "smtp"]
 class Question:
     """One question as it came in.
 
-    `server` is the host name asked (for DNS address and transport, "127.0.0.1 udp"); `question` is type and name
-    for DNS ("A pills.example"), the query line for WHOIS, the path for RDAP, the recipient for SMTP.
+    `server` is the host name asked (for DNS address and transport, "127.0.0.1 udp"); `question` is type and
+    name for DNS ("A pills.example"), the query line for WHOIS, the path for RDAP, the recipient for SMTP.
     """
 
     protocol: Protocol

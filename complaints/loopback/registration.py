@@ -68,7 +68,7 @@ def _autnum(autnum: Autnum, base: str) -> Json:
 
 
 def domain_object(domain: Domain, registrar: Registrar, base: str, registrar_base: str | None) -> Json:
-    """Describe a domain (RFC 9083 §5.3); a registry's answer links to the registrar's own (`registrar_base`)."""
+    """Describe a domain (RFC 9083 §5.3); a registry links to the registrar's answer (`registrar_base`)."""
     entity = _entity(str(registrar.iana_id), ["registrar"], registrar.name, base, kind="org")
     entity["publicIds"] = [{"type": "IANA Registrar ID", "identifier": str(registrar.iana_id)}]
     if registrar_base is None or "rdap" in registrar.published:
@@ -91,7 +91,7 @@ def domain_object(domain: Domain, registrar: Registrar, base: str, registrar_bas
 
 
 def entities_of(world: World, registry: str, base: str) -> dict[str, Json]:
-    """Describe all entities a registry of numbers can be asked for, by upper-case handle (RFC 9082 §3.1.5)."""
+    """Describe the entities of a registry of numbers, by upper-case handle (RFC 9082 §3.1.5)."""
     found = {}
     for holding in world.holdings:
         if holding.registry == registry:
@@ -122,7 +122,7 @@ def _entities(holding: Holding, base: str) -> list[Json]:
 
 
 def _organisation(holding: Holding, base: str) -> Json:
-    """Describe the registrant, with its technical contact (a trap) and, published so, its abuse desk inside."""
+    """Describe the registrant, with a technical contact (a trap) and, published so, its abuse desk."""
     entity = _entity(_handle("ORG", holding), ["registrant"], holding.org, base, kind="org")
     roles = ["technical", "administrative"]
     emails = (f"hostmaster@{holding.domain}",)

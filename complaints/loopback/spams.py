@@ -1,7 +1,7 @@
 """The spams of a world's `spams/` folder: templates of our own writing, filled in so that they are fresh.
 
-In a template, `[[now-7m]]` is the date that many minutes (m) or hours (h) ago as RFC 5322 §3.3 writes it, and
-what follows a line `@@base64@@` is encoded as base64 (RFC 2045 §6.8), so that the file shows the text itself.
+In a template, `[[now-7m]]` is the date that many minutes (m) or hours (h) ago as RFC 5322 §3.3 writes it,
+and what follows a line `@@base64@@` is encoded so (RFC 2045 §6.8): the file shows the text itself.
 """
 
 import base64
@@ -16,7 +16,7 @@ UNITS = {"m": "minutes", "h": "hours"}
 
 
 def spams(world: World, now: datetime) -> dict[str, bytes]:
-    """Return file name → message with CRLF line ends, in the order of names; empty for a world without spams."""
+    """Return file name → message with CRLF line ends, in the order of names; empty if there are none."""
     folder = world.folder / "spams" if world.folder else None
     if folder is None or not folder.is_dir():
         return {}

@@ -1,4 +1,4 @@
-"""TCP conversations of our own (DNS over TCP, WHOIS, odd mail hosts): one task each, ended with the internet."""
+"""TCP conversations of our own (DNS, WHOIS, odd mail hosts): one task each, ended with the internet."""
 
 import asyncio
 import logging

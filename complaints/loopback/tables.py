@@ -14,11 +14,11 @@ IPNetwork = IPv4Network | IPv6Network
 Table = Mapping[str, Any]
 T = TypeVar("T")
 
-# Where a network's abuse address stands: inside RDAP's registrant, beside it, behind a link, in remarks; in WHOIS's
-# own field or in remarks; in the contact zone.
+# Where a network's abuse address stands: inside RDAP's registrant, beside it, behind a link, in remarks; in
+# WHOIS's own field or in remarks; in the contact zone.
 PUBLISHED = ("rdap", "rdap-top", "rdap-linked", "rdap-remarks", "whois", "whois-remarks", "zone")
 EVERYWHERE = ("rdap", "whois")
-# lame: an upward referral instead of an answer; truncated: TC over UDP whatever the size; garbage: no DNS message.
+# lame: an upward referral instead of an answer; truncated: TC over UDP at any size; garbage: no message.
 DNS_WAYS = ("servfail", "refused", "timeout", "truncated", "lame", "garbage", "slow")
 # refuse: reset after the query; loop: a referral to the server itself; huge: 8 MiB.
 WHOIS_WAYS = ("timeout", "refuse", "empty", "garbage", "rate-limit", "loop", "no-newline", "huge", "slow")
@@ -39,9 +39,9 @@ RDAP_WAYS = (
     ),
     "huge",
 )
-# down: nothing listens; silent: accepts and says nothing; bad-certificate: STARTTLS with one nobody vouches for.
+# down: nothing listens; silent: accepts and says nothing; bad-certificate: STARTTLS, nobody vouches for it.
 SMTP_WAYS = ("down", "silent", "421", "no-starttls", "bad-certificate")
-# drop: the connection is cut after the final dot, without a reply; norcpt: 550 at RCPT; greylist: 451 the first time.
+# drop: the connection is cut after the final dot, without a reply; norcpt: 550 at RCPT; greylist: 451 once.
 MAILBOX_WAYS = (
     *("tempfail", "permfail", "slow", "bounce", "autoreply", "answer", "drop", "norcpt", "greylist"),
 )
@@ -101,8 +101,8 @@ class Registrar:
 class Holding:
     """What networks and autonomous systems have in common.
 
-    `registry` holds it; `via` is the registry IANA names when that is another one. `rdap` and `whois` say how the
-    answers misbehave, `rdap_body` and `whois_body` are answers verbatim.
+    `registry` holds it; `via` is the registry IANA names when that is another one. `rdap` and `whois` say how
+    the answers misbehave, `rdap_body` and `whois_body` are answers verbatim.
     """
 
     name: str
@@ -154,7 +154,7 @@ class Autnum(Holding):
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """A registered domain. `mx`: None = derived if mail is expected here, () = none, (".",) = null MX (RFC 7505)."""
+    """A registered domain. `mx`: None = derived if a desk is here, () = none, (".",) = null MX (RFC 7505)."""
 
     name: str
     addresses: tuple[IPAddress, ...] = ()
@@ -171,8 +171,8 @@ class Domain:
 class CatchAll:
     """Who answers for every public address (and, with `names`, every domain) that the world does not name.
 
-    `{net}` in `abuse` is replaced by the covering network (`203-0` for 203.0.0.0/16), so that a real corpus meets
-    many desks. `names` is the address that unknown names get, "" for none.
+    `{net}` in `abuse` is replaced by the covering network (`203-0` for 203.0.0.0/16), so that a real corpus
+    meets many desks. `names` is the address that unknown names get, "" for none.
     """
 
     registry: str

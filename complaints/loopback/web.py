@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from .certificates import Certificates
 
 STARTING = 10.0
+TICK = 1.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,29 @@ class Site:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that leaves the process's signals alone: whoever runs the internet decides when it ends."""
+    """uvicorn that leaves the process's signals alone, and ends at once when nobody is connected."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+        self.ending = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), TICK)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn's own sleeps even when there is nothing to wait for, and tests start many internets.
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+            await server.wait_closed()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -41,12 +64,12 @@ async def web_servers(*sites: Site) -> AsyncIterator[None]:
     ]
     try:
         async with asyncio.timeout(STARTING):
-            while not all(server.started for server in servers) and not any(task.done() for task in serving):
-                await asyncio.sleep(0.005)
+            await asyncio.gather(*(server.up.wait() for server in servers))
         yield
     finally:
         for server in servers:
             server.should_exit = True
+            server.ending.set()
         await asyncio.gather(*serving)
 
 

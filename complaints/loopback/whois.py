@@ -1,7 +1,7 @@
-"""WHOIS (RFC 3912): a root that refers, registries in their own dialects, a registry of names, and registrars.
+"""WHOIS (RFC 3912): a root that refers, registries in their own dialects, a registry of names, registrars.
 
-Takes a host name (which server is asked) and a query line; leaves the answer's bytes. The dialects are templates
-in worlds/base.toml.
+Takes a host name (which server is asked) and a query line; leaves the answer's bytes. The dialects are
+templates in worlds/base.toml.
 """
 
 import asyncio

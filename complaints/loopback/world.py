@@ -1,7 +1,7 @@
 """A world: the description from which DNS, WHOIS, RDAP and mail of the loopback internet are answered.
 
-Takes TOML text (worlds/base.toml, then the world's own tables laid over it) and leaves a `World`: checked tables
-and the few questions that all servers ask of it (which network covers this address, is this mailbox here).
+Takes TOML text (worlds/base.toml, then the world's own tables laid over it) and leaves a `World`: checked
+tables and the few questions that all servers ask of it (which network covers this address, is this a desk).
 
     [networks."198.51.100.0/26"]        # a new network is three lines; everything else is derived
     name = "EXAMPLE-CLOUD"
@@ -101,7 +101,7 @@ class World:
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """Read a shipped world by its name ("demo"), or a TOML file, or a folder's world.toml. Raises WorldError."""
+        """Read a shipped world by name ("demo"), a TOML file, or a folder's world.toml. Raises WorldError."""
         shipped = Path(str(files(__package__).joinpath("worlds", name)))
         for path in (shipped / "world.toml", Path(name), Path(name) / "world.toml"):
             if path.is_file():

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from complaints.encodings import decode_base64
 from complaints.message import Header, Message, Part, parse
 from complaints.redact.archives import members
-from complaints.redact.hide import Find, Hider, hider, splice
+from complaints.redact.hide import WORDS, Find, Hider, hider, splice
 
 MAX_NESTED = 8
 """Messages inside messages that are opened."""
@@ -42,6 +42,11 @@ _RECIPIENT = re.compile(
 )
 _FOR = rb"\sfor\s+<?(?P<hide>%s)>?(?=[\s;])"
 _ALONE = rb"(?<![\w.@+=-])(?P<hide>%s)(?![\w@+=-]|\.\w)"
+_BASE64_LINES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n \t"
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_CUT_ESCAPE = re.compile(
+    rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]?|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
+)
 # Charsets whose ASCII does not look like ASCII: only their decoded text can be searched.
 _NOT_ASCII = re.compile(r"utf-?(?:16|32|7)|unicode|ucs-?[24]|cp(?:037|273|424|500|875|1026|1140)|hz|ebcdic", re.I)
 _TEXTUAL = re.compile(r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.I)
@@ -123,6 +128,9 @@ class _Pass:
         if nested > MAX_NESTED:
             raise CannotRedact(f"messages lie more than {MAX_NESTED} deep in each other; send its header only")
         message = parse(raw)
+        mended = self._mended(message)
+        if mended != raw:
+            message, raw = parse(mended), mended
         places = _Places(message)
         pieces, position = [], 0
         for number, part in enumerate(message.leaves(), 1):
@@ -136,6 +144,17 @@ class _Pass:
         pieces.append(self._open_text(places, position, len(raw)))
         return b"".join(pieces)
 
+    def _mended(self, message: Message) -> bytes:
+        """Take out the folds of a field where one cuts an escape in two and so hides something."""
+        pieces, position = [], 0
+        for header in message.headers:
+            if _CUT_ESCAPE.search(header.raw):
+                joined = _FOLD.sub(b"", header.raw)
+                if len(self.hider.finds(joined)) > len(self.hider.finds(header.raw)):
+                    pieces += [message.raw[position : header.start], joined]
+                    position = header.end
+        return b"".join((*pieces, message.raw[position:]))
+
     def _open_text(self, places: "_Places", start: int, end: int) -> bytes:
         """Hide in what stands there unencoded: header fields, delimiters, 7-bit and 8-bit text."""
         text = places.raw[start:end]
@@ -144,7 +163,7 @@ class _Pass:
         finds = [
             find
             for find in _merged(finds, [_moved(find, -start) for find in bare])
-            if not (find.rule in {"name", "local part"} and places.in_trace(start + find.start))
+            if not (find.rule in WORDS and places.in_trace(start + find.start))
         ]
         for find in finds:
             where, line = places.where(start + find.start), places.line(start + find.start)
@@ -169,16 +188,24 @@ class _Pass:
     def _part(self, part: Part, body: bytes, where: str, line: int, nested: int) -> bytes:
         """Hide in a body with an encoding of its own; it is written anew only where a find sits inside."""
         encoding = part.transfer_encoding
-        coded = encoding in {"base64", "quoted-printable"}
-        if coded:
-            # What stands there readable, e.g. a footer after the base64, or all of a quoted-printable text.
-            outside = self.hider.finds(body, tokens=False)
-            for find in outside:
-                self._changed(find.rule, where, line + body.count(b"\n", 0, find.start))
-            body = splice(body, outside)
         content = _decoded(encoding, body)
+        if encoding == "base64" and (odd := body.translate(None, _BASE64_LINES)):
+            # What stands readable around the base64, e.g. a footer that a list put there.
+            body = self._readable(body, where, line) if odd.strip(b"=") else body
+            content = _decoded(encoding, body)
+        elif encoding == "quoted-printable" and self.hider.finds(content):
+            # Nearly all finds stand in the encoded text too, and nothing around them need be written anew.
+            body = self._readable(body, where, line)
+            content = _decoded(encoding, body)
         new = self._content(part, content, where, line, nested)
         return body if new == content else _encoded(encoding, body, new)
+
+    def _readable(self, body: bytes, where: str, line: int) -> bytes:
+        """Hide in an encoded body what can be read without decoding it."""
+        finds = self.hider.finds(body, tokens=False)
+        for find in finds:
+            self._changed(find.rule, where, line + body.count(b"\n", 0, find.start))
+        return splice(body, finds)
 
     def _content(self, part: Part, content: bytes, where: str, line: int, nested: int) -> bytes:
         if part.content_type.startswith("message/"):
@@ -188,18 +215,26 @@ class _Pass:
             return self._archive(inside, content, where, line)
         if part.charset and _NOT_ASCII.search(part.charset):
             return self._foreign(part.charset, content, where, line)
-        binary = b"\0" in content[:4096] or not _TEXTUAL.match(part.content_type) and not _is_text(content)
-        finds = self.hider.finds(content, tokens=not binary, words=not binary)
+        if b"\0" in content[:4096] or not (_TEXTUAL.match(part.content_type) or _is_text(content)):
+            return self._binary(content, where, line)
+        finds = self.hider.finds(content)
         for find in finds:
             self._changed(find.rule, where, line)
-        if binary:
-            self.kept.append(f"{where} is no text: what it holds compressed, or as a picture, was not looked into.")
-            finds = [_same_length(find) for find in finds]
         return splice(content, finds)
+
+    def _binary(self, content: bytes, where: str, line: int) -> bytes:
+        """In a binary only addresses are hidden, by something of the same length: offsets in it count."""
+        self.kept.append(f"{where} is no text: what it holds compressed, or as a picture, was not looked into.")
+        if not self.hider.hinted(content):
+            return content
+        finds = [find for find in self.hider.finds(content, tokens=False) if find.rule not in WORDS]
+        for find in finds:
+            self._changed(find.rule, where, line)
+        return splice(content, map(_same_length, finds))
 
     def _archive(self, inside: list[bytes], content: bytes, where: str, line: int) -> bytes:
         """An archive that holds the identity goes as a whole: its members cannot be changed without its checksums."""
-        if any(self.hider.finds(member) for member in inside) or self.hider.finds(content, words=False, tokens=False):
+        if any(self.hider.finds(member) for member in inside):
             self._changed("archive", where, line)
             return b"[This archive held the address or name of the reporter and was taken out.]\r\n"
         return content
@@ -292,9 +327,10 @@ def _encoded(encoding: str, body: bytes, content: bytes) -> bytes:
 
 
 def _is_text(content: bytes) -> bool:
-    """Tell whether bytes of an undeclared kind can be read as text."""
+    """Tell whether bytes of an undeclared kind can be read as text: UTF-8, or mostly ASCII."""
     head = content[:4096]
-    return len(head.translate(None, bytes(range(0x20, 0x7F)) + b"\t\r\n")) * 8 <= len(head)
+    odd = len(head.translate(None, bytes(range(0x20, 0x7F)) + b"\t\r\n"))
+    return odd * 8 <= len(head) or len(head.decode("utf-8", "ignore").encode("utf-8")) > len(head) - 4
 
 
 def _moved(find: Find, by: int) -> Find:

@@ -7,6 +7,7 @@ are recognised. What is found there is hidden there, and the token is written ag
 
 import base64
 import binascii
+import codecs
 import hashlib
 import hmac
 import os
@@ -18,12 +19,16 @@ from functools import lru_cache
 from complaints.encodings import decode_words
 from complaints.redact.spellings import Secret, secrets
 
+WORDS = frozenset({"name", "local part"})
+"""Rules whose finds are words, which may also stand for something else."""
 MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
 _SHORTEST_TOKEN = 8
-# A token on its own lines (an undeclared base64 body), or one that may be folded like a header field.
+_SHORTEST_DIGEST = 22
+_LONG_TOKEN = 40
+# A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
-    rb"(?:[A-Za-z0-9+/_-]{40,}+\r?\n)++[A-Za-z0-9+/_-]*+|[A-Za-z0-9+/_-]{8,}+(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++)*+"
+    rb"[A-Za-z0-9+/_-]{8,}+(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*+"
 )
 _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _SPACE = re.compile(rb"\s+")
@@ -33,7 +38,7 @@ _HOST_BEFORE = re.compile(rb"(?://|@|%40|%2f%2f|=40)(?:[a-z0-9-]+\.)*[a-z0-9-]*\
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
-_READABLE = re.compile(rb"[\x20-\x7e\t\r\n]{12}")
+_READABLE = re.compile(rb"[\x20-\x7e\t\r\n]{12,}+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Hider:
     key: bytes
     secrets: tuple[Secret, ...]
     hints: tuple[bytes, ...]
-    digests: tuple[tuple[bytes, str], ...]
+    digests: tuple[tuple[bytes, bool, str], ...]
+    """A digest as text, whether in hex, and of which address."""
     shortest: int
 
     def pseudonym(self, private: str) -> bytes:
@@ -62,13 +68,13 @@ class Hider:
         mac = hmac.new(self.key, private.lower().encode(), hashlib.sha256).digest()
         return b"redacted-" + base64.b32encode(mac)[:13].lower()
 
-    def finds(self, text: bytes, *, words: bool = True, tokens: bool = True, depth: int = 0) -> list[Find]:
+    def finds(self, text: bytes, *, tokens: bool = True, depth: int = 0) -> list[Find]:
         """Return what gives the identity away in `text`, in order, none overlapping another.
 
-        `words` looks for names and bare local parts too, `tokens` opens what is encoded inside the text.
+        `tokens` opens what is encoded inside the text; `depth` counts the encodings opened already.
         """
         lower = text.lower()
-        found = [find for secret in self.secrets if words or not secret.word for find in self._spelled(secret, lower)]
+        found = [find for secret in self.secrets for find in self._spelled(secret, lower)]
         if tokens and depth < MAX_DEPTH:
             found += self._encoded_words(text, depth)
             found += self._tokens(text, depth)
@@ -79,11 +85,14 @@ class Hider:
             return
         for match in secret.pattern.finditer(lower):
             start, end = match.span("hide")
-            if _counts(secret, lower, start, end):
+            word = secret.word or ("rest" in secret.pattern.groupindex and match["rest"] is None)
+            if word and not (secret.word or secret.bare):
+                continue
+            if _counts(secret, lower, start, end, word=word):
                 new = self.pseudonym(secret.private)
                 if b"\0" in lower[start:end]:
                     new = b"".join(bytes((octet, 0)) for octet in new)
-                yield Find(start, end, new, secret.rule)
+                yield Find(start, end, new, "local part" if word and secret.bare else secret.rule)
 
     def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
         if b"=?" not in text:
@@ -97,7 +106,7 @@ class Hider:
     def _tokens(self, text: bytes, depth: int) -> Iterator[Find]:
         runs = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
         tokens = [_SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0] for match in runs]
-        if not self._promising(tokens):
+        if not self._promising(tokens, depth):
             return
         for match, token in zip(runs, tokens, strict=True):
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
@@ -106,30 +115,44 @@ class Hider:
                 breaks = list(_SPACE.finditer(match[0]))
                 yield Find(match.start(), match.end(), _broken(token, new, breaks), rule, plain=False)
 
-    def _promising(self, tokens: list[bytes]) -> bool:
-        """Tell whether any token may hold something, by decoding all of them at once: nearly all texts end here."""
-        long = b"\n".join(token for token in tokens if len(token) >= 22)
-        if any(digest in form for form in (long.translate(_URL_SAFE), long.lower()) for digest, _ in self.digests):
+    def _promising(self, tokens: list[bytes], depth: int) -> bool:
+        """Tell whether any token holds something, by opening all of them at once: nearly all texts end here."""
+        whole = b"\n".join(tokens)
+        if self._digested(whole):
             return True
-        blobs = [_octets(b"".join(_padded(token[phase:]) for token in tokens)) for phase in range(4)]
-        digits = [match[0] for token in tokens for match in _HEX_RUN.finditer(token)]
+        # Between tokens nine spaces, which are control characters when read from another place.
+        letters = b"ICAgICAgICAg".join([token + b"AAA"[: -len(token) % 4] for token in tokens]).translate(_URL_SAFE)
+        blobs = [_octets(letters[phase:]) for phase in range(4)]
+        runs = _HEX_RUN.findall(whole)
         for phase in (0, 1):
-            even = (run[phase : phase + (len(run) - phase) // 2 * 2] for run in digits)
-            blobs.append(bytes.fromhex(b"".join(even).decode("ascii")))
-        return any(self._worth_a_look(blob) for blob in blobs)
-
-    def _worth_a_look(self, octets: bytes) -> bool:
-        if _READABLE.search(octets):
+            even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
+            blobs.append(bytes.fromhex(b"202020".join(even).decode("ascii")))
+        if any(self.hinted(blob) or self._inside(b"\n".join(_READABLE.findall(blob)), depth) for blob in blobs):
             return True
-        lower = octets.lower().replace(b"\0", b"")  # UTF-16 looks so
-        return any(hint in lower for hint in self.hints)
+        texts = (_octets(token.translate(_URL_SAFE)) for token in tokens if len(token) >= _LONG_TOKEN)
+        return any(self.finds(text, depth=depth + 1) for text in texts if _is_foreign_text(text))
+
+    def hinted(self, octets: bytes) -> bool:
+        """Tell whether anything of the identity stands in `octets` as it is, or in UTF-16."""
+        lower = octets.lower()
+        bare = lower.replace(b"\0", b"") if b"\0" in lower else lower  # UTF-16 has zeros in between
+        return any(hint in bare for hint in self.hints)
 
     def _digest(self, token: bytes) -> tuple[bytes, str] | None:
-        for digest, private in self.digests:
-            place = max(token.translate(_URL_SAFE).find(digest), token.lower().find(digest))
+        found = self._digested(token) if len(token) >= _SHORTEST_DIGEST else None
+        if found is None:
+            return None
+        place, length, private = found
+        other = hmac.new(self.key, private.encode(), hashlib.sha512).hexdigest().encode()
+        return token[:place] + other[:length] + token[place + length :], "digest of the address"
+
+    def _digested(self, text: bytes) -> tuple[int, int, str] | None:
+        """Return offset, length and address of the first digest in `text`."""
+        lower, standard = text.lower(), text.translate(_URL_SAFE)
+        for digest, is_hex, address in self.digests:
+            place = (lower if is_hex else standard).find(digest)
             if place >= 0:
-                other = hmac.new(self.key, private.encode(), hashlib.sha512).hexdigest().encode()
-                return token[:place] + other[: len(digest)] + token[place + len(digest) :], "digest of the address"
+                return place, len(digest), address
         return None
 
     def _hex(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
@@ -139,77 +162,89 @@ class Hider:
                 digits = token[start : start + (match.end() - start) // 2 * 2]
                 octets = bytes.fromhex(digits.decode("ascii"))
                 if inside := self._inside(octets, depth):
-                    new = splice(octets, inside).hex().encode("ascii")
+                    new = splice(octets, inside, group=3 ** (depth + 1)).hex().encode("ascii")
                     new = new.upper() if digits.isupper() else new
                     return token[:start] + new + token[start + len(digits) :], f"{inside[0].rule} in hex"
         return None
 
     def _base64(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
         for phase in range(4):
-            octets = _octets(_padded(token[phase:]))
-            # What the last letters do not fill up is no content.
-            octets = octets[: (len(token) - phase) * 3 // 4]
+            letters = token[phase:].translate(_URL_SAFE)
+            # A single letter over holds nothing, and what the last ones do not fill up is no content.
+            octets = _octets(letters + b"A" * (-len(letters) % 4))[: len(letters) * 3 // 4]
             if inside := self._inside(octets, depth):
-                new = base64.b64encode(splice(octets, inside, group=3)).rstrip(b"=")
+                new = base64.b64encode(splice(octets, inside, group=3 ** (depth + 1))).rstrip(b"=")
                 if b"-" in token or b"_" in token:
                     new = new.translate(_URL_SAFE_BACK)
-                rest = token[phase:][len(octets) * 4 // 3 + (1 if len(octets) % 3 else 0) :]
+                rest = token[phase + (len(octets) * 4 + 2) // 3 :]
                 return token[:phase] + new + rest, f"{inside[0].rule} in base64"
         return None
 
     def _inside(self, octets: bytes, depth: int) -> list[Find]:
-        """Look into a decoded token."""
-        return self.finds(octets, depth=depth + 1) if self._worth_a_look(octets) else []
+        """Look into a decoded token, unless it is noise: nothing readable, and no hint."""
+        if _READABLE.search(octets) or self.hinted(octets) or _is_foreign_text(octets):
+            return self.finds(octets, depth=depth + 1)
+        return []
 
 
-def _padded(letters: bytes) -> bytes:
-    """Fill base64 letters up to a multiple of four; a single one over holds nothing."""
-    over = len(letters) % 4
-    return letters[:-1] if over == 1 else letters + b"A" * (-over % 4)
+def _is_foreign_text(octets: bytes) -> bool:
+    """Tell text with other letters than ASCII from noise: noise of some length is never UTF-8. The end may be cut."""
+    if octets.isascii() or len(octets) < _LONG_TOKEN // 2:
+        return False
+    try:
+        codecs.utf_8_decode(octets, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _octets(letters: bytes) -> bytes:
-    return binascii.a2b_base64(letters.translate(_URL_SAFE))
+    """Decode letters of the standard alphabet; up to three at the end that fill no group are dropped."""
+    return binascii.a2b_base64(letters[: len(letters) // 4 * 4])
 
 
 @lru_cache(maxsize=256)
 def hider(key: bytes, addresses: tuple[str, ...], names: tuple[str, ...]) -> Hider:
     """Prepare the hiding of one identity; takes some 10 ms, so the latest ones are kept."""
     found = tuple(secrets(addresses, names))
-    digests = [(digest, address) for address in addresses for digest in _digests(address)]
+    digests = [(digest, is_hex, address) for address in addresses for digest, is_hex in _digests(address)]
+    hints = tuple(dict.fromkeys(secret.private.split()[0].encode() for secret in found))
     return Hider(
         key=key,
         secrets=found,
-        hints=tuple(dict.fromkeys(secret.private.split()[0].encode() for secret in found)),
+        hints=hints,
         digests=tuple(digests),
-        shortest=max(_SHORTEST_TOKEN, min(len(private.encode()) for private in (*addresses, *names)) * 4 // 3),
+        shortest=max(_SHORTEST_TOKEN, min(map(len, hints)) * 4 // 3),
     )
 
 
-def _digests(address: str) -> Iterator[bytes]:
+def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
     """Yield the digests of an address that mailers use as its id: in hex, and in base64 without padding."""
     for form in dict.fromkeys((address.lower(), address, address.upper())):
         for algorithm in ("md5", "sha1", "sha256"):
             digest = hashlib.new(algorithm, form.encode(), usedforsecurity=False)
-            yield digest.hexdigest().encode()
-            yield base64.b64encode(digest.digest()).rstrip(b"=")
+            yield digest.hexdigest().encode(), True
+            yield base64.b64encode(digest.digest()).rstrip(b"="), False
 
 
-def _counts(secret: Secret, lower: bytes, start: int, end: int) -> bool:
+def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -> bool:
     """Tell a find from a chance likeness: whole words, and not the host or address of somebody else."""
     before = lower[max(0, start - 260) : start]
     alone = not before[-1:].isalnum() or _ESCAPE_BEFORE.search(before[-8:]) is not None
-    if not secret.word:
+    if not word:
         return alone or len(secret.private) >= 5
     if not alone or lower[end : end + 1].isalnum():
         return False
-    telling = secret.rule == "local part" and not secret.private.isalpha()
+    telling = secret.bare and not secret.private.isalpha()
     return telling or not (_HOST_BEFORE.search(before) or _ADDRESS_AFTER.match(lower, end))
 
 
 def splice(text: bytes, finds: Iterable[Find], *, group: int = 1) -> bytes:
-    """Put in what replaces each find. With `group`, lengths change by multiples of it, so that what follows in a
-    base64 token keeps its letters."""
+    """Put in what replaces each find. With `group`, lengths change by multiples of it.
+
+    A text inside n layers of base64 takes 3**n: then the length of every layer around it changes by whole groups, and
+    what follows the find keeps its letters.
+    """
     pieces, position = [], 0
     for find in finds:
         grown = len(find.new) - (find.end - find.start)

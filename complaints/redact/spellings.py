@@ -29,7 +29,7 @@ GAP = (
     r"(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00"
     r"|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
     r"|#0{0,6}(?:173|820[3-7]|8288|65279)|#x0{0,6}(?:ad|200[b-f]|2060|feff));?"
-    r"|=[ \t]{0,4}\r?\n|\r?\n[ \t]{1,8}|\\\r?\n|['\"][ \t]{0,3}\+[ \t]{0,3}['\"]"
+    r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n[ \t]{1,8}|\\\r?\n|['\"]\s{0,5}\+\s{0,5}['\"]"
     r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12}+"
 )
 _AT_SEPARATORS = "@=#!~*:/|%._-,"
@@ -43,13 +43,15 @@ class Secret:
     """One thing to hide: where `pattern` (over lower-case bytes) matches, its group `hide` is private.
 
     `private` is what the pseudonym is made of. Where there is a `needle`, the pattern matters only in texts that hold
-    it as it stands. A `word` counts only as a whole word, and not inside a host name or an address of somebody else.
+    it as it stands. `bare`: the local part counts also without the domain (no group `rest`), like a word. A `word` counts
+    only as a whole word, and not inside a host name or an address of somebody else.
     """
 
     rule: str
     private: str
     pattern: re.Pattern[bytes]
     needle: bytes = b""
+    bare: bool = False
     word: bool = False
 
 
@@ -59,8 +61,6 @@ def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
         local, _, domain = address.lower().rpartition("@")
         for host in _domains(domain):
             yield from _address(local, host, dots=domain in SAME_MAILBOX)
-        if len(local) >= 4 and local not in COMMON:
-            yield _word("local part", local, (local,))
     for name in names:
         words = tuple(re.findall(r"\w+", name.lower()))
         if any(len(word) < 3 for word in words) and len(words) > 1:
@@ -88,14 +88,16 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     plain = local.replace(".", "") if dots else local
     between = f"(?:{letter('.')})?" if dots else ""
     left = spelled(plain, between)
-    tag = f"(?:{GAP}(?:{letter('+')}|/){GAP}[^\\s@<>\"]{{0,64}}?)?"
-    at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|[\\s\\[({{<_.-]{{0,3}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,3}}){GAP}"
-    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[\\s\\[({{_-]{{0,2}}(?:dot|\\.)[\\s\\])}}_-]{{0,2}})"
+    tag = f"(?:{GAP}(?:{letter('+')}|/){GAP}(?:[^\\s@<>\"]|\\r?\\n[ \\t]){{0,64}}?)?"
+    at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|[\\s\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,6}}){GAP}"
+    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[\\s\\[({{_-]{{0,6}}(?:dot|\\.)[\\s\\])}}_-]{{0,6}})"
     right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
-    yield Secret("address", local, _compiled(f"(?P<hide>{left}{tag}){at}{right}"))
+    # One pass finds the address and the bare local part: `rest` takes part only where the domain follows.
+    pattern = f"(?P<hide>{left}(?P<rest>{tag}(?={at}{right}))?)"
+    yield Secret("address", local, _compiled(pattern), bare=len(local) >= 4 and local not in COMMON)
     # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
-    first = f"{right}{_any_of('=!/#_-')}{{1,3}}(?P<hide>{left})(?![a-z0-9])"
-    yield Secret("address", local, _compiled(first), max(domain.split("."), key=len).encode())
+    first = f"{right}{GAP}{_any_of('=!/#_-')}{{1,3}}{GAP}(?P<hide>{left})(?![a-z0-9])"
+    yield Secret("address", local, _compiled(first))
     back, host_back = local[::-1], domain[::-1]
     pattern = f"{spelled(host_back)}{GAP}{_any_of('@=')}{GAP}(?P<hide>{spelled(back)})"
     yield Secret("reversed address", local, _compiled(pattern), back.encode())
@@ -174,10 +176,12 @@ def _any_of(characters: str) -> str:
     """Return the pattern of any of these characters, plain or escaped; one alternative instead of many."""
     hexes = "|".join(f"{ord(char):x}" for char in characters)
     numbers = "|".join(str(ord(char)) for char in characters)
+    octal = "|".join(f"{ord(char):o}" for char in characters)
+    twins = "".join(f"|{_escaped(twin.encode())}" for char in characters for twin in _TWINS.get(char, ()))
     return (
-        f"(?:[{re.escape(characters)}]|[%=](?:25|3d){{0,4}}(?:{hexes})"
+        f"(?:[{re.escape(characters)}]{twins}|[%=](?:25|3d){{0,4}}(?:u00)?(?:{hexes})"
         f"|&(?:amp;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes})|commat|equals|period);?"
-        f"|\\\\{{1,4}}(?:u\\{{?|x)?0{{0,5}}(?:{hexes})\\}}?)"
+        f"|\\\\{{1,4}}(?:(?:u\\{{?|x)?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))\\}}?)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The API at /api/v1: takes requests with a reporter's bearer token, leaves submissions, consents and documents."""
+"""The API at /api/v1: takes requests with a reporter's token, leaves submissions, consents and documents."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -31,6 +31,11 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 router = APIRouter(prefix=PREFIX, responses=_problems(500))
+_DECISION: dict[str, Any] = {
+    "status_code": 202,
+    "response_model": ComplaintDocument,
+    "responses": _problems(404, 409),
+}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {
     "schema": {
@@ -52,7 +57,9 @@ _BODY = {
         },
     }
 }
-_MAIL: dict[int | str, dict[str, Any]] = {200: {"description": "The exact bytes", "content": {"message/rfc822": _BINARY}}}
+_MAIL: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The exact bytes", "content": {"message/rfc822": _BINARY}}
+}
 
 
 @router.post(
@@ -66,7 +73,7 @@ async def submit(
     request: Request,
     office: Opened,
     reporter: Asking,
-    forward: Annotated[bool, Query(description="The body is a forward: the spams are attached to it.")] = False,
+    forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
@@ -79,7 +86,7 @@ async def submit(
     else:
         uploads = [intake.named(await request.body(), filename)]
     if not uploads:
-        raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file of the form.")
+        raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
     return {"items": (await intake.take(office, reporter, uploads, via="api", forwarded=forward)).items}
 
 
@@ -93,7 +100,8 @@ def complaints(
 ) -> Json:
     """Your complaints, newest first."""
     with office.db.reading() as session:
-        rows = show.complaint_page(session, reporter.id, state=_state(state), limit=limit + 1, after=_id(after))
+        wanted, last = _state(state), _id(after)
+        rows = show.complaint_page(session, reporter.id, state=wanted, limit=limit + 1, after=last)
         lines = [show.complaint_line(row) for row in rows[:limit]]
     more = {"state": state, "limit": limit, "after": lines[-1]["id"]} if len(rows) > limit else None
     query = urlencode({name: value for name, value in more.items() if value}) if more else ""
@@ -116,7 +124,9 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
 
 
 @router.get(
-    "/complaints/{complaint_id}/reports/{report_id}", response_class=Response, responses=_MAIL | _problems(404)
+    "/complaints/{complaint_id}/reports/{report_id}",
+    response_class=Response,
+    responses=_MAIL | _problems(404),
 )
 def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
     """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
@@ -128,40 +138,35 @@ def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) 
         return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
 
 
-@router.post(
-    "/complaints/{complaint_id}/confirm",
-    status_code=202,
-    response_model=ComplaintDocument,
-    responses=_problems(404, 409, 422),
-)
+@router.post("/complaints/{complaint_id}/confirm", **_DECISION | {"responses": _problems(404, 409, 422)})
 def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
     choice = Choice(confirmation.reports, confirmation.redaction, note)
-    return _act(
-        office, reporter, complaint_id, lambda session, row: consent.confirm(session, office, row, choice, via="api")
-    )
+
+    def act(session: Session, row: Complaint) -> None:
+        consent.confirm(session, office, row, choice, via="api")
+
+    return _act(office, reporter, complaint_id, act)
 
 
-@router.post(
-    "/complaints/{complaint_id}/discard", status_code=202, response_model=ComplaintDocument, responses=_problems(404, 409)
-)
+@router.post("/complaints/{complaint_id}/discard", **_DECISION)
 def discard(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Send nothing."""
     return _act(office, reporter, complaint_id, consent.discard)
 
 
-@router.post(
-    "/complaints/{complaint_id}/undo", status_code=202, response_model=ComplaintDocument, responses=_problems(404, 409)
-)
+@router.post("/complaints/{complaint_id}/undo", **_DECISION)
 def undo(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Take the consent back while nothing has left."""
-    return _act(office, reporter, complaint_id, lambda session, row: consent.undo(session, office, row, via="api"))
+
+    def act(session: Session, row: Complaint) -> None:
+        consent.undo(session, office, row, via="api")
+
+    return _act(office, reporter, complaint_id, act)
 
 
-@router.post(
-    "/complaints/{complaint_id}/refresh", status_code=202, response_model=ComplaintDocument, responses=_problems(404, 409)
-)
+@router.post("/complaints/{complaint_id}/refresh", **_DECISION)
 def refresh(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Trace and look up again; digests shown before are then stale."""
     return _act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
@@ -178,13 +183,15 @@ def _act(office: Office, reporter: Reporter, complaint_id: str, act: Act) -> Jso
     except StaleError as error:
         raise _conflict(error, error.changes) from error
     except (EmptyError, CannotRedact) as error:
-        raise Problem(422, "Not confirmed", str(error), "Correct it and confirm again; nothing was sent.") from error
+        remedy = "Correct it and confirm again; nothing was sent."
+        raise Problem(422, "Not confirmed", str(error), remedy) from error
     except (ConsentError, OvertakenError) as error:
         raise _conflict(error, []) from error
 
 
 def _conflict(error: Exception, changes: list[str]) -> Problem:
-    return Problem(409, "Not as it was shown", str(error), "Show the complaint again and decide anew.", changes=changes)
+    remedy = "Show the complaint again and decide anew."
+    return Problem(409, "Not as it was shown", str(error), remedy, changes=changes)
 
 
 def _own(session: Session, reporter: Reporter, complaint_id: str) -> Complaint:
@@ -206,4 +213,5 @@ def _state(text: str) -> ComplaintState | None:
         return ComplaintState(text)
     except ValueError as error:
         detail = f"{text!r} is no state of a complaint."
-        raise Problem(422, "Unknown state", detail, f"Ask for one of: {', '.join(ComplaintState)}.") from error
+        remedy = f"Ask for one of: {', '.join(ComplaintState)}."
+        raise Problem(422, "Unknown state", detail, remedy) from error

@@ -39,7 +39,7 @@ def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastA
     # The last one added is the outermost
     app.add_middleware(BodyLimit, max_bytes=office.settings.max_bytes)
     app.add_middleware(Guard)
-    problems.register(app)
+    problems.handle(app)
     app.include_router(api.router)
     for pages in (home, register, submit, review, stop):
         app.include_router(pages.router, include_in_schema=False)

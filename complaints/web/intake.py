@@ -20,7 +20,7 @@ from complaints.web.problems import Problem
 
 MOST_FILES = 100
 MOST_FIELDS = 20
-LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after one without submissions all are free again
+LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after an idle one all are free again
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -54,12 +54,13 @@ async def read_form(request: Request, office: Office) -> Form:
     async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=most) as form:
         parts = form.multi_items()
         files = [value for _, value in parts if isinstance(value, UploadFile)]
-        uploads = [Upload(await file.read(), _name(file.filename)) for file in files if file.filename or file.size]
+        files = [file for file in files if file.filename or file.size]
+        uploads = [named(await file.read(), file.filename) for file in files]
     return Form({name: value for name, value in parts if isinstance(value, str)}, uploads)
 
 
 def pasted(text: str) -> Upload:
-    """A message pasted into a text field: browsers send its line ends as they like, mail has CRLF (RFC 5322 §2.1)."""
+    """A message pasted into a text field; the line ends of mail are CRLF (RFC 5322 §2.1)."""
     return Upload(_LINE_END.sub("\r\n", text.lstrip("\ufeff\r\n")).encode(), "")
 
 
@@ -68,12 +69,14 @@ def plain_note(text: str) -> str:
     return text.replace("\0", "").replace("\r\n", "\n").strip()
 
 
-def named(raw: bytes, filename: str) -> Upload:
-    """A raw body, with the name given beside it."""
-    return Upload(raw, _name(filename))
+def named(raw: bytes, filename: str | None) -> Upload:
+    """A FILE with the name its sender gave it, which may be anything."""
+    return Upload(raw, one_line(filename or "")[:200])
 
 
-async def take(office: Office, reporter: Reporter, uploads: Sequence[Upload], *, via: str, forwarded: bool) -> Taken:
+async def take(
+    office: Office, reporter: Reporter, uploads: Sequence[Upload], *, via: str, forwarded: bool
+) -> Taken:
     """Store and unwrap the uploads; they are durable when this returns.
 
     Raises Problem 413 for a FILE over PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is
@@ -88,20 +91,17 @@ def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: st
         with office.db.transaction() as session:
             for upload in uploads:
                 submission.check_limit(session, office, reporter)
+                name = upload.filename
                 row = submission.accept(
-                    session, office, reporter, upload.raw, via=via, forwarded=forwarded, filename=upload.filename
+                    session, office, reporter, upload.raw, via=via, forwarded=forwarded, filename=name
                 )
                 taken.submission_ids.append(row.id)
-                taken.items.extend(
-                    {"file": upload.filename, **item} for item in submission.unwrap(session, office, row).outcome
-                )
+                outcome = submission.unwrap(session, office, row).outcome
+                taken.items.extend({"file": name, **item} for item in outcome)
     except submission.TooLargeError as error:
-        raise Problem(413, "Too large", str(error), "Leave out what is not spam, or send it in parts.") from error
+        remedy = "Leave out what is not spam, or send it in parts."
+        raise Problem(413, "Too large", str(error), remedy) from error
     except submission.OverLimitError as error:
-        headers = {"Retry-After": str(LIMIT_SECONDS)}
-        raise Problem(429, "Too many submissions", str(error), "Wait an hour; nothing of this was kept.", headers=headers) from error
+        headers, remedy = {"Retry-After": str(LIMIT_SECONDS)}, "Wait an hour; nothing of this was kept."
+        raise Problem(429, "Too many submissions", str(error), remedy, headers=headers) from error
     return taken
-
-
-def _name(filename: str | None) -> str:
-    return one_line(filename or "")[:200]

@@ -1,4 +1,4 @@
-"""Counts for the operator's monitoring: takes the tables, leaves Prometheus' text format. No personal data."""
+"""Counts for monitoring: takes the tables, leaves Prometheus' text format. No personal data."""
 
 from collections.abc import Iterator
 from enum import StrEnum

@@ -21,7 +21,9 @@ FOLDER = Path(__file__).parent
 SHOWN_BYTES = 262_144  # of one report or spam on a page; the whole of it can always be downloaded
 
 
-def page(name: str, status: int = 200, *, headers: Mapping[str, str] | None = None, **values: Any) -> HTMLResponse:
+def page(
+    name: str, status: int = 200, *, headers: Mapping[str, str] | None = None, **values: Any
+) -> HTMLResponse:
     """Render a template of `templates/`.
 
     Raises jinja2.UndefinedError for a value the template needs and did not get.
@@ -36,7 +38,7 @@ def mail_file(content: bytes, name: str) -> Response:
 
 
 def moment(value: datetime | str | None) -> str:
-    """`2 Nov 2026 10:00:01 UTC`, of an aware datetime or its RFC 3339 text; a text that is none stays as it is."""
+    """`2 Nov 2026 10:00:01 UTC` as a `<time>`; takes an aware datetime or its RFC 3339 text."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -45,7 +47,8 @@ def moment(value: datetime | str | None) -> str:
     if value is None:
         return "unknown"
     utc = value.astimezone(UTC)
-    return f"{utc.day} {utc:%b %Y %H:%M:%S} UTC"
+    words = f"{utc.day} {utc:%b %Y %H:%M:%S} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(), words)
 
 
 def clock_time(value: datetime) -> str:
@@ -62,8 +65,13 @@ def age(passed: timedelta) -> str:
     return "just now"
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def _count(number: int, word: str, words: str = "") -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {words or word + 's'}"
+
+
+def _plain(number: float) -> str:
+    """One decimal, where it says anything."""
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def _bytes(raw: bytes) -> str:
@@ -91,7 +99,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(moment=moment, clock_time=clock_time, count=_count, bytes=_bytes, typed=_typed)
+    environment.filters.update(moment=moment, clock_time=clock_time, count=_count, plain=_plain)
+    environment.filters.update(bytes=_bytes, typed=_typed)
     style = (FOLDER / "static" / "plaint.css").read_bytes()
     # A new style sheet has a new address, so that it may be cached for long
     environment.globals.update(style=hashlib.sha256(style).hexdigest()[:12], shown_bytes=SHOWN_BYTES)

@@ -1,9 +1,10 @@
-"""Refusals: takes what went wrong with a request, leaves problem+json (RFC 9457) or a page that says what to do.
+"""Refusals: takes what went wrong with a request, leaves problem+json (RFC 9457) or a page that says it.
 
 Requests under /api get JSON, all others a page; both from the same `Problem`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,16 +18,23 @@ from complaints.web.page import page
 
 # What Starlette and FastAPI raise by themselves, in words that tell what to do next
 WORDS = {
-    400: ("Unreadable request", "The request could not be read.", "Send it again, complete and in the right form."),
-    404: ("Not found", "There is nothing here.", "Check the address; links from our mails must be opened whole."),
+    400: ("Unreadable request", "The request could not be read.", "Send it again, complete."),
+    404: ("Not found", "There is nothing here.", "Check the address; links from our mails work only whole."),
     405: ("Not possible here", "This address does not do that.", "Open the page and use the form on it."),
-    413: ("Too large", "The request is larger than what is taken.", "Send fewer or smaller messages at a time."),
     500: (
         "Something went wrong here",
         "The service failed to answer; what was not acknowledged was not stored.",
         "Try again in a few minutes. If it stays so, tell the operator the time and the address of the page.",
     ),
 }
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with one field of a form; `field` is its id on the page."""
+
+    field: str
+    what: str
 
 
 class Problem(HTTPException):
@@ -68,7 +76,7 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str = Field(description="what was wrong")
     remedy: str = Field(description="what to do next")
-    changes: list[str] | None = Field(None, description="409: how what was shown differs from what would be sent")
+    changes: list[str] | None = Field(None, description="409: what differs from what was shown")
 
 
 def not_found() -> Problem:
@@ -76,7 +84,7 @@ def not_found() -> Problem:
     return Problem(404, *WORDS[404])
 
 
-def register(app: FastAPI) -> None:
+def handle(app: FastAPI) -> None:
     """Let every refusal of the application come out of here."""
 
     @app.exception_handler(HTTPException)
@@ -87,7 +95,8 @@ def register(app: FastAPI) -> None:
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"in": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
         detail = "; ".join(f"{one['in']}: {one['what']}" for one in errors)
-        return _answer(request, Problem(422, "Invalid request", detail, "Correct what is named and send it again.", errors=errors))
+        remedy = "Correct what is named and send it again."
+        return _answer(request, Problem(422, "Invalid request", detail, remedy, errors=errors))
 
 
 def failure(request: Request) -> Response:
@@ -96,12 +105,13 @@ def failure(request: Request) -> Response:
 
 
 def _worded(error: HTTPException) -> Problem:
-    title, detail, remedy = WORDS.get(error.status_code, ("Not possible", str(error.detail), "Check the request."))
+    other = ("Not possible", str(error.detail), "Check the request.")
+    title, detail, remedy = WORDS.get(error.status_code, other)
     return Problem(error.status_code, title, detail, remedy, headers=error.headers)
 
 
 def _answer(request: Request, problem: Problem) -> Response:
     if request.url.path.startswith("/api/"):
-        headers = dict(problem.headers or {})
-        return JSONResponse(problem.document(), problem.status_code, headers, media_type="application/problem+json")
+        kind = "application/problem+json"
+        return JSONResponse(problem.document(), problem.status_code, problem.headers, media_type=kind)
     return page("problem.html", problem.status_code, headers=problem.headers, problem=problem)

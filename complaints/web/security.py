@@ -7,6 +7,7 @@ next; `asking` is the dependency that turns a bearer token into a reporter.
 import asyncio
 import logging
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -22,6 +23,7 @@ from complaints.web.problems import Problem, failure
 
 log = logging.getLogger(__name__)
 
+HOUSE = str(Path(__file__).parents[1])
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -37,7 +39,8 @@ PUBLIC = frozenset({"/", "/help", "/privacy", "/register", "/submit"})  # the pa
 UPLOADS = frozenset({"/submit", "/api/v1/submissions"})
 FORM_BYTES = 1_048_576  # any request but an upload
 ENVELOPE_BYTES = 65_536  # what multipart/form-data adds around the files of an upload
-LINGER_BYTES, LINGER_SECONDS = 67_108_864, 20  # how much of a refused body is read, so that its sender hears the answer
+# How much of a refused body is read away, so that its sender hears the answer
+LINGER_BYTES, LINGER_SECONDS = 67_108_864, 20
 
 
 class Guard:
@@ -84,8 +87,9 @@ def _set_headers(headers: MutableHeaders, path: str) -> None:
 
 def _log(error: Exception) -> None:
     """Log where it happened, not the message: it may hold mail."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    log.error("a request failed: %s\n%s", type(error).__name__, where)
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(HOUSE)]
+    where = ", ".join(f"{frame.filename.removeprefix(HOUSE)}:{frame.lineno}" for frame in reversed(ours))
+    log.error("a request failed: %s in %s", type(error).__name__, where)
 
 
 class BodyLimit:
@@ -103,8 +107,8 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, send)
             return
-        upload = scope["path"] in UPLOADS
-        body = _Body(Headers(scope=scope), receive, self._max_bytes + ENVELOPE_BYTES if upload else FORM_BYTES)
+        limit = self._max_bytes + ENVELOPE_BYTES if scope["path"] in UPLOADS else FORM_BYTES
+        body = _Body(Headers(scope=scope), receive, limit)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -80,7 +80,9 @@ class Confirmation(BaseModel):
     model_config = ConfigDict(extra="forbid")
     reports: dict[str, str] = Field(description="report id → digest, as the complaint's document shows it")
     redaction: str | None = Field(None, description=f"one of: {', '.join(REDACTIONS)}; default: as drafted")
-    note: str | None = Field(None, description="your own words to the desks, sent as written; default: as drafted")
+    note: str | None = Field(
+        None, description="your words to the desks, sent as written; default: as drafted"
+    )
 
     @field_validator("redaction")
     @classmethod

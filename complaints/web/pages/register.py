@@ -1,0 +1,85 @@
+"""Registration: takes a mail address, then the mailed link and code; leaves a reporter, shows secrets once.
+
+The first answer is the same whether or not an address is registered: it tells nobody who reports.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from starlette.responses import HTMLResponse
+
+from complaints import reporters
+from complaints.models import Registration
+from complaints.office import Office
+from complaints.policy import POLICY
+from complaints.reporters import ReporterError
+from complaints.web.page import page
+from complaints.web.pages.home import mail_programs
+from complaints.web.problems import FieldError, Problem
+from complaints.web.security import Opened
+
+router = APIRouter()
+MOST_LETTERS = 3  # to one address while they are good: nobody's mailbox is flooded from here
+
+
+@router.get("/register")
+async def ask_form() -> HTMLResponse:
+    """The form for an address."""
+    return page("register.html", address="", errors=[])
+
+
+@router.post("/register")
+def ask(office: Opened, address: Annotated[str, Form()] = "") -> HTMLResponse:
+    """Mail a link and a code to the address."""
+    try:
+        checked = reporters.checked_address(office, address.strip())
+    except ReporterError as error:
+        return page("register.html", 422, address=address, errors=[FieldError("address", str(error))])
+    with office.db.transaction() as session:
+        if _waiting(session, office, checked) < MOST_LETTERS:
+            reporters.ask(session, office, checked)
+    return page("register_sent.html", address=checked, minutes=reporters.LIFE_MINUTES)
+
+
+@router.get("/register/{token}")
+def complete_form(office: Opened, token: str) -> HTMLResponse:
+    """The page behind the mailed link: it asks for the code and acts on nothing."""
+    with office.db.reading() as session:
+        _still_good(session, office, token)
+    return page("register_complete.html", code="", policy=POLICY, errors=[])
+
+
+@router.post("/register/{token}")
+def complete(
+    office: Opened, token: str, code: Annotated[str, Form()] = "", policy: Annotated[str, Form()] = ""
+) -> HTMLResponse:
+    """Finish the registration; the page that answers is the only place the secrets are ever shown."""
+    if policy != POLICY:
+        error = FieldError("policy", "Tick that you accept the policy; else we may not report for you.")
+        return page("register_complete.html", 422, code=code, policy=POLICY, errors=[error])
+    with office.db.transaction() as session:
+        _still_good(session, office, token)
+        secrets = reporters.complete(session, office, token, code)
+    if secrets is None:
+        error = FieldError("code", "This is not the code in our mail; it has six digits.")
+        return page("register_complete.html", 422, code=code, policy=POLICY, errors=[error])
+    return page("registered.html", secrets=secrets, url=office.settings.url, clients=mail_programs())
+
+
+def _still_good(session: Session, office: Office, token: str) -> None:
+    if reporters.asked(session, office, token) is None:
+        raise Problem(
+            404,
+            "This link is no longer good",
+            "It was used, or it is too old, or a wrong code was entered too often.",
+            "Ask for a new one on the page Register.",
+        )
+
+
+def _waiting(session: Session, office: Office, address: str) -> int:
+    query = select(func.count()).where(
+        col(Registration.address) == address, col(Registration.expires_at) > office.clock()
+    )
+    return session.exec(query).one()

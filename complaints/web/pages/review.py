@@ -1,0 +1,181 @@
+"""The review page: shows one complaint and takes the reporter's decision on it.
+
+The URL is the capability (no login, no cookie). GET shows; every decision is a POST of the one form on the
+page. The form's nonce says what was shown, and consent is given to exactly that (promises 1, 2 and 8).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from pydantic import BaseModel
+from sqlmodel import Session, select
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from complaints import consent, tokens
+from complaints.consent import REDACTIONS, Choice, ConsentError, StaleError
+from complaints.db import OvertakenError
+from complaints.models import Complaint, Report, Reporter
+from complaints.office import Office
+from complaints.redact import CannotRedact
+from complaints.web.intake import plain_note
+from complaints.web.page import mail_file
+from complaints.web.pages.review_view import Said, Typed, review_page
+from complaints.web.problems import FieldError, not_found
+from complaints.web.security import Opened
+from complaints.web.shown import changes_since, read_nonce
+
+router = APIRouter()
+
+
+class Decision(BaseModel):
+    """The fields of the one form on the page; `do` is the button that was pressed."""
+
+    do: str = ""
+    nonce: str = ""
+    report: list[str] = []
+    read: str = ""
+    redaction: str = ""
+    note: str = ""
+
+    def typed(self, *, read: bool = False) -> Typed:
+        """What is put back into the form; the tick for `read` only while nothing changed."""
+        return Typed(tuple(self.report), self.redaction, plain_note(self.note), read)
+
+
+class FieldsError(Exception):
+    """The form is incomplete; nothing was done."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(error.what for error in errors))
+        self.errors = errors
+
+
+@router.get("/review/{token}")
+def review(office: Opened, token: str) -> HTMLResponse:
+    """Show the complaint."""
+    with office.db.reading() as session:
+        return review_page(session, office, _complaint(session, office, token))
+
+
+@router.post("/review/{token}")
+def decide(office: Opened, token: str, decision: Annotated[Decision, Form()]) -> Response:
+    """Do what the pressed button says, or show the page again with what is in the way."""
+    act = ACTS.get(decision.do, _no_button)
+    try:
+        with office.db.transaction() as session:
+            complaint = _complaint(session, office, token, lock=True)
+            act(session, office, complaint, decision)
+    except FieldsError as error:
+        return _again(office, token, 422, Said(decision.typed(read=bool(decision.read)), errors=error.errors))
+    except CannotRedact as error:
+        said = Said(decision.typed(), errors=[FieldError("note", str(error))])
+        return _again(office, token, 422, said)
+    except (ConsentError, OvertakenError) as error:
+        changes = error.changes if isinstance(error, StaleError) else [str(error)]
+        return _again(office, token, 409, Said(decision.typed(), changes))
+    if decision.do == "preview":
+        return _again(office, token, 200, Said(decision.typed(), previewed=True))
+    return RedirectResponse(f"/review/{token}", 303)
+
+
+@router.get("/review/{token}/raw")
+def raw(office: Opened, token: str) -> Response:
+    """The spam as it came, to be saved."""
+    with office.db.reading() as session:
+        complaint = _complaint(session, office, token)
+        return mail_file(office.spam_of(session, complaint), complaint.id)
+
+
+@router.get("/review/{token}/reports/{report_id}")
+def report(office: Opened, token: str, report_id: str) -> Response:
+    """Exactly the bytes one desk gets, to be saved."""
+    with office.db.reading() as session:
+        complaint = _complaint(session, office, token)
+        row = next((row for row in _reports(session, complaint) if row.id == report_id), None)
+        if row is None:
+            raise not_found()
+        reporter = session.get_one(Reporter, complaint.reporter_id)
+        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+
+
+def _confirm(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    digests = _shown(session, office, complaint, decision)
+    errors = []
+    if not decision.report:
+        errors.append(FieldError("desks", "Choose at least one desk, or discard the complaint."))
+    if not decision.read:
+        errors.append(FieldError("read", "Tick that you have read what will be sent."))
+    if errors:
+        raise FieldsError(errors)
+    choice = Choice({one: digests.get(one, "") for one in decision.report}, *_wish(decision))
+    consent.confirm(session, office, complaint, choice, via="page")
+
+
+def _preview(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    _shown(session, office, complaint, decision)
+    consent.redraft(session, office, complaint, Choice({}, *_wish(decision)))
+
+
+def _discard(session: Session, _office: Office, complaint: Complaint, _decision: Decision) -> None:
+    consent.discard(session, complaint)
+
+
+def _undo(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
+    consent.undo(session, office, complaint, via="page")
+
+
+def _refresh(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
+    consent.refresh(session, office, complaint)
+
+
+def _no_button(_session: Session, _office: Office, _complaint: Complaint, _decision: Decision) -> None:
+    raise FieldsError([FieldError("buttons", "Use one of the buttons of this page.")])
+
+
+ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
+    "confirm": _confirm,
+    "preview": _preview,
+    "discard": _discard,
+    "undo": _undo,
+    "refresh": _refresh,
+}
+
+
+def _wish(decision: Decision) -> tuple[str | None, str]:
+    if decision.redaction and decision.redaction not in REDACTIONS:
+        raise FieldsError(
+            [FieldError("redaction", "Choose one of the ways to be named that the page offers.")]
+        )
+    return decision.redaction or None, plain_note(decision.note)
+
+
+def _shown(session: Session, office: Office, complaint: Complaint, decision: Decision) -> dict[str, str]:
+    """Report id → digest, as the page showed them. Raises StaleError when that is no longer so."""
+    shown = read_nonce(office, complaint, decision.nonce)
+    if shown is None:
+        raise StaleError(complaint.id, ["This form is too old, or was not made for this complaint."])
+    if found := changes_since(shown, complaint, _reports(session, complaint)):
+        raise StaleError(complaint.id, found)
+    return shown.reports
+
+
+def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:
+    """The page as things are now, with what was typed."""
+    with office.db.reading() as session:
+        return review_page(session, office, _complaint(session, office, token), status, said)
+
+
+def _complaint(session: Session, office: Office, token: str, *, lock: bool = False) -> Complaint:
+    """The complaint this capability URL opens. `lock`: no other decision on it until the transaction ends."""
+    complaint_id, _, given = token.partition(".")
+    if not tokens.same(given, office.vault.derive("review", complaint_id)):
+        raise not_found()
+    complaint = session.get(Complaint, complaint_id, with_for_update=lock)
+    if complaint is None:
+        raise not_found()
+    return complaint
+
+
+def _reports(session: Session, complaint: Complaint) -> list[Report]:
+    return list(session.exec(select(Report).where(Report.complaint_id == complaint.id)))

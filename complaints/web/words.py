@@ -1,0 +1,43 @@
+"""Words of the pages for what the tables say: one short label and one sentence per state."""
+
+from complaints.models import ComplaintState as C
+from complaints.models import ReportState as R
+
+# state → label, sentence. Colour only repeats what the label says.
+COMPLAINT = {
+    C.RECEIVED: ("being read", "We are reading the spam. This page renews itself."),
+    C.ANALYSED: ("being looked up", "We are asking who answers for it. This page renews itself."),
+    C.AWAITING_CONSENT: ("waits for you", "Nothing has been sent, and nothing will be until you confirm."),
+    C.CONFIRMED: ("confirmed", "You confirmed it. What became of each report stands below."),
+    C.CLOSED: ("closed", "Every report you confirmed has come to its end."),
+    C.REFUSED: ("cannot be reported", "Nobody can be told about this spam."),
+    C.EXPIRED: ("expired", "It was not confirmed in time, so nothing was sent."),
+    C.DISCARDED: ("discarded", "You decided to send nothing."),
+}
+REPORT = {
+    R.DRAFT: ("not chosen", "You did not choose this desk; it gets nothing."),
+    R.SUPPRESSED: ("not wanted", "This desk asked for no more reports."),
+    R.CONSENTED: ("confirmed", "You confirmed it; it is about to be queued."),
+    R.QUEUED: ("queued", "It waits to be handed to the desk's mail host."),
+    R.SENDING: ("being sent", "It is being handed to the desk's mail host now."),
+    R.SENT: ("sent", "The next mail host took it."),
+    R.BOUNCED: ("came back", "It was sent, and came back undelivered."),
+    R.FAILED: ("failed", "The desk's mail host did not take it; we do not try again."),
+    R.HELD: ("held back", "The check before sending stopped it. Nothing was sent."),
+    R.CANCELLED: ("taken back", "You took it back before it left."),
+    R.UNCONFIRMED: (
+        "may have been sent",
+        (
+            "The connection ended before the desk's mail host answered, so it may have been sent. "
+            "It is not sent again by itself: accusing twice is worse than once too few. "
+            "An answer or a bounce will settle it."
+        ),
+    ),
+}
+SOURCES = {"rdap": "RDAP", "whois": "WHOIS", "dns": "DNS", "known": "our list of known desks"}
+REPLIES = {
+    "bounce": "Bounce: the report, or a later copy of it, could not be delivered",
+    "automatic": "Automatic answer, shown here and answered by nobody",
+    "answer": "Answer of the desk",
+    "verdict": "Decision of the desk",
+}
