@@ -1,7 +1,8 @@
 """The feedback report (RFC 5965) one desk gets, and reading such reports.
 
-Takes values and the bytes of an already redacted spam; leaves the exact bytes that go between DATA and the final dot:
-CRLF line ends, last line ended, the same bytes for the same values. Part 1 says everything part 2 says (RFC 6650 §5.4).
+Takes values and the bytes of an already redacted spam; leaves the exact bytes that go between DATA and the
+final dot: CRLF line ends, last line ended, the same bytes for the same values. Part 1 says everything part
+2 says (RFC 6650 §5.4).
 """
 
 import hashlib
@@ -10,8 +11,9 @@ import quopri
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from urllib.parse import quote
 
 from complaints.fields import (
@@ -28,6 +30,8 @@ from complaints.message import parse
 
 LONGEST_LINE = 998
 """Octets of a line without CRLF (RFC 5321 §4.5.3.1.6)."""
+_BOUNDARY = "=_report_"
+_LONGEST_VALUE = 900
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?(?: [ -~]+)?")
 _URL = re.compile(r"https?://[!-~]{1,900}")
@@ -39,9 +43,10 @@ _URI_SAFE = "".join(map(chr, range(0x21, 0x7F)))
 class Report:
     """All that a report says. Texts may hold anything: control characters in them become spaces.
 
-    `sender`, `to`, `reply_to` are addresses, `sender` may be `Name <address>`; `message_id` is `<left@right>`; times are
-    aware. `subject` and `spam` are as the redactor left them. An address or host of the spam that is none is left out
-    of part 2, where the RFC asks for its syntax, and shown in part 1 as it is.
+    `sender`, `to`, `reply_to` are addresses, `sender` may be `Name <address>`; `message_id` is
+    `<left@right>`; times are aware. `subject` and `spam` are as the redactor left them. An address or host
+    of the spam that is none is left out of part 2, where the RFC asks for its syntax, and shown in part 1
+    as it is.
     """
 
     sender: str
@@ -78,7 +83,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Feedback:
-    """A report as read: its type, the fields of part 2 in order, the text of part 1, the enclosed spam's bytes."""
+    """A report as read: type, fields of part 2 in order, text of part 1, bytes of the enclosed spam."""
 
     feedback_type: str
     user_agent: str
@@ -95,7 +100,7 @@ class Feedback:
 
 
 def compose(report: Report) -> bytes:
-    """Write the report. Raises complaints.fields.FieldError for one of our own values that cannot stand in its field."""
+    """Write the report. Raises complaints.fields.FieldError for a value of ours that fits no field."""
     spam, changed = _wire(_header_block(report.spam) if report.headers_only else report.spam)
     encoding, words = _encoded("\r\n".join(_explain(report, changed)) + "\r\n")
     machine = b"".join(_machine(report))
@@ -108,7 +113,9 @@ def compose(report: Report) -> bytes:
             *_top(report, boundary, octets),
             b"This is a spam report in the format of RFC 5965.\r\n\r\n",
             delimiter,
-            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n",
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+            + encoding
+            + b"\r\n\r\n",
             words + b"\r\n" + delimiter,
             b"Content-Type: message/feedback-report\r\nContent-Transfer-Encoding: 7bit\r\n\r\n",
             machine + b"\r\n" + delimiter,
@@ -119,10 +126,43 @@ def compose(report: Report) -> bytes:
     )
 
 
+def own_words() -> frozenset[str]:
+    """Return the lower-case words that stand in every report: they tell nothing of its reporter."""
+    moment = datetime(2000, 1, 1, tzinfo=UTC)
+    bare = Report(
+        sender="a@b.example",
+        to="a@b.example",
+        reply_to="a@b.example",
+        message_id="<a@b>",
+        date=moment,
+        user_agent="Plaint/0",
+        spam=b"",
+        why="",
+        opt_out_url="https://b.example/",
+        opt_out_mailto="a@b.example",
+        note="-",
+        trace="-",
+        incidents=2,
+        source_ip="192.0.2.1",
+        source_port=1,
+        arrival_date=moment,
+        reporting_mta="b.example",
+        original_mail_from="",
+        original_rcpt_to=("a@b.example",),
+        authentication_results=("b.example; none",),
+        reported_domains=("b.example",),
+        reported_uris=("https://b.example/",),
+    )
+    texts = (compose(report).decode("ascii") for report in (bare, replace(bare, headers_only=True)))
+    lines = (line.lower() for text in texts for line in text.splitlines() if _BOUNDARY not in line)
+    return frozenset(word for line in lines for word in re.findall(r"[a-z]{3,}", line))
+
+
 def _top(report: Report, boundary: bytes, octets: bytes) -> Iterator[bytes]:
     """Yield the report's own header fields.
 
-    No Precedence: it is no standard, and Auto-Submitted already keeps vacation programs silent (RFC 3834 §5).
+    No Precedence: it is no standard, and Auto-Submitted already keeps vacation programs silent (RFC 3834
+    §5).
     """
     yield address_field("From", report.sender)
     yield address_field("To", report.to)
@@ -143,40 +183,45 @@ def _top(report: Report, boundary: bytes, octets: bytes) -> Iterator[bytes]:
 
 
 def _machine(report: Report) -> Iterator[bytes]:
-    """Yield the fields of part 2 (RFC 5965 §3). What does not fit its syntax, or a line, stands in part 1 only."""
+    """Yield the fields of part 2 (RFC 5965 §3). What does not fit the syntax or a line is in part 1 only."""
     if not _PRODUCT.fullmatch(report.user_agent):
         raise FieldError(f"User-Agent: {report.user_agent!r} is not of the form product/version")
-    yield raw_field("Feedback-Type", "abuse")
-    yield raw_field("User-Agent", report.user_agent)
-    yield raw_field("Version", "1")
-    if report.original_mail_from is not None and (path := _path(report.original_mail_from)):
-        yield raw_field("Original-Mail-From", path)
-    for recipient in report.original_rcpt_to:
-        if (path := _path(recipient)) and path != "<>":
-            yield raw_field("Original-Rcpt-To", path)
-    if report.arrival_date is not None:
-        yield date_field("Arrival-Date", report.arrival_date)
-    if report.reporting_mta and _HOST.fullmatch(report.reporting_mta):
-        yield raw_field("Reporting-MTA", f"dns; {report.reporting_mta}")
-    if report.source_ip is not None:
-        yield raw_field("Source-IP", _address_literal(report.source_ip))
-        if report.source_port is not None:
-            yield raw_field("Source-Port", str(report.source_port))
-    if report.incidents > 1:
-        yield raw_field("Incidents", str(min(report.incidents, 2**32 - 1)))
-    for results in report.authentication_results:
-        if (line := one_line(results)) and line.isascii() and len(line) < 900:
-            yield raw_field("Authentication-Results", line)
-    for domain in report.reported_domains:
-        if _HOST.fullmatch(domain):
-            yield raw_field("Reported-Domain", domain)
-    for uri in report.reported_uris:
-        if len(safe := _uri(uri)) < 900:
-            yield raw_field("Reported-URI", safe)
+    once: list[tuple[str, str | None]] = [
+        ("Feedback-Type", "abuse"),
+        ("User-Agent", report.user_agent),
+        ("Version", "1"),
+        ("Original-Mail-From", _path(report.original_mail_from)),
+        ("Arrival-Date", _date(report.arrival_date)),
+        (
+            "Reporting-MTA",
+            f"dns; {report.reporting_mta}" if _HOST.fullmatch(report.reporting_mta or "") else None,
+        ),
+        ("Source-IP", _address_literal(report.source_ip)),
+        ("Source-Port", str(report.source_port) if report.source_ip and report.source_port else None),
+        ("Incidents", str(min(report.incidents, 2**32 - 1)) if report.incidents > 1 else None),
+    ]
+    many: list[tuple[str, str | None]] = [
+        *(
+            ("Original-Rcpt-To", _path(recipient))
+            for recipient in report.original_rcpt_to
+            if recipient.strip("<> ")
+        ),
+        *(("Authentication-Results", _ascii(results)) for results in report.authentication_results),
+        *(
+            ("Reported-Domain", domain if _HOST.fullmatch(domain) else None)
+            for domain in report.reported_domains
+        ),
+        *(("Reported-URI", _uri(uri)) for uri in report.reported_uris),
+    ]
+    for name, value in once + many:
+        if value and len(value) <= _LONGEST_VALUE:
+            yield raw_field(name, value)
 
 
-def _path(address: str) -> str | None:
+def _path(address: str | None) -> str | None:
     """Return an address as a path of RFC 5321 §4.1.2, or None when it is none. The null sender is `<>`."""
+    if address is None:
+        return None
     bare = address.strip().removeprefix("<").removesuffix(">")
     try:
         return f"<{check_address('path', bare)}>" if bare else "<>"
@@ -184,8 +229,15 @@ def _path(address: str) -> str | None:
         return None
 
 
-def _address_literal(ip: str) -> str:
+def _date(moment: datetime | None) -> str | None:
+    """Return a time as RFC 5322 §3.3 writes it; in UTC, which eases comparing logs (RFC 6692 §4)."""
+    return format_datetime(moment.astimezone(UTC)) if moment else None
+
+
+def _address_literal(ip: str | None) -> str | None:
     """Write an address as RFC 5321 §4.1.3 does, without brackets: `192.0.2.1`, `IPv6:2001:db8::1`."""
+    if ip is None:
+        return None
     try:
         address = ipaddress.ip_address(ip)
     except ValueError as error:
@@ -193,9 +245,14 @@ def _address_literal(ip: str) -> str:
     return f"IPv6:{address.compressed.partition('%')[0]}" if address.version == 6 else str(address)
 
 
+def _ascii(text: str) -> str | None:
+    line = one_line(text)
+    return line if line.isascii() else None
+
+
 def _uri(uri: str) -> str:
     """Percent-encode what no URI may hold (RFC 3986 §2.1), so that the field is ASCII."""
-    return quote(one_line(uri), safe=_URI_SAFE)
+    return quote(one_line(uri), safe=_URI_SAFE, errors="replace")
 
 
 def _explain(report: Report, changed: list[str]) -> Iterator[str]:
@@ -204,8 +261,9 @@ def _explain(report: Report, changed: list[str]) -> Iterator[str]:
     times = f" The same has been reported {report.incidents} times." if report.incidents > 1 else ""
     yield from _paragraph("Hello,")
     yield from _paragraph(
-        "we forward spam complaints of the people who got the spam. One of them reports the message described here as"
-        f" unsolicited, has looked at this report and agreed to our sending it to you. {enclosed}.{times}"
+        "we forward spam complaints of the people who got the spam. One of them reports the message"
+        " described here as unsolicited, has looked at this report and agreed to our sending it to you."
+        f" {enclosed}.{times}"
     )
     yield from _paragraph(f"Why you get this: {report.why}")
     yield from _facts(report)
@@ -218,7 +276,9 @@ def _explain(report: Report, changed: list[str]) -> Iterator[str]:
             yield from textwrap.wrap(one_line(line), 70, initial_indent="> ", subsequent_indent="> ") or [">"]
         yield ""
     if report.redacted:
-        yield from _paragraph("The reporter's address and name are replaced by pseudonyms, the same in every report to you.")
+        yield from _paragraph(
+            "The reporter's address and name are replaced by pseudonyms, the same in every report to you."
+        )
     for change in changed:
         yield from _paragraph(f"In the enclosed copy {change}.")
     yield from _paragraph("To answer, reply to this mail. A person reads it: the reporter, through us.")
@@ -226,7 +286,9 @@ def _explain(report: Report, changed: list[str]) -> Iterator[str]:
     yield report.opt_out_url
     yield f"or send any mail to {report.opt_out_mailto}"
     yield ""
-    yield from _paragraph(f"This report was made by {report.user_agent}. Times are UTC. Its format is RFC 5965 (ARF).")
+    yield from _paragraph(
+        f"This report was made by {report.user_agent}. Times are UTC. Its format is RFC 5965 (ARF)."
+    )
 
 
 def _facts(report: Report) -> Iterator[str]:
@@ -237,7 +299,10 @@ def _facts(report: Report) -> Iterator[str]:
         ("Received at", _utc(report.arrival_date) if report.arrival_date else None),
         ("Received by", report.reporting_mta),
         ("Subject", report.subject or "(none)"),
-        ("Envelope sender", report.original_mail_from if report.original_mail_from != "" else "<> (null sender)"),
+        (
+            "Envelope sender",
+            report.original_mail_from if report.original_mail_from != "" else "<> (null sender)",
+        ),
         *(("Recipient", recipient) for recipient in report.original_rcpt_to),
         *(("Authentication", results) for results in report.authentication_results),
         *(("Domain", domain) for domain in report.reported_domains),
@@ -263,7 +328,7 @@ def _utc(moment: datetime) -> str:
 
 
 def _encoded(text: str) -> tuple[bytes, bytes]:
-    """Return transfer encoding and octets: ASCII as it is, anything else so that relays without 8BITMIME carry it."""
+    """Return transfer encoding and octets: what is not ASCII so that relays without 8BITMIME carry it."""
     octets = text.encode("utf-8", "replace")
     if octets.isascii() and max(map(len, octets.split(b"\r\n"))) <= LONGEST_LINE:
         return b"7bit", octets
@@ -281,10 +346,11 @@ def _header_block(spam: bytes) -> bytes:
 def _wire(spam: bytes) -> tuple[bytes, list[str]]:
     """Make the spam's bytes legal inside a message; return them and, in words, what that changed.
 
-    message/rfc822 may not be base64 or quoted-printable (RFC 2046 §5.2.1), and BINARYMIME is rarely offered, so what
-    SMTP cannot carry has to give way: a bare CR or LF becomes CRLF (RFC 5321 §2.3.8), a NUL a space (RFC 2045 §2.8),
-    and a line of more than 998 octets is folded with CRLF and a space, which is what relays do to it in transit
-    (RFC 5321 §4.5.3.1.6). All else stays byte for byte; the stored spam stays untouched.
+    message/rfc822 may not be base64 or quoted-printable (RFC 2046 §5.2.1), and BINARYMIME is rarely
+    offered, so what SMTP cannot carry has to give way: a bare CR or LF becomes CRLF (RFC 5321 §2.3.8), a
+    NUL a space (RFC 2045 §2.8), and a line of more than 998 octets is folded with CRLF and a space, which
+    is what relays do to it in transit (RFC 5321 §4.5.3.1.6). All else stays byte for byte; the stored spam
+    stays untouched.
     """
     changed = []
     lines = _LINE_END.split(spam)
@@ -326,7 +392,7 @@ def _boundary(message_id: str, *contents: bytes) -> bytes:
     """Derive a boundary from the Message-ID that stands in none of the parts: same report, same bytes."""
     for attempt in range(100):
         digest = hashlib.sha256(f"{attempt} {message_id}".encode()).hexdigest()[:32]
-        boundary = f"=_report_{digest}".encode()
+        boundary = f"{_BOUNDARY}{digest}".encode()
         if not any(boundary in content for content in contents):
             return boundary
     raise FieldError(f"the spam of {message_id} holds all boundaries tried")
@@ -346,7 +412,9 @@ def parse_report(raw: bytes) -> Feedback | None:
     fields = tuple((header.name, header.text) for header in parse(content).headers)
     found = {name: _once(fields, name) for name in ("Feedback-Type", "User-Agent", "Version")}
     both = {"received-date", "arrival-date"} <= {name.lower() for name, _ in fields}
-    spam = next((part for part in parts if part.content_type in {"message/rfc822", "text/rfc822-headers"}), None)
+    spam = next(
+        (part for part in parts if part.content_type in {"message/rfc822", "text/rfc822-headers"}), None
+    )
     text = next((part for part in parts if part.content_type == "text/plain"), None)
     if None in found.values() or both or spam is None:
         return None

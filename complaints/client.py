@@ -21,12 +21,12 @@ from complaints.office import Office
 from complaints.redact import CannotRedact
 from complaints.serve import lookup_config, sender
 from complaints.settings import Settings
+from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE
 from complaints.worker import Worker
 
 Items = list[Json]
 Ids = list[str]  # the verb `list` hides the type inside the classes below
 
-USAGE, FAILED, UNUSABLE, UNAVAILABLE, TRY_LATER, NOT_ALLOWED = 2, 1, 65, 69, 75, 77
 TIMEOUT_SECONDS = 60.0
 
 

@@ -27,7 +27,9 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
     if failed and complaint.lookups < TRIES:
         await asyncio.to_thread(_put_off, office, complaint_id)
         return
-    evidence = await asyncio.to_thread(read, spam, Trust.of([*reporter.trust, *hosts]))
+    evidence = await asyncio.to_thread(
+        read, spam, Trust.of([*reporter.trust, *hosts]), complaint.way_in_grade
+    )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
 
@@ -36,7 +38,18 @@ async def mail_hosts(resolver: Resolver, addresses: list[str]) -> tuple[list[str
     domains = sorted({address.rpartition("@")[2] for address in addresses})
     answers = await asyncio.gather(*(resolver.mx(domain) for domain in domains))
     hosts = [host for answer in answers if answer.status is Status.FOUND for _, host in answer.value or ()]
-    return hosts, [d for d, answer in zip(domains, answers, strict=True) if answer.status is Status.TEMPORARY]
+    return [host for host in hosts if _nameable(host)], [
+        d for d, answer in zip(domains, answers, strict=True) if answer.status is Status.TEMPORARY
+    ]
+
+
+def _nameable(host: str) -> bool:
+    """Whether a host name somebody's DNS gave can be trusted by name at all."""
+    try:
+        Trust.of([host])
+    except ValueError:
+        return False
+    return True
 
 
 def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter, bytes] | None:
@@ -62,7 +75,7 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     source = document["source"]
     facts = {
         "evidence": document,
-        "subject": evidence.subject,
+        "subject": evidence.subject or "",
         "grade": document["grade"],
         "source_ip": source["ip"] if source else None,
         "due_at": office.clock(),

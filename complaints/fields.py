@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 
-# C0, DEL, C1, line and paragraph separators, direction marks, lone surrogates: all that could start a line, drive a
-# terminal, or make a text read differently from its bytes.
+# C0, DEL, C1, line and paragraph separators, direction marks, lone surrogates: all that could start a line,
+# drive a terminal, or make a text read differently from its bytes.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?"
@@ -33,13 +33,14 @@ def text_field(name: str, text: str) -> bytes:
     # ASCII that looks like an encoded word has to be encoded, or a reader would decode it.
     charset = "us-ascii" if clean.isascii() and "=?" not in clean else "utf-8"
     folded = Header(clean, charset, maxlinelen=_LINE, header_name=name).encode(linesep="\r\n")
-    # Folding leaves a line of white space only where a long word follows it: RFC 5322 §3.2.2 forbids such lines.
+    # Folding leaves a line of white space only where a long word follows it: RFC 5322 §3.2.2 forbids such
+    # lines.
     folded = re.sub(r"\r\n[ \t]+(?=\r\n|\Z)", "", folded)
     return f"{name}: {folded.strip()}\r\n".encode("ascii")
 
 
 def raw_field(name: str, value: str) -> bytes:
-    """Write a structured field whose value is ASCII already, on one line. Raises FieldError where it is not."""
+    """Write a structured field, its value ASCII already, on one line. Raises FieldError where it is not."""
     if not value.isascii() or _CONTROL.search(value):
         raise FieldError(f"{name}: {value!r} holds other characters than printable ASCII")
     if len(name) + len(value) + 2 > 998:

@@ -96,7 +96,6 @@ class Engine:
                 batch_size=BATCH,
                 max_concurrent_tasks=max(concurrency, 2 * BATCH),
                 heartbeat_timeout=TAKEOVER,
-                shutdown_on_listener_failure=True,
             ),
             name="jobs",
         )

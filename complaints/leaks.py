@@ -1,12 +1,14 @@
-"""Searching finished bytes for the reporter: takes what is about to be sent, leaves every trace of an identity in it.
+"""Searching finished bytes for the reporter: takes what is about to be sent, leaves traces of an identity.
 
-It shares no code with the redactor, so that a mistake there is found here: the message is read by the standard
-library, and instead of patterns over the bytes it makes views (one per way of hiding) and looks for the plain identity
-in each. A view is made from a view, a few times over, so encodings inside encodings are seen through too.
+It shares no code with the redactor, so that a mistake there is found here: the message is read by the
+standard library, and instead of patterns over the bytes it makes views (one per way of hiding) and looks
+for the plain identity in each. A view is made from a view, a few times over, so encodings inside encodings
+are seen through too.
 """
 
 import binascii
 import codecs
+import email.errors
 import email.header
 import email.message
 import email.policy
@@ -18,7 +20,7 @@ import unicodedata
 import zipfile
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from email.parser import BytesParser
 from functools import lru_cache
@@ -40,6 +42,7 @@ _CONCATENATION = re.compile(r"['\"]\s{0,3}\+\s{0,3}['\"]")
 _READABLE = re.compile(rb"[ -~]{6,}")
 _LINE_BREAK = re.compile(r"\n[ \t]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_WORD = re.compile(r"\w{3,}")
 _HEX = re.compile(r"[0-9A-Fa-f]{12,}")
 _HOST_OR_ADDRESS = re.compile(r"(?://|@)[^\s/@<>\"'?#]*|[a-z0-9._+-]{1,64}@", re.IGNORECASE)
 _FIELD_NAME = re.compile(r"^[!-9;-~]+:", re.MULTILINE)
@@ -72,12 +75,17 @@ class Leak:
     where: str
 
 
-def find_leaks(raw: bytes, identity: Person) -> list[Leak]:
-    """Search `raw` for the addresses (also plus-tagged, as in VERP, reversed, rot13, digested) and names of `identity`.
+def find_leaks(raw: bytes, identity: Person, *, own_words: Collection[str] = ()) -> list[Leak]:
+    """Search `raw` for the addresses (also tagged, as in VERP, reversed, rot13, digests) and names.
 
-    Takes time linear in the size of `raw` and of what it holds compressed. Never raises on content.
+    `own_words`, in lower case, are words of our own text around the spam: such a name (a Mr Page, a Ms
+    Link) proves nothing there, so it is searched in the spam by a call without them. Takes time linear in
+    the size of `raw` and of what it holds compressed. Never raises on content.
     """
-    wanted = _wanted(tuple(identity.addresses), tuple(identity.names))
+    names = tuple(
+        word for name in identity.names for word in _WORD.findall(name.lower()) if word not in own_words
+    )
+    wanted = _wanted(tuple(identity.addresses), names)
     leaks: dict[tuple[str, str], Leak] = {}
     for where, text in _texts(raw):
         for how, view in _views(text):
@@ -118,18 +126,22 @@ def _wanted(addresses: tuple[str, ...], names: tuple[str, ...]) -> _Wanted:
         local, _, domain = address.lower().rpartition("@")
         searches += [(f"address {address}", needle, pattern) for needle, pattern in _patterns(local, domain)]
         digests += [(f"digest of {address}", digest) for digest in _digests(address)]
-    words = dict.fromkeys(word for name in names for word in re.findall(r"\w{3,}", name.lower()))
-    patterns = ((word, re.compile(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])")) for word in words)
+    patterns = (
+        (word, re.compile(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])")) for word in dict.fromkeys(names)
+    )
     return _Wanted(tuple(searches), tuple(digests), tuple(patterns))
 
 
 def _patterns(local: str, domain: str) -> Iterator[tuple[str, re.Pattern[str]]]:
-    """Yield (needle, pattern) of the address as such, with a tag, as in VERP and SRS, reversed and in rot13."""
+    """Yield (needle, pattern) of the address: as such or tagged, as in VERP and SRS, reversed, in rot13."""
     edge = "" if len(local) >= 5 else r"(?<![a-z0-9])"
     host = r"[._-]".join(map(re.escape, domain.split(".")))
     between = r"\s?[@=#!~*:/|%._-]{1,3}\s?|[\s\[({<_.-]{1,3}at[\s\])}>_.-]{1,3}"
     spoken = r"\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?".join(map(re.escape, domain.split(".")))
-    yield local, re.compile(rf"{edge}{re.escape(local)}(?:[+/][^\s@<>\"]{{0,64}}?)?(?:{between})(?:{host}|{spoken})")
+    yield (
+        local,
+        re.compile(rf"{edge}{re.escape(local)}(?:[+/][^\s@<>\"]{{0,64}}?)?(?:{between})(?:{host}|{spoken})"),
+    )
     yield local, re.compile(rf"{host}[=!/#_-]{{1,3}}{re.escape(local)}(?![a-z0-9])")
     backwards = f"{local}@{domain}"[::-1]
     yield backwards, re.compile(re.escape(backwards))
@@ -147,19 +159,22 @@ def _digests(address: str) -> Iterator[str]:
 
 
 def _texts(raw: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (where, text) of everything in the message: as it stands, its fields, its parts, what is in archives."""
+    """Yield (where, text) of all the message: as it stands, its fields, its parts, what is in archives."""
     yield "message", raw.decode("utf-8", "replace").replace("\r\n", "\n")
     try:
         yield from _of_message(BytesParser(policy=email.policy.compat32).parsebytes(raw), 0)
     except (LookupError, ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:
-        # The parser gave up on hostile content: the bytes as they stand have been looked at, say what has not.
+        # The parser gave up on hostile content: the bytes as they stand have been looked at, say what has
+        # not.
         yield "message", f"(unreadable: {type(error).__name__})"
 
 
 def _of_message(message: email.message.Message, nested: int) -> Iterator[tuple[str, str]]:
     for number, part in enumerate(message.walk(), 1):
         fields = ((name, value.encode("utf-8", "surrogateescape")) for name, value in part.raw_items())
-        header = "\n".join(f"{name}: {_header_text(value.decode('utf-8', 'replace'))}" for name, value in fields)
+        header = "\n".join(
+            f"{name}: {_header_text(value.decode('utf-8', 'replace'))}" for name, value in fields
+        )
         yield f"header of part {number}", header
         if part.is_multipart():
             yield from _of_encoded_message(part, f"part {number}", nested)
@@ -175,7 +190,9 @@ def _of_encoded_message(part: email.message.Message, where: str, nested: int) ->
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     if part.get_content_maintype() != "message" or encoding != "base64" or not isinstance(payload, list):
         return
-    letters = re.sub(r"[^A-Za-z0-9+/]", "", str(payload[0].get_payload())) + "AAA" if payload else ""
+    inner = payload[0] if payload else None
+    text = str(inner.get_payload()) if isinstance(inner, email.message.Message) else ""
+    letters = re.sub(r"[^A-Za-z0-9+/]", "", text) + "AAA"
     octets = binascii.a2b_base64(letters[: len(letters) // 4 * 4])
     yield where, octets.decode("utf-8", "replace")
     if nested < MAX_NESTED:
@@ -183,7 +200,7 @@ def _of_encoded_message(part: email.message.Message, where: str, nested: int) ->
 
 
 def _header_text(value: str) -> str:
-    """Return a field as unfolded, as joined without its folds, and with encoded words and continuations undone."""
+    """Return a field unfolded, joined without its folds, and with encoded words and continuations undone."""
     unfolded = re.sub(r"\r?\n[ \t]*", " ", value)
     texts = [unfolded]
     if "\n" in value:
@@ -198,13 +215,15 @@ def _header_text(value: str) -> str:
 def _decoded_words(value: str) -> str:
     try:
         pieces = email.header.decode_header(value)
-    except (email.header.HeaderParseError, ValueError):
+    except (email.errors.HeaderParseError, ValueError):
         # Base64 that is none: the words stay as they are, and other views decode what they can.
         return value
     return "".join(_text(one, charset) if isinstance(one, bytes) else one for one, charset in pieces)
 
 
-def _of_payload(part: email.message.Message, payload: bytes, where: str, nested: int) -> Iterator[tuple[str, str]]:
+def _of_payload(
+    part: email.message.Message, payload: bytes, where: str, nested: int
+) -> Iterator[tuple[str, str]]:
     kind = part.get_content_maintype()
     charset = str(part.get_content_charset() or "")
     members = list(_unpacked(payload))
@@ -249,10 +268,10 @@ def _unpacked(payload: bytes) -> Iterator[bytes]:
 
 
 def _views(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (how, view) of a text, breadth first: the text, then each way to see through it, then through that.
+    """Yield (how, view) of a text, breadth first: the text, each way to see through it, then through that.
 
-    Only later ways follow one, or the same again where it may be nested, else views would multiply; what comes out
-    of a token starts anew.
+    Only later ways follow one, or the same again where it may be nested, else views would multiply; what
+    comes out of a token starts anew.
     """
     seen = {hash(text)}
     front = [(_View("as it stands", text))]
@@ -320,7 +339,7 @@ def _visible(text: str) -> str:
 
 
 def _base64(text: str) -> str:
-    """Return what can be read in all base64 tokens, each decoded from four places so that one starts right."""
+    """Return what can be read in all base64 tokens, each decoded from four places so that one is right."""
     tokens = _BASE64.findall(text)
     if "\n" in text:
         tokens += (token for token in _BASE64.findall(_LINE_BREAK.sub("", text)) if len(token) > 60)
@@ -337,9 +356,14 @@ def _base64(text: str) -> str:
 
 def _foreign_text(token: str) -> str:
     """Return what a token holds when that is UTF-8 beyond ASCII, which noise of such a length never is."""
-    octets = binascii.a2b_base64(token[: len(token) // 4 * 4])
-    text = octets.decode("utf-8", "replace")
-    return text if not octets.isascii() and "\ufffd" not in text[:-3] else ""
+    for phase in range(4):
+        octets = binascii.a2b_base64(token[phase : phase + (len(token) - phase) // 4 * 4])
+        try:
+            text, _ = codecs.utf_8_decode(octets, "strict", False)
+        except UnicodeDecodeError:
+            continue
+        return text
+    return ""
 
 
 def _hexadecimal(text: str) -> str:
@@ -352,7 +376,7 @@ def _hexadecimal(text: str) -> str:
 
 
 def _readable_runs(octets: bytes) -> list[bytes]:
-    """Return the runs of printable ASCII in decoded noise; also of UTF-16, whose every other octet is zero."""
+    """Return the runs of printable ASCII in decoded noise; also of UTF-16, whose other octets are zero."""
     runs = _READABLE.findall(octets)
     return runs + _READABLE.findall(octets.translate(None, b"\0")) if octets.count(0) > 4 else runs
 

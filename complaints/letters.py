@@ -1,13 +1,13 @@
-"""Letters to reporters and desks: takes the name of a letter and its values, leaves a subject, a body, or a mail.
+"""Letters to reporters and desks: takes a letter's name and values, leaves subject and body, or a mail.
 
-Each letter is a folder in templates/letters with subject.txt and body.txt (plain text only). A value stays inside its
-line: control characters and line breaks in it become spaces. Text of several lines goes through the filter `quoted`,
-which puts `> ` before each of its lines, so nobody can forge a line of ours.
+Each letter is a folder in templates/letters with subject.txt and body.txt (plain text only). A value stays
+inside its line: control characters and line breaks in it become spaces. Text of several lines goes through
+the filter `quoted`, which puts `> ` before each of its lines, so nobody can forge a line of ours.
 
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | complaints: [{subject, grade, source, desks: [{to, why}], url}], refused: [{part, reason, remedy}], days |
+| notice | reporter | complaints: [{subject, grade, source, desks: [{to, why}], url}], refused, days |
 | refused | reporter | refused: [{part, reason, remedy}] |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | opt_out_confirmed | desk | address, sender |
@@ -66,9 +66,9 @@ def compose_letter(
 ) -> bytes:
     """Write a letter as a mail: text/plain, UTF-8, CRLF, `Auto-Submitted: auto-generated` (RFC 3834 §5).
 
-    `sender`, `to` and `reply_to` are `address` or `Name <address>`; `headers` are further fields, e.g. In-Reply-To.
-    Control characters in names and texts become spaces.
-    Raises complaints.fields.FieldError for an address, Message-ID or other field value that is none.
+    `sender`, `to` and `reply_to` are `address` or `Name <address>`; `headers` are further fields, e.g.
+    In-Reply-To. Control characters in names and texts become spaces. Raises complaints.fields.FieldError
+    for an address, Message-ID or other field value that is none.
     """
     encoding, content = _encoded(letter.body)
     fields = [

@@ -213,6 +213,8 @@ class Complaint(SQLModel, table=True):
     reason: str | None = None
     subject: str = ""
     source_ip: str | None = Field(default=None, index=True)
+    # How much of the original survived the way in, and what the reading made of it: A to D
+    way_in_grade: str = "A"
     grade: str | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))

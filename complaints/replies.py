@@ -21,6 +21,8 @@ def report_of(session: Session, token: str) -> Report | None:
 
 def receive(session: Session, office: Office, word: str, report: Report, mail_from: str, raw: bytes) -> None:
     """Keep a mail that came to one of a report's addresses, and act on what it is. Twice is once."""
+    # Held until commit: the answer to the final dot may be recorded at this very moment
+    session.refresh(report, with_for_update=True)
     complaint = session.get_one(Complaint, report.complaint_id)
     reporter = session.get_one(Reporter, complaint.reporter_id)
     returned = classify(raw, mail_from=mail_from)

@@ -71,5 +71,5 @@ def sign(raw: bytes, *, selector: str, domain: str, pem: bytes) -> bytes:
         )
     except (dkim.DKIMException, UnicodeEncodeError) as error:
         raise SigningError(
-            f"cannot sign for {domain} with selector {selector}: {error}; check PLAINT_MAIL_DOMAIN and the key"
+            f"cannot sign for {domain} with selector {selector}: {error}; check mail domain and key"
         ) from error

@@ -53,18 +53,8 @@ async def transact(client: aiosmtplib.SMTP, parcel: Parcel, before_dot: BeforeDo
 
     What `before_dot` raises comes through; the dot is not written then.
     """
-    if lack := _lack(client, parcel):
-        return Verdict("refused", None, lack)
-    try:
-        for command in (_mail_command(client, parcel), f"RCPT TO:<{parcel.to}>"):
-            answer = await client.execute_command(command.encode())
-            if answer.code // 100 != 2:
-                return refusal(answer)
-        answer = await client.execute_command(b"DATA")
-        if answer.code != 354:
-            return refusal(answer)
-    except LOST as error:
-        return Verdict("deferred", None, trouble(error))
+    if no := await _envelope(client, parcel):
+        return no
     protocol, transport = client.protocol, cast("asyncio.WriteTransport", client.transport)
     if protocol is None:
         return Verdict("deferred", None, "the mail host closed the connection after DATA")
@@ -79,6 +69,21 @@ async def transact(client: aiosmtplib.SMTP, parcel: Parcel, before_dot: BeforeDo
     finally:
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
+
+
+async def _envelope(client: aiosmtplib.SMTP, parcel: Parcel) -> Verdict | None:
+    """Come as far as the 354, or bring back why not."""
+    if lack := _lack(client, parcel):
+        return Verdict("refused", None, lack)
+    try:
+        for command in (_mail_command(client, parcel), f"RCPT TO:<{parcel.to}>"):
+            answer = await client.execute_command(command.encode())
+            if answer.code // 100 != 2:
+                return refusal(answer)
+        answer = await client.execute_command(b"DATA")
+    except LOST as error:
+        return Verdict("deferred", None, trouble(error))
+    return None if answer.code == 354 else refusal(answer)
 
 
 def _lack(client: aiosmtplib.SMTP, parcel: Parcel) -> str:

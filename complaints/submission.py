@@ -112,6 +112,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         slice_end=item.end,
         raw=None if verbatim else office.vault.seal(reporter.key, item.spam),
         digest=digest,
+        way_in_grade=item.grade,
         received_at=submission.received_at,
         due_at=submission.received_at,
     )

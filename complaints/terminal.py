@@ -1,11 +1,45 @@
-"""Documents as a person reads them in a terminal: takes JSON documents, leaves lines.
+"""What the command line prints: takes JSON documents, leaves lines for a person or JSON, and exit codes.
 
-Spam is text here too: nothing of it can move the cursor, colour the screen or start a new line.
+Data goes to stdout, everything else to stderr. Spam is text here too: nothing of it can move the cursor,
+colour the screen or start a new line.
 """
 
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
 
-from complaints.models import Json
+Json = dict[str, Any]
+
+FAILED, USAGE, UNUSABLE, UNAVAILABLE, TRY_LATER, NOT_ALLOWED, INTERRUPTED = 1, 2, 65, 69, 75, 77, 130
+
+
+def put(document: Json) -> None:
+    """One JSON document on one line, in ASCII: every terminal and every program can take it."""
+    sys.stdout.write(json.dumps(document) + "\n")
+
+
+def put_lines(lines: Iterable[str]) -> None:
+    """Text for a person."""
+    for line in lines:
+        sys.stdout.write(line + "\n")
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"plaint: {message}\n")
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say what is wrong and end with an exit code of the contract."""
+    say(message)
+    raise SystemExit(code)
+
+
+def end(*, good: int, bad: int) -> None:
+    """The exit after many items: 65 when none of them was usable, 1 when some were not."""
+    if bad:
+        raise SystemExit(FAILED if good else UNUSABLE)
 
 
 def clean(text: object) -> str:
@@ -95,3 +129,26 @@ def item_line(item: Json) -> str:
     what = f"{clean(item['file'])}[{item['index']}]: {item['status']}"
     why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
     return f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
+
+
+def reporter_line(document: Json) -> str:
+    """A reporter, without secrets."""
+    state = "verified" if document["verified_at"] else "not verified"
+    words = [*document["names"], *document["aliases"], *document["trust"]]
+    return f"{clean(document['address'])}  {state}  {clean(', '.join(words))}".rstrip()
+
+
+def secret_lines(document: Json) -> Iterator[str]:
+    """A reporter's secrets, at the one moment they can be read."""
+    return (f"{name.replace('_', ' ')}: {value}" for name, value in document.items())
+
+
+def stop_line(document: Json) -> str:
+    """A desk that gets no reports."""
+    asked = f"asked by {clean(document['asked_by'])} ({clean(document['reason'])})"
+    return f"{clean(document['address'])}  since {document['asked_at'][:10]}, {asked}"
+
+
+def finding_line(document: Json) -> str:
+    """One finding of `plaint doctor`."""
+    return f"{'ok ' if document['ok'] else 'NOT'}  {document['name']}: {clean(document['detail'])}"

@@ -69,13 +69,17 @@ SPELLINGS: dict[str, Spelling] = {
     "soft hyphen": lambda a: _between(a, "\u00ad"),
     "soft hyphen entity": lambda a: _between(a, "&shy;"),
     "full width": lambda a: "".join(chr(ord(c) + 0xFEE0) for c in a),
-    "mathematical": lambda a: "".join(chr(0x1D41A + ord(c) - 97) if c.isalpha() and c.islower() else c for c in a),
+    "mathematical": lambda a: "".join(
+        chr(0x1D41A + ord(c) - 97) if c.isalpha() and c.islower() else c for c in a
+    ),
     "reversed": lambda a: a[::-1],
     "rot13": lambda a: codecs.encode(a, "rot13"),
     "base64": lambda a: _b64(a.encode()),
     "base64 at offset 1": lambda a: _b64(b"|" + a.encode() + b"|1"),
     "base64 at offset 2": lambda a: _b64(b"x|" + a.encode() + b"|12"),
-    "base64url without padding": lambda a: base64.urlsafe_b64encode(b"\xfb\xff>" + a.encode()).decode().rstrip("="),
+    "base64url without padding": lambda a: (
+        base64.urlsafe_b64encode(b"\xfb\xff>" + a.encode()).decode().rstrip("=")
+    ),
     "base64 behind other letters": lambda a: "id-" + _b64(b"e=" + a.encode()),
     "base64 of JSON": lambda a: _b64(b'{"r":"' + a.encode() + b'","c":"1"}'),
     "base64 of mixed case": lambda a: _b64(a.title().encode()),
@@ -83,7 +87,9 @@ SPELLINGS: dict[str, Spelling] = {
     "base64 twice": lambda a: _b64(_b64(a.encode()).encode()),
     "base64 thrice": lambda a: _b64(_b64(_b64(a.encode()).encode()).encode()),
     "base64 of UTF-16": lambda a: _b64(a.encode("utf-16-le")),
-    "base64 in a binary record": lambda a: _b64(b"\x08\x96\x01\x12" + bytes([len(a)]) + a.encode() + b"\x18\x01"),
+    "base64 in a binary record": lambda a: _b64(
+        b"\x08\x96\x01\x12" + bytes([len(a)]) + a.encode() + b"\x18\x01"
+    ),
     "hex": lambda a: a.encode().hex(),
     "hex in upper case": lambda a: a.encode().hex().upper(),
     "hex at odd offset": lambda a: "f" + a.encode().hex() + "0",
@@ -117,7 +123,8 @@ def _html(text: str) -> str:
 
 def _multipart(head: str, body: bytes) -> bytes:
     return (
-        TOP + b'Content-Type: multipart/mixed; boundary="=_b1"\r\n\r\nThis is MIME.\r\n--=_b1\r\nContent-Type: text/plain\r\n\r\n'
+        TOP
+        + b'Content-Type: multipart/mixed; boundary="=_b1"\r\n\r\nThis is MIME.\r\n--=_b1\r\nContent-Type: text/plain\r\n\r\n'
         b"Hello\r\n--=_b1\r\n" + head.encode() + b"\r\n" + body + b"\r\n--=_b1--\r\n"
     )
 
@@ -132,20 +139,54 @@ def _lines(octets: bytes) -> bytes:
 
 CARRIERS: dict[str, Carrier] = {
     "header": lambda t: TOP + b"X-Track: id=" + t.encode() + b"; x=1\r\n\r\nbody\r\n",
-    "folded header": lambda t: TOP + b"X-Track: " + t[: len(t) // 2].encode() + b"\r\n\t" + t[len(t) // 2 :].encode() + b"\r\n\r\nbody\r\n",
-    "list header": lambda t: TOP + b"List-Unsubscribe: <https://u.spam.example/?" + t.encode() + b">\r\n\r\nbody\r\n",
-    "encoded word (B)": lambda t: TOP + b"X-Greeting: =?utf-8?B?" + base64.b64encode(f"Hi {t} !".encode()) + b"?=\r\n\r\nb\r\n",
-    "encoded word (Q)": lambda t: TOP + b"X-Greeting: =?utf-8?Q?" + "".join(f"={o:02X}" for o in f"Hi {t} !".encode()).encode() + b"?=\r\n\r\nb\r\n",
+    "folded header": lambda t: (
+        TOP
+        + b"X-Track: "
+        + t[: len(t) // 2].encode()
+        + b"\r\n\t"
+        + t[len(t) // 2 :].encode()
+        + b"\r\n\r\nbody\r\n"
+    ),
+    "list header": lambda t: (
+        TOP + b"List-Unsubscribe: <https://u.spam.example/?" + t.encode() + b">\r\n\r\nbody\r\n"
+    ),
+    "encoded word (B)": lambda t: (
+        TOP + b"X-Greeting: =?utf-8?B?" + base64.b64encode(f"Hi {t} !".encode()) + b"?=\r\n\r\nb\r\n"
+    ),
+    "encoded word (Q)": lambda t: (
+        TOP
+        + b"X-Greeting: =?utf-8?Q?"
+        + "".join(f"={o:02X}" for o in f"Hi {t} !".encode()).encode()
+        + b"?=\r\n\r\nb\r\n"
+    ),
     "text": lambda t: _text("text/plain; charset=utf-8", "8bit", f"Dear {t} , you won.\r\n".encode()),
     "HTML": lambda t: _text("text/html; charset=utf-8", "8bit", _html(t).encode()),
     "quoted-printable": lambda t: _text("text/html; charset=utf-8", "quoted-printable", _qp(_html(t))),
     "base64": lambda t: _text("text/html; charset=utf-8", "base64", _lines(_html(t).encode())),
-    "UTF-16 in base64": lambda t: _text("text/plain; charset=utf-16", "base64", _lines(_html(t).encode("utf-8").decode().encode("utf-16"))),
-    "part in base64": lambda t: _multipart("Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n", _lines(_html(t).encode())),
-    "calendar": lambda t: _multipart("Content-Type: text/calendar\r\nContent-Transfer-Encoding: base64\r\n", _lines(f"BEGIN:VCALENDAR\r\nDESCRIPTION:{t} x\r\n".encode())),
-    "nested message": lambda t: _multipart("Content-Type: message/rfc822\r\n", b"Subject: inner\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + _lines(f"see {t} .".encode())),
-    "nested message in base64": lambda t: _multipart("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n", _lines(f"Subject: inner\r\n\r\nsee {t} .\r\n".encode())),
-    "octet-stream": lambda t: _multipart("Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n", _lines(f"<a>{t}</a>".encode())),
+    "UTF-16 in base64": lambda t: _text(
+        "text/plain; charset=utf-16", "base64", _lines(_html(t).encode("utf-8").decode().encode("utf-16"))
+    ),
+    "part in base64": lambda t: _multipart(
+        "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n",
+        _lines(_html(t).encode()),
+    ),
+    "calendar": lambda t: _multipart(
+        "Content-Type: text/calendar\r\nContent-Transfer-Encoding: base64\r\n",
+        _lines(f"BEGIN:VCALENDAR\r\nDESCRIPTION:{t} x\r\n".encode()),
+    ),
+    "nested message": lambda t: _multipart(
+        "Content-Type: message/rfc822\r\n",
+        b"Subject: inner\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + _lines(f"see {t} .".encode()),
+    ),
+    "nested message in base64": lambda t: _multipart(
+        "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n",
+        _lines(f"Subject: inner\r\n\r\nsee {t} .\r\n".encode()),
+    ),
+    "octet-stream": lambda t: _multipart(
+        "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n",
+        _lines(f"<a>{t}</a>".encode()),
+    ),
     "undeclared base64": lambda t: TOP + b"\r\n" + _lines((f"Dear {t} , " + "you have won. " * 12).encode()),
     "epilogue": lambda t: _multipart("Content-Type: text/plain\r\n", b"x") + f"after {t} .\r\n".encode(),
 }

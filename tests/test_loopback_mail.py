@@ -24,7 +24,7 @@ import dns.asyncresolver
 import httpx
 import pytest
 
-from complaints.loopback import Internet, Received, World, loopback_internet, mailhost
+from complaints.loopback import Internet, Received, World, loopback_internet, mailhost, places
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 RETURN_PATH = "r.81a7@plaint.example"
@@ -352,7 +352,7 @@ def test_a_desk_answers_to_reply_to_like_a_person() -> None:
     with_plaint(ask)
 
 
-def test_nothing_is_sent_to_the_null_sender() -> None:
+def test_nothing_is_sent_to_the_null_sender(caplog: pytest.LogCaptureFixture) -> None:
     async def ask(internet: Internet, plaint: Internet) -> None:
         for mailbox in ("bounce@cloud.example", "autoreply@cloud.example"):
             await send(internet, mailbox, sender="")
@@ -361,6 +361,7 @@ def test_nothing_is_sent_to_the_null_sender() -> None:
         assert [m.rcpt_tos for m in await plaint.wait_for(1)] == [(RETURN_PATH,)]
 
     with_plaint(ask)
+    assert not [r for r in caplog.records if r.name.startswith("complaints.loopback")]
 
 
 def test_a_letter_plaint_does_not_take_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -536,14 +537,14 @@ def test_it_ends_at_once_and_leaves_nothing_whatever_is_still_open() -> None:
             tls = aiosmtplib.SMTP(hostname=host, port=internet.mx_port, start_tls=False)
             await tls.connect()
             await tls.starttls(server_hostname="mx.cloud.example", tls_context=trusting(internet))
-            places = [
+            doors = [
                 (host, internet.mx_port),
                 (await address_of(internet, "silent.hosts.example"), internet.mx_port),
                 (await address_of(internet, "whois.ripe.example"), internet.whois_port),
                 (internet.dns.split(":")[0], int(internet.dns.split(":")[1])),
                 ("127.0.0.1", httpx.URL(internet.inbox_url).port or 0),
             ]
-            opened = [await asyncio.open_connection(*place) for place in places]
+            opened = [await asyncio.open_connection(*place) for place in doors]
             for _, writer in opened:
                 writer.write(b"198.51.100.9\r\n")
             bases = (internet.rdap_bootstrap / "ipv4.json").read_text()
@@ -568,12 +569,43 @@ def test_it_ends_at_once_and_leaves_nothing_whatever_is_still_open() -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert not others
         assert not folder.exists()
-        for place in places:
+        for place in doors:
             with pytest.raises(OSError):
                 await asyncio.open_connection(*place)
         return spent
 
     assert asyncio.run(held()) < 1
+    gc.collect()
+
+
+def test_every_desk_of_the_demo_can_be_written_to() -> None:
+    async def held() -> None:
+        async with loopback_internet() as internet:
+            for desk in internet.world.desks:
+                assert (await send(internet, desk, sender="")).startswith("2.0.0"), desk
+            assert len(await internet.wait_for(len(internet.world.desks))) > 10
+
+    asyncio.run(held())
+
+
+def test_a_port_that_is_free_on_some_addresses_only_is_tried_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, calls = places.tcp_socket, 0
+
+    def second_is_taken(address: str, port: int) -> socket.socket:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError("taken")
+        return real(address, port)
+
+    monkeypatch.setattr(places, "tcp_socket", second_is_taken)
+    found = places.listening_sockets(["127.0.0.10", "127.0.0.11"])
+    assert len({sock.getsockname()[1] for sock in found.values()}) == 1
+    assert calls == 4
+    for sock in found.values():
+        sock.close()
     gc.collect()
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from complaints.leaks import find_leaks
 from complaints.redact import CannotRedact, Identity, redact, sha1_pseudonym
-from tests.hiding_places import CARRIERS, KEPT, SPELLINGS
+from tests.hiding_places import CARRIERS, KEPT, SPELLINGS, Spelling
 
 KEY = b"a redaction key of ours"
-ALICE = Identity(("alice.reporter@victim.example",), ("Alice Reporter",))
+ALICE = Identity(("alice.reporter@victim.example",), ("Alice Miller",))
 PEOPLE = [
     ALICE,
     Identity(("bob@gmx.example",)),
@@ -34,7 +34,9 @@ def hidden(raw: bytes, identity: Identity = ALICE) -> bytes:
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("person", PEOPLE, ids=lambda person: person.addresses[0])
-def test_no_spelling_in_any_hiding_place_survives_and_the_evidence_does(carrier: str, person: Identity) -> None:
+def test_no_spelling_in_any_hiding_place_survives_and_the_evidence_does(
+    carrier: str, person: Identity
+) -> None:
     for spelling, spell in SPELLINGS.items():
         raw = CARRIERS[carrier](spell(person.addresses[0]))
         redacted = hidden(raw, person)
@@ -92,9 +94,9 @@ def test_only_the_bytes_of_the_find_change_in_a_quoted_printable_part() -> None:
 
 def test_base64_keeps_the_letters_around_the_find_and_its_line_length() -> None:
     text = b"x" * 300 + b" alice.reporter@victim.example " + b"y" * 300
-    raw = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(text).replace(
-        b"\n", b"\r\n"
-    )
+    raw = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(
+        text
+    ).replace(b"\n", b"\r\n")
     redacted = hidden(raw)
     lines, old = redacted.split(b"\r\n"), raw.split(b"\r\n")
     assert lines[:8] == old[:8]
@@ -164,7 +166,9 @@ def test_an_archive_that_holds_the_address_is_taken_out() -> None:
 
 def test_a_binary_keeps_its_length_and_says_it_was_not_looked_into() -> None:
     pdf = b"%PDF-1.7\n\0\0<< /URI (https://x.example/?u=alice.reporter@victim.example) >>" + bytes(range(256))
-    raw = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(pdf)
+    raw = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(
+        pdf
+    )
     result = redact(raw, ALICE, key=KEY)
     assert len(result.raw) == len(raw)
     assert find_leaks(result.raw, ALICE) == []
@@ -174,7 +178,11 @@ def test_a_binary_keeps_its_length_and_says_it_was_not_looked_into() -> None:
 def test_changes_say_what_was_hidden_where() -> None:
     raw = b"Subject: x\r\nTo: alice.reporter@victim.example,\r\n alice.reporter@victim.example\r\n\r\nDear Alice,\r\n"
     changes = [(change.rule, change.where, change.line) for change in redact(raw, ALICE, key=KEY).changes]
-    assert changes == [("address", "header To", 2), ("address", "header To", 3), ("name", "part 1 (text/plain)", 5)]
+    assert changes == [
+        ("address", "header To", 2),
+        ("address", "header To", 3),
+        ("name", "part 1 (text/plain)", 5),
+    ]
 
 
 def test_with_my_address_nothing_is_touched() -> None:
@@ -193,7 +201,17 @@ def test_what_cannot_be_redacted_is_refused_with_the_reason() -> None:
     nested = b"To: alice.reporter@victim.example\r\n\r\n"
     for depth in range(12):
         boundary = f"b{depth}".encode()
-        nested = b'Content-Type: multipart/mixed; boundary="' + boundary + b'"\r\n\r\n--' + boundary + b"\r\nContent-Type: message/rfc822\r\n\r\n" + nested + b"\r\n--" + boundary + b"--\r\n"
+        nested = (
+            b'Content-Type: multipart/mixed; boundary="'
+            + boundary
+            + b'"\r\n\r\n--'
+            + boundary
+            + b"\r\nContent-Type: message/rfc822\r\n\r\n"
+            + nested
+            + b"\r\n--"
+            + boundary
+            + b"--\r\n"
+        )
     with pytest.raises(CannotRedact, match="deep in each other"):
         redact(nested, ALICE, key=KEY)
 
@@ -205,9 +223,11 @@ def test_the_example_of_rfc_6590_appendix_a() -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from([*SPELLINGS.values()]), min_size=1, max_size=4),
-    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12), min_size=5, max_size=5),
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=12), min_size=5, max_size=5
+    ),
 )
-def test_any_mixture_of_spellings_is_hidden(spellings: list, gaps: list[str]) -> None:
+def test_any_mixture_of_spellings_is_hidden(spellings: list[Spelling], gaps: list[str]) -> None:
     text = " ".join(f"{gap} {spell(ALICE.addresses[0])}" for gap, spell in zip(gaps, spellings, strict=False))
     for carrier in ("text", "quoted-printable", "base64", "nested message"):
         redacted = hidden(CARRIERS[carrier](text))
@@ -223,7 +243,20 @@ def test_no_bytes_make_it_fail_or_change_without_need(noise: bytes) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [b"a<b>", b"alice.reporter", b"alice<x>.", b"%2525", b"&#97;", b"\\", b"=?a?b?c?=", b"YWxp\r\n ", b"a\r\n ", b"+", b"alice.r\0e", b"'+'"],
+    [
+        b"a<b>",
+        b"alice.reporter",
+        b"alice<x>.",
+        b"%2525",
+        b"&#97;",
+        b"\\",
+        b"=?a?b?c?=",
+        b"YWxp\r\n ",
+        b"a\r\n ",
+        b"+",
+        b"alice.r\0e",
+        b"'+'",
+    ],
     ids=repr,
 )
 def test_hostile_repetition_takes_linear_time(unit: bytes) -> None:

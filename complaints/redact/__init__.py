@@ -1,14 +1,16 @@
-"""Taking the reporter out of a spam (RFC 6590): takes raw bytes and an identity, leaves the bytes a desk may see.
+"""Taking the reporter out of a spam (RFC 6590): takes raw bytes and an identity, leaves bytes a desk may see.
 
-The rule: a local part of the reporter's addresses becomes a keyed pseudonym wherever the address stands, in whatever
-encoding; so do the reporter's names, and the bare local part where it is a word by itself. The domain stays, as in
-RFC 6590 appendix A: the Received lines name its hosts, and they are the evidence. So the address
-`alice+shop@victim.example` becomes `redacted-<13 letters>@victim.example`; the same reporter under the same key always
-gets the same pseudonym, and nobody without the key can compute it. A digest of the address becomes another number of
-the same length. Everything else stays byte for byte: structure, boundaries, hosts, Message-ID, Subject. A part in
-base64 or quoted-printable is written anew only if something had to be hidden inside the encoding.
+The rule: a local part of the reporter's addresses becomes a keyed pseudonym wherever the address stands, in
+whatever encoding; so do the reporter's names, and the bare local part where it is a word by itself. The
+domain stays, as in RFC 6590 appendix A: the Received lines name its hosts, and they are the evidence. So
+the address `alice+shop@victim.example` becomes `redacted-<13 letters>@victim.example`; the same reporter
+under the same key always gets the same pseudonym, and nobody without the key can compute it. A digest of
+the address becomes another number of the same length. Everything else stays byte for byte: structure,
+boundaries, hosts, Message-ID, Subject. A part in base64 or quoted-printable is written anew only if
+something had to be hidden inside the encoding.
 
-Names and bare local parts are left alone inside host names, in the addresses of others, and in the trace fields.
+Names and bare local parts are left alone inside host names, in the addresses of others, and in the trace
+fields.
 """
 
 import base64
@@ -27,7 +29,8 @@ from complaints.redact.hide import WORDS, Find, Hider, hider, splice
 MAX_NESTED = 8
 """Messages inside messages that are opened."""
 LEVELS = ("identity", "none")
-# Fields other hosts wrote about the way of the mail: their words are host names and ids, not the reporter's name.
+# Fields other hosts wrote about the way of the mail: their words are host names and ids, not the reporter's
+# name.
 _TRACE = re.compile(
     r"received|received-spf|message-id|references|in-reply-to|return-path|.*authentication-results.*"
     r"|arc-.*|.*dkim-signature|x-received|list-id|content-type|content-transfer-encoding|mime-version|date",
@@ -45,11 +48,16 @@ _ALONE = rb"(?<![\w.@+=-])(?P<hide>%s)(?![\w@+=-]|\.\w)"
 _BASE64_LINES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n \t"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _CUT_ESCAPE = re.compile(
-    rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]?|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
+    rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]?|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
+    rb"|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
 )
 # Charsets whose ASCII does not look like ASCII: only their decoded text can be searched.
-_NOT_ASCII = re.compile(r"utf-?(?:16|32|7)|unicode|ucs-?[24]|cp(?:037|273|424|500|875|1026|1140)|hz|ebcdic", re.I)
-_TEXTUAL = re.compile(r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.I)
+_NOT_ASCII = re.compile(
+    r"utf-?(?:16|32|7)|unicode|ucs-?[24]|cp(?:037|273|424|500|875|1026|1140)|hz|ebcdic", re.IGNORECASE
+)
+_TEXTUAL = re.compile(
+    r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.IGNORECASE
+)
 
 
 class CannotRedact(ValueError):  # noqa: N818 - the name is part of the contract with the callers
@@ -66,7 +74,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Change:
-    """`count` replacements by one rule. `where` is a header field or part, `line` counts the raw lines from 1."""
+    """`count` replacements by one rule, `where` a header field or part, `line` of the raw bytes from 1."""
 
     rule: str
     where: str
@@ -84,7 +92,7 @@ class Redacted:
 
 
 def redact(raw: bytes, identity: Identity, *, key: bytes, level: str = "identity") -> Redacted:
-    """Hide the identity in a spam. `key` is the redaction key, kept by us (RFC 6590 §3), of at least 16 bytes.
+    """Hide the identity in a spam. `key` is our redaction key (RFC 6590 §3), of at least 16 bytes.
 
     Level `identity` hides addresses and names as told above, `none` returns the bytes as they are.
     Raises CannotRedact when there is no address to hide or something cannot be looked into far enough,
@@ -98,21 +106,25 @@ def redact(raw: bytes, identity: Identity, *, key: bytes, level: str = "identity
         return Redacted(raw, (), ("Your address and name are shown to the desk, as you chose.",))
     addresses = tuple(address.strip() for address in identity.addresses)
     if not addresses or not all(re.fullmatch(r"[^@\s]+@[^@\s]+", address) for address in addresses):
-        raise CannotRedact(f"{identity.addresses!r} holds something that is no mail address; correct it and try again")
+        raise CannotRedact(
+            f"{identity.addresses!r} holds something that is no mail address; correct it and try again"
+        )
     pass_ = _Pass(hider(key, addresses, identity.names))
-    return Redacted(pass_.message(raw), tuple(pass_.changes), tuple(dict.fromkeys((*pass_.kept, *_always(addresses)))))
+    return Redacted(
+        pass_.message(raw), tuple(pass_.changes), tuple(dict.fromkeys((*pass_.kept, *_always(addresses))))
+    )
 
 
 def sha1_pseudonym(key: str, private: str) -> str:
-    """Return the transformation of RFC 6590 appendix A, for those who must reproduce it. Plaint does not use it."""
+    """Return the transformation of RFC 6590 appendix A, for whoever reproduces it; Plaint does not."""
     digest = hashlib.sha1((key + private).encode(), usedforsecurity=False).digest()
     return base64.b64encode(digest).decode("ascii")
 
 
 def _always(addresses: tuple[str, ...]) -> Iterator[str]:
     for domain in dict.fromkeys(address.rpartition("@")[2].lower() for address in addresses):
-        yield f"The domain {domain} of your address stays: the Received lines, which are the evidence, name its hosts."
-    yield "The Message-ID, the time, and codes in links may let the sender of the spam find out whom it was sent to."
+        yield f"The domain {domain} of your address stays: the Received lines, the evidence, name its hosts."
+    yield "The Message-ID, the time, and codes in links may tell the sender of the spam whom it was sent to."
 
 
 @dataclass
@@ -126,7 +138,9 @@ class _Pass:
     def message(self, raw: bytes, nested: int = 0) -> bytes:
         """Return the message with the identity hidden in its fields, structure and parts."""
         if nested > MAX_NESTED:
-            raise CannotRedact(f"messages lie more than {MAX_NESTED} deep in each other; send its header only")
+            raise CannotRedact(
+                f"messages lie more than {MAX_NESTED} deep in each other; send its header only"
+            )
         message = parse(raw)
         mended = self._mended(message)
         if mended != raw:
@@ -138,7 +152,9 @@ class _Pass:
                 continue
             pieces.append(self._open_text(places, position, part.start))
             body = raw[part.start : part.end]
-            new = self._part(part, body, f"part {number} ({part.content_type})", places.line(part.start), nested)
+            new = self._part(
+                part, body, f"part {number} ({part.content_type})", places.line(part.start), nested
+            )
             pieces.append(new)
             position = part.end
         pieces.append(self._open_text(places, position, len(raw)))
@@ -171,7 +187,7 @@ class _Pass:
         return splice(text, finds)
 
     def _recipients(self, places: "_Places") -> Iterator[Find]:
-        """Find the bare local part where only a mailbox can be meant: recipient fields and `for` (RFC 5321 §4.4)."""
+        """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
         locals_ = {secret.private for secret in self.hider.secrets if secret.rule == "address"}
         choice = b"|".join(re.escape(local.encode()) for local in sorted(locals_, key=len, reverse=True))
         for header in places.headers:
@@ -215,7 +231,7 @@ class _Pass:
             return self._archive(inside, content, where, line)
         if part.charset and _NOT_ASCII.search(part.charset):
             return self._foreign(part.charset, content, where, line)
-        if b"\0" in content[:4096] or not (_TEXTUAL.match(part.content_type) or _is_text(content)):
+        if not _TEXTUAL.match(part.content_type) and not _is_text(content):
             return self._binary(content, where, line)
         finds = self.hider.finds(content)
         for find in finds:
@@ -224,7 +240,9 @@ class _Pass:
 
     def _binary(self, content: bytes, where: str, line: int) -> bytes:
         """In a binary only addresses are hidden, by something of the same length: offsets in it count."""
-        self.kept.append(f"{where} is no text: what it holds compressed, or as a picture, was not looked into.")
+        self.kept.append(
+            f"{where} is no text: what it holds compressed, or as a picture, was not looked into."
+        )
         if not self.hider.hinted(content):
             return content
         finds = [find for find in self.hider.finds(content, tokens=False) if find.rule not in WORDS]
@@ -233,7 +251,7 @@ class _Pass:
         return splice(content, map(_same_length, finds))
 
     def _archive(self, inside: list[bytes], content: bytes, where: str, line: int) -> bytes:
-        """An archive that holds the identity goes as a whole: its members cannot be changed without its checksums."""
+        """An archive that holds the identity goes as a whole: a changed member breaks its checksums."""
         if any(self.hider.finds(member) for member in inside):
             self._changed("archive", where, line)
             return b"[This archive held the address or name of the reporter and was taken out.]\r\n"
@@ -283,7 +301,7 @@ class _Places:
         return self.headers[index] if index >= 0 and offset < self.headers[index].end else None
 
     def in_trace(self, offset: int) -> bool:
-        """Tell whether an offset lies in a field that hosts wrote about the way of the mail, or in a field's name."""
+        """Tell whether an offset lies in a field hosts wrote about the mail's way, or in a field's name."""
         header = self.header(offset)
         if header is None:
             return False
@@ -327,8 +345,10 @@ def _encoded(encoding: str, body: bytes, content: bytes) -> bytes:
 
 
 def _is_text(content: bytes) -> bool:
-    """Tell whether bytes of an undeclared kind can be read as text: UTF-8, or mostly ASCII."""
+    """Tell whether bytes of an undeclared kind can be read as text: UTF-8, or mostly ASCII, without zeros."""
     head = content[:4096]
+    if b"\0" in head:
+        return False
     odd = len(head.translate(None, bytes(range(0x20, 0x7F)) + b"\t\r\n"))
     return odd * 8 <= len(head) or len(head.decode("utf-8", "ignore").encode("utf-8")) > len(head) - 4
 

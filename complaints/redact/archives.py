@@ -11,7 +11,7 @@ MAX_BYTES = 32 * 1024 * 1024
 
 
 def members(content: bytes) -> list[bytes] | None:
-    """Return what a zip or gzip holds, names and contents; None when it is neither. Never raises on content."""
+    """Return what a zip or gzip holds, names and contents; None when it is neither. Raises on no content."""
     if content.startswith(b"\x1f\x8b"):
         return [_inflated(content)]
     if content.startswith(b"PK\x03\x04"):
@@ -36,7 +36,17 @@ def _zipped(content: bytes) -> list[bytes]:
                     data = opened.read(left)
                 found += [member.filename.encode("utf-8", "replace"), data]
                 left -= len(data)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError, OSError, ValueError):
-        # Damaged, encrypted (RuntimeError) or packed by an unknown method: what was read until here is all there is.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+        OSError,
+        ValueError,
+    ):
+        # Damaged, encrypted (RuntimeError) or packed by an unknown method: what was read until here is all
+        # there is.
         return found
     return found

@@ -1,8 +1,9 @@
-"""Finding an identity in one text, however deep: takes bytes, leaves finds to be cut out and what goes in instead.
+"""Finding an identity in one text, however deep: takes bytes, leaves what to cut out and put in.
 
-A text is anything already freed of its transfer encoding: a header block, a text part, the inside of a token. Inside
-it, tokens are opened: base64 and base64url at any offset, hex, encoded words (RFC 2047); and digests of the address
-are recognised. What is found there is hidden there, and the token is written again in its own encoding.
+A text is anything already freed of its transfer encoding: a header block, a text part, the inside of a
+token. Inside it, tokens are opened: base64 and base64url at any offset, hex, encoded words (RFC 2047); and
+digests of the address are recognised. What is found there is hidden there, and the token is written again
+in its own encoding.
 """
 
 import base64
@@ -10,7 +11,6 @@ import binascii
 import codecs
 import hashlib
 import hmac
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ _SHORTEST_DIGEST = 22
 _LONG_TOKEN = 40
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
-    rb"[A-Za-z0-9+/_-]{8,}+(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*+"
+    rb"[A-Za-z0-9+/_-]{8,}+"
+    rb"(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*+"
 )
 _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _SPACE = re.compile(rb"\s+")
@@ -54,7 +55,7 @@ class Find:
 
 @dataclass(frozen=True)
 class Hider:
-    """What one identity needs to be hidden: its secrets, the digests of its addresses, and the redaction key."""
+    """What it takes to hide one identity: its secrets, the digests of its addresses, the redaction key."""
 
     key: bytes
     secrets: tuple[Secret, ...]
@@ -64,7 +65,7 @@ class Hider:
     shortest: int
 
     def pseudonym(self, private: str) -> bytes:
-        """Return what stands for a private string: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
+        """Return a private string's stand-in: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
         mac = hmac.new(self.key, private.lower().encode(), hashlib.sha256).digest()
         return b"redacted-" + base64.b32encode(mac)[:13].lower()
 
@@ -116,18 +117,22 @@ class Hider:
                 yield Find(match.start(), match.end(), _broken(token, new, breaks), rule, plain=False)
 
     def _promising(self, tokens: list[bytes], depth: int) -> bool:
-        """Tell whether any token holds something, by opening all of them at once: nearly all texts end here."""
+        """Tell whether any token holds something, by opening all of them at once: most texts end here."""
         whole = b"\n".join(tokens)
         if self._digested(whole):
             return True
         # Between tokens nine spaces, which are control characters when read from another place.
-        letters = b"ICAgICAgICAg".join([token + b"AAA"[: -len(token) % 4] for token in tokens]).translate(_URL_SAFE)
+        letters = b"ICAgICAgICAg".join([token + b"AAA"[: -len(token) % 4] for token in tokens]).translate(
+            _URL_SAFE
+        )
         blobs = [_octets(letters[phase:]) for phase in range(4)]
         runs = _HEX_RUN.findall(whole)
         for phase in (0, 1):
             even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
             blobs.append(bytes.fromhex(b"202020".join(even).decode("ascii")))
-        if any(self.hinted(blob) or self._inside(b"\n".join(_READABLE.findall(blob)), depth) for blob in blobs):
+        if any(
+            self.hinted(blob) or self._inside(b"\n".join(_READABLE.findall(blob)), depth) for blob in blobs
+        ):
             return True
         texts = (_octets(token.translate(_URL_SAFE)) for token in tokens if len(token) >= _LONG_TOKEN)
         return any(self.finds(text, depth=depth + 1) for text in texts if _is_foreign_text(text))
@@ -188,7 +193,7 @@ class Hider:
 
 
 def _is_foreign_text(octets: bytes) -> bool:
-    """Tell text with other letters than ASCII from noise: noise of some length is never UTF-8. The end may be cut."""
+    """Tell text beyond ASCII from noise: noise of some length is never UTF-8. The end may be cut."""
     if octets.isascii() or len(octets) < _LONG_TOKEN // 2:
         return False
     try:
@@ -242,8 +247,8 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
 def splice(text: bytes, finds: Iterable[Find], *, group: int = 1) -> bytes:
     """Put in what replaces each find. With `group`, lengths change by multiples of it.
 
-    A text inside n layers of base64 takes 3**n: then the length of every layer around it changes by whole groups, and
-    what follows the find keeps its letters.
+    A text inside n layers of base64 takes 3**n: then the length of every layer around it changes by whole
+    groups, and what follows the find keeps its letters.
     """
     pieces, position = [], 0
     for find in finds:
@@ -264,8 +269,9 @@ def _apart(finds: list[Find]) -> list[Find]:
 
 
 def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
-    """Put the line breaks back: those behind what changed keep their distance from the end, others from the start."""
-    same = len(os.path.commonprefix((old[::-1], new[::-1])))
+    """Put line breaks back: those behind what changed as far from the end as before, others from the start."""
+    pairs = zip(reversed(old), reversed(new), strict=False)
+    same = next((count for count, (left, right) in enumerate(pairs) if left != right), len(old))
     pieces, position, taken = [], 0, 0
     for gap in breaks:
         place = gap.start() - taken

@@ -1,10 +1,11 @@
 """Every way to spell a private string: takes an identity, leaves one pattern per secret.
 
-A secret's characters may each stand as themselves or in any escape of the web (percent, entity, JavaScript, CSS,
-quoted-printable, full-width), with invisible things between them (tags, soft hyphens, folds).
+A secret's characters may each stand as themselves or in any escape of the web (percent, entity, JavaScript,
+CSS, quoted-printable, full-width), with invisible things between them (tags, soft hyphens, folds).
 
-All patterns run over lower-case bytes in linear time: each starts with a set of literals, which the engine looks for
-at more than 100 MB/s, repeats are bounded or possessive, and nothing that repeats overlaps what follows it.
+All patterns run over lower-case bytes in linear time: each starts with a set of literals, which the engine
+looks for at more than 100 MB/s, repeats are bounded or possessive, and nothing that repeats overlaps what
+follows it.
 """
 
 import codecs
@@ -16,15 +17,54 @@ from html.entities import codepoint2name, html5
 
 # Local parts that are words of everyday mail or roles (RFC 2142): alone they point at nobody.
 COMMON = frozenset(
-    "abuse account accounts admin all billing contact email feedback hello help home hostmaster info invoice jobs"
-    " mail marketing news newsletter noreply office order orders post postmaster press private root sales security"
-    " service shop spam support team test user webmaster".split()
+    {
+        "abuse",
+        "account",
+        "accounts",
+        "admin",
+        "all",
+        "billing",
+        "contact",
+        "email",
+        "feedback",
+        "hello",
+        "help",
+        "home",
+        "hostmaster",
+        "info",
+        "invoice",
+        "jobs",
+        "mail",
+        "marketing",
+        "news",
+        "newsletter",
+        "noreply",
+        "office",
+        "order",
+        "orders",
+        "post",
+        "postmaster",
+        "press",
+        "private",
+        "root",
+        "sales",
+        "security",
+        "service",
+        "shop",
+        "spam",
+        "support",
+        "team",
+        "test",
+        "user",
+        "webmaster",
+    }
 )
 SAME_MAILBOX = {"gmail.com": "googlemail.com", "googlemail.com": "gmail.com"}
 """Providers that deliver both domains, and any dots in the local part, to one mailbox (as of 2026)."""
 
-# Between two characters: soft hyphen, zero-width and direction marks, NUL (UTF-16 as bytes), tags and comments, soft
-# line breaks, folds, a string closed and opened again in JavaScript, an RFC 2231 continuation.
+# Between two characters: soft hyphen, zero-width and direction marks, NUL (UTF-16 as bytes), tags and
+# comments, soft line breaks, folds, a string closed and opened again in JavaScript, an RFC 2231
+# continuation.
 GAP = (
     r"(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00"
     r"|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
@@ -42,9 +82,9 @@ _TWIN_BLOCKS = ((0xFF01, 0xFF5E), (0xFE50, 0xFE6B), (0x24B6, 0x24E9), (0x1D400, 
 class Secret:
     """One thing to hide: where `pattern` (over lower-case bytes) matches, its group `hide` is private.
 
-    `private` is what the pseudonym is made of. Where there is a `needle`, the pattern matters only in texts that hold
-    it as it stands. `bare`: the local part counts also without the domain (no group `rest`), like a word. A `word` counts
-    only as a whole word, and not inside a host name or an address of somebody else.
+    `private` is what the pseudonym is made of. Where there is a `needle`, the pattern matters only in texts
+    that hold it as it stands. `bare`: the local part counts also without the domain (no group `rest`), like
+    a word. A `word` counts only as a whole word, and not inside a host name or an address of somebody else.
     """
 
     rule: str
@@ -56,7 +96,7 @@ class Secret:
 
 
 def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
-    """Yield the secrets of an identity: its addresses forwards, backwards and in rot13, local parts, names."""
+    """Yield the secrets of an identity: addresses forwards, backwards and in rot13, local parts, names."""
     for address in addresses:
         local, _, domain = address.lower().rpartition("@")
         for host in _domains(domain):
@@ -71,7 +111,7 @@ def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
 
 
 def _domains(domain: str) -> list[str]:
-    """Return the domain in all its forms: as given, as A-label and U-label (RFC 5890), and of the same mailbox."""
+    """Return the domain in all forms: as given, A-label and U-label (RFC 5890), of the same mailbox."""
     forms = [domain]
     try:
         forms.append(domain.encode("idna").decode("ascii"))
@@ -88,8 +128,9 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     plain = local.replace(".", "") if dots else local
     between = f"(?:{letter('.')})?" if dots else ""
     left = spelled(plain, between)
-    tag = f"(?:{GAP}(?:{letter('+')}|/){GAP}(?:[^\\s@<>\"]|\\r?\\n[ \\t]){{0,64}}?)?"
-    at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|[\\s\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,6}}){GAP}"
+    tag = f'(?:{GAP}(?:{letter("+")}|/){GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}}?)?'
+    spoken = f"[\\s\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,6}}"
+    at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|{spoken}){GAP}"
     dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[\\s\\[({{_-]{{0,6}}(?:dot|\\.)[\\s\\])}}_-]{{0,6}})"
     right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
     # One pass finds the address and the bare local part: `rest` takes part only where the domain follows.

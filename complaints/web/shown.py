@@ -5,7 +5,6 @@ confirmation, an undo or a new draft it is stale. So a consent covers what was o
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,17 +16,22 @@ from complaints.office import Office
 
 @dataclass(frozen=True)
 class Shown:
-    """A page that was shown at `at` (seconds since 1970): report id → digest of its bytes."""
+    """A page that was shown at `at` (seconds since 1970), and the id, recipient and digest of each report on it."""
 
     at: int
     version: int
-    reports: dict[str, str]
+    reports: list[tuple[str, str, str]]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Report id → digest."""
+        return {report_id: digest for report_id, _, digest in self.reports}
 
 
 def nonce_for(office: Office, complaint: Complaint, reports: Sequence[Report]) -> str:
     """The nonce of a page that shows these reports of a complaint now."""
-    digests = {report.id: report.digest for report in reports}
-    shown = Shown(int(office.clock().timestamp()), complaint.version, digests)
+    rows = [(report.id, report.to, report.digest) for report in reports]
+    shown = Shown(int(office.clock().timestamp()), complaint.version, rows)
     content = base64.urlsafe_b64encode(json.dumps(asdict(shown)).encode()).decode()
     return f"{content}.{_mac(office, complaint, content)}"
 
@@ -37,27 +41,21 @@ def read_nonce(office: Office, complaint: Complaint, nonce: str) -> Shown | None
     content, _, mac = nonce.partition(".")
     if not tokens.same(mac, _mac(office, complaint, content)):
         return None
-    try:
-        shown = Shown(**json.loads(base64.urlsafe_b64decode(content)))
-    except (binascii.Error, ValueError, TypeError):
-        return None
-    now = office.clock().timestamp()
-    return shown if now - shown.at <= office.settings.consent_seconds else None
+    shown = Shown(**json.loads(base64.urlsafe_b64decode(content)))
+    age = office.clock().timestamp() - shown.at
+    return shown if age <= office.settings.consent_seconds else None
 
 
 def changes_since(shown: Shown, complaint: Complaint, reports: Sequence[Report]) -> list[str]:
     """What differs by now from what was shown, in sentences; empty when nothing does."""
-    now = {report.id: report for report in reports}
-    found = [f"{report_id} is no longer proposed." for report_id in shown.reports if report_id not in now]
-    found += [f"{row.to} is new." for row in reports if row.id not in shown.reports]
-    found += [
-        f"The report to {now[report_id].to} was written anew."
-        for report_id, digest in shown.reports.items()
-        if report_id in now and now[report_id].digest != digest
-    ]
+    then = {to: digest for _, to, digest in shown.reports}
+    now = {report.to: report.digest for report in reports}
+    found = [f"{to} is no longer proposed." for to in then.keys() - now.keys()]
+    found += [f"{to} is new." for to in now.keys() - then.keys()]
+    found += [f"The report to {to} was written anew." for to in now if then.get(to, now[to]) != now[to]]
     if not found and shown.version != complaint.version:
         return ["The complaint was decided on, or changed, since this form was shown."]
-    return found
+    return sorted(found)
 
 
 def _mac(office: Office, complaint: Complaint, content: str) -> str:

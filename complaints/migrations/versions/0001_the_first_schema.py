@@ -174,6 +174,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=True),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("source_ip", sa.String(), nullable=True),
+        sa.Column("way_in_grade", sa.String(), nullable=False),
         sa.Column("grade", sa.String(), nullable=True),
         sa.Column("evidence", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("contacts", sa.JSON(none_as_null=True), nullable=True),

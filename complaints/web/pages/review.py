@@ -157,7 +157,7 @@ def _shown(session: Session, office: Office, complaint: Complaint, decision: Dec
         raise StaleError(complaint.id, ["This form is too old, or was not made for this complaint."])
     if found := changes_since(shown, complaint, _reports(session, complaint)):
         raise StaleError(complaint.id, found)
-    return shown.reports
+    return shown.digests
 
 
 def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:

@@ -104,7 +104,8 @@ def _items(session: Session, office: Office, submission: Submission | None) -> l
     rows = {row.id: row for row in session.exec(select(Complaint).where(col(Complaint.id).in_(named)))}
     name = submission.filename or "pasted message"
     return [
-        {"file": name, **line, **_read(office, rows.get(line["complaint"]))} for line in submission.outcome
+        {"file": name, "reason": None, "remedy": None, **line, **_read(office, rows.get(line["complaint"]))}
+        for line in submission.outcome
     ]
 
 

@@ -1,0 +1,291 @@
+"""The operator's side of the command line: the settings every verb reads, and the verbs that run and keep a house.
+
+Takes a data directory, leaves reporters, stopped desks and a database as the operator wants them. What a
+verb needs is imported when it runs, so that the others start without it.
+"""
+# ruff: noqa: PLC0415 - see above
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from complaints import __version__, terminal
+from complaints.terminal import FAILED, UNUSABLE, USAGE, fail, put, say
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from complaints.models import Reporter
+    from complaints.office import Office
+    from complaints.reporters import Secrets
+    from complaints.serve import Service
+    from complaints.settings import Settings
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The data directory (PLAINT_DATA).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="A mail address.")]
+
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+
+reporters_app = typer.Typer(no_args_is_help=True, help="The registered reporters of this installation.")
+desks_app = typer.Typer(no_args_is_help=True, help="Abuse desks that asked for no more reports.")
+db_app = typer.Typer(no_args_is_help=True, help="The database schema.")
+
+
+def load(data: Path | None, **given: Any) -> "Settings":
+    """The settings, with a warning for PLAINT_* variables that set nothing. Raises SettingsError."""
+    from complaints import settings
+
+    for name in settings.unknown_variables(os.environ):
+        say(f"warning: {name} is no setting of this version and has no effect")
+    return settings.load(data=data, **given)
+
+
+@contextmanager
+def opened(data: Path | None) -> Iterator["Office"]:
+    """The house of a data directory, closed at the end. Raises SettingsError, DatabaseError, VaultError."""
+    from complaints.office import Office
+
+    office = Office.open(load(data))
+    try:
+        yield office
+    finally:
+        office.close()
+
+
+def demo(
+    http: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where the pages are.")] = None,
+) -> None:
+    """Everything on loopback: a small internet, a reporter, spam, and a desk that answers. Ctrl-C ends it."""
+    from complaints.demo import run
+
+    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    try:
+        asyncio.run(run(typer.echo, http=http))
+    except OSError as error:
+        _cannot_listen(error, http or "127.0.0.1")
+
+
+def serve(
+    data: DataOption = None,
+    smtp: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where mail comes in.")] = None,
+    http: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where pages and API are.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="Only this: smtp, web or worker.")] = None,
+) -> None:
+    """Run the service until Ctrl-C or SIGTERM."""
+    from complaints.serve import ROLES
+    from complaints.serve import serve as serve_until_signal
+
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    roles = role or list(ROLES)
+    if unknown := set(roles) - set(ROLES):
+        fail(f"--role {', '.join(sorted(unknown))}: there are {', '.join(ROLES)}", USAGE)
+    settings = load(data, smtp=smtp, http=http)
+    try:
+        asyncio.run(serve_until_signal(settings, roles, lambda service: _started(settings, service)))
+    except OSError as error:
+        _cannot_listen(error, f"{settings.smtp} or {settings.http}")
+
+
+def _started(settings: "Settings", service: "Service") -> None:
+    say(f"{__version__}, data in {settings.data}")
+    if service.smtp_port:
+        say(f"mail for @{settings.mail_domain} on {settings.smtp}")
+    if service.http_port:
+        say(f"pages on http://{settings.http} for {settings.url}")
+
+
+def _cannot_listen(error: OSError, where: str) -> NoReturn:
+    """Explain a socket that cannot be opened; a file that cannot is another matter."""
+    if error.filename is not None:
+        raise error
+    fail(f"cannot listen on {where}: {error.strerror or error}; is another one running?", USAGE)
+
+
+def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Check what this installation needs: database, DNS, registries, mail, and what to publish."""
+    from complaints.doctor import check
+
+    findings = asyncio.run(check(load(data)))
+    for finding in findings:
+        if as_json:
+            put(finding)
+        else:
+            terminal.put_lines([terminal.finding_line(finding)])
+    if not all(finding["ok"] for finding in findings):
+        raise SystemExit(FAILED)
+
+
+def resend(
+    report: Annotated[str, typer.Argument(metavar="REPORT", help="A report, e.g. PL-....-1")],
+    data: DataOption = None,
+) -> None:
+    """Send an unconfirmed report once more: it may reach the desk twice."""
+    from complaints import forward
+    from complaints.models import Report
+
+    with opened(data) as office, office.db.transaction() as session:
+        row = session.get(Report, report)
+        if row is None:
+            fail(f"{report}: there is no such report", UNUSABLE)
+        try:
+            forward.resend(session, office, row)
+        except ValueError as error:
+            fail(str(error), FAILED)
+
+
+@db_app.callback()
+def _db() -> None:
+    """Keep `upgrade` a verb below `db`, though it is the only one."""
+
+
+@db_app.command()
+def upgrade(data: DataOption = None) -> None:
+    """Bring the database to the schema this version needs."""
+    from complaints.db import Database
+
+    settings = load(data)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(settings.database)
+    database.upgrade()
+    database.close()
+    say("the database is up to date")
+
+
+@reporters_app.command()
+def add(
+    address: AddressArgument,
+    name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name to hide besides the address.")
+    ] = None,
+    alias: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Another address of the same person.")
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST|CIDR", help="A mail host of theirs: name, address or network."),
+    ] = None,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="The address is known to be theirs; policy accepted.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Add a reporter. Prints the secret submission address and API token, this once."""
+    from complaints import reporters
+
+    with opened(data) as office:
+        try:
+            checked = reporters.checked_address(office, address, deliverable=not verified)
+            aliases = [reporters.checked_address(office, one, deliverable=False) for one in alias or []]
+            with office.db.transaction() as session:
+                made = reporters.add(
+                    session,
+                    office,
+                    checked,
+                    names=name or [],
+                    aliases=aliases,
+                    trust=trust or [],
+                    verified=verified,
+                )
+                if not verified:
+                    reporters.ask(session, office, checked)
+        except reporters.ReporterError as error:
+            fail(str(error), UNUSABLE)
+    _put_secrets(made, as_json)
+
+
+@reporters_app.command()
+def rotate(address: AddressArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
+    """Give a reporter a new submission address and token; the old address works for a month."""
+    from complaints import reporters
+
+    with opened(data) as office, office.db.transaction() as session:
+        made = reporters.rotate(session, office, _reporter(session, address))
+    _put_secrets(made, as_json)
+
+
+def _put_secrets(made: "Secrets", as_json: bool) -> None:
+    document = {
+        "id": made.reporter.id,
+        "address": made.reporter.address,
+        "submission_address": made.submission_address,
+        "token": made.token,
+    }
+    if as_json:
+        put(document)
+    else:
+        terminal.put_lines(terminal.secret_lines(document))
+
+
+@reporters_app.command("list")
+def list_reporters(as_json: JsonOption = False, data: DataOption = None) -> None:
+    """List the reporters, without their secrets."""
+    from sqlmodel import select
+
+    from complaints.models import Reporter
+
+    with opened(data) as office, office.db.reading() as session:
+        for row in session.exec(select(Reporter).order_by(Reporter.address)):
+            _put_reporter(row, as_json)
+
+
+@reporters_app.command("show")
+def show_reporter(address: AddressArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
+    """Show what is kept of a reporter."""
+    with opened(data) as office, office.db.reading() as session:
+        _put_reporter(_reporter(session, address), as_json)
+
+
+def _reporter(session: "Session", address: str) -> "Reporter":
+    from complaints import reporters
+
+    found = reporters.find(session, address)
+    if found is None:
+        fail(f"{address} is no reporter here; see: plaint reporters list", UNUSABLE)
+    return found
+
+
+def _put_reporter(row: "Reporter", as_json: bool) -> None:
+    shown = {"id", "address", "names", "aliases", "trust", "created_at", "verified_at"}
+    document = row.model_dump(mode="json", include=shown)
+    if as_json:
+        put(document)
+    else:
+        terminal.put_lines([terminal.reporter_line(document)])
+
+
+@desks_app.command("list")
+def list_desks(as_json: JsonOption = False, data: DataOption = None) -> None:
+    """List the desks that get no reports, with who asked when."""
+    from sqlmodel import col, select
+
+    from complaints.models import Suppression
+
+    with opened(data) as office, office.db.reading() as session:
+        for row in session.exec(select(Suppression).where(col(Suppression.lifted_at).is_(None))):
+            document = row.model_dump(mode="json")
+            if as_json:
+                put(document)
+            else:
+                terminal.put_lines([terminal.stop_line(document)])
+
+
+@desks_app.command()
+def resume(address: AddressArgument, data: DataOption = None) -> None:
+    """Let reports to a desk flow again."""
+    from complaints import replies
+
+    with opened(data) as office:
+        with office.db.transaction() as session:
+            lifted = replies.resume(session, office, address)
+        if not lifted:
+            fail(f"{address} is not stopped; see: plaint desks list", UNUSABLE)
