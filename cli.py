@@ -28,7 +28,6 @@ from complaints.terminal import (
     end,
     fail,
     put,
-    put_lines,
     say,
 )
 
@@ -74,7 +73,7 @@ def _known(error: Exception) -> tuple[str, int] | None:
     """What to say of an error, and its exit code; None for a mistake of ours."""
     from sqlalchemy.exc import OperationalError
 
-    from abuse_lookup.errors import AbuseLookupError
+    from abuse_lookup.errors import ConfigError
     from complaints.client import ClientError
     from complaints.db import DatabaseError
     from complaints.settings import SettingsError
@@ -83,20 +82,20 @@ def _known(error: Exception) -> tuple[str, int] | None:
     match error:
         case ClientError():
             return str(error), error.code
-        case AbuseLookupError():
-            return str(error), UNUSABLE
-        case SettingsError() | DatabaseError() | VaultError():
+        case SettingsError() | ConfigError() | DatabaseError() | VaultError():
             return str(error), USAGE
         case OperationalError():
             return f"the database does not answer: {error.orig}", UNAVAILABLE
-        case PermissionError():
-            return f"{error.filename}: {error.strerror}", NOT_ALLOWED
+        case OSError(filename=str(file)):
+            return f"{file}: {error.strerror}", NOT_ALLOWED if isinstance(
+                error, PermissionError
+            ) else UNUSABLE
     return None
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        put_lines([f"plaint {__version__}"])
+        typer.echo(f"plaint {__version__}")
         raise typer.Exit
 
 
@@ -139,10 +138,7 @@ def trace(
             continue
         good += 1
         document = read(raw, border).document()
-        if as_json:
-            put(document | {"file": name} if many else document)
-        else:
-            put_lines(([f"{terminal.clean(name)}:"] if many else []) + list(terminal.trace_lines(document)))
+        put(document | {"file": name} if many else document, as_json, terminal.trace_lines)
     end(good=good, bad=len(files) - good)
 
 
@@ -175,12 +171,10 @@ def lookup(
     documents = asyncio.run(_lookups(lookup_config(settings), targets))
     good = [document for document in documents if "error" not in document]
     for document in documents:
-        if as_json:
-            put(document)
-        elif "error" in document:
+        if "error" in document and not as_json:
             say(terminal.clean(document["error"]))
         else:
-            put_lines(terminal.lookup_lines(document))
+            put(document, as_json, terminal.lookup_lines)
     end(good=len(good), bad=len(documents) - len(good))
 
 
@@ -251,10 +245,7 @@ def submit(
     for name in files:
         for item in _submit(work, name, forwarded=forwarded):
             statuses.append(item["status"])
-            if as_json:
-                put(item)
-            else:
-                put_lines([terminal.item_line(item)])
+            put(item, as_json, terminal.item_lines)
     refused = statuses.count("refused")
     end(good=len(statuses) - refused, bad=refused)
 
@@ -290,24 +281,14 @@ def list_(
     if state and state not in set(ComplaintState):
         fail(f"--state {state}: there are {', '.join(ComplaintState)}", USAGE)
     for item in work.list(state):
-        if as_json:
-            put(item)
-        else:
-            put_lines([terminal.complaint_line(item)])
+        put(item, as_json, terminal.list_lines)
 
 
 @app.command()
 @on_complaints
 def show(work: "Client", complaint: IdArgument, as_json: JsonOption = False) -> None:
     """Show a complaint: its evidence, its reports, what came back."""
-    _put_complaint(work.show(complaint), as_json)
-
-
-def _put_complaint(document: Json, as_json: bool) -> None:
-    if as_json:
-        put(document)
-    else:
-        put_lines(terminal.complaint_lines(document))
+    put(work.show(complaint), as_json, terminal.complaint_lines)
 
 
 @app.command()
@@ -366,14 +347,16 @@ def confirm(
     as_json: JsonOption = False,
 ) -> None:
     """Consent to sending a complaint's reports."""
-    from complaints.consent import Choice
+    from complaints.consent import REDACTIONS, Choice
 
+    if redaction not in {None, *REDACTIONS}:
+        fail(f"--redaction {redaction}: there are {', '.join(REDACTIONS)}", USAGE)
     reports = _chosen(work.show(complaint), to or [], digest or [])
     if not yes:
         there = "\n".join(f"  {report['to']}  {report['digest']}" for report in reports) or "  nobody"
         fail(f"nothing was sent. With --yes, {complaint} would go to:\n{there}", USAGE)
     choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note)
-    _put_complaint(work.confirm(complaint, choice), as_json)
+    put(work.confirm(complaint, choice), as_json, terminal.complaint_lines)
 
 
 def _chosen(document: Json, to: list[str], digests: list[str]) -> list[Json]:
@@ -391,7 +374,7 @@ def _act(verb: str, words: str) -> None:
     """Add a verb that does one thing to one complaint."""
 
     def run(work: "Client", complaint: IdArgument, as_json: JsonOption = False) -> None:
-        _put_complaint(work.act(complaint, verb), as_json)
+        put(work.act(complaint, verb), as_json, terminal.complaint_lines)
 
     app.command(verb, help=words)(on_complaints(run))
 

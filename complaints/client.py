@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
@@ -21,7 +21,7 @@ from complaints.office import Office
 from complaints.redact import CannotRedact
 from complaints.serve import lookup_config, sender
 from complaints.settings import Settings
-from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE
+from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
 from complaints.worker import Worker
 
 Items = list[Json]
@@ -66,13 +66,18 @@ class Client(AbstractContextManager["Client"], Protocol):
 class Remote:
     """A running server, with a reporter's API token."""
 
-    def __init__(self, server: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = httpx.Client(
-            base_url=server.rstrip("/") + "/api/v1",
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=TIMEOUT_SECONDS,
-            transport=transport,
-        )
+    def __init__(self, server: str, token: str) -> None:
+        token = token.strip()
+        if not token.isascii() or not token.isprintable():
+            raise ClientError("--token: this is no token; it has only letters, digits and _", USAGE)
+        try:
+            base = httpx.URL(server.rstrip("/") + "/api/v1")
+        except httpx.InvalidURL as error:
+            raise ClientError(f"--server {server}: {error}", USAGE) from error
+        if base.scheme not in {"http", "https"}:
+            raise ClientError(f"--server {server}: give a URL, e.g. https://plaint.example", USAGE)
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -84,19 +89,18 @@ class Remote:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
-        items: list[Json] = self._ask(
-            "POST", "/submissions", content=raw, headers=headers, params=params
-        ).json()["items"]
+        document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
+        items: Items = document["items"]
         return items
 
     def list(self, state: str | None) -> Iterator[Json]:
         """See Client."""
-        url: str | None = "/complaints"
-        params = {"state": state} if state else None
-        while url:
-            page = self._ask("GET", url, params=params).json()
+        query: str | None = urlencode({"state": state} if state else {})
+        while query is not None:
+            page = self._document("GET", f"/complaints?{query}")
             yield from page["items"]
-            url, params = page["next"], None
+            # Only the query: the server's public name may not be the one it is reached by from here
+            query = urlsplit(page["next"]).query if page["next"] else None
 
     def show(self, complaint_id: str) -> Json:
         """See Client."""
@@ -123,7 +127,10 @@ class Remote:
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
 
     def _document(self, method: str, path: str, **more: Any) -> Json:
-        document: Json = self._ask(method, path, **more).json()
+        try:
+            document: Json = self._ask(method, path, **more).json()
+        except ValueError as error:
+            raise ClientError(f"{self._http.base_url}: this is no Plaint server", UNAVAILABLE) from error
         return document
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -133,7 +140,7 @@ class Remote:
             raise ClientError(
                 f"{self._http.base_url}: no answer ({error}); is the server running?", UNAVAILABLE
             ) from error
-        if response.is_error:
+        if not response.is_success:
             raise ClientError(_problem(response), _exit_code(response.status_code))
         return response
 
@@ -159,7 +166,7 @@ def _exit_code(status: int) -> int:
         422: UNUSABLE,
         429: TRY_LATER,
     }
-    return codes.get(status, UNAVAILABLE if status >= 500 else UNUSABLE)
+    return codes.get(status, UNUSABLE if 400 <= status < 500 else UNAVAILABLE)
 
 
 class Local:
@@ -197,7 +204,7 @@ class Local:
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:
-            raise ClientError(f"{filename}: {error}", UNUSABLE) from error
+            raise ClientError(str(error), UNUSABLE) from error
         fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
         asyncio.run(self._analyse(fresh, taken.id))
         return outcome

@@ -6,7 +6,7 @@ Takes text from anywhere (spam subjects, notes, names); leaves ASCII header fiel
 import re
 from datetime import UTC, datetime
 from email.header import Header
-from email.utils import format_datetime, formataddr, parseaddr
+from email.utils import format_datetime, formataddr
 
 # C0, DEL, C1, line and paragraph separators, direction marks, lone surrogates: all that could start a line,
 # drive a terminal, or make a text read differently from its bytes.
@@ -14,6 +14,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?"
 )
+_NAMED = re.compile(r"(.*)<([^<>]*)>")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,200}@[!-;=?-~]{1,200}>")
 _LINE = 76  # RFC 2047 §2: lines with encoded words have at most 76 characters
 
@@ -50,8 +51,9 @@ def raw_field(name: str, value: str) -> bytes:
 
 def address_field(name: str, text: str) -> bytes:
     """Write `address` or `Display name <address>`. Raises FieldError where it holds no plain mail address."""
-    display, address = parseaddr(one_line(text))
-    return raw_field(name, formataddr((one_line(display), check_address(name, address))))
+    match = _NAMED.fullmatch(clean := one_line(text))
+    display, address = (match[1].strip(' "'), match[2]) if match else ("", clean)
+    return raw_field(name, formataddr((display, check_address(name, address))))
 
 
 def message_id_field(name: str, message_id: str) -> bytes:

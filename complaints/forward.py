@@ -38,6 +38,7 @@ from complaints.vault import kept_secret
 
 SELECTOR = "plaint"
 LONGEST_BACK_OFF = timedelta(hours=4)
+UNSETTLED = {"queued", "sending", "unconfirmed"}
 Mail = Report | Letter
 Table = type[Report] | type[Letter]
 Send = Callable[["Outgoing", Callable[[], Awaitable[None]]], Awaitable[Outcome]]
@@ -164,7 +165,8 @@ class Forwarder:
             attempt.code, attempt.text, attempt.ended_at = outcome.code, outcome.text, now
             session.add(attempt)
             row: Mail = session.get_one(table, mail_id)  # type: ignore[assignment]
-            _settle(session, row, outcome, now, self._back_off(row))
+            if row.state in UNSETTLED:  # else undone, opted out or bounced while the next hop was thinking
+                _settle(session, row, outcome, now, self._back_off(row))
             if isinstance(row, Report):
                 _bounced_meanwhile(session, row)
                 close_if_done(session, row)

@@ -80,7 +80,8 @@ REPORT_STEPS: dict[ReportState, frozenset[ReportState]] = {
     R.QUEUED: frozenset({R.SENDING, R.FAILED, R.HELD, R.CANCELLED, R.SUPPRESSED}),
     # back to `queued`: the next hop said "try later" (4xx), so it is known not to have taken the mail
     R.SENDING: frozenset({R.SENT, R.FAILED, R.QUEUED, R.UNCONFIRMED}),
-    R.UNCONFIRMED: frozenset({R.SENT, R.BOUNCED, R.QUEUED}),
+    # settled by its own late answer, by a bounce or reply, or sent again by a person
+    R.UNCONFIRMED: frozenset({R.SENT, R.BOUNCED, R.QUEUED, R.FAILED}),
     R.SENT: frozenset({R.BOUNCED}),
     R.SUPPRESSED: frozenset(),
     R.BOUNCED: frozenset(),
@@ -90,7 +91,7 @@ REPORT_STEPS: dict[ReportState, frozenset[ReportState]] = {
 LETTER_STEPS: dict[LetterState, frozenset[LetterState]] = {
     L.QUEUED: frozenset({L.SENDING, L.FAILED}),
     L.SENDING: frozenset({L.SENT, L.FAILED, L.QUEUED, L.UNCONFIRMED}),
-    L.UNCONFIRMED: frozenset({L.SENT}),
+    L.UNCONFIRMED: frozenset({L.SENT, L.QUEUED, L.FAILED}),
     L.SENT: frozenset(),
     L.FAILED: frozenset(),
 }

@@ -1,4 +1,4 @@
-"""The operator's side of the command line: the settings every verb reads, and the verbs that run and keep a house.
+"""The operator's side of the command line: the settings every verb reads, and what runs and keeps a house.
 
 Takes a data directory, leaves reporters, stopped desks and a database as the operator wants them. What a
 verb needs is imported when it runs, so that the others start without it.
@@ -116,10 +116,7 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
 
     findings = asyncio.run(check(load(data)))
     for finding in findings:
-        if as_json:
-            put(finding)
-        else:
-            terminal.put_lines([terminal.finding_line(finding)])
+        put(finding, as_json, terminal.finding_lines)
     if not all(finding["ok"] for finding in findings):
         raise SystemExit(FAILED)
 
@@ -150,13 +147,19 @@ def _db() -> None:
 @db_app.command()
 def upgrade(data: DataOption = None) -> None:
     """Bring the database to the schema this version needs."""
+    from alembic.util import CommandError
+
     from complaints.db import Database
 
     settings = load(data)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
-    database.upgrade()
-    database.close()
+    try:
+        database.upgrade()
+    except CommandError as error:
+        fail(f"{error}; was it made by a newer version of Plaint?", USAGE)
+    finally:
+        database.close()
     say("the database is up to date")
 
 
@@ -220,10 +223,7 @@ def _put_secrets(made: "Secrets", as_json: bool) -> None:
         "submission_address": made.submission_address,
         "token": made.token,
     }
-    if as_json:
-        put(document)
-    else:
-        terminal.put_lines(terminal.secret_lines(document))
+    put(document, as_json, terminal.secret_lines)
 
 
 @reporters_app.command("list")
@@ -256,11 +256,7 @@ def _reporter(session: "Session", address: str) -> "Reporter":
 
 def _put_reporter(row: "Reporter", as_json: bool) -> None:
     shown = {"id", "address", "names", "aliases", "trust", "created_at", "verified_at"}
-    document = row.model_dump(mode="json", include=shown)
-    if as_json:
-        put(document)
-    else:
-        terminal.put_lines([terminal.reporter_line(document)])
+    put(row.model_dump(mode="json", include=shown), as_json, terminal.reporter_lines)
 
 
 @desks_app.command("list")
@@ -272,11 +268,7 @@ def list_desks(as_json: JsonOption = False, data: DataOption = None) -> None:
 
     with opened(data) as office, office.db.reading() as session:
         for row in session.exec(select(Suppression).where(col(Suppression.lifted_at).is_(None))):
-            document = row.model_dump(mode="json")
-            if as_json:
-                put(document)
-            else:
-                terminal.put_lines([terminal.stop_line(document)])
+            put(row.model_dump(mode="json"), as_json, terminal.stop_lines)
 
 
 @desks_app.command()

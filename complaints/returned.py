@@ -40,16 +40,18 @@ VERDICTS = {
 }
 """What the first line of an answer may say, and the verdict it is."""
 
+_DELIVERY_STATUS = {"message/delivery-status", "message/global-delivery-status"}
+_SUCCESS = {"delivered", "relayed", "expanded"}
+_NOTIFICATION = {"message/disposition-notification", "message/feedback-report"}
+_ENCLOSED = {"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers"}
+
 
 def _phrases(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
-# What mail systems write where RFC 3464 is not followed, as met in bounces of about 90 of them since 1996.
-_DELIVERY_STATUS = {"message/delivery-status", "message/global-delivery-status"}
-_SUCCESS = {"delivered", "relayed", "expanded"}
-_NOTIFICATION = {"message/disposition-notification", "message/feedback-report"}
-_ENCLOSED = {"message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers"}
+# How mail systems that do not follow RFC 3464 name themselves and what they write: read off bounces
+# of about 90 of them, written from 1996 to 2025.
 _MAILER = _phrases(
     r"mailer-?daemon",
     r"mail(?:er|\s)?[-_. ]?(?:administrator|delivery|system|router|gateway|subsystem)",
@@ -141,7 +143,11 @@ _DELAYED = _phrases(
     r"not\s+yet\s+been\s+delivered",
 )
 _AUTOMATIC_SUBJECT = _phrases(
-    r"^\W*(?:re:\s*)?(?:auto(?:matic(?:ally)?|mated|matische|matique)?[- :]?\s*(?:repl|respon|antwort|answer|generated|r\u00e9ponse|acknowledg)|out\s+of\s+(?:the\s+)?office|vacation|abwesen|on\s+leave|away\s+from|r\u00e9ponse\s+automatique|respuesta\s+autom|\[?(?:ticket|case|request|incident)\b.{0,40}(?:received|opened|created|registered))",
+    r"^\W*(?:re:\s*)?auto(?:matic(?:ally)?|mated|matische|matique)?[- :]?\s*"
+    r"(?:repl|respon|antwort|answer|generated|r\u00e9ponse|acknowledg)",
+    r"^\W*(?:re:\s*)?(?:auto:\s|out\s+of\s+(?:the\s+)?office|vacation|abwesen|on\s+leave|away\s+from)",
+    r"^\W*(?:re:\s*)?(?:r\u00e9ponse\s+automatique|respuesta\s+autom)",
+    r"^\W*(?:re:\s*)?(?:ticket|case|request|incident)\b.{0,40}(?:received|opened|created|registered)",
 )
 _AUTOMATIC_FIELDS = (
     "x-autoreply",
@@ -339,6 +345,8 @@ def _is_automatic(message: Message, mail_from: str) -> bool:
 def _verdict(text: str) -> str | None:
     """Return the verdict when the first line of an answer is nothing but one."""
     first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.lstrip().startswith((">", "|")):
+        return None  # our own words, quoted
     words = re.sub(r"[\W_]+", " ", first).strip().lower()
     return VERDICTS.get(words.removeprefix("verdict "))
 

@@ -40,8 +40,8 @@ MOST_ADDRESSES = 6
 """Addresses tried in one attempt (RFC 5321 §5.1 asks for two at least)."""
 QUIT_SECONDS = 5.0
 _BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-_UNSENDABLE = re.compile(r"[\s<>\x00-\x1f\x7f]")
-_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+")
+_UNSENDABLE = re.compile(r"[\s<>\x00-\x1f\x7f\ud800-\udfff]")
+_ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s<>@\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 class Resolver(Protocol):

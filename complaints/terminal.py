@@ -6,7 +6,7 @@ colour the screen or start a new line.
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 Json = dict[str, Any]
@@ -14,14 +14,12 @@ Json = dict[str, Any]
 FAILED, USAGE, UNUSABLE, UNAVAILABLE, TRY_LATER, NOT_ALLOWED, INTERRUPTED = 1, 2, 65, 69, 75, 77, 130
 
 
-def put(document: Json) -> None:
-    """One JSON document on one line, in ASCII: every terminal and every program can take it."""
-    sys.stdout.write(json.dumps(document) + "\n")
+def put(document: Json, as_json: bool, read: Callable[[Json], Iterable[str]]) -> None:
+    """A document as JSON on one line, or as the lines that `read` makes of it for a person.
 
-
-def put_lines(lines: Iterable[str]) -> None:
-    """Text for a person."""
-    for line in lines:
+    The JSON is ASCII: every terminal and every program can take it.
+    """
+    for line in [json.dumps(document)] if as_json else read(document):
         sys.stdout.write(line + "\n")
 
 
@@ -50,6 +48,8 @@ def clean(text: object) -> str:
 def trace_lines(document: Json) -> Iterator[str]:
     """The trace of one spam: source first, then the hops from the newest, with the trust boundary drawn."""
     source, grade = document["source"], document["grade"]
+    if "file" in document:
+        yield f"{clean(document['file'])}:"
     if source:
         yield f"Source: {source['ip']}  (confidence: {source['confidence']}, evidence grade {grade})"
         yield f"  {clean(source['why'])}"
@@ -118,24 +118,24 @@ def _report_lines(report: Json) -> Iterator[str]:
         yield f"    {reply['kind']} at {reply['at']}: {clean(reply['text'][:300])}"
 
 
-def complaint_line(item: Json) -> str:
+def list_lines(item: Json) -> Iterator[str]:
     """One complaint in a list."""
     head = f"{item['id']}  {item['state']:<17}{item['received_at']}  {item['source_ip'] or '-':<16}"
-    return f"{head} {clean(item['subject'])}"
+    yield f"{head} {clean(item['subject'])}"
 
 
-def item_line(item: Json) -> str:
+def item_lines(item: Json) -> Iterator[str]:
     """What became of one spam of a FILE."""
     what = f"{clean(item['file'])}[{item['index']}]: {item['status']}"
     why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
-    return f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
+    yield f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
 
 
-def reporter_line(document: Json) -> str:
+def reporter_lines(document: Json) -> Iterator[str]:
     """A reporter, without secrets."""
     state = "verified" if document["verified_at"] else "not verified"
     words = [*document["names"], *document["aliases"], *document["trust"]]
-    return f"{clean(document['address'])}  {state}  {clean(', '.join(words))}".rstrip()
+    yield f"{clean(document['address'])}  {state}  {clean(', '.join(words))}".rstrip()
 
 
 def secret_lines(document: Json) -> Iterator[str]:
@@ -143,12 +143,12 @@ def secret_lines(document: Json) -> Iterator[str]:
     return (f"{name.replace('_', ' ')}: {value}" for name, value in document.items())
 
 
-def stop_line(document: Json) -> str:
+def stop_lines(document: Json) -> Iterator[str]:
     """A desk that gets no reports."""
     asked = f"asked by {clean(document['asked_by'])} ({clean(document['reason'])})"
-    return f"{clean(document['address'])}  since {document['asked_at'][:10]}, {asked}"
+    yield f"{clean(document['address'])}  since {document['asked_at'][:10]}, {asked}"
 
 
-def finding_line(document: Json) -> str:
+def finding_lines(document: Json) -> Iterator[str]:
     """One finding of `plaint doctor`."""
-    return f"{'ok ' if document['ok'] else 'NOT'}  {document['name']}: {clean(document['detail'])}"
+    yield f"{'ok ' if document['ok'] else 'NOT'}  {document['name']}: {clean(document['detail'])}"

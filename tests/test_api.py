@@ -75,7 +75,10 @@ def test_the_same_spam_again_is_a_duplicate_and_names_the_complaint(website: Web
 @pytest.mark.parametrize("packing", ["mbox", "gzip", "zip"])
 def test_mailboxes_and_archives_become_one_complaint_per_spam(website: Website, packing: str) -> None:
     spams = [spam(subject=f"Number {n}") for n in range(3)]
-    mbox = b"".join(b"From x@pills.example Mon Nov  2 09:00:00 2026\n" + one.replace(b"\r\n", b"\n") + b"\n" for one in spams)
+    mbox = b"".join(
+        b"From x@pills.example Mon Nov  2 09:00:00 2026\n" + one.replace(b"\r\n", b"\n") + b"\n"
+        for one in spams
+    )
     if packing == "zip":
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
@@ -83,8 +86,12 @@ def test_mailboxes_and_archives_become_one_complaint_per_spam(website: Website, 
                 archive.writestr(f"{n}.eml", one)
         body, kind = packed.getvalue(), "application/octet-stream"
     else:
-        body, kind = (mbox, "application/mbox") if packing == "mbox" else (gzip.compress(mbox), "application/gzip")
-    found = items(website.api("POST", "/submissions?filename=all", content=body, headers={"Content-Type": kind}))
+        body, kind = (
+            (mbox, "application/mbox") if packing == "mbox" else (gzip.compress(mbox), "application/gzip")
+        )
+    found = items(
+        website.api("POST", "/submissions?filename=all", content=body, headers={"Content-Type": kind})
+    )
     assert [item["status"] for item in found] == ["accepted"] * 3
     assert [item["index"] for item in found] == [0, 1, 2]
     assert {item["file"] for item in found} == {"all"}
@@ -110,7 +117,11 @@ def test_a_forward_is_unwrapped_only_when_asked_for(website: Website) -> None:
     assert len(items(website.api("POST", "/submissions", content=forward, headers=MAIL))) == 1
     both = items(
         website.api(
-            "POST", "/submissions", files={"file": ("f.eml", forward)}, data={"forwarded": "1"}, who=website.bob
+            "POST",
+            "/submissions",
+            files={"file": ("f.eml", forward)},
+            data={"forwarded": "1"},
+            who=website.bob,
         )
     )
     assert len(both) == 2
@@ -134,7 +145,9 @@ def test_promise_3_what_is_acknowledged_is_on_disk(website: Website) -> None:
     beside.close()
 
 
-def test_promise_3_what_cannot_be_stored_is_not_acknowledged_and_half_of_it_is_not_kept(website: Website) -> None:
+def test_promise_3_what_cannot_be_stored_is_not_acknowledged_and_half_of_it_is_not_kept(
+    website: Website,
+) -> None:
     with website.office.db.transaction() as session:
         session.execute(text("ALTER TABLE complaint RENAME TO hidden"))
     problem(website.api("POST", "/submissions", content=spam(), headers=MAIL), 500)
@@ -183,13 +196,17 @@ def test_over_the_hourly_limit_everything_of_the_request_is_put_off(tmp_path: Pa
         assert items(website.api("POST", "/submissions", content=spam(), headers=MAIL))
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer plaint_none"}, {"Authorization": "Basic YTpi"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer plaint_none"}, {"Authorization": "Basic YTpi"}]
+)
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/complaints"), ("GET", f"/complaints/{ABSENT}"), ("GET", f"/complaints/{ABSENT}/raw"),
      ("POST", "/submissions"), ("POST", f"/complaints/{ABSENT}/discard")],
 )  # fmt: skip
-def test_without_a_token_there_is_nothing(website: Website, method: str, path: str, headers: dict[str, str]) -> None:
+def test_without_a_token_there_is_nothing(
+    website: Website, method: str, path: str, headers: dict[str, str]
+) -> None:
     answer = website.http.request(method, f"/api/v1{path}", headers=headers)
     problem(answer, 401)
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -335,7 +352,9 @@ def test_a_strangers_id_is_like_one_that_does_not_exist(website: Website) -> Non
     problem(website.api("GET", f"/complaints/{other}/reports/{report}"), 404)
 
 
-@pytest.mark.parametrize("odd", ["%00", "PL-%00", "..%2f..", "%F0%9F%92%A9", "PL-" + "a" * 5000, "'%20OR%201=1--"])
+@pytest.mark.parametrize(
+    "odd", ["%00", "PL-%00", "..%2f..", "%F0%9F%92%A9", "PL-" + "a" * 5000, "'%20OR%201=1--"]
+)
 def test_an_odd_id_names_nothing(website: Website, odd: str) -> None:
     problem(website.api("GET", f"/complaints/{odd}"), 404)
     complaint = website.waiting()
@@ -382,7 +401,9 @@ def test_the_description_names_every_operation_and_how_to_sign_in(website: Websi
     description = answer.json()
     assert description["info"]["version"] == __version__
     operations = {
-        (method, path): operation for path, ways in description["paths"].items() for method, operation in ways.items()
+        (method, path): operation
+        for path, ways in description["paths"].items()
+        for method, operation in ways.items()
     }
     assert set(operations) == {
         ("post", "/api/v1/submissions"), ("get", "/api/v1/complaints"),
@@ -410,7 +431,14 @@ def test_health_readiness_and_counts_tell_nothing_of_anybody(website: Website) -
     assert 'plaint_complaints{state="confirmed"} 1\n' in counts
     assert 'plaint_reports{state="queued"} 1\n' in counts
     assert 'plaint_reports{state="bounced"} 0\n' in counts
-    for private in (ALICE, "cloud.example", "pills", document["id"], website.alice.reporter.id, "198.51.100.23"):
+    for private in (
+        ALICE,
+        "cloud.example",
+        "pills",
+        document["id"],
+        website.alice.reporter.id,
+        "198.51.100.23",
+    ):
         assert private not in counts
     for line in counts.splitlines():
         assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
@@ -435,7 +463,12 @@ def test_readiness_that_fails_is_not_ready(tmp_path: Path) -> None:
 
 def test_head_answers_like_get_without_a_body(website: Website) -> None:
     complaint = website.waiting()
-    for path in ("/complaints", f"/complaints/{complaint}", f"/complaints/{complaint}/raw", f"/complaints/{ABSENT}"):
+    for path in (
+        "/complaints",
+        f"/complaints/{complaint}",
+        f"/complaints/{complaint}/raw",
+        f"/complaints/{ABSENT}",
+    ):
         get, head = website.api("GET", path), website.api("HEAD", path)
         assert (head.status_code, head.content) == (get.status_code, b"")
         for name in ("content-type", "content-length", "cache-control"):

@@ -30,7 +30,11 @@ CLOUD_DESK = "abuse@cloud.example"
 async def served(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     """`plaint serve` as its own process; killed at the end if it still runs."""
     names = set(Settings.model_fields) - {"data"}
-    given = {f"PLAINT_{name.upper()}": str(value) for name in names if (value := getattr(settings, name)) is not None}
+    given = {
+        f"PLAINT_{name.upper()}": str(value)
+        for name in names
+        if (value := getattr(settings, name)) is not None
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli", "serve", "--data", str(settings.data),
         env=os.environ | given, stderr=asyncio.subprocess.DEVNULL,
@@ -78,7 +82,9 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, d
                 async with served(settings) as process:
                     clients = [
                         asyncio.create_task(
-                            send_until_killed(settings, made.submission_address, round_ * 100 + n, acknowledged)
+                            send_until_killed(
+                                settings, made.submission_address, round_ * 100 + n, acknowledged
+                            )
                         )
                         for n in range(6)
                     ]
@@ -103,7 +109,9 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, d
 
 def test_kill_9_while_forwarding_sends_nothing_twice(tmp_path: Path, database_url: str) -> None:
     async def main() -> None:
-        world = World.load("demo").extended(f'[world]\nslow_seconds = 0.7\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n')
+        world = World.load("demo").extended(
+            f'[world]\nslow_seconds = 0.7\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
+        )
         async with loopback_internet(world) as internet:
             settings = house_settings(tmp_path, internet, database_url=database_url, undo_seconds=0)
             office = Office.open(settings)
@@ -111,15 +119,22 @@ def test_kill_9_while_forwarding_sends_nothing_twice(tmp_path: Path, database_ur
                 made = reporters.add(session, office, ALICE, verified=True)
             api = {"Authorization": f"Bearer {made.token}"}
             spams = [spam(CLOUD, subject=f"Offer {n}") for n in range(12)]
-            async with served(settings) as process, httpx.AsyncClient(base_url=settings.url, headers=api) as http:
+            async with (
+                served(settings) as process,
+                httpx.AsyncClient(base_url=settings.url, headers=api) as http,
+            ):
                 await aiosmtplib.send(
                     as_attachments(spams, made.submission_address), sender=ALICE, start_tls=False,
                     recipients=[made.submission_address], hostname="127.0.0.1", port=int(settings.smtp.rpartition(":")[2]),
                 )  # fmt: skip
                 documents = await confirmable(http, len(spams))
                 for document in documents:
-                    chosen = {one["id"]: one["digest"] for one in document["reports"] if one["to"] == CLOUD_DESK}
-                    answer = await http.post(f"/api/v1/complaints/{document['id']}/confirm", json={"reports": chosen})
+                    chosen = {
+                        one["id"]: one["digest"] for one in document["reports"] if one["to"] == CLOUD_DESK
+                    }
+                    answer = await http.post(
+                        f"/api/v1/complaints/{document['id']}/confirm", json={"reports": chosen}
+                    )
                     assert answer.status_code == 202
                 await asyncio.sleep(0.4)
                 process.send_signal(signal.SIGKILL)

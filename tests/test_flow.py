@@ -57,7 +57,9 @@ def test_a_spam_goes_from_the_reporters_mail_client_to_the_desk_and_the_answer_c
     asyncio.run(main())
 
 
-def test_many_spams_in_one_mail_are_one_complaint_each_and_one_notice(tmp_path: Path, database_url: str) -> None:
+def test_many_spams_in_one_mail_are_one_complaint_each_and_one_notice(
+    tmp_path: Path, database_url: str
+) -> None:
     async def main() -> None:
         async with house(tmp_path, database_url) as home:
             await home.forward([spam(subject=f"Number {n}") for n in range(5)])
@@ -175,7 +177,9 @@ def test_an_unknown_recipient_is_refused_and_a_strangers_complaint_does_not_exis
                 strange = await home.http.get(f"/api/v1/complaints/{document['id']}{path}", headers=headers)
                 absent = await home.http.get(f"/api/v1/complaints/PL-000000000000{path}", headers=headers)
                 assert strange.status_code == absent.status_code == 404
-                assert strange.content.replace(document["id"].encode(), b"") == absent.content.replace(b"PL-000000000000", b"")
+                assert strange.content.replace(document["id"].encode(), b"") == absent.content.replace(
+                    b"PL-000000000000", b""
+                )
 
     asyncio.run(main())
 
@@ -200,7 +204,9 @@ def test_a_desk_that_asks_for_no_more_gets_no_more(tmp_path: Path, database_url:
         async with house(tmp_path, database_url, undo_seconds=3) as home:
             first, second = await home.waiting(spam(subject="one"), spam(subject="two"))
             await home.confirm(first, ["abuse@cloud.example"])
-            shown = (await home.api("GET", f"/complaints/{first['id']}/reports/{first['reports'][0]['id']}")).content
+            shown = (
+                await home.api("GET", f"/complaints/{first['id']}/reports/{first['reports'][0]['id']}")
+            ).content
             report = email.message_from_bytes(shown, policy=policy.default)
             url = str(report["List-Unsubscribe"]).partition("<")[2].partition(">")[0]
             answer = await home.http.post(url, data={"List-Unsubscribe": "One-Click"})
@@ -214,7 +220,6 @@ def test_a_desk_that_asks_for_no_more_gets_no_more(tmp_path: Path, database_url:
 
 
 def demo_with(more: str) -> World:
-
 
     return World.load("demo").extended(more)
 

@@ -154,14 +154,18 @@ def test_promise_4_a_report_that_may_have_been_sent_is_never_sent_again_by_itsel
 
 def test_promise_4_an_attempt_left_open_by_a_crash_is_settled_not_repeated(tmp_path: Path) -> None:
     async def main() -> None:
-        world = World.load("demo").extended(f'[world]\nslow_seconds = 20\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n')
+        world = World.load("demo").extended(
+            f'[world]\nslow_seconds = 20\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
+        )
         async with house(tmp_path, world=world) as home:
             [document] = await home.waiting()
             await home.confirm(document, [CLOUD_DESK])
             await home.until(document["id"], "sending")
             assert await asyncio.to_thread(forward.settle_after_crash, home.office) == 1
             after = await home.until(document["id"], "unconfirmed")
-            assert "May have been sent" in next(o["detail"] for o in after["reports"] if o["to"] == CLOUD_DESK)
+            assert "May have been sent" in next(
+                o["detail"] for o in after["reports"] if o["to"] == CLOUD_DESK
+            )
             await asyncio.sleep(3)
             assert desk_mails(home) == 1
 

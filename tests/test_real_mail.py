@@ -28,7 +28,9 @@ def real_messages(suite: str) -> list[bytes]:
     with zipfile.ZipFile(archive) as opened:
         names = sorted(name for name in opened.namelist() if name.endswith(".eml"))
         # As mail travels: the suites keep messages as files, with the line ends of some file system
-        return [re.sub(rb"\r\n|\r|\n", b"\r\n", opened.read(name)) for name in names[:: len(names) // EACH][:EACH]]
+        return [
+            re.sub(rb"\r\n|\r|\n", b"\r\n", opened.read(name)) for name in names[:: len(names) // EACH][:EACH]
+        ]
 
 
 @pytest.mark.timeout(400)

@@ -11,11 +11,14 @@ from .tables import WorldError
 from .world import World
 
 
-async def _run(world: World, inbox_port: int, plaint: str | None) -> None:
+def _door(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+async def _run(world: World, inbox_port: int, plaint: tuple[str, int] | None) -> None:
     async with loopback_internet(world, inbox_port=inbox_port) as internet:
-        if plaint:
-            host, _, port = plaint.rpartition(":")
-            internet.plaint_smtp = (host, int(port))
+        internet.plaint_smtp = plaint
         for name, value in internet.settings().items():
             sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
         sys.stdout.write(f"# inbox: {internet.inbox_url}\n")
@@ -28,7 +31,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m complaints.loopback", description=__doc__)
     parser.add_argument("world", nargs="?", default="demo", help="a shipped world or the path of a TOML file")
     parser.add_argument("--inbox-port", type=int, default=0, help="port of the inbox page (0: any free one)")
-    parser.add_argument("--plaint", metavar="HOST:PORT", help="Plaint's SMTP door, for the answers of desks")
+    parser.add_argument(
+        "--plaint", metavar="HOST:PORT", type=_door, help="Plaint's SMTP door, for the answers of desks"
+    )
     given = parser.parse_args()
     try:
         world = World.load(given.world)

@@ -21,6 +21,7 @@ from .world import World
 
 LARGEST_MESSAGE = 64 * 2**20
 MOST_MESSAGES = 5000
+MOST_BYTES = 512 * 2**20
 # Real spam has lines of megabytes; aiosmtpd's limit of 1001 would refuse the reports that quote it.
 LONGEST_LINE = 16 * 2**20
 REFUSALS = {
@@ -41,6 +42,7 @@ class Post:
         self._send = send
         self._greeted: set[tuple[str, str]] = set()
         self._count = 0
+        self._size = 0
         self.messages: list[Received] = []
         self.arrival = asyncio.Condition()
 
@@ -91,7 +93,9 @@ class Post:
 
     async def _keep(self, received: Received) -> None:
         self.messages.append(received)
-        del self.messages[:-MOST_MESSAGES]
+        self._size += len(received.raw)
+        while len(self.messages) > MOST_MESSAGES or self._size > MOST_BYTES:
+            self._size -= len(self.messages.pop(0).raw)
         async with self.arrival:
             self.arrival.notify_all()
 

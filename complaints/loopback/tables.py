@@ -24,26 +24,15 @@ DNS_WAYS = ("servfail", "refused", "timeout", "truncated", "lame", "garbage", "s
 WHOIS_WAYS = ("timeout", "refuse", "empty", "garbage", "rate-limit", "loop", "no-newline", "huge", "slow")
 # 429-once: the first time only; html: an error page with status 200; downgrade: a redirect to plain http.
 RDAP_WAYS = (
-    *(
-        "404",
-        "429",
-        "429-once",
-        "500",
-        "html",
-        "bad-json",
-        "loop",
-        "slow",
-        "timeout",
-        "wrong-type",
-        "downgrade",
-    ),
-    "huge",
+    *("404", "429", "429-once", "500", "html", "bad-json", "wrong-type"),
+    *("loop", "downgrade", "slow", "timeout", "huge"),
 )
 # down: nothing listens; silent: accepts and says nothing; bad-certificate: STARTTLS, nobody vouches for it.
 SMTP_WAYS = ("down", "silent", "421", "no-starttls", "bad-certificate")
 # drop: the connection is cut after the final dot, without a reply; norcpt: 550 at RCPT; greylist: 451 once.
 MAILBOX_WAYS = (
-    *("tempfail", "permfail", "slow", "bounce", "autoreply", "answer", "drop", "norcpt", "greylist"),
+    *("tempfail", "permfail", "norcpt", "greylist", "slow", "drop"),
+    *("bounce", "autoreply", "answer"),
 )
 # A catch-all stands for the public internet, so it never covers what is not routed there (RFC 6890 §2.2).
 NEVER_ROUTED = tuple(

@@ -10,6 +10,31 @@ tables and the few questions that all servers ask of it (which network covers th
 
     [domains."pills.example"]
     addresses = ["198.51.100.9"]
+
+    [networks."203.0.113.0/26"]         # published elsewhere than in RDAP and WHOIS, and misbehaving
+    name = "ODD"
+    registry = "arin"
+    abuse = "abuse@odd.example"
+    published = ["whois-remarks"]
+    rdap = "429"
+
+    [reverse]
+    "198.51.100.9" = "host9.cloud.example"
+
+    [zones]                             # DNS records as they stand in a master file
+    "signed.example" = 'sel._domainkey TXT "v=DKIM1; p=..."'
+
+    [dns]
+    "dead.example" = "timeout"          # this name and all below it
+
+    [mailboxes]
+    "abuse@odd.example" = "bounce"
+
+    [mail_hosts]
+    "mx.odd.example" = "no-starttls"
+
+What may be published where, and all ways to misbehave, are listed at the top of tables.py. The text of every
+world is laid over worlds/base.toml, which has the registries, a registrar and names that misbehave.
 """
 
 import tomllib

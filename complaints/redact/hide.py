@@ -269,7 +269,7 @@ def _apart(finds: list[Find]) -> list[Find]:
 
 
 def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
-    """Put line breaks back: those behind what changed as far from the end as before, others from the start."""
+    """Put line breaks back: behind what changed as far from the end as before, else from the start."""
     pairs = zip(reversed(old), reversed(new), strict=False)
     same = next((count for count, (left, right) in enumerate(pairs) if left != right), len(old))
     pieces, position, taken = [], 0, 0

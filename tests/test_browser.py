@@ -1,0 +1,291 @@
+"""The pages in a real browser: the way from the mailed link to the desk, and that everybody can use them."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from complaints.web.visible import visible_bytes
+from tests.house import ALICE, house
+from tests.house import spam as fresh_spam
+from tests.test_flow import human_answer
+from tests.test_pages import HOSTILE, asked, confirm, reports
+from tests.website import NETWORK_DESK, Website, running_website, spam
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists(), reason="Chromium is not installed (Debian: apt-get install chromium)"
+)
+WIDE, NARROW = {"width": 1100, "height": 900}, {"width": 320, "height": 640}
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def website(tmp_path: Path) -> Iterator[Website]:
+    with running_website(tmp_path) as running:
+        yield running
+
+
+def pages_of(website: Website) -> list[str]:
+    """One page of each kind, in each state that looks different, with hostile text in it."""
+    hostile = website.waiting(
+        spam(
+            subject=HOSTILE,
+            helo="x" * 120,
+            body=f"{HOSTILE} {'y' * 500}\r\nhttp://pills.example/{'z' * 300}\r\n",
+        )
+    )
+    decided = website.waiting(spam(subject="Decided"))
+    confirm(website, decided)
+    received = website.hand_in(spam(subject="Received"))
+    refused = website.hand_in(b"From: a@pills.example\r\n\r\nno way to trace it\r\n")
+    website.analyse(refused)
+    link, _ = asked(website)
+    form = {"address": website.alice.submission_address, "paste": spam(subject="Pasted").decode()}
+    submitted = website.http.post("/submit", data=form, files={"files": b""}).headers["location"]
+    stop = f"/stop/{reports(website)[NETWORK_DESK].token}"
+    complaints = [website.review(one) for one in (hostile, decided, received, refused)]
+    return ["/", "/help", "/privacy", "/register", "/submit", link, submitted, stop, "/nothing", *complaints]
+
+
+def on_every_page(website: Website, look: Callable[[Page, str], Awaitable[None]], **context: Any) -> None:
+    """Look at each page in a fresh browser window."""
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await (await browser.new_context(**context)).new_page()
+            for path in pages_of(website):
+                await page.goto(str(website.http.base_url) + path)
+                await look(page, path)
+
+    asyncio.run(main())
+
+
+def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path, undo_seconds=5) as home, chromium() as browser:
+            await home.forward([fresh_spam()])
+            [notice] = await home.internet.wait_for(1, to=ALICE)
+            letter = message_from_bytes(notice.raw, policy=policy.default).get_content()
+            [link] = re.findall(r"http://\S+/review/\S+", letter)
+            page = await (await browser.new_context(java_script_enabled=False)).new_page()
+            await page.goto(link)
+            await expect(page.get_by_role("heading", level=1)).to_have_text("Cheap pills")
+            await expect(page.get_by_role("checkbox", name="abuse@cloud.example")).to_be_checked()
+            await expect(page.get_by_label("I have read what will be sent")).not_to_be_checked()
+
+            await page.get_by_label("Your words to the desk").fill("The third one this week.")
+            await page.get_by_role("button", name="Show the reports with this").click()
+            await expect(page.get_by_text("The reports below were written anew")).to_be_visible()
+            shown = (
+                await page.get_by_role("region", name="Report to abuse@cloud.example")
+                .locator("pre")
+                .text_content()
+            )
+            assert shown is not None
+            assert "The third one this week." in shown
+
+            await page.get_by_label("I have read what will be sent").check()
+            await page.get_by_role("button", name="Confirm").click()
+            await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+            assert page.url == link
+            await page.get_by_role("button", name="Undo").click()
+            await expect(page.get_by_text("waits for you")).to_be_visible()
+            await page.get_by_label("I have read what will be sent").check()
+            await page.get_by_role("button", name="Confirm").click()
+
+            [arrived] = await home.internet.wait_for(1, to="abuse@cloud.example")
+            assert visible_bytes(arrived.raw).endswith(shown)
+            complaint = link.rpartition("/")[2].partition(".")[0]
+            await home.until(complaint, "sent")
+            await home.internet.deliver(human_answer(arrived, "We closed the <b>customer</b>. Thanks!"))
+            await home.internet.wait_for(2, to=ALICE)
+            await page.reload()
+            card = page.locator(".card").filter(has_text="abuse@cloud.example").first
+            await expect(card).to_contain_text("The next mail host took it.")
+            await expect(card.locator(".reply pre")).to_contain_text("We closed the <b>customer</b>. Thanks!")
+            assert not page.context.pages[1:]
+            assert await page.context.cookies() == []
+
+    asyncio.run(main())
+
+
+def test_an_incomplete_decision_leads_to_the_missing_field(website: Website) -> None:
+    complaint = website.waiting()
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+            await page.get_by_label("Your words to the desk").fill("Kept as it is: é 你好 <b>")
+            await page.get_by_label("With my address").check()
+            await page.locator("form").evaluate("form => form.noValidate = true")
+            await page.get_by_role("button", name="Confirm").click()
+            assert (await page.title()).startswith("Error: ")
+            await page.get_by_role("link", name="Tick that you have read").click()
+            assert page.url.endswith("#read")
+            await expect(page.get_by_label("Your words to the desk")).to_have_value(
+                "Kept as it is: é 你好 <b>"
+            )
+            await expect(page.get_by_label("With my address")).to_be_checked()
+            assert website.show(complaint)["state"] == "awaiting_consent"
+            await page.get_by_label("I have read what will be sent").check()
+            await page.get_by_role("button", name="Confirm").click()
+            await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+    asyncio.run(main())
+
+
+def test_what_the_browser_shows_of_a_report_is_its_bytes(website: Website) -> None:
+    complaint = website.waiting(
+        spam(body="\r\n\r\n  <b>&amp;</b>\x00\x1b[2J\u202e\u2028\t|\r|\udcff caf\udce9\r\n")
+    )
+    raw = website.office.vault.unseal(website.alice.reporter.key, reports(website)[NETWORK_DESK].raw)
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+            assert await page.locator("pre").first.text_content() == visible_bytes(raw)
+
+    asyncio.run(main())
+
+
+def test_the_browser_blocks_nothing_asks_nobody_else_and_runs_no_script_of_a_spam(website: Website) -> None:
+    said: list[str] = []
+    asked_for: set[str] = set()
+
+    async def look(page: Page, path: str) -> None:
+        if not said:
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.on("dialog", lambda dialog: said.append(dialog.message))
+            page.on("request", lambda request: asked_for.add(request.url))
+            said.append("listening")
+            await page.goto(page.url)
+        if path == "/nothing":  # the one page that is not there says so on the console, and nothing more
+            assert [text for text in said if "404" not in text] == ["listening"]
+            said[1:] = []
+        assert said == ["listening"], path
+
+    on_every_page(website, look)
+    assert asked_for
+    assert {url for url in asked_for if not url.startswith(str(website.http.base_url))} == set()
+
+
+def test_no_page_is_wider_than_a_small_screen(website: Website) -> None:
+    """WCAG 2.2, success criterion 1.4.10: only tables and the bytes of mail scroll, inside themselves."""
+
+    async def look(page: Page, path: str) -> None:
+        assert await page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
+
+    on_every_page(website, look, viewport=NARROW)
+
+
+CONTRASTS = """() => {
+  const parse = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const part = x => (x /= 255) <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const behind = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [light(parse(style.color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push([element.tagName, element.className, element.textContent.slice(0, 30), ratio.toFixed(2)]);
+  }
+  return poor;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(website: Website, scheme: str) -> None:
+    """WCAG 2.2, success criterion 1.4.3: at least 4.5 to 1."""
+
+    async def look(page: Page, path: str) -> None:
+        assert await page.evaluate(CONTRASTS) == [], path
+
+    on_every_page(website, look, viewport=WIDE, color_scheme=scheme)
+
+
+def test_what_can_be_pressed_is_large_enough_and_has_a_name(website: Website) -> None:
+    """WCAG 2.2, success criteria 2.5.8 and 4.1.2."""
+
+    async def look(page: Page, path: str) -> None:
+        for control in await page.locator(
+            "input:not([type=hidden]), button, summary, .button, nav a, textarea"
+        ).all():
+            box = await control.bounding_box()
+            assert box is not None
+            assert box["height"] >= 24, f"{path}: {await control.evaluate('element => element.outerHTML')}"
+        unnamed = await page.evaluate(
+            "[...document.querySelectorAll('input:not([type=hidden]), textarea')]"
+            ".filter(field => !field.labels.length || !field.labels[0].textContent.trim()).map(field => field.outerHTML)"
+        )
+        assert unnamed == [], path
+
+    on_every_page(website, look, viewport=WIDE)
+
+
+def test_the_keyboard_alone_confirms_and_the_focus_is_seen(website: Website) -> None:
+    complaint = website.waiting()
+    outline = "[getComputedStyle(document.activeElement).outlineStyle, getComputedStyle(document.activeElement).outlineWidth]"
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+            await page.keyboard.press("Tab")
+            assert await page.evaluate("document.activeElement.className") == "skip"
+            assert (await page.locator(".skip").bounding_box() or {"x": -1})["x"] >= 0
+            for _ in range(60):
+                await page.keyboard.press("Tab")
+                assert await page.evaluate(outline) == ["solid", "3px"]
+                if await page.evaluate("document.activeElement.id") == "read":
+                    break
+            await page.keyboard.press("Space")
+            await page.keyboard.press("Tab")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+    asyncio.run(main())
+    assert website.show(complaint)["state"] == "confirmed"
+
+
+def test_a_printed_page_shows_the_whole_report(website: Website) -> None:
+    complaint = website.waiting(spam(body="".join(f"line {n} {'w' * 150}\r\n" for n in range(200))))
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await browser.new_page()
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+            await page.emulate_media(media="print")
+            clipped = await page.locator(".bytes[open] .scroll").evaluate(
+                "box => [box.scrollHeight > box.clientHeight + 1, box.scrollWidth > box.clientWidth + 1]"
+            )
+            assert clipped == [False, False]
+
+    asyncio.run(main())

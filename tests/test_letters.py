@@ -1,0 +1,156 @@
+"""Our letters: each renders with the worst of values, and none lets a value forge a line or field."""
+
+import email
+import email.policy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2 import TemplateNotFound, UndefinedError
+
+from complaints import letters
+from complaints.fields import FieldError
+from complaints.letters import Letter, compose_letter, render
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+EVIL = "x\r\nBcc: a@b.example\n\nhttps://evil.example/ \x1b[2J\u2028\u202egnp"
+PART = {"part": EVIL, "reason": EVIL, "remedy": EVIL}
+COMPLAINT = {
+    "subject": EVIL,
+    "grade": "A",
+    "source": "192.0.2.7",
+    "desks": [{"to": EVIL, "why": EVIL}],
+    "url": "https://plaint.example/review/abc",
+}
+VALUES: dict[str, dict[str, Any]] = {
+    "registration": {"link": "https://plaint.example/r/abc", "code": "012345", "minutes": 30},
+    "notice": {
+        "complaints": [COMPLAINT, COMPLAINT | {"subject": "", "source": None, "desks": []}],
+        "refused": [PART],
+        "days": 7,
+    },
+    "refused": {"refused": [PART]},
+    "answer": {
+        "desk": EVIL,
+        "kind": "verdict",
+        "subject": EVIL,
+        "text": EVIL,
+        "url": "https://p.example/",
+        "reply_to": "r@p.example",
+    },
+    "opt_out_confirmed": {"address": EVIL, "sender": "plaint@p.example"},
+    "rotated": {"submission_address": "s@p.example", "retires_at": NOON},
+}
+
+
+def mail(letter: Letter, **values: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "sender": "Plaint <plaint@p.example>",
+        "to": "alice@victim.example",
+        "message_id": "<l1@p.example>",
+        "date": NOON,
+    }
+    return compose_letter(letter, **(fields | values))
+
+
+def read(raw: bytes) -> email.message.EmailMessage:
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, email.message.EmailMessage)
+    return message
+
+
+def test_every_letter_is_tried_here() -> None:
+    folder = Path(letters.__file__).parent / "templates" / "letters"
+    assert {path.name for path in folder.iterdir()} == set(VALUES)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_it_renders_with_the_worst_values(name: str) -> None:
+    letter = render(name, **VALUES[name])
+    assert "\n" not in letter.subject
+    assert letter.subject
+    assert not set(letter.body) & set("\r\x1b\u2028\u202e")
+    assert not [line for line in letter.body.split("\n") if line.startswith(("Bcc:", "https://evil"))]
+    assert letter.body.endswith("Plaint\n")
+    assert "\n\n\n" not in letter.body
+    read(mail(letter)).get_content()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_missing_value_is_an_error_not_a_gap(name: str) -> None:
+    first = next(iter(VALUES[name]))
+    with pytest.raises(UndefinedError):
+        render(name, **{key: value for key, value in VALUES[name].items() if key != first})
+
+
+def test_an_unknown_letter_is_an_error() -> None:
+    with pytest.raises(TemplateNotFound):
+        render("love")
+
+
+def test_the_registration_holds_link_and_code() -> None:
+    body = render("registration", **VALUES["registration"]).body
+    assert "\nhttps://plaint.example/r/abc\n" in body
+    assert "\n    012345\n" in body
+
+
+def test_a_letter_is_plain_text_that_nobody_answers_by_machine() -> None:
+    message = read(
+        mail(
+            Letter("Grüße", "Schöne Grüße.\n.\nFrom here\n"),
+            reply_to="r@p.example",
+            headers={"In-Reply-To": "<a@b>"},
+        )
+    )
+    assert message.get_content_type() == "text/plain"
+    assert message["Subject"] == "Grüße"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Reply-To"] == "r@p.example"
+    assert message["In-Reply-To"] == "<a@b>"
+    assert message.get_content().replace("\r\n", "\n") == "Schöne Grüße.\n.\nFrom here\n"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=200), st.text(max_size=2000), st.text(max_size=30))
+def test_no_text_injects_a_field_or_breaks_a_line(subject: str, body: str, name: str) -> None:
+    raw = mail(
+        Letter(subject, body),
+        sender=f"{name} <p@p.example>" if "@" not in name and "<" not in name else "p@p.example",
+    )
+    head, _, rest = raw.partition(b"\r\n\r\n")
+    names = [line.split(b":")[0] for line in head.split(b"\r\n") if line[:1] not in b" \t"]
+    assert names == [
+        b"From",
+        b"To",
+        b"Subject",
+        b"Date",
+        b"Message-ID",
+        b"Auto-Submitted",
+        b"MIME-Version",
+        b"Content-Type",
+        b"Content-Transfer-Encoding",
+    ]
+    for line in raw.split(b"\r\n"):
+        assert len(line) <= 998
+        assert not set(line) & set(b"\r\n")
+    assert rest.endswith(b"\r\n") or not rest
+    assert rest.isascii()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"to": "a@b.example, c@d.example"},
+        {"to": ""},
+        {"sender": "Plaint"},
+        {"message_id": "l1@p.example"},
+        {"headers": {"In-Reply-To": "<a@b>\r\nBcc: x@y.example"}},
+    ],
+    ids=str,
+)
+def test_a_wrong_address_or_id_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(FieldError):
+        mail(Letter("a", "b\n"), **values)
