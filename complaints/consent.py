@@ -111,10 +111,8 @@ def redraft(session: Session, office: Office, complaint: Complaint, choice: Choi
     complaint.redaction, complaint.note = redaction, note
     complaint.version += 1
     reporter = session.get_one(Reporter, complaint.reporter_id)
-    for row in session.exec(
-        select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))
-    ):
-        report.write(session, office, reporter, complaint, row)
+    query = select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))
+    report.write(session, office, reporter, complaint, session.exec(query).all())
     session.add(complaint)
 
 

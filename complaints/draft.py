@@ -93,26 +93,24 @@ def _draft(
     kept = {
         row.to.lower(): row for row in session.exec(select(Report).where(Report.complaint_id == complaint.id))
     }
-    impossible = []
+    drafts = []
     for desk in desks:
-        draft = kept.get(desk["address"].lower()) or _new_report(
-            office, complaint, desk, number=len(kept) + 1
-        )
+        number = len(kept) + 1
+        draft = kept.setdefault(desk["address"].lower(), _new_report(office, complaint, desk, number))
         draft.ticked, draft.contact = desk["ticked"], desk
-        try:
-            report.write(session, office, reporter, complaint, draft)
-        except CannotRedact as error:
-            impossible.append(
-                {"address": draft.to, "why": f"Cannot be told without giving you away: {error}"}
-            )
-            continue
-        kept[draft.to.lower()] = draft
+        drafts.append(draft)
+    try:
+        report.write(session, office, reporter, complaint, drafts)
+    except CannotRedact as error:
+        why = f"Cannot be told without giving you away: {error}"
+        return [{"address": draft.to, "why": why} for draft in drafts]
+    for draft in drafts:
         if _suppressed(session, draft.to):
             draft.state, draft.ticked = ReportState.SUPPRESSED, False
             draft.detail = "This desk asked for no more reports."
         session.add(draft)
     session.flush()
-    return impossible
+    return []
 
 
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:

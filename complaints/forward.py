@@ -16,7 +16,6 @@ from sqlmodel import Session, col, select
 
 from complaints import outbox, signing, tokens
 from complaints.db import OvertakenError, look_at, move
-from complaints.leaks import find_leaks
 from complaints.models import (
     Attempt,
     Complaint,
@@ -32,7 +31,7 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
-from complaints.report import close_if_done, identity_of
+from complaints.report import close_if_done, leaks_in
 from complaints.smtp_out import Outcome
 from complaints.vault import kept_secret
 
@@ -193,13 +192,10 @@ def sendable_bytes(session: Session, office: Office, report: Report) -> bytes:
     consent = _consent_for(session, report, tokens.digest(raw))
     if consent is None:
         raise HoldError("No consent covers exactly these bytes to this recipient; nothing was sent.")
-    if consent.redaction != "none":
-        leaks = find_leaks(raw, identity_of(reporter))
-        if leaks:
-            found = "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])
-            raise HoldError(
-                f"Something you chose to hide was found in the finished report ({found}); nothing was sent."
-            )
+    if consent.redaction != "none" and (found := leaks_in(raw, reporter)):
+        raise HoldError(
+            f"Something you chose to hide was found in the finished report ({found}); nothing was sent."
+        )
     return raw
 
 

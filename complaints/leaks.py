@@ -34,17 +34,21 @@ MAX_NESTED = 10
 _RFC2231 = re.compile(r"\"?;\s{0,5}[A-Za-z-]{1,20}\*\d{1,3}\*?=\"?")
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _INVISIBLE = re.compile("[\xad\u034f\u180e\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u2064\x00]+")
-_SCRIPT = re.compile(r"\\+(?:u\{?0*|x|u00)([0-9A-Fa-f]{2})\}?|\\+([0-7]{3})|\\+0{0,4}([4-7][0-9A-Fa-f]) ?")
+_SCRIPT = re.compile(
+    r"\\{1,4}(?:u\{?0{0,6}|x|u00)([0-9A-Fa-f]{2})\}?|\\{1,4}([0-7]{3})|\\{1,4}0{0,4}([4-7][0-9A-Fa-f]) ?"
+)
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _QUOTED = re.compile(r"=(?:[0-9A-Fa-f]{2}|[ \t]{0,9}\n)")
 _PERCENT_U = re.compile(r"%u00([0-9A-Fa-f]{2})")
 _CONCATENATION = re.compile(r"['\"]\s{0,3}\+\s{0,3}['\"]")
 _READABLE = re.compile(rb"[ -~]{6,}")
 _LINE_BREAK = re.compile(r"\n[ \t]*")
+_BROKEN = 60
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _WORD = re.compile(r"\w{3,}")
 _HEX = re.compile(r"[0-9A-Fa-f]{12,}")
 _HOST_OR_ADDRESS = re.compile(r"(?://|@)[^\s/@<>\"'?#]*|[a-z0-9._+-]{1,64}@", re.IGNORECASE)
+_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _FIELD_NAME = re.compile(r"^[!-9;-~]+:", re.MULTILINE)
 # Fields whose words are host names and ids; only addresses are searched there.
 _TRACE_FIELDS = re.compile(
@@ -114,9 +118,15 @@ class _Wanted:
         if not names or not any(what in lower for what, _ in self.words):
             return
         shown = _HOST_OR_ADDRESS.sub(" ", _FIELD_NAME.sub(" ", _TRACE_FIELDS.sub(" ", lower)))
+        shown = _DOTTED.sub(self._unless_host, shown)
         for what, pattern in self.words:
             if what in shown and pattern.search(shown):
                 yield f"name {what}"
+
+    def _unless_host(self, dotted: re.Match[str]) -> str:
+        """Keep `alice.archer`, drop `mx.archer.example`: a host name that holds a name stays in a report."""
+        names = {what for what, _ in self.words}
+        return dotted[0] if names.issuperset(dotted[0].split(".")) else " "
 
 
 @lru_cache(maxsize=256)
@@ -226,19 +236,15 @@ def _of_payload(
 ) -> Iterator[tuple[str, str]]:
     kind = part.get_content_maintype()
     charset = str(part.get_content_charset() or "")
-    members = list(_unpacked(payload))
-    where = where if kind in {"text", "message"} or _readable(payload) else f"attachment, {where}"
+    if kind not in {"text", "message"} and b"\0" in payload[:4096]:
+        where = f"attachment, {where}"
     if str(part.get("Content-Transfer-Encoding", "")).strip() or charset:
         yield where, _text(payload, charset)
-    for member in members:
+    for member in _unpacked(payload):
         yield f"{where}, unpacked", _text(member, None)
     if kind == "message" and nested < MAX_NESTED:
         inner = BytesParser(policy=email.policy.compat32).parsebytes(payload)
         yield from _of_message(inner, nested + 1)
-
-
-def _readable(payload: bytes) -> bool:
-    return b"\0" not in payload[:4096]
 
 
 def _text(octets: bytes, charset: str | None) -> str:
@@ -340,9 +346,10 @@ def _visible(text: str) -> str:
 
 def _base64(text: str) -> str:
     """Return what can be read in all base64 tokens, each decoded from four places so that one is right."""
-    tokens = _BASE64.findall(text)
-    if "\n" in text:
-        tokens += (token for token in _BASE64.findall(_LINE_BREAK.sub("", text)) if len(token) > 60)
+    joined = _LINE_BREAK.sub("", text) if "\n" in text else text
+    # A long token may be broken into lines, and its lines by themselves would be read out of their context.
+    tokens = [token for token in _BASE64.findall(text) if len(token) <= _BROKEN]
+    tokens += (token for token in _BASE64.findall(joined) if len(token) > _BROKEN)
     # Four letters that decode to line breaks keep the tokens apart; A fills up to a multiple of four.
     standard = "\n".join(tokens).replace("-", "+").replace("_", "/").split("\n")
     views = []
@@ -350,7 +357,7 @@ def _base64(text: str) -> str:
         whole = [token[phase:] + "AA"[: (phase - len(token)) % 4] for token in standard]
         octets = binascii.a2b_base64("DQoK".join([letters[: len(letters) // 4 * 4] for letters in whole]))
         views += _readable_runs(octets)
-    foreign = (_foreign_text(token) for token in standard if len(token) > 60)
+    foreign = (_foreign_text(token) for token in standard if len(token) > _BROKEN)
     return "\n".join((b"\n".join(views).decode("ascii"), *filter(None, foreign)))
 
 

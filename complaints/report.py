@@ -3,6 +3,7 @@
 Preview, digest and sent bytes all come from `write`, once; afterwards they are only read (promise 2).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session, select
@@ -18,6 +19,7 @@ from complaints.redact import CannotRedact, Identity, redact
 
 MOST_LINKS = 10  # links named outside the enclosed spam
 USER_AGENT = f"Plaint/{__version__}"
+OWN_WORDS = arf.own_words()
 ENDED = frozenset(
     {
         ReportState.SENT,
@@ -37,39 +39,57 @@ def identity_of(reporter: Reporter) -> Identity:
     return Identity(addresses=(reporter.address, *reporter.aliases), names=tuple(reporter.names))
 
 
-def write(session: Session, office: Office, reporter: Reporter, complaint: Complaint, report: Report) -> None:
-    """Render a report with the complaint's redaction and note, and freeze it on its row.
+def write(
+    session: Session, office: Office, reporter: Reporter, complaint: Complaint, reports: Sequence[Report]
+) -> None:
+    """Render a complaint's reports with its redaction and note, and freeze them on their rows.
 
     Where the body cannot be told without giving the reporter away, the header block alone is enclosed.
     Raises CannotRedact when even that would.
     """
     spam = office.spam_of(session, complaint)
+    headers_only = False
+    for number, report in enumerate(reports):
+        raw = _freeze(office, reporter, complaint, report, spam, headers_only=headers_only)
+        # They differ in pseudonyms and desk only: one is searched here, each one again before it leaves
+        if number == 0 and complaint.redaction != "none" and leaks_in(raw, reporter):
+            headers_only = True
+            raw = _freeze(office, reporter, complaint, report, spam, headers_only=True)
+            if found := leaks_in(raw, reporter):
+                raise CannotRedact(f"what you chose to hide would still show ({found})")
+
+
+def leaks_in(raw: bytes, reporter: Reporter) -> str:
+    """Where a finished report still shows its reporter, in words; "" when it does not (promise 6)."""
+    identity = identity_of(reporter)
+    leaks = find_leaks(raw, identity, own_words=OWN_WORDS)
+    words = {word for name in identity.names for word in name.lower().split()}
+    if (
+        not leaks and words & OWN_WORDS
+    ):  # a Mr Page: in our own words his name proves nothing, in the spam it does
+        enclosed = arf.parse_report(raw)
+        leaks = find_leaks(enclosed.spam, identity) if enclosed else []
+    return "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])
+
+
+def _freeze(
+    office: Office,
+    reporter: Reporter,
+    complaint: Complaint,
+    report: Report,
+    spam: bytes,
+    *,
+    headers_only: bool,
+) -> bytes:
+    """Render one report onto its row; returns its bytes."""
     report.drafted_at = office.clock()
     report.message_id = f"<{report.id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
-    identity = identity_of(reporter)
-    hidden = complaint.redaction != "none"
-    changes: list[Json] = []
-    if hidden:
-        redacted = redact(
-            spam, identity, key=_pseudonym_key(office, reporter, report), level=complaint.redaction
-        )
-        spam = redacted.raw
-        changes = [
-            {"rule": change.rule, "where": change.where, "line": change.line} for change in redacted.changes
-        ]
-    for headers_only in (False, True):
-        raw = arf.compose(_values(office, complaint, report, spam, headers_only=headers_only))
-        leaks = find_leaks(raw, identity) if hidden else []
-        if not leaks:
-            break
-    else:
-        found = "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])
-        raise CannotRedact(f"what you chose to hide would still show ({found})")
-    report.raw, report.digest, report.changes = (
-        office.vault.seal(reporter.key, raw),
-        tokens.digest(raw),
-        changes,
-    )
+    key = _pseudonym_key(office, reporter, report)
+    redacted = redact(spam, identity_of(reporter), key=key, level=complaint.redaction)
+    raw = arf.compose(_values(office, complaint, report, redacted.raw, headers_only=headers_only))
+    report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
+    report.changes = [{"rule": one.rule, "where": one.where, "line": one.line} for one in redacted.changes]
+    return raw
 
 
 def _pseudonym_key(office: Office, reporter: Reporter, report: Report) -> bytes:

@@ -152,7 +152,7 @@ async def house(
         settings = house_settings(tmp_path, internet, database_url=database_url, **given)
         async with running(settings, roles) as service:
             with service.office.db.transaction() as session:
-                made = reporters.add(session, service.office, ALICE, names=["Alice Archer"], verified=True)
+                made = reporters.add(session, service.office, ALICE, names=["Alice Victim"], verified=True)
             assert service.smtp_port is not None
             internet.plaint_smtp = ("127.0.0.1", service.smtp_port)
             async with httpx.AsyncClient(base_url=settings.url, timeout=30) as http:

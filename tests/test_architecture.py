@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+MADE = re.compile(r"/(?:\.git|\.venv|\.\w+_cache|\.hypothesis|__pycache__|[^/]*\.egg-info|build|dist|var)/")
 ROOMS = ("complaints", "abuse_lookup")
 LONG_FILES: dict[str, str] = {}
 """File → why it may have more than 400 lines."""
@@ -17,16 +19,16 @@ LONG_FUNCTIONS = {
 """File → why a function in it may have more than 60 lines."""
 
 
-def tracked() -> list[Path]:
-    """Every file that belongs to the project: what git keeps, or would if it were added."""
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    files = [ROOT / name for name in listing.stdout.decode().split("\0") if name]
-    return [file for file in files if file.is_file()]
+@cache
+def tracked() -> tuple[Path, ...]:
+    """Every file that belongs to the project: what git keeps or would add; without git, all that is not made."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    try:
+        ran = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True)
+        files = [ROOT / name for name in ran.stdout.decode().split("\0") if name]
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        files = [file for file in ROOT.rglob("*") if not MADE.search(f"/{name_of(file)}/")]
+    return tuple(sorted(file for file in files if file.is_file()))
 
 
 def modules() -> list[Path]:

@@ -1,12 +1,16 @@
 """The pages: what they show, what their forms do, and that looking at them does nothing."""
 
+import asyncio
 import base64
+import email
+import email.policy
 import html
 import json
 import logging
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from complaints import outbox, replies, reporters, tokens
 from complaints.models import (
@@ -25,7 +29,6 @@ from complaints.models import (
     ConsentedReport,
     Letter,
     Report,
-    Reporter,
     ReportState,
     Suppression,
 )
@@ -33,8 +36,9 @@ from complaints.policy import POLICY, STATEMENT
 from complaints.web import words
 from complaints.web.page import SHOWN_BYTES, age
 from complaints.web.visible import visible, visible_bytes
+from tests.house import ALICE, house
+from tests.house import spam as fresh_spam
 from tests.website import (
-    ALICE,
     LINK_DESK,
     NETWORK_DESK,
     Website,
@@ -90,7 +94,9 @@ def asked(website: Website, address: str = "carol@example.com") -> tuple[str, st
     with website.office.db.transaction() as session:
         reporters.ask(session, website.office, address)
     with website.office.db.reading() as session:
-        letter = session.exec(select(Letter).order_by(col(Letter.next_at).desc())).first()
+        letter = session.exec(
+            select(Letter).where(Letter.kind == "registration").order_by(col(Letter.next_at).desc())
+        ).first()
         assert letter is not None
         mail = website.office.vault.unseal(None, letter.raw).decode()
     link, code = re.search(r"/register/\w+", mail), re.search(r"^\s+(\d{6})\s*$", mail, re.MULTILINE)
@@ -286,9 +292,11 @@ def test_without_a_desk_nothing_is_sent(website: Website) -> None:
     assert ("read", "yes") in forms(answer)[0].fields, "the tick stands, for nothing changed"
 
 
-@pytest.mark.parametrize("more", [{"redaction": "everything"}, {"note": f"I am {ALICE}"}])
+@pytest.mark.parametrize(
+    "more", [{"redaction": "everything"}, {"note": f"I am {ALICE}"}, {"note": "x" * 4001}]
+)
 def test_a_choice_that_cannot_be_is_refused_and_nothing_changes(
-    website: Website, more: dict[str, str]
+    website: Website, more: dict[str, Any]
 ) -> None:
     complaint = website.waiting()
     before = website.dump()
@@ -413,6 +421,44 @@ def test_a_preview_with_the_address_shows_it(website: Website) -> None:
     answer = press(website, complaint, "preview", redaction="none")
     assert f"To: {ALICE}" in shown_texts(answer)[0]
     assert "replacements to hide you" not in answer.text
+
+
+def test_of_many_presses_at_once_one_counts(tmp_path: Path, database_url: str) -> None:
+    with running_website(tmp_path, database_url=database_url) as website:
+        complaint = website.waiting()
+        page = review(website, complaint)
+
+        def send(do: str) -> int:
+            return press(website, complaint, do, page, read="yes", note="Words\0 and more").status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = sorted(pool.map(send, ["confirm", "preview"] * 4))
+        assert answers in ([200] + [409] * 7, [303] + [409] * 7)
+        with website.office.db.reading() as session:
+            assert len(session.exec(select(Consent)).all()) == answers.count(303)
+
+
+def test_odd_requests_are_refused_on_both_databases(tmp_path: Path, database_url: str) -> None:
+    with running_website(tmp_path, database_url=database_url) as website:
+        complaint = website.waiting()
+        for path in (
+            "/review/%00.a",
+            "/stop/%00",
+            "/register/%00",
+            "/submitted/%00.a",
+            f"{website.review(complaint)}/reports/%00",
+        ):
+            assert website.http.get(path).status_code == 404
+        for path in ("/complaints/%00", f"/complaints/{complaint}/reports/%00"):
+            assert website.api("GET", path).status_code == 404
+        assert website.api("GET", "/complaints?after=%00").status_code == 200
+        page = result(website, handed_in(website, [("a\0b.eml", spam(subject="Odd\0name"))]))
+        assert "1 item." in page.text
+        assert press(website, complaint, "confirm", read="yes", note="a\0b", report=["\0"]).status_code == 409
+        confirm(website, complaint, note="a\0b")
+        assert website.show(complaint)["note"] == "ab"
+        assert website.http.post("/register", data={"address": "a\0@example.com"}).status_code == 422
+        assert website.http.get("/metrics").status_code == 200
 
 
 def test_undo_ends_with_its_window(website: Website) -> None:
@@ -646,6 +692,43 @@ def test_a_stop_link_that_is_not_ours_stops_nothing(website: Website) -> None:
         assert not session.exec(select(Suppression)).all()
 
 
+def test_registration_goes_by_a_mailed_link_and_code_and_the_new_address_takes_spam(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            new = await home.http.post("/register", data={"address": " Carol@victim.example "})
+            known = await home.http.post("/register", data={"address": ALICE})
+            assert new.status_code == known.status_code == 200
+            assert new.text.replace("Carol@victim.example", "X") == known.text.replace(ALICE, "X")
+            [letter] = await home.internet.wait_for(1, to="carol@victim.example")
+            mail = email.message_from_bytes(letter.raw, policy=email.policy.default).get_content()
+            [link], [code] = (
+                re.findall(r"http://\S+/register/\S+", mail),
+                re.findall(r"^ +(\d{6})\s*$", mail, re.MULTILINE),
+            )
+            assert link.startswith(home.settings.url + "/")
+            done = await home.http.post(link, data={"code": code, "policy": POLICY})
+            address, token = re.findall(r"<dd><code>(\S+)</code></dd>", done.text)
+            await home.forward([fresh_spam(to="carol@victim.example")], to=address)
+            home.token = token
+            [line] = await home.complaints(1)
+            assert line["subject"] == "Cheap pills"
+
+    asyncio.run(main())
+
+
+def test_nobodys_mailbox_is_flooded_with_registration_letters(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            nowhere = await home.http.post("/register", data={"address": "a@nowhere.invalid"})
+            assert nowhere.status_code == 422
+            for address in ("carol@victim.example", "CAROL@victim.example") * 4:
+                assert (await home.http.post("/register", data={"address": address})).status_code == 200
+            await asyncio.sleep(1)
+            assert len(home.internet.messages) == 3
+
+    asyncio.run(main())
+
+
 def test_registering_takes_the_link_the_code_and_the_policy(website: Website) -> None:
     link, code = asked(website)
     page = website.http.get(link)
@@ -731,7 +814,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     page = result(website, answer)
     assert '<meta http-equiv="refresh"' in page.text
     assert "&lt;b&gt;.eml" in page.text
-    assert "none is empty." in page.text
+    assert "None is empty." in page.text
     assert "some mail programs attach an empty file" in page.text
     found = [line["id"] for line in website.api("GET", "/complaints").json()["items"]]
     for complaint in found:
@@ -753,7 +836,7 @@ def test_a_forward_is_unwrapped_when_the_box_is_ticked(website: Website) -> None
 
     forward = as_attachments([spam(), spam(subject="Another")], "somebody@plaint.example")
     page = result(website, handed_in(website, [("forward.eml", forward)], forwarded="yes"))
-    assert "2 spams." in page.text
+    assert "2 items." in page.text
 
 
 def test_what_cannot_be_handed_in_loses_nothing_typed(website: Website) -> None:
@@ -854,7 +937,3 @@ def test_an_age_has_one_number_and_its_unit() -> None:
     ages = {timedelta(seconds=-5): "just now", timedelta(seconds=59): "just now", timedelta(minutes=1): "1 minute ago",
             timedelta(hours=3, minutes=59): "3 hours ago", timedelta(days=1): "1 day ago", timedelta(days=40): "40 days ago"}  # fmt: skip
     assert {passed: age(passed) for passed in ages} == ages
-
-
-def own(session: Session) -> Reporter:
-    return session.exec(select(Reporter).where(Reporter.address == ALICE)).one()

@@ -87,6 +87,8 @@ def tcp_socket(address: str, port: int) -> socket.socket:
         if port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
+        # Accepted connections inherit it; asyncio sets it only on sockets that name their protocol
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.listen(128)
         sock.setblocking(False)
     except OSError as error:

@@ -21,9 +21,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from complaints.archives import is_archive, unpack
 from complaints.encodings import decode_base64
 from complaints.message import Header, Message, Part, parse
-from complaints.redact.archives import members
 from complaints.redact.hide import WORDS, Find, Hider, hider, splice
 
 MAX_NESTED = 8
@@ -48,7 +48,7 @@ _ALONE = rb"(?<![\w.@+=-])(?P<hide>%s)(?![\w@+=-]|\.\w)"
 _BASE64_LINES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n \t"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _CUT_ESCAPE = re.compile(
-    rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]?|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
+    rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
     rb"|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
 )
 # Charsets whose ASCII does not look like ASCII: only their decoded text can be searched.
@@ -198,7 +198,7 @@ class _Pass:
             body = header.raw.index(b":") + 1
             for match in pattern.finditer(header.raw.lower(), body):
                 start, end = match.span("hide")
-                new = self.hider.pseudonym(match["hide"].decode())
+                new = self.hider.pseudonyms[match["hide"].decode()]
                 yield Find(header.start + start, header.start + end, new, "mailbox")
 
     def _part(self, part: Part, body: bytes, where: str, line: int, nested: int) -> bytes:
@@ -226,9 +226,8 @@ class _Pass:
     def _content(self, part: Part, content: bytes, where: str, line: int, nested: int) -> bytes:
         if part.content_type.startswith("message/"):
             return self.message(content, nested + 1)
-        inside = members(content)
-        if inside is not None:
-            return self._archive(inside, content, where, line)
+        if is_archive(content):
+            return self._archive(content, where, line)
         if part.charset and _NOT_ASCII.search(part.charset):
             return self._foreign(part.charset, content, where, line)
         if not _TEXTUAL.match(part.content_type) and not _is_text(content):
@@ -250,9 +249,13 @@ class _Pass:
             self._changed(find.rule, where, line)
         return splice(content, map(_same_length, finds))
 
-    def _archive(self, inside: list[bytes], content: bytes, where: str, line: int) -> bytes:
+    def _archive(self, content: bytes, where: str, line: int) -> bytes:
         """An archive that holds the identity goes as a whole: a changed member breaks its checksums."""
-        if any(self.hider.finds(member) for member in inside):
+        files = list(unpack(content, ""))
+        self.kept += [f"{where} was not looked into: {one.reason}" for one in files if one.content is None]
+        if any(
+            self.hider.finds(inside) for one in files for inside in (one.name.encode(), one.content or b"")
+        ):
             self._changed("archive", where, line)
             return b"[This archive held the address or name of the reporter and was taken out.]\r\n"
         return content

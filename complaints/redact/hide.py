@@ -12,7 +12,7 @@ import codecs
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,7 +35,8 @@ _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _SPACE = re.compile(rb"\s+")
 _WORDS = re.compile(rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*+")
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
-_HOST_BEFORE = re.compile(rb"(?://|@|%40|%2f%2f|=40)(?:[a-z0-9-]+\.)*[a-z0-9-]*\Z")
+_HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
+_HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
@@ -63,11 +64,8 @@ class Hider:
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
     shortest: int
-
-    def pseudonym(self, private: str) -> bytes:
-        """Return a private string's stand-in: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
-        mac = hmac.new(self.key, private.lower().encode(), hashlib.sha256).digest()
-        return b"redacted-" + base64.b32encode(mac)[:13].lower()
+    pseudonyms: Mapping[str, bytes]
+    """What stands for each private string: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
 
     def finds(self, text: bytes, *, tokens: bool = True, depth: int = 0) -> list[Find]:
         """Return what gives the identity away in `text`, in order, none overlapping another.
@@ -90,7 +88,7 @@ class Hider:
             if word and not (secret.word or secret.bare):
                 continue
             if _counts(secret, lower, start, end, word=word):
-                new = self.pseudonym(secret.private)
+                new = self.pseudonyms[secret.private]
                 if b"\0" in lower[start:end]:
                     new = b"".join(bytes((octet, 0)) for octet in new)
                 yield Find(start, end, new, "local part" if word and secret.bare else secret.rule)
@@ -208,19 +206,35 @@ def _octets(letters: bytes) -> bytes:
     return binascii.a2b_base64(letters[: len(letters) // 4 * 4])
 
 
-@lru_cache(maxsize=256)
 def hider(key: bytes, addresses: tuple[str, ...], names: tuple[str, ...]) -> Hider:
-    """Prepare the hiding of one identity; takes some 10 ms, so the latest ones are kept."""
-    found = tuple(secrets(addresses, names))
-    digests = [(digest, is_hex, address) for address in addresses for digest, is_hex in _digests(address)]
+    """Prepare the hiding of one identity under one key."""
+    found = _secrets(addresses, names)
     hints = tuple(dict.fromkeys(secret.private.split()[0].encode() for secret in found))
     return Hider(
         key=key,
         secrets=found,
         hints=hints,
-        digests=tuple(digests),
+        digests=_all_digests(addresses),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints)) * 4 // 3),
+        pseudonyms={secret.private: _pseudonym(key, secret.private) for secret in found},
     )
+
+
+@lru_cache(maxsize=512)
+def _secrets(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[Secret, ...]:
+    """Making patterns takes some 10 ms an address, and one reporter's spam is redacted for several desks."""
+    return tuple(secrets(addresses, names))
+
+
+def _pseudonym(key: bytes, private: str) -> bytes:
+    mac = hmac.new(key, private.encode(), hashlib.sha256).digest()
+    return b"redacted-" + base64.b32encode(mac)[:13].lower()
+
+
+@lru_cache(maxsize=512)
+def _all_digests(addresses: tuple[str, ...]) -> tuple[tuple[bytes, bool, str], ...]:
+    found = ((digest, is_hex, address) for address in addresses for digest, is_hex in _digests(address))
+    return tuple(found)
 
 
 def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
@@ -241,7 +255,7 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
     if not alone or lower[end : end + 1].isalnum():
         return False
     telling = secret.bare and not secret.private.isalpha()
-    return telling or not (_HOST_BEFORE.search(before) or _ADDRESS_AFTER.match(lower, end))
+    return telling or not (before.rstrip(_HOST).endswith(_HOST_STARTS) or _ADDRESS_AFTER.match(lower, end))
 
 
 def splice(text: bytes, finds: Iterable[Find], *, group: int = 1) -> bytes:

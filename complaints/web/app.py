@@ -38,7 +38,7 @@ def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastA
     app.state.ready = ready
     # The last one added is the outermost
     app.add_middleware(BodyLimit, max_bytes=office.settings.max_bytes)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, https=office.settings.url.startswith("https:"))
     problems.handle(app)
     app.include_router(api.router)
     for pages in (home, register, submit, review, stop):

@@ -20,6 +20,7 @@ from complaints.web.problems import Problem
 
 MOST_FILES = 100
 MOST_FIELDS = 20
+LONGEST_NOTE = 4000  # characters; a desk reads a few lines
 LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after an idle one all are free again
 _LINE_END = re.compile(r"\r\n|\r|\n")
 

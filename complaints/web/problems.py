@@ -18,7 +18,6 @@ from complaints.web.page import page
 
 # What Starlette and FastAPI raise by themselves, in words that tell what to do next
 WORDS = {
-    400: ("Unreadable request", "The request could not be read.", "Send it again, complete."),
     404: ("Not found", "There is nothing here.", "Check the address; links from our mails work only whole."),
     405: ("Not possible here", "This address does not do that.", "Open the page and use the form on it."),
     500: (
@@ -105,7 +104,7 @@ def failure(request: Request) -> Response:
 
 
 def _worded(error: HTTPException) -> Problem:
-    other = ("Not possible", str(error.detail), "Check the request.")
+    other = ("The request cannot be read", str(error.detail), "Correct it and send it again.")
     title, detail, remedy = WORDS.get(error.status_code, other)
     return Problem(error.status_code, title, detail, remedy, headers=error.headers)
 

@@ -35,6 +35,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+HSTS = "max-age=31536000"  # RFC 6797 §6.1.1; only where people come by https
 PUBLIC = frozenset({"/", "/help", "/privacy", "/register", "/submit"})  # the pages a search engine may list
 UPLOADS = frozenset({"/submit", "/api/v1/submissions"})
 FORM_BYTES = 1_048_576  # any request but an upload
@@ -46,8 +47,9 @@ LINGER_BYTES, LINGER_SECONDS = 67_108_864, 20
 class Guard:
     """Sets the headers, answers HEAD like GET without the body (RFC 9110 §9.3.2), and catches what failed."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
+        self._headers = HEADERS | ({"Strict-Transport-Security": HSTS} if https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -61,7 +63,7 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _set_headers(MutableHeaders(scope=message), scope["path"])
+                self._set_headers(MutableHeaders(scope=message), scope["path"])
             elif head:
                 message = {**message, "body": b""}
             await send(message)
@@ -76,13 +78,12 @@ class Guard:
                 request = Request(scope, receive)
                 await failure(request)(scope, receive, answer)
 
-
-def _set_headers(headers: MutableHeaders, path: str) -> None:
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-store")
-    if path not in PUBLIC and not path.startswith("/static/"):
-        headers["X-Robots-Tag"] = "noindex, nofollow"
+    def _set_headers(self, headers: MutableHeaders, path: str) -> None:
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Cache-Control", "no-store")
+        if path not in PUBLIC and not path.startswith("/static/"):
+            headers["X-Robots-Tag"] = "noindex, nofollow"
 
 
 def _log(error: Exception) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from complaints.consent import REDACTIONS
 from complaints.models import ComplaintState, ReportState
+from complaints.web.intake import LONGEST_NOTE
 
 
 class _Document(BaseModel):
@@ -81,7 +82,9 @@ class Confirmation(BaseModel):
     reports: dict[str, str] = Field(description="report id → digest, as the complaint's document shows it")
     redaction: str | None = Field(None, description=f"one of: {', '.join(REDACTIONS)}; default: as drafted")
     note: str | None = Field(
-        None, description="your words to the desks, sent as written; default: as drafted"
+        None,
+        max_length=LONGEST_NOTE,
+        description="your words to the desks, sent as written; default: as drafted",
     )
 
     @field_validator("redaction")

@@ -16,7 +16,7 @@ from complaints.office import Office
 
 @dataclass(frozen=True)
 class Shown:
-    """A page that was shown at `at` (seconds since 1970), and the id, recipient and digest of each report on it."""
+    """A page shown at `at` (seconds since 1970): the id, recipient and digest of each report on it."""
 
     at: int
     version: int

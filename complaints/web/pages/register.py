@@ -80,6 +80,6 @@ def _still_good(session: Session, office: Office, token: str) -> None:
 
 def _waiting(session: Session, office: Office, address: str) -> int:
     query = select(func.count()).where(
-        col(Registration.address) == address, col(Registration.expires_at) > office.clock()
+        func.lower(Registration.address) == address.lower(), col(Registration.expires_at) > office.clock()
     )
     return session.exec(query).one()

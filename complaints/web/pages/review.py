@@ -18,7 +18,7 @@ from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
 from complaints.office import Office
 from complaints.redact import CannotRedact
-from complaints.web.intake import plain_note
+from complaints.web.intake import LONGEST_NOTE, plain_note
 from complaints.web.page import mail_file
 from complaints.web.pages.review_view import Said, Typed, review_page
 from complaints.web.problems import FieldError, not_found
@@ -147,7 +147,10 @@ def _wish(decision: Decision) -> tuple[str | None, str]:
         raise FieldsError(
             [FieldError("redaction", "Choose one of the ways to be named that the page offers.")]
         )
-    return decision.redaction or None, plain_note(decision.note)
+    note = plain_note(decision.note)
+    if len(note) > LONGEST_NOTE:
+        raise FieldsError([FieldError("note", f"Say it in at most {LONGEST_NOTE} characters.")])
+    return decision.redaction or None, note
 
 
 def _shown(session: Session, office: Office, complaint: Complaint, decision: Decision) -> dict[str, str]:

@@ -16,6 +16,7 @@ from complaints.notice import REMEDIES, UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.web import words
+from complaints.web.intake import LONGEST_NOTE
 from complaints.web.page import age, page
 from complaints.web.problems import FieldError
 from complaints.web.shown import nonce_for
@@ -81,6 +82,7 @@ def review_page(
         said=said,
         errors=said.errors,
         redactions=REDACTIONS,
+        longest_note=LONGEST_NOTE,
         statement=STATEMENT,
         words=words,
     )

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
+from complaints.arf.wire import LONGEST_LINE, legal
 from complaints.fields import (
     FieldError,
     address_field,
@@ -28,14 +29,11 @@ from complaints.fields import (
 )
 from complaints.message import parse
 
-LONGEST_LINE = 998
-"""Octets of a line without CRLF (RFC 5321 §4.5.3.1.6)."""
 _BOUNDARY = "=_report_"
 _LONGEST_VALUE = 900
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?(?: [ -~]+)?")
 _URL = re.compile(r"https?://[!-~]{1,900}")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _URI_SAFE = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -101,7 +99,7 @@ class Feedback:
 
 def compose(report: Report) -> bytes:
     """Write the report. Raises complaints.fields.FieldError for a value of ours that fits no field."""
-    spam, changed = _wire(_header_block(report.spam) if report.headers_only else report.spam)
+    spam, changed = legal(_header_block(report.spam) if report.headers_only else report.spam)
     encoding, words = _encoded("\r\n".join(_explain(report, changed)) + "\r\n")
     machine = b"".join(_machine(report))
     kind = b"text/rfc822-headers" if report.headers_only else b"message/rfc822"
@@ -341,51 +339,6 @@ def _encoded(text: str) -> tuple[bytes, bytes]:
 def _header_block(spam: bytes) -> bytes:
     """Return the whole header block, which is what text/rfc822-headers holds (RFC 6522 §4)."""
     return spam[: parse(spam).body].rstrip(b"\r\n") + b"\r\n"
-
-
-def _wire(spam: bytes) -> tuple[bytes, list[str]]:
-    """Make the spam's bytes legal inside a message; return them and, in words, what that changed.
-
-    message/rfc822 may not be base64 or quoted-printable (RFC 2046 §5.2.1), and BINARYMIME is rarely
-    offered, so what SMTP cannot carry has to give way: a bare CR or LF becomes CRLF (RFC 5321 §2.3.8), a
-    NUL a space (RFC 2045 §2.8), and a line of more than 998 octets is folded with CRLF and a space, which
-    is what relays do to it in transit (RFC 5321 §4.5.3.1.6). All else stays byte for byte; the stored spam
-    stays untouched.
-    """
-    changed = []
-    lines = _LINE_END.split(spam)
-    if len(lines) - 1 != spam.count(b"\r\n") and b"\r" in spam:
-        changed.append("bare CR or LF characters are written as line ends")
-    if b"\0" in spam:
-        changed.append(f"{spam.count(0)} NUL octets are written as spaces")
-        lines = [line.replace(b"\0", b" ") for line in lines]
-    if any(len(line) > LONGEST_LINE for line in lines):
-        changed.append(f"lines of more than {LONGEST_LINE} octets, which mail cannot carry, are folded")
-        lines = [piece for line in lines for piece in _folded(line)]
-    return b"\r\n".join(lines), changed
-
-
-def _folded(line: bytes) -> Iterator[bytes]:
-    """Cut a long line, after a space where one is near; every further piece starts with a space."""
-    position, room = 0, LONGEST_LINE
-    lead = b""
-    while len(line) - position > room:
-        cut = line.rfind(b" ", position + room // 2, position + room)
-        end = cut if cut > 0 else _whole_character(line, position + room)
-        yield lead + line[position:end]
-        position = end
-        # A piece cut at a space starts with that space.
-        lead = b"" if cut > 0 else b" "
-        room = LONGEST_LINE - len(lead)
-    yield lead + line[position:]
-
-
-def _whole_character(line: bytes, end: int) -> int:
-    """Move a cut back before a UTF-8 character it would split."""
-    for back in range(4):
-        if line[end - back] & 0xC0 != 0x80:
-            return end - back
-    return end
 
 
 def _boundary(message_id: str, *contents: bytes) -> bytes:

@@ -1,0 +1,143 @@
+"""Writes the pages of docs/ that are made from the code: `python -m tests.docs` (sh scripts/docs)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+import cli
+from complaints.settings import PREFIX, Settings
+from tests.test_architecture import modules, name_of
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+MEANINGS = {
+    "data": "The data directory: `plaint.toml`, the SQLite file, the lookup cache and `secrets/` lie in it. Default: `$XDG_DATA_HOME/plaint`.",
+    "database_url": "`postgresql://user@host/name`; empty: the SQLite file in the data directory.",
+    "smtp": "Where submissions, bounces and answers come in. The MX of PLAINT_MAIL_DOMAIN must lead here, port 25.",
+    "http": "Where pages and API are served. Put a TLS proxy before it.",
+    "public_url": "The address people use, with which every mailed link begins. Plain http is accepted on loopback only. Empty: `http://` and PLAINT_HTTP.",
+    "mail_domain": "The domain of all our addresses: submissions, reports, bounces.",
+    "smtp_cert": "PEM file with the certificate chain for STARTTLS; without it STARTTLS is not offered.",
+    "smtp_key": "PEM file with its private key, where that is not in the same file.",
+    "relay": "`smtp://host:port` that all mail goes out through; empty: straight to the MX hosts of each desk.",
+    "mx_port": "Port of the desks' mail hosts.",
+    "dns": "Name servers as `address:port,...`; empty: those of the system. **Servers on loopback mean a loopback internet**: loopback and private targets may then be spoken to. So do not name a local caching resolver here; leave it empty for that.",
+    "rdap_bootstrap": "Folder or URL with IANA's RDAP bootstrap files; empty: IANA's own.",
+    "whois_port": "Port of every WHOIS server that names none.",
+    "whois_root": "Where a WHOIS search begins.",
+    "contact_zones": "DNS zones that publish abuse contacts, separated by commas.",
+    "ca_file": "PEM file of a CA that RDAP servers may be signed by, besides the public ones.",
+    "allow_nets": "CIDRs, separated by commas, that are not public and may be spoken to nevertheless.",
+    "lookup_seconds": "How long one address or host is looked up, at most.",
+    "undo_seconds": "How long a consent can be taken back; nothing leaves before. 0 is legal.",
+    "consent_seconds": "How long a complaint waits for consent; then it expires and is never sent.",
+    "notice_seconds": "How long notices are collected into one mail.",
+    "retry_seconds": 'The first pause after a mail host said "try later"; doubles with jitter up to 4 hours.',
+    "give_up_seconds": "When a mail that is always put off counts as failed.",
+    "max_bytes": "The largest submission, SMTP or HTTP.",
+    "limit_submissions": "Submissions a reporter may hand in per hour over SMTP and HTTP.",
+    "limit_reports": "Reports a desk gets per hour; the others wait.",
+    "limit_lookups": "Questions a registry's server gets per minute; known lower limits hold besides.",
+}
+"""Setting → what it means to the operator."""
+EMPTY = {"", None}
+
+
+def settings_page() -> str:
+    """docs/settings.md: every setting with its default and meaning."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_default(field)} | {MEANINGS[name]} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "Made from the code by `sh scripts/docs`. Each is an environment variable, or a line of `plaint.toml` in the",
+            'data directory without the prefix (`mail_domain = "plaint.example"`). A command line option wins over the',
+            "environment, the environment over the file. Durations are in seconds, sizes in bytes; of a limit, 0 means none.",
+            "`PLAINT_SERVER` and `PLAINT_TOKEN` are for the command line only (docs/cli.md).",
+            "",
+            "| setting | default | meaning |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _default(field: Any) -> str:
+    if field.default_factory is not None:
+        return ""
+    return "" if field.default in EMPTY else f"`{field.default}`"
+
+
+def verbs() -> Iterator[tuple[str, Any]]:
+    """Each verb with its click command: ("plaint reporters add", ...), groups before what is in them."""
+    yield from _below("plaint", typer.main.get_command(cli.app))
+
+
+def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield name, command
+    for word, one in getattr(command, "commands", {}).items():
+        yield from _below(f"{name} {word}", one)
+
+
+def help_text(name: str, command: Any) -> str:
+    """What `NAME --help` prints, 100 columns wide, wherever it is printed."""
+    context = command.context_class(command, info_name=name, terminal_width=100, max_content_width=100)
+    lines: str = command.get_help(context)
+    return "\n".join(line.rstrip() for line in lines.splitlines())
+
+
+def cli_page() -> str:
+    """docs/cli.md: what `--help` says of every verb."""
+    parts = [
+        "# Command line",
+        "",
+        "Made from the code by `sh scripts/docs`: what `--help` says of every verb.",
+    ]
+    for name, command in verbs():
+        parts += ["", f"## {name}", "", "```", help_text(name, command), "```"]
+    return "\n".join([*parts, ""])
+
+
+def citations() -> dict[int, tuple[set[str], set[str]]]:
+    """RFC number → the sections the code cites, and the files that cite it."""
+    found: dict[int, tuple[set[str], set[str]]] = {}
+    for file in modules():
+        for number, section in re.findall(r"RFC (\d+)(?: (§[\w.]*\w))?", file.read_text()):
+            sections, files = found.setdefault(int(number), (set(), set()))
+            files.add(name_of(file))
+            sections |= {section} - {""}
+    return found
+
+
+def rfc_page() -> str:
+    """docs/rfc.md with the sections and places of today; what a row says beside them is written by hand."""
+    cited = citations()
+    lines = (DOCS / "rfc.md").read_text().splitlines()
+    return "\n".join(_rfc_row(line, cited) for line in lines) + "\n"
+
+
+def _rfc_row(line: str, cited: dict[int, tuple[set[str], set[str]]]) -> str:
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    if not cells[0].isdigit() or int(cells[0]) not in cited:
+        return line
+    sections, files = cited[int(cells[0])]
+    cells[2:4] = ", ".join(sorted(sections, key=_in_order)), ", ".join(sorted(files))
+    return f"| {' | '.join(cells)} |"
+
+
+def _in_order(section: str) -> list[int]:
+    return [int(part) if part.isdigit() else 0 for part in section.strip("§").split(".")]
+
+
+PAGES = {"settings.md": settings_page, "cli.md": cli_page, "rfc.md": rfc_page}
+
+if __name__ == "__main__":
+    for file, write in PAGES.items():
+        (DOCS / file).write_text(write())
