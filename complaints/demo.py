@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import aiosmtplib
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
 from complaints import reporters
 from complaints.loopback import Internet, loopback_internet, spams
-from complaints.models import Complaint, ComplaintState, Letter, LetterState
+from complaints.models import Complaint, Letter, LetterState, Submission, SubmissionState
 from complaints.office import Office, utc_now
 from complaints.serve import Service, running
 from complaints.settings import Settings, load
@@ -107,18 +107,18 @@ async def _report_spam(service: Service, messages: list[bytes], say: Callable[[s
         )
     say("Plaint reads the evidence and asks who answers for it ...")
     for _ in range(int(PATIENCE_SECONDS / 0.1)):
-        if await asyncio.to_thread(_settled, office, len(messages)):
+        if await asyncio.to_thread(_settled, office):
             return
         await asyncio.sleep(0.1)
     say("Some complaints are still being looked up; their pages refresh by themselves.")
 
 
-def _settled(office: Office, count: int) -> bool:
-    ended = [ComplaintState.AWAITING_CONSENT, ComplaintState.REFUSED]
+def _settled(office: Office) -> bool:
+    """Whether the reporter was told about everything and the letters are out."""
     with office.db.reading() as session:
-        done = session.exec(select(func.count()).where(col(Complaint.state).in_(ended))).one()
-        mailed = session.exec(select(func.count()).where(Letter.state == LetterState.SENT)).one()
-    return done >= count and mailed >= 2
+        states = set(session.exec(select(Submission.state)))
+        on_the_way = session.exec(select(Letter.id).where(Letter.state != LetterState.SENT)).first()
+    return states == {SubmissionState.NOTICED} and on_the_way is None
 
 
 def _tell(service: Service, settings: Settings, internet: Internet, say: Callable[[str], None]) -> None:

@@ -719,8 +719,9 @@ def test_registration_goes_by_a_mailed_link_and_code_and_the_new_address_takes_s
 def test_nobodys_mailbox_is_flooded_with_registration_letters(tmp_path: Path) -> None:
     async def main() -> None:
         async with house(tmp_path) as home:
-            nowhere = await home.http.post("/register", data={"address": "a@nowhere.invalid"})
-            assert nowhere.status_code == 422
+            for address in ("a@nowhere.invalid", "plaint@plaint.example"):
+                refused = await home.http.post("/register", data={"address": address})
+                assert refused.status_code == 422
             for address in ("carol@victim.example", "CAROL@victim.example") * 4:
                 assert (await home.http.post("/register", data={"address": address})).status_code == 200
             await asyncio.sleep(1)
@@ -773,7 +774,7 @@ def test_a_registration_link_ends(website: Website) -> None:
 
 
 def test_an_address_that_is_none_is_refused_with_what_is_wrong(website: Website) -> None:
-    for address in ("", "nobody", "a@b@c", "<script>@x", f"plaint@{website.office.settings.mail_domain}"):
+    for address in ("", "nobody", "a@b@c", "<script>@x"):
         answer = website.http.post("/register", data={"address": address})
         assert answer.status_code == 422
         assert 'aria-describedby="address-error"' in answer.text
