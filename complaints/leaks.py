@@ -212,9 +212,7 @@ def _of_encoded_message(part: email.message.Message, where: str, nested: int) ->
 def _header_text(value: str) -> str:
     """Return a field unfolded, joined without its folds, and with encoded words and continuations undone."""
     unfolded = re.sub(r"\r?\n[ \t]*", " ", value)
-    texts = [unfolded]
-    if "\n" in value:
-        texts.append(re.sub(r"\r?\n[ \t]*", "", value))
+    texts = [unfolded, re.sub(r"\r?\n[ \t]*", "", value)] if "\n" in value else [unfolded]
     if "=?" in unfolded:
         texts.append(_decoded_words(unfolded))
     if "*" in unfolded:
@@ -226,8 +224,7 @@ def _decoded_words(value: str) -> str:
     try:
         pieces = email.header.decode_header(value)
     except (email.errors.HeaderParseError, ValueError):
-        # Base64 that is none: the words stay as they are, and other views decode what they can.
-        return value
+        return value  # base64 that is none: other views decode what they can
     return "".join(_text(one, charset) if isinstance(one, bytes) else one for one, charset in pieces)
 
 

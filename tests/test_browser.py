@@ -76,7 +76,7 @@ def on_every_page(website: Website, look: Callable[[Page, str], Awaitable[None]]
 
 def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(tmp_path: Path) -> None:
     async def main() -> None:
-        async with house(tmp_path, undo_seconds=5) as home, chromium() as browser:
+        async with house(tmp_path, undo_seconds=8) as home, chromium() as browser:
             await home.forward([fresh_spam()])
             [notice] = await home.internet.wait_for(1, to=ALICE)
             letter = message_from_bytes(notice.raw, policy=policy.default).get_content()
@@ -107,7 +107,7 @@ def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(tmp_path: Pat
             await page.get_by_label("I have read what will be sent").check()
             await page.get_by_role("button", name="Confirm").click()
 
-            [arrived] = await home.internet.wait_for(1, to="abuse@cloud.example")
+            [arrived] = await home.internet.wait_for(1, to="abuse@cloud.example", seconds=30)
             assert visible_bytes(arrived.raw).endswith(shown)
             complaint = link.rpartition("/")[2].partition(".")[0]
             await home.until(complaint, "sent")

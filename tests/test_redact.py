@@ -104,6 +104,18 @@ def test_base64_keeps_the_letters_around_the_find_and_its_line_length() -> None:
     assert b"victim.example" in base64.b64decode(redacted.split(b"\r\n\r\n")[1])
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_what_follows_a_token_in_a_path_keeps_its_letters(layers: int) -> None:
+    token = b"e=alice.reporter@victim.example&c=12"
+    for _ in range(layers):
+        token = base64.b64encode(token + b" " * (-len(token) % 3))
+    raw = b"Subject: x\r\n\r\nhttps://spam.example/t/" + token + b"/campaign/4711/unsubscribe\r\n"
+    redacted = hidden(raw)
+    assert redacted.startswith(b"Subject: x\r\n\r\nhttps://spam.example/t/")
+    assert redacted.endswith(b"/campaign/4711/unsubscribe\r\n")
+    assert find_leaks(redacted, ALICE) == []
+
+
 def test_names_go_from_greetings_but_not_from_hosts_or_other_peoples_addresses() -> None:
     raw = (
         b"Received: from alice.dialup.example ([192.0.2.1]) by mx.victim.example; Mon, 23 Nov 2026 00:00:00 +0000\r\n"

@@ -1,4 +1,4 @@
-"""Making a spam's bytes legal inside a message: takes them, leaves what SMTP can carry and what that changed."""
+"""Making a spam's bytes legal inside a message: leaves what SMTP can carry, and what changed."""
 
 import re
 from collections.abc import Iterator

@@ -176,10 +176,13 @@ class Hider:
             # A single letter over holds nothing, and what the last ones do not fill up is no content.
             octets = _octets(letters + b"A" * (-len(letters) % 4))[: len(letters) * 3 // 4]
             if inside := self._inside(octets, depth):
-                new = base64.b64encode(splice(octets, inside, group=3 ** (depth + 1))).rstrip(b"=")
+                whole = len(letters) // 4 * 3
+                # The last letters may belong to something else: they stay unless the find reaches into them.
+                used = whole if inside[-1].end <= whole else len(octets)
+                new = base64.b64encode(splice(octets[:used], inside, group=3 ** (depth + 1))).rstrip(b"=")
                 if b"-" in token or b"_" in token:
                     new = new.translate(_URL_SAFE_BACK)
-                rest = token[phase + (len(octets) * 4 + 2) // 3 :]
+                rest = token[phase + (used * 4 + 2) // 3 :]
                 return token[:phase] + new + rest, f"{inside[0].rule} in base64"
         return None
 
