@@ -151,7 +151,7 @@ def _problem(response: httpx.Response) -> str:
         document = response.json()
     except ValueError:
         document = {}
-    words = [str(document[name]) for name in ("title", "detail") if document.get(name)]
+    words = [str(document[name]) for name in ("title", "detail", "remedy") if document.get(name)]
     words += [str(change) for change in document.get("changes", [])]
     return ": ".join(words) or f"the server answered {response.status_code} {response.reason_phrase}"
 

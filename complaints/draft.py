@@ -115,7 +115,7 @@ def _draft(
 
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:
     return Report(
-        id=f"{complaint.id}-{number}",
+        id=f"{complaint.id}-{number:02}",
         complaint_id=complaint.id,
         token=tokens.random_letters(tokens.REPORT_LETTERS),
         to=desk["address"],
@@ -134,12 +134,14 @@ def _suppressed(session: Session, address: str) -> bool:
 
 
 def _no_desk(contacts: Json, rejected: list[Json]) -> str:
-    """Why nobody can be told, in one sentence a reporter understands."""
+    """Why nobody can be told, in words a reporter understands."""
     source = contacts["lookups"][0]
     tried = [
         f"{failure['server'] or failure['source']}: {failure['reason']}" for failure in source["failures"]
     ]
-    tried += [f"{item['address']}: {item['why']}" for item in rejected]
-    return f"No abuse desk is known for {source['target']}." + (
+    for why in dict.fromkeys(item["why"] for item in rejected):
+        addresses = [item["address"] for item in rejected if item["why"] == why]
+        tried.append(f"{', '.join(addresses)}: {why}")
+    return f"No abuse desk can be told about {source['target']}." + (
         f" Tried: {'; '.join(tried)}" if tried else ""
     )

@@ -10,8 +10,6 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | notice | reporter | complaints: [{subject, grade, source, desks: [{to, why}], url}], refused, days |
 | refused | reporter | refused: [{part, reason, remedy}] |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
-| opt_out_confirmed | desk | address, sender |
-| rotated | reporter | submission_address, retires_at |
 """
 
 import quopri

@@ -4,6 +4,7 @@ Preview, digest and sent bytes all come from `write`, once; afterwards they are 
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlmodel import Session, select
@@ -88,7 +89,7 @@ def _freeze(
     redacted = redact(spam, identity_of(reporter), key=key, level=complaint.redaction)
     raw = arf.compose(_values(office, complaint, report, redacted.raw, headers_only=headers_only))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
-    report.changes = [{"rule": one.rule, "where": one.where, "line": one.line} for one in redacted.changes]
+    report.changes = [asdict(change) for change in redacted.changes]
     return raw
 
 

@@ -43,6 +43,8 @@ def checked_address(office: Office, text: str, *, deliverable: bool = True) -> s
 
     Raises ReporterError saying what is wrong with it.
     """
+    if text.strip().lower().endswith(f"@{office.settings.mail_domain.lower()}"):
+        raise ReporterError(f"{text!r} is one of our own addresses; give the one you read mail at")
     resolver = None
     if office.settings.name_servers:
         resolver = dns.resolver.Resolver(configure=False)
@@ -58,8 +60,6 @@ def checked_address(office: Office, text: str, *, deliverable: bool = True) -> s
         )
     except EmailNotValidError as error:
         raise ReporterError(f"{text!r} is not a mail address we can write to: {error}") from error
-    if found.domain.lower() == office.settings.mail_domain.lower():
-        raise ReporterError(f"{text!r} is one of our own addresses; give the one you read mail at")
     return found.normalized
 
 

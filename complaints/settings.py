@@ -167,7 +167,7 @@ def load(**given: Any) -> Settings:
     file = data / "plaint.toml"
     try:
         from_file = tomllib.loads(file.read_text()) if file.exists() else {}
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from error
     from_file = {name.lower().removeprefix(PREFIX.lower()): value for name, value in from_file.items()}
     shadowed = {name for name in from_file if PREFIX + name.upper() in os.environ}

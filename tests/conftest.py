@@ -84,7 +84,17 @@ def postgres() -> Iterator[str]:
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
-    control = [*prefix, str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options]
+    control = [
+        *prefix,
+        str(programs / "pg_ctl"),
+        "-D",
+        str(data),
+        "-w",
+        "-l",
+        str(folder / "log"),
+        "-o",
+        options,
+    ]
     subprocess.run([*control, "start"], check=True, capture_output=True, cwd="/")
     yield f"postgresql://plaint@127.0.0.1:{port}/"
     subprocess.run([*control, "-m", "fast", "stop"], check=True, capture_output=True, cwd="/")

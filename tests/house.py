@@ -25,7 +25,13 @@ CLOUD = "198.51.100.23"  # its desk: abuse@cloud.example, by RDAP
 SAVANNA = "203.0.113.9"  # its desk: abuse@savanna.example, by WHOIS only
 
 
-def spam(ip: str = CLOUD, *, subject: str = "Cheap pills", body: str = "Buy now: http://pills.example/buy\r\n", to: str = ALICE) -> bytes:
+def spam(
+    ip: str = CLOUD,
+    *,
+    subject: str = "Cheap pills",
+    body: str = "Buy now: http://pills.example/buy\r\n",
+    to: str = ALICE,
+) -> bytes:
     """A spam that mx.victim.example took from `ip`; each subject makes another spam."""
     when = format_datetime(utc_now())
     literal = f"IPv6:{ip}" if ":" in ip else ip

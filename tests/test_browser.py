@@ -15,7 +15,7 @@ from complaints.web.visible import visible_bytes
 from tests.house import ALICE, house
 from tests.house import spam as fresh_spam
 from tests.test_flow import human_answer
-from tests.test_pages import HOSTILE, asked, confirm, reports
+from tests.visitor import HOSTILE, asked, confirm, reports
 from tests.website import NETWORK_DESK, Website, running_website, spam
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -93,6 +93,7 @@ def test_an_automatic_answer_is_kept_and_never_passed_on(tmp_path: Path) -> None
             assert (await home.confirm(document, ["abuse@isp.example"])).status_code == 202
             replies = await replied(home, document["id"])
             assert replies[0]["kind"] == "automatic"
+            await home.internet.wait_for(1, to=ALICE)
             await asyncio.sleep(0.5)
             assert len([m for m in home.internet.messages if ALICE in m.rcpt_tos]) == 1
 

@@ -41,8 +41,6 @@ VALUES: dict[str, dict[str, Any]] = {
         "url": "https://p.example/",
         "reply_to": "r@p.example",
     },
-    "opt_out_confirmed": {"address": EVIL, "sender": "plaint@p.example"},
-    "rotated": {"submission_address": "s@p.example", "retires_at": NOON},
 }
 
 

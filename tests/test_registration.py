@@ -1,0 +1,124 @@
+"""Registering on the pages: the mailed link and code, the policy, and secrets shown once."""
+
+import asyncio
+import email
+import email.policy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from complaints import reporters
+from complaints.models import (
+    Letter,
+)
+from complaints.policy import POLICY
+from tests.house import ALICE, house
+from tests.house import spam as fresh_spam
+from tests.visitor import (
+    asked,
+)
+from tests.website import (
+    Website,
+    forms,
+    running_website,
+)
+
+
+@pytest.fixture
+def website(tmp_path: Path) -> Iterator[Website]:
+    with running_website(tmp_path) as running:
+        yield running
+
+
+def test_registration_goes_by_a_mailed_link_and_code_and_the_new_address_takes_spam(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            new = await home.http.post("/register", data={"address": " Carol@victim.example "})
+            known = await home.http.post("/register", data={"address": ALICE})
+            assert new.status_code == known.status_code == 200
+            assert new.text.replace("Carol@victim.example", "X") == known.text.replace(ALICE, "X")
+            [letter] = await home.internet.wait_for(1, to="carol@victim.example")
+            mail = email.message_from_bytes(letter.raw, policy=email.policy.default).get_content()
+            [link], [code] = (
+                re.findall(r"http://\S+/register/\S+", mail),
+                re.findall(r"^ +(\d{6})\s*$", mail, re.MULTILINE),
+            )
+            assert link.startswith(home.settings.url + "/")
+            done = await home.http.post(link, data={"code": code, "policy": POLICY})
+            address, token = re.findall(r"<dd><code>(\S+)</code></dd>", done.text)
+            await home.forward([fresh_spam(to="carol@victim.example")], to=address)
+            home.token = token
+            [line] = await home.complaints(1)
+            assert line["subject"] == "Cheap pills"
+
+    asyncio.run(main())
+
+
+def test_nobodys_mailbox_is_flooded_with_registration_letters(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            for address in ("a@nowhere.invalid", "plaint@plaint.example"):
+                refused = await home.http.post("/register", data={"address": address})
+                assert refused.status_code == 422
+            for address in ("carol@victim.example", "CAROL@victim.example") * 4:
+                assert (await home.http.post("/register", data={"address": address})).status_code == 200
+            await asyncio.sleep(1)
+            assert len(home.internet.messages) == 3
+
+    asyncio.run(main())
+
+
+def test_registering_takes_the_link_the_code_and_the_policy(website: Website) -> None:
+    link, code = asked(website)
+    page = website.http.get(link)
+    assert f'name="policy" value="{POLICY}"' in page.text
+    assert "checked" not in page.text
+    assert website.http.post(link, data={"code": code}).status_code == 422
+    wrong = website.http.post(link, data={"code": "12", "policy": POLICY})
+    assert wrong.status_code == 422
+    assert '<a href="#code">' in wrong.text
+    assert forms(wrong)[0].fields == [("code", "12")]
+    done = website.http.post(link, data={"code": f" {code[:3]} {code[3:]} ", "policy": POLICY})
+    assert done.status_code == 200
+    address, token = re.findall(r"<dd><code>(\S+)</code></dd>", done.text)
+    with website.office.db.reading() as session:
+        reporter = reporters.by_submission_address(session, website.office, address)
+        assert reporter is not None
+        assert (reporter.address, reporter.policy) == ("carol@example.com", POLICY)
+    assert (
+        website.http.get("/api/v1/complaints", headers={"Authorization": f"Bearer {token}"}).status_code
+        == 200
+    )
+    for again in (website.http.get(link), website.http.post(link, data={"code": code, "policy": POLICY})):
+        assert again.status_code == 404
+        assert "no longer good" in again.text
+
+
+def test_a_code_can_be_guessed_only_a_few_times(website: Website) -> None:
+    link, code = asked(website)
+    wrong = "000000" if code != "000000" else "000001"
+    for _ in range(reporters.CODE_TRIES):
+        assert website.http.post(link, data={"code": wrong, "policy": POLICY}).status_code == 422
+    assert website.http.post(link, data={"code": code, "policy": POLICY}).status_code == 404
+    with website.office.db.reading() as session:
+        assert reporters.find(session, "carol@example.com") is None
+
+
+def test_a_registration_link_ends(website: Website) -> None:
+    link, _ = asked(website)
+    website.clock.turn(minutes=reporters.LIFE_MINUTES)
+    assert website.http.get(link).status_code == 404
+    assert website.http.get("/register/nothing").status_code == 404
+
+
+def test_an_address_that_is_none_is_refused_with_what_is_wrong(website: Website) -> None:
+    for address in ("", "nobody", "a@b@c", "<script>@x"):
+        answer = website.http.post("/register", data={"address": address})
+        assert answer.status_code == 422
+        assert 'aria-describedby="address-error"' in answer.text
+        assert forms(answer)[0].fields == [("address", address)]
+    with website.office.db.reading() as session:
+        assert not session.exec(select(Letter)).all()
