@@ -46,7 +46,8 @@ class Clauses:
 
     def open(self, keyword: str) -> tuple[list[str], list[str]]:
         """Begin a clause and return its empty lists of words and comments."""
-        self.found[keyword] = pair = ([], [])
+        pair: tuple[list[str], list[str]] = ([], [])
+        self.found[keyword] = pair
         return pair
 
     def ends_with(self, rest: str) -> bool:

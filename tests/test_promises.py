@@ -11,7 +11,16 @@ from sqlmodel import Session, select
 from complaints import consent, forward, tokens
 from complaints.db import move
 from complaints.loopback import World
-from complaints.models import Consent, ConsentedReport, Report, Reporter, ReportState, Submission, Withdrawal
+from complaints.models import (
+    Complaint,
+    Consent,
+    ConsentedReport,
+    Report,
+    Reporter,
+    ReportState,
+    Submission,
+    Withdrawal,
+)
 from complaints.office import Office
 from tests.house import ALICE, House, house, spam
 
@@ -265,10 +274,9 @@ def test_a_report_to_nobody_is_no_consent(tmp_path: Path) -> None:
             answer = await home.api("POST", f"/complaints/{document['id']}/confirm", json={"reports": {}})
             assert answer.status_code == 422
             assert (await home.show(document["id"]))["state"] == "awaiting_consent"
-            with home.office.db.transaction() as session, pytest.raises(consent.EmptyError):
-                from complaints.models import Complaint
-
+            with home.office.db.transaction() as session:
                 row = session.get_one(Complaint, document["id"])
-                consent.confirm(session, home.office, row, consent.Choice({}), via="test")
+                with pytest.raises(consent.EmptyError):
+                    consent.confirm(session, home.office, row, consent.Choice({}), via="test")
 
     asyncio.run(main())
