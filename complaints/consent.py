@@ -112,7 +112,7 @@ def redraft(session: Session, office: Office, complaint: Complaint, choice: Choi
     complaint.version += 1
     reporter = session.get_one(Reporter, complaint.reporter_id)
     query = select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))
-    report.write(session, office, reporter, complaint, session.exec(query).all())
+    report.write(office, reporter, complaint, session.exec(query).all(), office.spam_of(session, complaint))
     session.add(complaint)
 
 

@@ -127,7 +127,7 @@ def move(session: Session, row: Any, to: Any, **values: Any) -> None:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+        engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
 
         @event.listens_for(engine, "connect")
         def _durable(connection: Any, _record: Any) -> None:
@@ -138,7 +138,11 @@ def _engine(url: str) -> Engine:
 
         return engine
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_MILLISECONDS / 1000}, pool_size=10, max_overflow=20
+        url,
+        connect_args={"timeout": BUSY_MILLISECONDS / 1000},
+        hide_parameters=True,
+        pool_size=10,
+        max_overflow=20,
     )
 
     @event.listens_for(engine, "connect")

@@ -19,23 +19,51 @@ STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
 def step(office: Office, complaint_id: str) -> None:
-    """The worker's step: draft the reports of an analysed, looked-up complaint."""
-    with office.db.transaction() as session:
+    """The worker's step: draft the reports of an analysed, looked-up complaint.
+
+    Rendering takes its time, so it happens between two short transactions, not inside one.
+    """
+    with office.db.reading() as session:
         complaint = session.get(Complaint, complaint_id)
         if complaint is None or complaint.state != ComplaintState.ANALYSED or complaint.contacts is None:
             return
         reporter = session.get_one(Reporter, complaint.reporter_id)
-        desks, rejected = proposed_desks(complaint.contacts, own_domains(office, reporter))
-        rejected += _draft(session, office, reporter, complaint, desks)
-        complaint.contacts = complaint.contacts | {"rejected": rejected}
-        session.add(complaint)
-        drafted = session.exec(select(Report.id).where(Report.complaint_id == complaint.id)).first()
-        look_at(session, "notice", complaint.submission_id)
-        if drafted is None:
-            move(session, complaint, ComplaintState.REFUSED, reason=_no_desk(complaint.contacts, rejected))
-            return
-        expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
-        move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
+        spam = office.spam_of(session, complaint)
+        # Rows that were consented to once (and undone) stay: they are the record of a promise
+        once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
+        kept = list(session.exec(select(Report).where(*once)))
+    desks, rejected = proposed_desks(complaint.contacts, own_domains(office, reporter))
+    drafts = _drafts(office, complaint, desks, kept)
+    try:
+        report.write(office, reporter, complaint, drafts, spam)
+    except CannotRedact as error:
+        why = f"Cannot be told without giving you away: {error}"
+        rejected += [{"address": draft.to, "why": why} for draft in drafts]
+        drafts = []
+    with office.db.transaction() as session:
+        _store(session, office, complaint, drafts, rejected)
+
+
+def _store(
+    session: Session, office: Office, complaint: Complaint, drafts: list[Report], rejected: list[Json]
+) -> None:
+    """Put the drafts where the reporter finds them; or refuse the complaint with the reason."""
+    contacts = (complaint.contacts or {}) | {"rejected": rejected}
+    session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
+    draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
+    look_at(session, "notice", complaint.submission_id)
+    if not drafts:
+        reason = _no_desk(contacts, rejected)
+        move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
+        return
+    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
+    move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires, contacts=contacts)
+    session.execute(delete(Report).where(*draft_rows))
+    for draft in drafts:
+        if _suppressed(session, draft.to):
+            draft.state, draft.ticked = ReportState.SUPPRESSED, False
+            draft.detail = "This desk asked for no more reports."
+        session.add(draft)
 
 
 def own_domains(office: Office, reporter: Reporter) -> set[str]:
@@ -82,35 +110,16 @@ def _merge(desks: dict[str, Json], desk: Json) -> None:
         known["targets"].append(desk["target"])
 
 
-def _draft(
-    session: Session, office: Office, reporter: Reporter, complaint: Complaint, desks: list[Json]
-) -> list[Json]:
-    """Write a report row per desk; returns those that cannot be written without giving the reporter away."""
-    # Rows that were consented to once (and undone) stay: they are the record of a promise
-    session.execute(
-        delete(Report).where(col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
-    )
-    kept = {
-        row.to.lower(): row for row in session.exec(select(Report).where(Report.complaint_id == complaint.id))
-    }
+def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:
+    """One report per desk, still without bytes; a desk's row that was kept is used again."""
+    rows = {row.to.lower(): row for row in kept}
     drafts = []
     for desk in desks:
-        number = len(kept) + 1
-        draft = kept.setdefault(desk["address"].lower(), _new_report(office, complaint, desk, number))
+        new = _new_report(office, complaint, desk, number=len(rows) + 1)
+        draft = rows.setdefault(desk["address"].lower(), new)
         draft.ticked, draft.contact = desk["ticked"], desk
         drafts.append(draft)
-    try:
-        report.write(session, office, reporter, complaint, drafts)
-    except CannotRedact as error:
-        why = f"Cannot be told without giving you away: {error}"
-        return [{"address": draft.to, "why": why} for draft in drafts]
-    for draft in drafts:
-        if _suppressed(session, draft.to):
-            draft.state, draft.ticked = ReportState.SUPPRESSED, False
-            draft.detail = "This desk asked for no more reports."
-        session.add(draft)
-    session.flush()
-    return []
+    return drafts
 
 
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:

@@ -36,6 +36,7 @@ from complaints.smtp_out import Outcome
 from complaints.vault import kept_secret
 
 SELECTOR = "plaint"
+LEFT_OPEN = "May have been sent: the service stopped before the next hop's answer was recorded."
 LONGEST_BACK_OFF = timedelta(hours=4)
 UNSETTLED = {"queued", "sending", "unconfirmed"}
 Mail = Report | Letter
@@ -43,8 +44,20 @@ Table = type[Report] | type[Letter]
 Send = Callable[["Outgoing", Callable[[], Awaitable[None]]], Awaitable[Outcome]]
 
 
-class HoldError(Exception):
-    """The report must not leave; the message is the reason shown to the reporter."""
+class AsideError(Exception):
+    """A mail does not leave now: it goes to `state` for the reason told, or waits until `next_at`."""
+
+    def __init__(self, why: str = "", *, state: str | None = None, next_at: datetime | None = None) -> None:
+        super().__init__(why)
+        self.state = state
+        self.next_at = next_at
+
+
+class HoldError(AsideError):
+    """A report must never leave as it is; the message is the reason shown to the reporter."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, state="held")
 
 
 @dataclass(frozen=True)
@@ -90,61 +103,46 @@ class Forwarder:
         await asyncio.to_thread(self._record, table, mail_id, attempt_id, outcome)
 
     def _open(self, table: Table, mail_id: str) -> Outgoing | None:
-        """Read and check what is due; everything that must not leave is moved aside here."""
-        with self.office.db.transaction() as session:
+        """Read and check what is due; what must not leave now is put aside."""
+        with self.office.db.reading() as session:
             row: Mail | None = session.get(table, mail_id)  # type: ignore[assignment]
-            if row is None:
+            if row is None or row.state not in {"queued", "sending"}:
                 return None
-            if row.state == "sending":
-                self._unresolved(session, row)
-            if row.state != "queued":
-                return None
-            if row.next_at and row.next_at > self.office.clock():
-                look_at(session, table.__tablename__, row.id, row.next_at)
-                return None
-            if isinstance(row, Letter):
-                return self._open_letter(session, row)
-            return self._open_report(session, row)
+            try:
+                return self._outgoing(session, row)
+            except AsideError as error:
+                aside = error
+        with self.office.db.transaction() as session:
+            _put_aside(session, session.get_one(table, mail_id), aside)  # type: ignore[arg-type]
+        return None
 
-    def _open_letter(self, session: Session, letter: Letter) -> Outgoing:
-        reporter = session.get_one(Reporter, letter.reporter_id) if letter.reporter_id else None
-        raw = self.office.vault.unseal(reporter.key if reporter else None, letter.raw)
-        return Outgoing(letter.id, letter.mail_from, letter.to, self._signed(raw))
+    def _outgoing(self, session: Session, row: Mail) -> Outgoing:
+        """The mail as it may leave at this moment. Raises AsideError, HoldError."""
+        if row.state == "sending":
+            raise AsideError(LEFT_OPEN, state=None if self._is_ours(session, row) else "unconfirmed")
+        if row.next_at and row.next_at > self.office.clock():
+            raise AsideError(next_at=row.next_at)
+        if isinstance(row, Letter):
+            reporter = session.get_one(Reporter, row.reporter_id) if row.reporter_id else None
+            raw = self.office.vault.unseal(reporter.key if reporter else None, row.raw)
+            return Outgoing(row.id, row.mail_from, row.to, self._signed(raw))
+        if _suppressed(session, row):
+            raise AsideError("This desk asked for no more reports.", state="suppressed")
+        if until := _over_limit(session, self.office, row):
+            raise AsideError(next_at=until)
+        raw = sendable_bytes(session, self.office, row)
+        mail_from = outbox.report_address(self.office, outbox.BOUNCE, row.token)
+        return Outgoing(row.id, mail_from, row.to, self._signed(raw))
 
-    def _open_report(self, session: Session, report: Report) -> Outgoing | None:
-        if _suppressed(session, report):
-            move(
-                session,
-                report,
-                ReportState.SUPPRESSED,
-                next_at=None,
-                detail="This desk asked for no more reports.",
-            )
-            close_if_done(session, report)
-            return None
-        if until := _over_limit(session, self.office, report):
-            report.next_at = until
-            session.add(report)
-            return None
-        try:
-            raw = sendable_bytes(session, self.office, report)
-        except HoldError as error:
-            move(session, report, ReportState.HELD, next_at=None, detail=str(error))
-            close_if_done(session, report)
-            return None
-        mail_from = outbox.report_address(self.office, outbox.BOUNCE, report.token)
-        return Outgoing(report.id, mail_from, report.to, self._signed(raw))
+    def _is_ours(self, session: Session, row: Mail) -> bool:
+        """Whether the open attempt is this worker's own; one left behind is never repeated (promise 4)."""
+        query = select(Attempt).where(Attempt.mail_id == row.id, Attempt.outcome == "sending")
+        attempt = session.exec(query.order_by(col(Attempt.at).desc())).first()
+        return attempt is not None and attempt.worker == self.worker
 
     def _signed(self, raw: bytes) -> bytes:
         pem = kept_secret(self.office.vault.folder / "dkim.pem", signing.make_key)
         return signing.sign(raw, selector=SELECTOR, domain=self.office.settings.mail_domain, pem=pem) + raw
-
-    def _unresolved(self, session: Session, row: Mail) -> None:
-        """An attempt another worker left behind is never repeated by itself (promise 4)."""
-        query = select(Attempt).where(Attempt.mail_id == row.id, Attempt.outcome == "sending")
-        attempt = session.exec(query.order_by(col(Attempt.at).desc())).first()
-        if attempt is None or attempt.worker != self.worker:
-            unconfirmed(session, row)
 
     def _sending(self, table: Table, mail_id: str, attempt_id: str) -> None:
         with self.office.db.transaction() as session:
@@ -259,10 +257,13 @@ def _bounced_meanwhile(session: Session, report: Report) -> None:
         move(session, report, ReportState.BOUNCED, detail=bounced[:500])
 
 
-def unconfirmed(session: Session, row: Mail) -> None:
-    """The attempt may have reached the next hop; only a person sends it again."""
-    said = "May have been sent: the service stopped before the next hop's answer was recorded."
-    move(session, row, type(row.state)("unconfirmed"), detail=said, next_at=None)
+def _put_aside(session: Session, row: Mail, aside: AsideError) -> None:
+    if aside.state is not None:
+        move(session, row, type(row.state)(aside.state), next_at=None, detail=str(aside))
+    elif aside.next_at is not None:
+        row.next_at = aside.next_at
+        session.add(row)
+        look_at(session, row.__tablename__, row.id, row.next_at)
     if isinstance(row, Report):
         close_if_done(session, row)
 
@@ -275,7 +276,7 @@ def settle_after_crash(office: Office) -> int:
             *session.exec(select(Letter).where(Letter.state == LetterState.SENDING)),
         ]
         for row in open_now:
-            unconfirmed(session, row)
+            _put_aside(session, row, AsideError(LEFT_OPEN, state="unconfirmed"))
         return len(open_now)
 
 

@@ -41,14 +41,13 @@ def identity_of(reporter: Reporter) -> Identity:
 
 
 def write(
-    session: Session, office: Office, reporter: Reporter, complaint: Complaint, reports: Sequence[Report]
+    office: Office, reporter: Reporter, complaint: Complaint, reports: Sequence[Report], spam: bytes
 ) -> None:
     """Render a complaint's reports with its redaction and note, and freeze them on their rows.
 
     Where the body cannot be told without giving the reporter away, the header block alone is enclosed.
     Raises CannotRedact when even that would.
     """
-    spam = office.spam_of(session, complaint)
     headers_only = False
     for number, report in enumerate(reports):
         raw = _freeze(office, reporter, complaint, report, spam, headers_only=headers_only)

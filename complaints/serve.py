@@ -21,6 +21,7 @@ from sqlalchemy import text
 from abuse_lookup import AbuseLookup, Config, open_lookup
 from complaints import __version__
 from complaints.forward import Outgoing, Send
+from complaints.logs import place_of
 from complaints.office import Office
 from complaints.receive import Reception
 from complaints.settings import Settings, SettingsError, host_port
@@ -124,15 +125,16 @@ async def _working(service: Service, lookup: AbuseLookup) -> AsyncIterator[None]
             assert service.worker is not None
             try:
                 await service.worker.finished()
-            except Exception:
-                log.exception("the worker stopped; starting again in %d s", RESTART_SECONDS)
+            except Exception as error:  # noqa: BLE001 - it is started again, whatever stopped it
+                again = (RESTART_SECONDS, place_of(error))
+                log.error("the worker stopped, starting again in %d s: %s", *again)  # noqa: TRY400 - see logs
             await service.worker.stop()
             await asyncio.sleep(RESTART_SECONDS)
             service.worker = Worker(service.office, lookup, send_mail)
             try:
                 await service.worker.start()
-            except Exception:
-                log.exception("the worker could not start")
+            except Exception as error:  # noqa: BLE001 - the next round tries again
+                log.error("the worker could not start: %s", place_of(error))  # noqa: TRY400 - see logs
 
     keeping = asyncio.create_task(keep(), name="keep working")
     try:

@@ -12,8 +12,9 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
 
+from complaints.logs import place_of
 from complaints.smtp_limits import Limits, Lobby
-from complaints.smtp_protocol import Door, Mail, place_of
+from complaints.smtp_protocol import Door, Mail
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import re
 import ssl
-import traceback
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiosmtpd.smtp import SMTP
 
+from complaints.logs import place_of
 from complaints.smtp_limits import Lobby
 from complaints.smtp_syntax import address_problem, mail_problem, parse_path, too_big
 
@@ -56,13 +56,6 @@ class Handler(Protocol):
 
     async def data(self, mail: Mail, raw: bytes) -> str:
         """Take the content of a mail. A 250 promises that it is kept."""
-
-
-def place_of(error: BaseException) -> str:
-    """Name an error by its type and line of code, for the log: its text may hold addresses or mail."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{where}"
 
 
 class _Over(Exception):  # noqa: N818 - the end of a dialogue is no error

@@ -18,6 +18,7 @@ from complaints import consent, contacts, draft, evidence, notice, submission
 from complaints.db import OvertakenError
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
+from complaints.logs import place_of
 from complaints.models import (
     Attempt,
     Complaint,
@@ -96,11 +97,12 @@ class Worker:
                 await self._steps[step](row_id)
             except OvertakenError:
                 log.debug("%s was overtaken", step)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other rows go on
                 tries = self._failures.get(key, (0, None))[0] + 1
                 pause = min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE)
                 self._failures[key] = (tries, self._office.clock() + timedelta(seconds=pause))
-                log.exception("step %s failed (try %d); next in %d s", step, tries, pause)
+                told = (step, tries, pause, place_of(error))
+                log.error("step %s failed (try %d, next in %d s): %s", *told)  # noqa: TRY400 - see logs
             else:
                 self._failures.pop(key, None)
 
@@ -112,8 +114,8 @@ class Worker:
         while True:
             try:
                 await self.sweep(self._engine)
-            except Exception:
-                log.exception("the sweep failed; next in %d s", every)
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next one
+                log.error("the sweep failed, next in %d s: %s", every, place_of(error))  # noqa: TRY400 - see logs
             await asyncio.sleep(every)
 
     async def sweep(self, engine: Engine) -> None:

@@ -175,7 +175,7 @@ def test_a_nonce_that_is_not_for_this_page_confirms_nothing(website: Website, ki
 
 def test_a_report_the_page_did_not_show_cannot_be_confirmed(website: Website) -> None:
     complaint, other = website.waiting(), website.waiting(spam(subject="Another"))
-    answer = press(website, complaint, "confirm", read="yes", report=[f"{other}-1"])
+    answer = press(website, complaint, "confirm", read="yes", report=[f"{other}-01"])
     assert answer.status_code == 409
     assert website.show(complaint)["state"] == website.show(other)["state"] == "awaiting_consent"
 

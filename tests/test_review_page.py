@@ -122,7 +122,7 @@ def test_every_state_has_words(website: Website) -> None:
     for state in ReportState:
         with website.office.db.transaction() as session:
             session.get_one(Complaint, complaint).state = ComplaintState.CONFIRMED
-            session.get_one(Report, f"{complaint}-1").state = state
+            session.get_one(Report, f"{complaint}-01").state = state
         page = review(website, complaint)
         assert html.escape(words.REPORT[state][1], quote=False) in page.text.replace("&#39;", "'")
     for kind in ComplaintState:
@@ -187,7 +187,7 @@ def test_hostile_text_is_shown_as_text_everywhere(website: Website) -> None:
             "notes": [HOSTILE],
         }
         row.contacts = row.contacts | {"rejected": [{"address": HOSTILE, "why": HOSTILE, "target": HOSTILE}]}
-        report = session.get_one(Report, f"{complaint}-1")
+        report = session.get_one(Report, f"{complaint}-01")
         report.contact = report.contact | {
             "why": HOSTILE,
             "server": HOSTILE,
@@ -230,13 +230,13 @@ def test_a_capability_that_is_not_ours_opens_nothing(website: Website) -> None:
     ]  # fmt: skip
     pages = set()
     for path in wrong:
-        for rest in ("", "/raw", f"/reports/{complaint}-1"):
+        for rest in ("", "/raw", f"/reports/{complaint}-01"):
             answer = website.http.get(path + rest)
             assert answer.status_code == 404, path
             pages.add(answer.text)
         assert website.http.post(path, data={"do": "discard"}).status_code == 404
     assert len(pages) == 1
-    assert website.http.get(f"{good}/reports/{other}-1").status_code == 404
+    assert website.http.get(f"{good}/reports/{other}-01").status_code == 404
     assert website.show(complaint)["state"] == "awaiting_consent"
 
 

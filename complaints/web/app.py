@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from complaints import __version__
+from complaints.logs import place_of
 from complaints.office import Office
 from complaints.web import api, problems
 from complaints.web.metrics import metrics_text
@@ -68,8 +69,8 @@ def _watch(app: FastAPI) -> None:
     async def readyz() -> PlainTextResponse:
         try:
             up = await app.state.ready()
-        except Exception:
-            log.exception("the readiness check failed")
+        except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready
+            log.error("the readiness check failed: %s", place_of(error))  # noqa: TRY400 - see logs
             up = False
         return PlainTextResponse("ready\n") if up else PlainTextResponse("not ready\n", 503)
 

@@ -6,8 +6,6 @@ next; `asking` is the dependency that turns a bearer token into a reporter.
 
 import asyncio
 import logging
-import traceback
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -17,13 +15,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from complaints import reporters
+from complaints.logs import place_of
 from complaints.models import Reporter
 from complaints.office import Office
 from complaints.web.problems import Problem, failure
 
 log = logging.getLogger(__name__)
 
-HOUSE = str(Path(__file__).parents[1])
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -73,7 +71,7 @@ class Guard:
         except ClientDisconnect:
             log.debug("a client went away before its request was complete")
         except Exception as error:  # noqa: BLE001 - whatever it is, the asker gets an answer
-            _log(error)
+            log.error("a request failed: %s", place_of(error))  # noqa: TRY400 - see logs
             if not started:
                 request = Request(scope, receive)
                 await failure(request)(scope, receive, answer)
@@ -84,13 +82,6 @@ class Guard:
         headers.setdefault("Cache-Control", "no-store")
         if path not in PUBLIC and not path.startswith("/static/"):
             headers["X-Robots-Tag"] = "noindex, nofollow"
-
-
-def _log(error: Exception) -> None:
-    """Log where it happened, not the message: it may hold mail."""
-    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(HOUSE)]
-    where = ", ".join(f"{frame.filename.removeprefix(HOUSE)}:{frame.lineno}" for frame in reversed(ours))
-    log.error("a request failed: %s in %s", type(error).__name__, where)
 
 
 class BodyLimit:

@@ -1,0 +1,17 @@
+"""What may stand in the log of an error: its type and its places in the code, never its text.
+
+The text of an error may hold addresses or mail, and logs are not tied to people (promise 10).
+"""
+
+import traceback
+from pathlib import Path
+
+FRAMES = 6
+
+
+def place_of(error: BaseException) -> str:
+    """Name an error by its type and the innermost lines of code it came through."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    cause = f", because of {place_of(error.__cause__)}" if error.__cause__ else ""
+    return f"{type(error).__name__} at {where or 'no line'}{cause}"
