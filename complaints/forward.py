@@ -49,7 +49,7 @@ class AsideError(Exception):
 
     def __init__(self, why: str = "", *, state: str | None = None, next_at: datetime | None = None) -> None:
         super().__init__(why)
-        self.state = state
+        self.to = state
         self.next_at = next_at
 
 
@@ -258,8 +258,8 @@ def _bounced_meanwhile(session: Session, report: Report) -> None:
 
 
 def _put_aside(session: Session, row: Mail, aside: AsideError) -> None:
-    if aside.state is not None:
-        move(session, row, type(row.state)(aside.state), next_at=None, detail=str(aside))
+    if aside.to is not None:
+        move(session, row, type(row.state)(aside.to), next_at=None, detail=str(aside))
     elif aside.next_at is not None:
         row.next_at = aside.next_at
         session.add(row)
