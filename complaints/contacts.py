@@ -7,7 +7,8 @@ what was rejected is kept beside it, never hidden.
 import asyncio
 from datetime import timedelta
 
-from abuse_lookup import AbuseLookup, Lookup
+from abuse_lookup import AbuseLookup, Lookup, Target
+from abuse_lookup.errors import UnusableTarget
 from complaints.db import look_at
 from complaints.models import Complaint, ComplaintState, Json
 from complaints.office import Office
@@ -22,11 +23,21 @@ async def step(office: Office, lookup: AbuseLookup, complaint_id: str) -> None:
     if complaint is None or complaint.evidence is None or complaint.source_ip is None:
         return
     hosts = list(dict.fromkeys(link["host"] for link in complaint.evidence["links"]))
+    hosts = [host for host in hosts if _askable(host)]
     source, *links = await asyncio.gather(
         lookup.find_contacts(complaint.source_ip),
         *(lookup.find_contacts(host) for host in hosts[:LINK_HOSTS]),
     )
     await asyncio.to_thread(_record, office, complaint, source, links, max(0, len(hosts) - LINK_HOSTS))
+
+
+def _askable(host: str) -> bool:
+    """Whether what a link names can be looked up at all; a spam may name anything as its host."""
+    try:
+        Target.parse(host)
+    except UnusableTarget:
+        return False
+    return True
 
 
 def snapshot(source: Lookup, links: list[Lookup], not_asked: int) -> Json:

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
 from complaints import consent, contacts, draft, evidence, notice, submission
-from complaints.db import OvertakenError
+from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
 from complaints.logs import place_of
@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 CONCURRENCY = 40
 SWEEP_ROWS = 500
 LOST_ATTEMPT = timedelta(minutes=15)  # longer than any time-out of a delivery (RFC 5321 §4.5.3.2)
+READING, MOST_TRIES = {"evidence", "contacts", "draft"}, 5
+UNREADABLE = (
+    "Plaint failed to read this spam, several times. That is our fault; the operator's log says where."
+)
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 3600.0  # seconds before a failed step is tried again
 
 
@@ -103,10 +107,19 @@ class Worker:
                 self._failures[key] = (tries, self._office.clock() + timedelta(seconds=pause))
                 told = (step, tries, pause, place_of(error))
                 log.error("step %s failed (try %d, next in %d s): %s", *told)  # noqa: TRY400 - see logs
+                if step in READING and tries >= MOST_TRIES:
+                    await asyncio.to_thread(self._give_up, row_id)
             else:
                 self._failures.pop(key, None)
 
         return run
+
+    def _give_up(self, complaint_id: str) -> None:
+        """A spam we cannot read is refused, so that its reporter hears of it and of the others with it."""
+        with self._office.db.transaction() as session:
+            complaint = session.get_one(Complaint, complaint_id)
+            move(session, complaint, ComplaintState.REFUSED, reason=UNREADABLE)
+            look_at(session, "notice", complaint.submission_id)
 
     async def _sweep_for_ever(self) -> None:
         assert self._engine is not None
