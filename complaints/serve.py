@@ -182,6 +182,14 @@ def _certificate(settings: Settings) -> ssl.SSLContext | None:
 class _Uvicorn(uvicorn.Server):
     """Signals are ours: one handler stops all of the service in order."""
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # What was accepted at the very moment the listener closed is known only now
+        await asyncio.sleep(0.01)
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        await asyncio.sleep(0)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

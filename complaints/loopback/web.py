@@ -45,12 +45,21 @@ class _Server(uvicorn.Server):
         # uvicorn's own sleeps even when there is nothing to wait for, and tests start many internets.
         if self.server_state.connections or self.server_state.tasks:
             await super().shutdown(sockets)
+            await self.hang_up_late_callers()
             return
         for server in self.servers:
             server.close()
             # Since Python 3.12 this waits for clients that connected and never began to speak TLS.
             with suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), TICK)
+        await self.hang_up_late_callers()
+
+    async def hang_up_late_callers(self) -> None:
+        """Close what was accepted at the very moment the listeners closed: it is known only now."""
+        await asyncio.sleep(0.01)
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        await asyncio.sleep(0)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
