@@ -11,15 +11,15 @@ from complaints.dates import parse_date
 
 # Comments may nest (RFC 5322 §3.2.2); five levels are read, deeper ones count as unclosed. Possessive
 # throughout, so that an unclosed construct costs one scan and not one per retry.
-_C1 = r"\((?:[^()\\]++|\\.)*+\)"
-_C2 = rf"\((?:[^()\\]++|\\.|{_C1})*+\)"
-_C3 = rf"\((?:[^()\\]++|\\.|{_C2})*+\)"
-_C4 = rf"\((?:[^()\\]++|\\.|{_C3})*+\)"
+_C1 = r"\((?>(?:[^()\\]++|\\.)*)\)"
+_C2 = rf"\((?>(?:[^()\\]++|\\.|{_C1})*)\)"
+_C3 = rf"\((?>(?:[^()\\]++|\\.|{_C2})*)\)"
+_C4 = rf"\((?>(?:[^()\\]++|\\.|{_C3})*)\)"
 _TOKEN = re.compile(
-    rf"(?P<comment>\((?:[^()\\]++|\\.|{_C4})*+\))"
+    rf"(?P<comment>\((?>(?:[^()\\]++|\\.|{_C4})*)\))"
     r"|(?P<literal>\[[^\[\]]*+\])"
-    r"|(?P<angle><(?:\"(?:[^\"\\]++|\\.)*+\"|[^<>\"]++)*+>)"
-    r"|(?P<quoted>\"(?:[^\"\\]++|\\.)*+\")"
+    r"|(?P<angle><(?>(?:\"(?>(?:[^\"\\]++|\\.)*)\"|[^<>\"]++)*)>)"
+    r"|(?P<quoted>\"(?>(?:[^\"\\]++|\\.)*)\")"
     r"|(?P<semicolon>;)"
     r"|(?P<word>[^\s()\[<;\",]++)"
     r"|(?P<open>[(\[<\"])",

@@ -13,7 +13,7 @@ _NOT_BASE64 = bytes(
 )
 _WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]*+)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,40}\?[bBqQ]\?)")
-_PARAMETER = re.compile(r";\s*+([^\s=;]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"|([^;\s\"]*+))", re.DOTALL)
+_PARAMETER = re.compile(r";\s*+([^\s=;]++)\s*+=\s*+(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^;\s\"]*+))", re.DOTALL)
 _COMMENT = re.compile(r"\([^()\"]*+\)")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # C0, DEL, C1, line and paragraph separators, bidirectional overrides, lone surrogates: all that could start a

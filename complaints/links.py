@@ -34,14 +34,14 @@ _SCHEMED = re.compile(r"(?i)\b(?:https?|ftp):[/\\]{1,3}[^\s<>\"'`\x00-\x1f\x7f]+
 _DOTTED = re.compile(r"(?<![^\s<>\"'`(),;|])[^\s<>\"'`(),;|.]++\.[^\s<>\"'`,;|]++")
 # Host names inside a token; the look-behind keeps a run from being read again from its second letter.
 _BARE = re.compile(
-    r"(?i)(?<![a-z0-9\u00a1-\uffff._-])[a-z0-9\u00a1-\uffff][a-z0-9\u00a1-\uffff_-]*+(?:\.[a-z0-9\u00a1-\uffff_-]++)++"
+    r"(?i)(?<![a-z0-9\u00a1-\uffff._-])[a-z0-9\u00a1-\uffff][a-z0-9\u00a1-\uffff_-]*+(?>(?:\.[a-z0-9\u00a1-\uffff_-]++)+)"
 )
 _BARE_REST = re.compile(r"(?::\d{1,5})?(?:[/?#].*)?", re.DOTALL)
 _ADDRESS = re.compile(
     r"(?i)(?<![^\s<>\"'`(),;:|=\[\]{}/])([a-z0-9!#$%&*+/=?^_{|}~-][a-z0-9.!#$%&*+/=?^_{|}~-]{0,63}"
     r"@[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9]))(?![\w@])"
 )
-_PHONE = re.compile(r"(?<![\w+./=@-])(?:\+|00)?\(?\d(?:[ .()-]{0,3}\d){6,18}+(?![\w/=@+])")
+_PHONE = re.compile(r"(?<![\w+./=@-])(?:\+|00)?\(?\d(?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
 _TOLL_FREE = re.compile(r"(?:1[ .-])?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb"
 _ESCAPES = re.compile(r"\x1b[($][@-Z]?")

@@ -20,7 +20,7 @@ MAX_DEPTH = 32
 """Multiparts inside each other; a deeper one is one leaf."""
 
 # A line that ends in LF, CRLF or at the end of the bytes; a bare CR is content (RFC 5321 §2.3.8).
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+)*)\n?")
 _PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
 _STRAY = re.compile(rb">?From [^\n]*\n")
 _BLANK = re.compile(rb"\r?\n")

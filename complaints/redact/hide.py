@@ -29,11 +29,11 @@ _LONG_TOKEN = 40
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
-    rb"(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*+"
+    rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
 _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _SPACE = re.compile(rb"\s+")
-_WORDS = re.compile(rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*+")
+_WORDS = re.compile(rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)")
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")

@@ -66,11 +66,11 @@ SAME_MAILBOX = {"gmail.com": "googlemail.com", "googlemail.com": "gmail.com"}
 # comments, soft line breaks, folds, a string closed and opened again in JavaScript, an RFC 2231
 # continuation.
 GAP = (
-    r"(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00"
+    r"(?>(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00"
     r"|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
     r"|#0{0,6}(?:173|820[3-7]|8288|65279)|#x0{0,6}(?:ad|200[b-f]|2060|feff));?"
     r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n[ \t]{1,8}|\\\r?\n|['\"]\s{0,5}\+\s{0,5}['\"]"
-    r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12}+"
+    r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12})"
 )
 _AT_SEPARATORS = "@=#!~*:/|%._-,"
 _DOT_SEPARATORS = "._-"
