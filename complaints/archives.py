@@ -4,12 +4,13 @@ Takes bytes of unknown kind; leaves the files inside, within fixed bounds of num
 """
 
 import io
-import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from complaints.encodings import printable
 
 MAX_FILES = 1_000
 """Files opened from one archive."""
@@ -82,14 +83,19 @@ def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
         return
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        yield Packed(name, None, f"{name or 'The file'} is a damaged zip file ({error}).", "Pack it again.")
+    except Exception as error:  # noqa: BLE001 - zipfile raises whatever it stumbles over
+        yield Packed(
+            name,
+            None,
+            f"{name or 'The file'} is a damaged zip file ({printable(str(error))}).",
+            "Pack it again.",
+        )
         return
     left = MAX_BYTES
     files = [
         entry
         for entry in archive.infolist()
-        if not entry.is_dir() and not entry.filename.startswith("__MACOSX/")
+        if not entry.filename.endswith("/") and not entry.filename.startswith("__MACOSX/")
     ]
     for entry in files[:MAX_FILES]:
         packed = _read_entry(archive, entry, left)
@@ -105,35 +111,19 @@ def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> Packed:
-    if entry.file_size > (min(left, MAX_ENCRYPTED) if entry.flag_bits & 1 else left):
-        return _too_big(entry.filename)
+    name, encrypted = printable(entry.filename), bool(entry.flag_bits & 1)
+    if entry.file_size > (min(left, MAX_ENCRYPTED) if encrypted else left):
+        return _too_big(name)
     try:
-        with archive.open(entry, pwd=PASSWORD if entry.flag_bits & 1 else None) as stream:
+        with archive.open(entry, pwd=PASSWORD if encrypted else None) as stream:
             content = stream.read(left + 1)
-    except RuntimeError:
-        remedy = "Use no password, or the password 'infected' with the classic zip encryption."
-        return Packed(
-            entry.filename,
-            None,
-            f"{entry.filename} is encrypted with a password that is not known here.",
-            remedy,
-        )
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        OSError,
-        ValueError,
-    ) as error:
-        return Packed(
-            entry.filename,
-            None,
-            f"{entry.filename} cannot be unpacked ({error}).",
-            "Pack it again as an ordinary zip file.",
-        )
-    return _too_big(entry.filename) if len(content) > left else Packed(entry.filename, content)
+    except Exception as error:  # noqa: BLE001 - zipfile raises whatever it stumbles over
+        if encrypted and isinstance(error, RuntimeError):
+            remedy = "Use no password, or the password 'infected' with the classic zip encryption."
+            return Packed(name, None, f"{name} is encrypted with a password that is not known here.", remedy)
+        reason = printable(f"{name} cannot be unpacked ({error}).")
+        return Packed(name, None, reason, "Pack it again as an ordinary zip file.")
+    return _too_big(name) if len(content) > left else Packed(name, content)
 
 
 def mbox_slices(raw: bytes) -> list[tuple[int, int]]:

@@ -64,4 +64,4 @@ def _minutes(offset: str) -> int:
 
 def rfc3339(moment: datetime) -> str:
     """Return a time as RFC 3339 in UTC, to the second: `2026-11-24T01:02:03Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

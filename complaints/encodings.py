@@ -5,7 +5,9 @@ error.
 """
 
 import binascii
+import codecs
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _NOT_BASE64 = bytes(
@@ -42,10 +44,9 @@ _CHARSETS = {
     "x-sjis": "cp932",
     "shift_jis": "cp932",
     "unicode-1-1-utf-7": "utf-7",
-    # Quadratic decoders, and no charset of mail.
-    "punycode": "utf-8",
-    "idna": "utf-8",
 }
+# What Python knows as codecs and no mail has as a charset: two are quadratic, the others read escapes.
+_NO_CHARSETS = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined"})
 
 
 def decode_base64(body: bytes) -> bytes:
@@ -64,14 +65,26 @@ def _decode_run(run: bytes) -> bytes:
 def decode_text(content: bytes, charset: str | None) -> str:
     """Decode bytes in their declared charset; without a usable one as UTF-8, or else Windows-1252."""
     label = (charset or "").strip().lower()
-    codec = _CHARSETS.get(label, label)
+    codec = _codec(label)
     try:
         if codec != "utf-8":
             return content.decode(codec, "replace")
         return content.decode("utf-8")
-    except (LookupError, ValueError):
+    except ValueError:
         # Neither the label nor UTF-8 fits: the reading that accepts every byte.
         return content.decode("cp1252", "replace") if label != "utf-8" else content.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=1024)
+def _codec(label: str) -> str:
+    """Return the codec for a charset label, UTF-8 for a label that names none."""
+    try:
+        codec = codecs.lookup(_CHARSETS.get(label, label))
+        # bytes.decode refuses what is no codec of texts: zlib, hex and the like.
+        b"a".decode(codec.name, "replace")
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if codec.name.replace("_", "-") in _NO_CHARSETS else codec.name
 
 
 def decode_words(value: bytes) -> str:
