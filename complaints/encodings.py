@@ -22,6 +22,8 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # line, drive a terminal, or make a shown text read differently from its bytes.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST_FIELD = 16_384
+_MOST_RUNS = 10_000
+"""Runs of base64, each with its padding, in one body."""
 
 # Charset labels seen in mail whose plain reading loses characters, or that Python does not know by this name.
 _CHARSETS = {
@@ -54,7 +56,8 @@ def decode_base64(body: bytes) -> bytes:
     letters = body.translate(None, _NOT_BASE64)
     if b"=" not in letters.rstrip(b"="):
         return _decode_run(letters.rstrip(b"="))
-    return b"".join(_decode_run(run) for run in letters.split(b"=") if run)
+    *runs, rest = letters.split(b"=", _MOST_RUNS)
+    return b"".join(_decode_run(run) for run in (*runs, rest.replace(b"=", b"")) if run)
 
 
 def _decode_run(run: bytes) -> bytes:
