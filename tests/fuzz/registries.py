@@ -70,9 +70,11 @@ def check_target(data: bytes) -> Hashable:
         return None
     assert sum(value is not None for value in (asked.ip, asked.network, asked.asn, asked.host)) == 1
     printable(asked.key, asked.organisation)
-    again = Asked.parse(asked.key)
-    assert again.key == asked.key, (asked, again)
-    return (asked.kind, asked.refusal(), asked.organisation is None)
+    refused = asked.refusal()
+    if refused is None:
+        again = Asked.parse(asked.key)
+        assert again.key == asked.key, (asked, again)
+    return (asked.kind, (refused or "")[:12], asked.organisation is None)
 
 
 def check_mailboxes(data: bytes) -> Hashable:
