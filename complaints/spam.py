@@ -11,6 +11,7 @@ from typing import Any
 
 from complaints.authentication import Result, authentication
 from complaints.dates import rfc3339
+from complaints.finding import explanation
 from complaints.links import Links, links
 from complaints.message import Message, parse
 from complaints.trace import Hop, Trace, trace
@@ -59,6 +60,7 @@ class Evidence:
             "lures": [asdict(lure) for lure in self.links.lures],
             "authentication": [_result(result) for result in self.authentication if result.believed],
             "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
+            "explanation": explanation(found),
             "grade": found.grade,
             "confidence": found.confidence,
             "notes": [*found.notes, *([] if self.links.complete else [_UNREAD])],

@@ -26,12 +26,16 @@ _LATE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The host that handed the spam to the first host the reporter trusts, and the hop that saw it."""
+    """The host that handed the spam to the first host the reporter trusts, and the hop that saw it.
+
+    `doubts` say what lowers the confidence, in words that name no host.
+    """
 
     ip: str
     hop: int
     why: str
     confidence: str
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
