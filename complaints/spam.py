@@ -54,7 +54,7 @@ class Evidence:
         """
         found = self.trace
         return {
-            "source": asdict(found.source) if found.source else None,
+            "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [{**asdict(link), "via": list(link.via)} for link in self.links.web],
             "lures": [asdict(lure) for lure in self.links.lures],
