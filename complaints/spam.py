@@ -11,6 +11,7 @@ from typing import Any
 
 from complaints.authentication import Result, authentication
 from complaints.dates import rfc3339
+from complaints.finding import explanation
 from complaints.links import Links, links
 from complaints.message import Message, parse
 from complaints.trace import Hop, Trace, trace
@@ -53,12 +54,13 @@ class Evidence:
         """
         found = self.trace
         return {
-            "source": asdict(found.source) if found.source else None,
+            "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [{**asdict(link), "via": list(link.via)} for link in self.links.web],
             "lures": [asdict(lure) for lure in self.links.lures],
             "authentication": [_result(result) for result in self.authentication if result.believed],
             "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
+            "explanation": explanation(found),
             "grade": found.grade,
             "confidence": found.confidence,
             "notes": [*found.notes, *([] if self.links.complete else [_UNREAD])],
