@@ -69,6 +69,10 @@ def trace_lines(document: Json) -> Iterator[str]:
     for result in document["authentication"]:
         words = (result["method"], result["result"], result.get("domain") or "")
         yield "Authentication: " + " ".join(map(clean, words))
+    for signature in document.get("signatures", []):
+        signer = clean(signature["domain"] or "nobody that can be asked")
+        yield f"Signature of {signer}: {signature['result']}"
+        yield f"  {clean(signature['why'])}"
 
 
 def _hop_lines(hop: Json) -> Iterator[str]:
