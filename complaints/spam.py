@@ -13,6 +13,7 @@ from complaints.authentication import Result, authentication
 from complaints.dates import rfc3339
 from complaints.links import Links, links
 from complaints.message import Message, parse
+from complaints.signatures import Keys, Signature, verify
 from complaints.trace import Hop, Trace, trace
 from complaints.trust import Trust
 
@@ -30,6 +31,7 @@ class Evidence:
     trace: Trace
     links: Links
     authentication: tuple[Result, ...]
+    signatures: tuple[Signature, ...] = ()
 
     @property
     def subject(self) -> str | None:
@@ -49,7 +51,8 @@ class Evidence:
     def document(self) -> dict[str, Any]:
         """Return the JSON shape that `plaint trace --json` prints; dates are RFC 3339 in UTC.
 
-        `authentication` is what the reporter's border found; `unconfirmed` what others claim, ARC among it.
+        `authentication` is what the reporter's border found; `unconfirmed` what others claim, ARC among it;
+        `signatures` what we found ourselves, one entry per DKIM signature, topmost first.
         """
         found = self.trace
         return {
@@ -59,17 +62,31 @@ class Evidence:
             "lures": [asdict(lure) for lure in self.links.lures],
             "authentication": [_result(result) for result in self.authentication if result.believed],
             "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
+            "signatures": [asdict(signature) for signature in self.signatures],
             "grade": found.grade,
             "confidence": found.confidence,
             "notes": [*found.notes, *([] if self.links.complete else [_UNREAD])],
         }
 
 
-def read(raw: bytes, trust: Trust, grade: str = "A") -> Evidence:
-    """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`)."""
+def read(
+    raw: bytes, trust: Trust, grade: str = "A", *, keys: Keys | None = None, now: datetime | None = None
+) -> Evidence:
+    """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`).
+
+    `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
+    stands in for the time of arrival where no believed hop names one.
+    """
     message = parse(raw)
     found = trace(message, trust, grade)
-    return Evidence(message, found, links(message), authentication(message, found))
+    arrived = next((hop.date for hop in found.hops if hop.trusted and hop.date), now)
+    return Evidence(
+        message=message,
+        trace=found,
+        links=links(message),
+        authentication=authentication(message, found),
+        signatures=verify(message, keys, found.grade, arrived),
+    )
 
 
 def _hop(hop: Hop) -> dict[str, Any]:
