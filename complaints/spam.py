@@ -13,6 +13,7 @@ from typing import Any
 from complaints.authentication import Result, authentication
 from complaints.bystanders import Group, drop_boxes, groups
 from complaints.dates import rfc3339
+from complaints.finding import explanation
 from complaints.links import Links, links
 from complaints.message import Message, parse
 from complaints.signatures import Keys, Signature, verify
@@ -60,7 +61,7 @@ class Evidence:
         """
         found = self.trace
         return {
-            "source": asdict(found.source) if found.source else None,
+            "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [{**asdict(link), "via": list(link.via)} for link in self.links.web],
             "lures": [asdict(lure) for lure in self.links.lures],
@@ -69,6 +70,7 @@ class Evidence:
             "authentication": [_result(result) for result in self.authentication if result.believed],
             "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
             "signatures": [asdict(signature) for signature in self.signatures],
+            "explanation": explanation(found),
             "grade": found.grade,
             "confidence": found.confidence,
             "notes": [*found.notes, *([] if self.links.complete else [_UNREAD])],
