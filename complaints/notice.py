@@ -75,7 +75,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
     return {
         "subject": complaint.subject,
         "grade": complaint.grade,
-        "survived": GRADES[complaint.grade].short if complaint.grade else "",
+        "means": GRADES[complaint.grade].short if complaint.grade else "",
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
         "url": office.review_url(complaint.id) if awaits else None,

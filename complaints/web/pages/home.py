@@ -25,8 +25,8 @@ async def home() -> HTMLResponse:
 @router.get("/help")
 async def how_to(office: Opened) -> HTMLResponse:
     """How to hand a spam over whole, for each mail program."""
-    values = {"clients": mail_programs(), "grades": GRADES, "settings": office.settings}
-    return page("help.html", headers=PUBLIC, **values)
+    programs = mail_programs()
+    return page("help.html", headers=PUBLIC, clients=programs, grades=GRADES, settings=office.settings)
 
 
 @router.get("/privacy")
