@@ -117,8 +117,9 @@ def _claim(step: Step) -> _Host:
 
 def _from(hop: Any) -> tuple[str, ...]:
     """The address first, then the name that was looked up for it, or the one that was claimed, in quotes."""
-    name = hop.get("from_name") or (f"“{_short(hop['helo'])}”" if hop.get("helo") else None)
-    lines = [hop["from_ip"][:LONGEST_ADDRESS] if hop.get("from_ip") else None, name and _short(name)]
+    said = f"“{_short(hop['helo'])}”" if hop.get("helo") else None
+    name = _short(hop["from_name"]) if hop.get("from_name") else said
+    lines = [hop["from_ip"][:LONGEST_ADDRESS] if hop.get("from_ip") else None, name]
     return tuple(line for line in lines if line) or ("no address",)
 
 
