@@ -90,7 +90,7 @@ def steps(evidence: Json) -> list[Step]:
 
 
 def groups(evidence: Json) -> list[Group]:
-    """Return the links of the document by who answers for them, in the order of the document's hosts."""
+    """Return the links of the document by who answers for them: as its hosts are ordered, bystanders last."""
     by_domain: dict[str, list[Json]] = {}
     for link in evidence.get("links") or ():
         by_domain.setdefault(link["domain"], []).append(link)
@@ -100,7 +100,7 @@ def groups(evidence: Json) -> list[Group]:
         links, row = by_domain[domain], rows.get(domain, {})
         host = row.get("host") or links[0]["host"]
         found.append(Group(host, domain, tuple(links), row.get("bystander")))
-    return found
+    return sorted(found, key=lambda group: group.bystander is not None)
 
 
 def pause(time: timedelta) -> str:

@@ -83,7 +83,7 @@ def test_encryption_is_what_the_line_says(with_: str | None, tls: str | None, sa
     assert step.tls == said
 
 
-def test_links_stand_together_by_who_answers_for_them_in_the_order_of_the_hosts() -> None:
+def test_links_stand_together_by_who_answers_for_them_bystanders_last() -> None:
     found = groups(
         evidence(
             links=[
@@ -106,8 +106,8 @@ def test_links_stand_together_by_who_answers_for_them_in_the_order_of_the_hosts(
     )
     assert [(group.host, len(group.links), group.bystander) for group in found] == [
         ("b.pills.example", 2, None),
-        ("www.w3.org", 1, "A namespace."),
         ("new.example", 1, None),
+        ("www.w3.org", 1, "A namespace."),
     ]
     assert (found[0].found_in, found[0].notes) == (["text", "html"], ["Looks like a bank."])
 
