@@ -1,13 +1,15 @@
 """Takes a received complaint, leaves it analysed: the trace, the links and the authentication of its spam.
 
-The trust boundary is the reporter's: the hosts they named and the MX hosts of their addresses' domains.
+The trust boundary is the reporter's: the hosts they named, those learned from them (`learned.py`), and the
+mail hosts of their addresses' domains (`mail_hosts.py`).
 A complaint whose spam does not show where it came from is refused with the reason; nobody is guessed at.
 """
 
 import asyncio
 from datetime import timedelta
 
-from abuse_lookup import Resolver, Status
+from abuse_lookup import Resolver
+from complaints import mail_hosts
 from complaints.db import look_at, move
 from complaints.models import Complaint, ComplaintState, Reporter
 from complaints.office import Office
@@ -23,33 +25,12 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
     if found is None:
         return
     complaint, reporter, spam = found
-    hosts, failed = await mail_hosts(resolver, [reporter.address, *reporter.aliases])
+    trusted, failed = await mail_hosts.trusted(office, resolver, reporter)
     if failed and complaint.lookups < TRIES:
         await asyncio.to_thread(_put_off, office, complaint_id)
         return
-    evidence = await asyncio.to_thread(
-        read, spam, Trust.of([*reporter.trust, *hosts]), complaint.way_in_grade
-    )
+    evidence = await asyncio.to_thread(read, spam, Trust.of(trusted), complaint.way_in_grade)
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
-
-
-async def mail_hosts(resolver: Resolver, addresses: list[str]) -> tuple[list[str], list[str]]:
-    """The MX hosts of these mail addresses' domains, and the domains whose answer is missing for now."""
-    domains = sorted({address.rpartition("@")[2] for address in addresses})
-    answers = await asyncio.gather(*(resolver.mx(domain) for domain in domains))
-    hosts = [host for answer in answers if answer.status is Status.FOUND for _, host in answer.value or ()]
-    return [host for host in hosts if _nameable(host)], [
-        d for d, answer in zip(domains, answers, strict=True) if answer.status is Status.TEMPORARY
-    ]
-
-
-def _nameable(host: str) -> bool:
-    """Whether a host name somebody's DNS gave can be trusted by name at all."""
-    try:
-        Trust.of([host])
-    except ValueError:
-        return False
-    return True
 
 
 def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter, bytes] | None:

@@ -57,6 +57,7 @@ def review_page(
     reporter = session.get_one(Reporter, complaint.reporter_id)
     label, sentence = words.COMPLAINT[complaint.state]
     awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    refused = complaint.state == ComplaintState.REFUSED
     document = show.complaint_document(session, office, complaint)
     return page(
         "review.html",
@@ -66,7 +67,7 @@ def review_page(
         evidence=complaint.evidence,
         label=label,
         sentence=sentence,
-        remedy=REMEDIES.get(complaint.state) if complaint.state == ComplaintState.REFUSED else None,
+        remedy=REMEDIES.get(complaint.state) if refused else None,
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
@@ -74,7 +75,7 @@ def review_page(
         failures=_failures(document["lookups"]),
         forms=_forms(document["lookups"]),
         typed=said.typed or _as_drafted(complaint, rows),
-        nonce=nonce_for(office, complaint, rows) if awaits else "",
+        nonce=nonce_for(office, complaint, rows) if awaits or refused else "",
         undo=consent.undo_until(session, office, complaint),
         undo_seconds=office.settings.undo_seconds,
         spam=office.spam_of(session, complaint),
