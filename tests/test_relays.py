@@ -12,12 +12,12 @@ def compared() -> list[relays.Pair]:
         pytest.skip("SpamAssassin absent (Debian: spamassassin)")
     if not relays.DATA.is_dir():
         pytest.skip("../shared/data/messages absent")
-    return relays.pairs(list(relays.messages()))
+    return relays.pairs(list(relays.messages(shrink=3)))
 
 
 def test_both_name_the_same_host(compared: list[relays.Pair]) -> None:
     different = [(pair.name, pair.our_ip, pair.their_ip) for pair in compared if pair.our_ip != pair.their_ip]
-    assert len(compared) > 6_000
+    assert len(compared) > 2_000
     assert len(different) <= 0.005 * len(compared), different
 
 
