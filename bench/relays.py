@@ -182,7 +182,7 @@ def pairs(read: Sequence[tuple[str, bytes]], *, translated: bool = True) -> list
         for (name, raw), message, found in zip(read, parsed, ours, strict=True)
     ]
     theirs = asked(tasks)
-    return [Pair(name, *both) for (name, _), *both in zip(read, ours, theirs, strict=True)]
+    return [Pair(name, found, answer) for (name, _), found, answer in zip(read, ours, theirs, strict=True)]
 
 
 def report(read: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
