@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, operate, terminal
+from complaints import __version__, operate, screen, terminal, terminal_trace
 from complaints.operate import DataOption, JsonOption, load
 from complaints.terminal import (
     FAILED,
@@ -141,7 +141,7 @@ def trace(
         good += 1
         keys = _keys(raw) if verify else None
         document = read(raw, border, keys=keys, now=datetime.now(UTC)).document()
-        put(document | {"file": name} if many else document, as_json, terminal.trace_lines)
+        put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
 
 
@@ -181,7 +181,7 @@ def lookup(
     good = [document for document in documents if "error" not in document]
     for document in documents:
         if "error" in document and not as_json:
-            say(terminal.clean(document["error"]))
+            say(screen.clean(document["error"]))
         else:
             put(document, as_json, terminal.lookup_lines)
     end(good=len(good), bad=len(documents) - len(good))
