@@ -17,6 +17,7 @@ _WORD = re.compile(r"=\?([^?\s]{1,40})\?([bBqQ])\?([^?]*+)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]{1,40}\?[bBqQ]\?)")
 _PARAMETER = re.compile(r";\s*+([^\s=;]++)\s*+=\s*+(?:\"((?>(?:[^\"\\]|\\.)*))\"|([^;\s\"]*+))", re.DOTALL)
 _COMMENT = re.compile(r"\([^()\"]*+\)")
+_STRUCTURE = re.compile(r"\\.|[\"()]", re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # C0, DEL, C1, line and paragraph separators, bidirectional overrides, lone surrogates: all that could start a
 # line, drive a terminal, or make a shown text read differently from its bytes.
@@ -146,3 +147,23 @@ def _join(pieces: list[tuple[int, bool, str]]) -> str:
             charset, _, rest = content.split("'", 2)
         octets += unquote_to_bytes(rest) if encoded else rest.encode("utf-8", "replace")
     return decode_text(octets, charset)
+
+
+def without_comments(text: str) -> str:
+    """Return a structured field body with each comment (RFC 5322 §3.2.2, nested or not closed) as one space.
+
+    What stands in quotes stays as it is.
+    """
+    kept, begin, depth, quoted = [], 0, 0, False
+    for match in _STRUCTURE.finditer(text):
+        mark = match[0]
+        if mark == '"' and depth == 0:
+            quoted = not quoted
+        elif mark == "(" and not quoted:
+            if depth == 0:
+                kept.append(text[begin : match.start()])
+            depth += 1
+        elif mark == ")" and not quoted and depth:
+            depth -= 1
+            begin = match.end()
+    return " ".join([*kept, *([] if depth else [text[begin:]])])

@@ -21,6 +21,7 @@ PART = {"part": EVIL, "reason": EVIL, "remedy": EVIL}
 COMPLAINT = {
     "subject": EVIL,
     "grade": "A",
+    "means": "complete, as it came",
     "source": "192.0.2.7",
     "desks": [{"to": EVIL, "why": EVIL}],
     "url": "https://plaint.example/review/abc",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 
-from complaints.hosts import canonical_ip, why_not_public
+from complaints.hosts import canonical_ip
+from complaints.reserved import why_not_public
 
 Check = Callable[[bytes], Hashable]
 """Takes an input, raises where a promise is broken; leaves the kind of answer it got, and a new kind is kept."""
