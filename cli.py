@@ -125,6 +125,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Read where a spam really came from, and what it advertises. Asks no network."""
+    from complaints.attachments import look_into
     from complaints.spam import read
     from complaints.trust import Trust
 
@@ -137,7 +138,7 @@ def trace(
         if (raw := _read(name)) is None:
             continue
         good += 1
-        document = read(raw, border).document()
+        document = read(raw, border, look_into=look_into).document()
         put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
 

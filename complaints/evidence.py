@@ -8,6 +8,7 @@ import asyncio
 from datetime import timedelta
 
 from abuse_lookup import Resolver, Status
+from complaints.attachments import look_into
 from complaints.db import look_at, move
 from complaints.models import Complaint, ComplaintState, Reporter
 from complaints.office import Office
@@ -28,7 +29,12 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
         await asyncio.to_thread(_put_off, office, complaint_id)
         return
     evidence = await asyncio.to_thread(
-        read, spam, Trust.of([*reporter.trust, *hosts]), complaint.way_in_grade
+        read,
+        spam,
+        Trust.of([*reporter.trust, *hosts]),
+        complaint.way_in_grade,
+        own=office.own_domains(reporter),
+        look_into=look_into,
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
