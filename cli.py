@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -122,9 +123,10 @@ def trace(
         list[str] | None,
         typer.Option(metavar="HOST|CIDR", help="A mail host of yours: name, address or network."),
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Ask the DNS who signed it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read where a spam really came from, and what it advertises. Asks no network."""
+    """Read where a spam really came from, and what it advertises. Asks nobody, except with --verify."""
     from complaints.attachments import look_into
     from complaints.spam import read
     from complaints.trust import Trust
@@ -138,9 +140,16 @@ def trace(
         if (raw := _read(name)) is None:
             continue
         good += 1
-        document = read(raw, border, look_into=look_into).document()
+        keys = _keys(raw) if verify else None
+        document = read(raw, border, keys=keys, now=datetime.now(UTC), look_into=look_into).document()
         put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
+
+
+def _keys(raw: bytes) -> Any:
+    from complaints.evidence import ask_keys
+
+    return asyncio.run(ask_keys(load(None).name_servers, raw))
 
 
 def _read(name: str) -> bytes | None:

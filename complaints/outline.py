@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["VERDICTS", "Group", "Step", "groups", "pause", "steps"]
+__all__ = ["VERDICTS", "Answer", "Group", "Step", "answers", "groups", "pause", "steps"]
 
 Json = Mapping[str, Any]
 
@@ -74,6 +74,16 @@ class Group:
         return list(dict.fromkeys(note for link in self.links for note in link.get("notes") or ()))
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Where the spam wants to be answered. `drop_box`: a mail address whose keeper can be told."""
+
+    value: str
+    kind: str
+    found_in: str
+    drop_box: bool
+
+
 def steps(evidence: Json) -> list[Step]:
     """Return the hops of the document, newest first, each with what is said beside it."""
     hops = evidence["hops"]
@@ -90,7 +100,7 @@ def steps(evidence: Json) -> list[Step]:
 
 
 def groups(evidence: Json) -> list[Group]:
-    """Return the links of the document by who answers for them, in the order of the document's hosts."""
+    """Return the links of the document by who answers for them: as its hosts are ordered, bystanders last."""
     by_domain: dict[str, list[Json]] = {}
     for link in evidence.get("links") or ():
         by_domain.setdefault(link["domain"], []).append(link)
@@ -100,7 +110,16 @@ def groups(evidence: Json) -> list[Group]:
         links, row = by_domain[domain], rows.get(domain, {})
         host = row.get("host") or links[0]["host"]
         found.append(Group(host, domain, tuple(links), row.get("bystander")))
-    return found
+    return sorted(found, key=lambda group: group.bystander is not None)
+
+
+def answers(evidence: Json) -> list[Answer]:
+    """Return where answers are to go: drop-boxes first, then what else is named, each once."""
+    boxes = evidence.get("drop_boxes") or ()
+    found = [Answer(box["address"], "mail", box["found_in"], drop_box=True) for box in boxes]
+    known = {answer.value.lower() for answer in found}
+    lures = [lure for lure in evidence.get("lures") or () if lure["value"].lower() not in known]
+    return found + [Answer(lure["value"], lure["kind"], lure["found_in"], drop_box=False) for lure in lures]
 
 
 def pause(time: timedelta) -> str:

@@ -124,6 +124,7 @@ def _hop(hop: Hop) -> dict[str, Any]:
         "date": rfc3339(hop.date) if hop.date else None,
         "trusted": hop.trusted,
         "why": hop.why,
+        "tls": hop.tls,
     }
 
 

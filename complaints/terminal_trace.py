@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from complaints.grades import GRADES
-from complaints.outline import Group, Step, groups, pause, steps
+from complaints.outline import Group, Step, answers, groups, pause, steps
 from complaints.screen import Marks, Screen, clean
 
 Json = dict[str, Any]
@@ -119,10 +119,11 @@ def _links(document: Json, screen: Screen) -> Iterator[str]:
         yield from _group(group, screen)
     if len(found) > MOST_HOSTS:
         yield f"  and {len(found) - MOST_HOSTS} more hosts"
-    lures = document.get("lures") or []
-    if lures:
-        yield "Where it wants to be answered:"
-    yield from (f"  {_name(lure['value'])}  ({lure['kind']}, {clean(lure['found_in'])})" for lure in lures)
+    for n, answer in enumerate(answers(document)):
+        if n == 0:
+            yield "Where it wants to be answered:"
+        kind = "drop-box" if answer.drop_box else answer.kind
+        yield f"  {_name(answer.value)}  ({kind}, {clean(answer.found_in)})"
 
 
 def _group(group: Group, screen: Screen) -> Iterator[str]:

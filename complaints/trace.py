@@ -40,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One Received field, newest first; `trusted` tells whether it is believed."""
+    """One Received field, newest first; `trusted` tells whether it is believed, `tls` what it says of TLS."""
 
     n: int
     from_ip: str | None
@@ -53,6 +53,7 @@ class Hop:
     date: datetime | None
     trusted: bool
     why: str
+    tls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,4 +350,5 @@ def _hop(n: int, line: Received, *, trusted: bool, why: str) -> Hop:
         line.date,
         trusted,
         why,
+        line.tls,
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from complaints.grades import GRADES
-from complaints.outline import groups, pause, steps
+from complaints.outline import answers, groups, pause, steps
 
 
 def hop(n: int, *, trusted: bool = True, date: str | None = None, **more: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_encryption_is_what_the_line_says(with_: str | None, tls: str | None, sa
     assert step.tls == said
 
 
-def test_links_stand_together_by_who_answers_for_them_in_the_order_of_the_hosts() -> None:
+def test_links_stand_together_by_who_answers_for_them_bystanders_last() -> None:
     found = groups(
         evidence(
             links=[
@@ -106,10 +106,26 @@ def test_links_stand_together_by_who_answers_for_them_in_the_order_of_the_hosts(
     )
     assert [(group.host, len(group.links), group.bystander) for group in found] == [
         ("b.pills.example", 2, None),
-        ("www.w3.org", 1, "A namespace."),
         ("new.example", 1, None),
+        ("www.w3.org", 1, "A namespace."),
     ]
     assert (found[0].found_in, found[0].notes) == (["text", "html"], ["Looks like a bank."])
+
+
+def test_drop_boxes_come_first_and_nothing_is_named_twice() -> None:
+    found = answers(
+        evidence(
+            drop_boxes=[{"address": "a@box.example", "domain": "box.example", "found_in": "reply-to"}],
+            lures=[
+                {"kind": "mail", "value": "A@box.example", "found_in": "text"},
+                {"kind": "phone", "value": "+12025550123", "found_in": "text"},
+                {"kind": "mail", "value": "b@victim.example", "found_in": "text"},
+            ],
+        )
+    )
+    assert [(answer.value, answer.drop_box) for answer in found] == [
+        ("a@box.example", True), ("+12025550123", False), ("b@victim.example", False),
+    ]  # fmt: skip
 
 
 def test_evidence_of_an_earlier_version_is_shown_as_far_as_it_goes() -> None:

@@ -1,5 +1,6 @@
 """Who signed a message: every verdict, compared with dkimpy's own where both judge the same thing."""
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -25,8 +26,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints.canonical import BodyHash, body_digests
+from complaints.loopback import World, spams
 from complaints.message import parse
+from complaints.models import Json
+from complaints.office import utc_now
 from complaints.signatures import MOST_SIGNATURES, Signature, key_names, verify
+from tests.house import house
 
 DATA = Path(__file__).parents[1] / "../shared/data/messages"
 NOW = datetime.now(UTC)
@@ -501,3 +506,18 @@ def test_bodies_are_hashed_as_by_dkimpy_wherever_they_are_cut_into_chunks(
     assert digests[wanted] == hashlib.sha256(expected).digest()
     for part in parts:
         assert digests[part] == hashlib.sha1(expected[: part.limit]).digest()
+
+
+def test_the_stage_asks_for_the_keys_and_waits_for_no_lame_name_server(tmp_path: Path) -> None:
+    lame = '[dns]\n"_domainkey.six.example" = "timeout"\n'
+
+    async def run() -> dict[str, list[Json]]:
+        async with house(tmp_path, world=World.load("demo").extended(lame), lookup_seconds=2) as home:
+            signed = spams(home.internet.world, utc_now())
+            documents = await home.waiting(signed["01-bank-phishing.eml"], signed["05-parcel-fee-ipv6.eml"])
+            return {document["source_ip"]: document["evidence"]["signatures"] for document in documents}
+
+    found = asyncio.run(run())
+    [cloud], [six] = found["198.51.100.23"], found["2001:db8:1::25"]
+    assert (cloud["domain"], cloud["result"], cloud["aligned"], cloud["candidate"]) == ("cloud.example", "pass", False, True)  # fmt: skip
+    assert (six["domain"], six["result"], six["candidate"]) == ("six.example", "temperror", False)
