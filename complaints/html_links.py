@@ -35,7 +35,8 @@ _HOLDERS = _PLACES | {
     *("style", "srcset", "imagesrcset", "content", "value", "srcdoc", "onclick", "onload", "onmouseover"),
     *("onmousedown", "onmouseup", "onsubmit", "onerror", "ontouchstart", "onfocus", "onchange"),
 }
-_SPECIAL = frozenset({"a", "base", "template", "style", "script"})
+_SPECIAL = frozenset({"a", "base", "input", "template", "style", "script"})
+_RECIPIENTS = frozenset({"recipient", "recipients", "mailto", "sendto", "_to", "mail_to"})
 _SKIPPED = ("cid:", "mid:", "about:", "x-apple-data-detectors:")
 _CSS_URL = re.compile(r"(?i)url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
@@ -142,6 +143,8 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
                 # Its content stands apart in the tree; scripts and AMP put it on the page.
                 _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
                 return
+            elif tag == "input":
+                tag = "drop-box" if (attributes.get("name") or "").lower() in _RECIPIENTS else tag
             else:
                 references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
         for name in _HOLDERS.intersection(attributes):
@@ -189,6 +192,9 @@ def _references(tag: str, name: str, value: str) -> Iterator[str]:
     elif name == "value":
         if tag == "param" and "://" in value:
             yield value
+        elif tag == "drop-box" and "@" in value:
+            # The address that a form is mailed to; other fields may hold the reader's own.
+            yield f"mailto:{value}"
     elif name == "srcdoc":
         yield f"data:text/html,{value.replace('%', '%25')}"
     elif "/" in value or "(" in value:

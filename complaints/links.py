@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from complaints.hosts import organisational_domain
+from complaints.hosts import canonical_ip, organisational_domain
 from complaints.html_links import read_page
 from complaints.message import Message, Part, parse
 from complaints.readable import readable, shown_of_calendar
@@ -32,6 +32,8 @@ _MESSENGER = re.compile(
     r"https?://(?:wa\.me/|(?:api|web|chat)\.whatsapp\.com/send/?\?(?:[^#]*&)?phone=)(?:\+|%2B)?(\d{7,15})",
     re.IGNORECASE,
 )
+_LIST_FIELDS = ("list-id", "list-post", "mailing-list")
+_UNREAD = re.compile(r"(?i)(?:do[._-]?)?no?t?[._-]?reply|bounce|mailer-daemon")
 _ADDRESS = re.compile(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+")
 _SHOWN_URL = re.compile(
     r"(?:https?:[/\\]+)?([^\s/\\?#:@]+\.[^\s/\\?#:@]+)(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
@@ -154,6 +156,8 @@ class _Found:
                 target = read_url(text)
                 if target is None or target.url in self.web or len(self.web) >= MAX_LINKS:
                     continue
+                if not (is_real(target.host) or canonical_ip(target.host)):
+                    continue
                 taken += 1
                 target = replace(target, via=(*wrapper.via, wrapper.url, *target.via))
                 self._store(target, found_in)
@@ -216,13 +220,18 @@ def _parts(message: Message, nesting: int) -> Iterator[Part]:
 
 
 def _read_reply_to(message: Message, found: _Found) -> None:
-    """Keep a drop-box: answers go to another domain than the one that claims to write (RFC 5322 §3.6.2)."""
+    """Keep a drop-box: answers go to another domain than the one that claims to write (RFC 5322 §3.6.2).
+
+    A list's address is none, nor one that says it reads no answers.
+    """
     reply_to = message.get("reply-to")
-    if not reply_to or "@" not in reply_to or message.fields("list-id") or message.fields("list-post"):
+    if not reply_to or "@" not in reply_to or any(message.fields(name) for name in _LIST_FIELDS):
         return
-    claimed = {_domain_of(address) for address in _ADDRESS.findall((message.get("from") or "")[:2_000])}
+    others = " ".join(message.get(name) or "" for name in ("from", "to", "cc"))[:8_000]
+    known = {_domain_of(address) for address in _ADDRESS.findall(others)}
     for address in _ADDRESS.findall(reply_to[:2_000]):
-        if _domain_of(address) not in claimed and is_real(address.rpartition("@")[2].lower()):
+        local, _, host = address.rpartition("@")
+        if _domain_of(address) not in known and is_real(host.lower()) and not _UNREAD.match(local):
             found.lure("mail", address, "reply-to")
 
 

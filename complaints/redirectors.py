@@ -29,9 +29,11 @@ _SHIFTED_BACK = str.maketrans(
 )
 # An absolute URL inside another one: plain, percent-encoded once or more, or in base64 (aHR0c is `http`).
 _INNER = re.compile(
-    r"https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}[^/\\]|aHR0c[A-Za-z0-9+/_-]{8,}+",
+    r"https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}[^/\\]|(?<![A-Za-z0-9+_-])aHR0c[A-Za-z0-9+/_-]{8,}+",
     re.IGNORECASE,
 )
+# What can stand in a URL; a base64 run may go on with other things than the URL.
+_CLEAN = re.compile(r"https?:[^\x00-\x20\x7f\ufffd]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,22 +199,25 @@ def inner_urls(url: str) -> list[str]:
             text, position = _text_of_base64(match[0]), match.end()
         else:
             text, position = _encoded(url, match)
-        if text[:4].lower() == "http":
-            found.append(text)
+        if text[:4].lower() == "http" and (whole := _CLEAN.match(_percent_decoded(text))):
+            found.append(whole[0])
     return found
 
 
+def _percent_decoded(text: str) -> str:
+    for _ in range(5):
+        if "%" not in text[:14]:
+            break
+        text = unquote(text)
+    return text
+
+
 def _encoded(url: str, match: re.Match[str]) -> tuple[str, int]:
-    """Return the URL that begins at `match`, decoded, and where it ends in `url`."""
+    """Return the URL that begins at `match`, as it is encoded, and where it ends in `url`."""
     start, in_parameter = match.start(), url[match.start() - 1] == "="
     stops = "&" if in_parameter else ""
     if "%" in match[0]:
         stops += "#" if "/" in match[0] else "/?#"
     ends = [end for stop in stops if (end := url.find(stop, match.end())) >= 0]
     end = min(ends, default=len(url))
-    text = url[start:end]
-    for _ in range(5):
-        if "%" not in text[:14]:
-            break
-        text = unquote(text)
-    return text, end
+    return url[start:end], end

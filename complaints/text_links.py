@@ -42,7 +42,7 @@ _ADDRESS = re.compile(
     r"@[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9]))(?![\w@])"
 )
 _PLUS = re.compile(r"\+\(?\d(?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
-_ZEROS = re.compile(r"00[1-9](?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
+_ZEROS = re.compile(r"00 ?[1-9](?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
 _TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
 _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
@@ -52,7 +52,7 @@ _ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGN
 _SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
 _IN_ANGLES = re.compile(r"(?i)<(?:URL:)?\s*((?:https?|ftp):[^<>\"]{1,2000})>")
 _SPOKEN_DOT = re.compile(
-    r"(?i)\b(?:www dot [a-z0-9-]{2,63}|[a-z0-9]{1,40}[-\d][a-z0-9-]{0,40})"
+    r"(?i)\b(?:www dot [a-z0-9-]{2,63}|[a-z]{1,40}[-\d][a-z0-9-]{0,40})"
     r" dot (?:com|net|org|info|biz|xyz|top|online|shop|site|club|io|co|ru|cn|de|uk)\b"
 )
 _BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_BLANKLESS}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{_BLANKLESS}])")
@@ -200,7 +200,11 @@ def _unopened(piece: str) -> str:
 
 def schemeless(token: str) -> str | None:
     """Return the link that a token without a scheme stands for, `www.example.com/x`, or None."""
-    token = trim(token).lstrip("-_*=.@[{!:")
+    token = trim(token)
+    if token.startswith(".") and not token.startswith(".."):
+        # The pattern of all names below one.
+        return None
+    token = token.lstrip("-_*=.@[{!:")
     if _ADDRESS_LINK.fullmatch(token):
         return f"http://{token}"
     run = _BARE.search(token)
@@ -231,7 +235,7 @@ def _is_link(host: str, written: str, rest: str, before: str) -> bool:
     if "." in name or ending not in _FILES | _SOURCES | _WORDS:
         return True
     # No word and no usual source file has a digit before its ending.
-    marked = any(letter.isdigit() for letter in name)
+    marked = any(letter.isdigit() for letter in name) and not name.isdigit()
     return marked and (ending in _WORDS or (ending in _SOURCES and last.isupper()))
 
 
@@ -262,11 +266,12 @@ def is_real(host: str, bare_suffix: bool = False) -> bool:
 def _phones(text: str) -> Iterator[str]:
     """Find numbers with a country code, and numbers that are free of charge in North America."""
     found: list[tuple[int, str]] = []
-    if "+" in text:
+    if "+" in text or "00" in text:
+        if not text.isascii():
+            text = INVISIBLE.sub("", text)
         found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
-    if "00" in text:
         found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
-    for match in _TOLL_FREE.finditer(text) if "8" in text else ():
+    for match in _TOLL_FREE.finditer(text):
         opened = _BEFORE_TOLL_FREE.search(text, max(0, match.start() - 3), match.start())
         start = opened.start() if opened else match.start()
         if (")" in match[0]) == ("(" in text[start : match.start()]):

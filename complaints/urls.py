@@ -122,8 +122,10 @@ def _canonical(text: str) -> Target | None:
     shown = written if written.lower() == host else f"[{host}]" if ":" in host else host
     rest = match["path"].replace("\\", "/") + match["rest"]
     notes = [note] if (note := lookalike_note(host)) else []
-    if "." in user or "%" in user:
-        notes.append(f"What stands before the @ is not the host: the link leads to {host}")
+    if "." in user.partition(":")[0] or "%" in user:
+        # A host name before the @ is there to be taken for the host.
+        notes.append(f"{printable(user[:200])} stood before an @ to be taken for the host, which is {host}")
+        user = at = ""
     url = f"{match['scheme']}://{printable(user)}{at}{shown}{port[0] if port else ''}{printable(rest)}"
     return Target(url.replace(" ", "%20"), host, (), tuple(notes))
 
