@@ -105,8 +105,10 @@ def _decoded(part: Part, limit: int, page: bool = False) -> str:
         label = _META_CHARSET.search(content[:4_000])
         charset = label[1].decode("ascii") if label else None
     text = decode_text(content, charset)[:limit]
-    if " \n" in text or " \r\n" in text:
-        text = _unflowed(part, text)
+    if part.content_type == "text/plain" and (" \n" in text or " \r\n" in text) and "://" in text:
+        kinds = [header.raw for header in part.headers if header.name.lower() == "content-type"]
+        if kinds and _FLOWED.search(kinds[0]):
+            return _unflowed(text)
     return text
 
 
@@ -122,12 +124,9 @@ def _wide_charset(content: bytes, charset: str | None) -> str | None:
     return charset
 
 
-def _unflowed(part: Part, text: str) -> str:
+def _unflowed(text: str) -> str:
     """Join lines that were cut anywhere, also inside a link: format=flowed; delsp=yes (RFC 3676 §4.1)."""
-    for header in part.headers:
-        if header.name.lower() == "content-type" and _FLOWED.search(header.raw):
-            return text.replace(" \r\n", "").replace(" \n", "")
-    return text
+    return text.replace(" \r\n", "").replace(" \n", "")
 
 
 def shown_of_calendar(text: str) -> tuple[list[str], list[str]]:

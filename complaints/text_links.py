@@ -17,6 +17,7 @@ from complaints.hosts import organisational_domain
 from complaints.urls import INVISIBLE, read_host, refang
 
 _LONGEST_TOKEN = 20_000
+_SHORT = 100
 _LONGEST_BARE = 2_000
 _QUOTES = "\u2018\u201a-\u201f\u00ab\u00bb\u2039\u203a\u3008-\u3011\u3014-\u301b\uff08\uff09\uff3b\uff3d"
 _STOPS = "\u3001\uff0c\uff1b\uff01\uff1f\u2026"
@@ -25,6 +26,7 @@ _BLANKLESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\
 SCHEMED = re.compile(rf"(?i)(?:https?|(?<![a-z])ftp):[/\\]{{1,3}}[^\s<>\"'`\x00-\x1f\x7f{_QUOTES}{_STOPS}]++")
 _SPLIT = re.compile(rf"[\s<>\"'`,;|{_QUOTES}{_STOPS}]+")
 _DOTLESS = re.compile(r"[\uff0e\uff0f]|(?i: dot |[\[({]dot)|[-) ]\d{3}[ .-]\d{4}")
+_COLON_SLASH = re.compile(r":[/\\]")
 _BLANK = re.compile(r"\s")
 # A dot with what can be a part of a host behind it.
 _INNER_DOT = re.compile(r"\.(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])")
@@ -66,36 +68,48 @@ _WORDS = frozenset(
 )
 
 
-def references_in(text: str) -> Iterator[tuple[str, str]]:
-    """Give each reference of a running text with its kind: `web`, `mail` or `phone`.
+def references_in(text: str) -> list[tuple[str, str]]:
+    """Return each reference of a running text with its kind: `web`, `mail` or `phone`.
 
     A web reference is an absolute URL with the scheme that browsers would add, its disguises not yet undone.
     """
     if "." not in text and "/" not in text and "+" not in text and not _DOTLESS.search(text):
-        return
+        return []
     text = _undisguised(text)
+    found: list[tuple[str, str]] = []
     for token in _tokens(text):
-        plain = token if token.isascii() else _visible(token)
-        yield from _references_of(plain)
-    for number in _phones(text):
-        yield "phone", number
+        found += _short_token(token) if len(token) < _SHORT else _references_of(token)
+    found += [("phone", number) for number in _phones(text)]
+    return found
 
 
 def _tokens(text: str) -> Iterator[str]:
     """Give the words that a host name, an address or a link can stand in; all others are never looked at."""
     places = [match.start() for match in _INNER_DOT.finditer(text)]
-    for mark in (":/", ":\\"):
-        if mark in text:
-            places += [match.start() for match in re.finditer(re.escape(mark), text)]
-            places.sort()
-    end = 0
+    if ":/" in text or ":\\" in text:
+        places += [match.start() for match in _COLON_SLASH.finditer(text)]
+        places.sort()
+    end, size = 0, len(text)
     for place in places:
         if place < end or text[place - 1] in " \n":
             continue
+        start = (
+            max(
+                text.rfind(" ", end, place),
+                text.rfind("\n", end, place),
+                text.rfind("\t", end, place),
+                end - 1,
+            )
+            + 1
+        )
         after = _BLANK.search(text, place)
-        start = max(text.rfind(blank, end, place) for blank in " \n\t") + 1
-        start, end = max(start, end), after.start() if after else len(text)
-        yield from text[max(start, place - _LONGEST_TOKEN) : min(end, place + _LONGEST_TOKEN)].split()
+        end = after.start() if after else size
+        word = text[max(start, place - _LONGEST_TOKEN) : min(end, place + _LONGEST_TOKEN)]
+        if word.isascii():
+            # Any other blank in it, a carriage return for one.
+            yield word if word.isprintable() else word.split()[-1]
+        else:
+            yield from _visible(word).split()
 
 
 def _undisguised(text: str) -> str:
@@ -108,7 +122,7 @@ def _undisguised(text: str) -> str:
     text = refang(text, lowered)
     if "h t t p" in lowered:
         text = _SPACED_SCHEME.sub(r"http\1://", text)
-    if " dot " in lowered:
+    if "dot" in lowered and " dot " in lowered:
         text = _SPOKEN_DOT.sub(lambda match: re.sub(" dot ", ".", match[0], flags=re.IGNORECASE), text)
     if "<" in text and ("<http" in lowered or "<url:" in lowered or "<ftp:" in lowered):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
@@ -132,26 +146,33 @@ def _visible(token: str) -> str:
     )
 
 
-def _references_of(token: str) -> Iterator[tuple[str, str]]:
+@lru_cache(maxsize=8192)
+def _short_token(token: str) -> list[tuple[str, str]]:
+    return _references_of(token)
+
+
+def _references_of(token: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     if "&" in token and ";" in token:
         token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
     rest = token
     if ":/" in token or ":\\" in token:
         for match in SCHEMED.finditer(token):
-            for url in _separate(match[0]):
-                yield "web", _settled(trim(url))
-        rest = SCHEMED.sub(" ", token)
+            rest = rest.replace(match[0], " ", 1)
+            found += [("web", _settled(trim(url))) for url in _separate(match[0])]
+    if "." not in rest:
+        return found
     if not rest.isascii():
         rest = _BETWEEN_SCRIPTS.sub(" ", rest)
     for piece in _SPLIT.split(rest):
         if "." not in piece:
             continue
         if "@" in piece:
-            for match in _ADDRESS.finditer(piece):
-                if is_real(match[1].rpartition("@")[2]):
-                    yield "mail", match[1]
+            addresses = [match[1] for match in _ADDRESS.finditer(piece)]
+            found += [("mail", address) for address in addresses if is_real(address.rpartition("@")[2])]
         if _HOSTLIKE.search(piece) and len(piece) <= _LONGEST_BARE and (url := schemeless(_unopened(piece))):
-            yield "web", url
+            found.append(("web", url))
+    return found
 
 
 def _separate(url: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from complaints.redirectors import hidden
 LONGEST = 16_384
 """Characters of one URL that are read."""
 _MOST_WRAPPINGS = 6
+_SHORT = 200
 _LONGEST_HOST = 2_048
 """Characters of a host before its disguises are undone."""
 
@@ -47,7 +48,7 @@ _PORT = re.compile(r":\d{0,5}$")
 _NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _BRACKETED_DOT = re.compile(r" ?(?:\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}) ?", re.IGNORECASE)
-_HXXP = re.compile(r"\bh(?:xx|\*\*|__|tx|xt)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
+_HXXP = re.compile(r"\bh(?:xx|\*\*)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
 _BRACKETED_COLON = re.compile(r"\b(https?)(?:\[:\](?:\[//\]|//)|:\[//\])", re.IGNORECASE)
 
 
@@ -65,19 +66,26 @@ def refang(text: str, lowered: str | None = None) -> str:
     """Undo what people write to make a link harmless: `hxxp`, `[.]`, `(dot)`; `lowered` is text.lower()."""
     if lowered is None:
         lowered = text.lower()
-    if "[" in text and ("[.]" in text or "[dot" in lowered):
+    if "[.]" in text or "(.)" in text or "{.}" in text or ("dot" in lowered and _BRACKETED_DOT.search(text)):
         text = _BRACKETED_DOT.sub(".", text)
-    if "(.)" in text or "(dot" in lowered or "{" in text:
-        text = _BRACKETED_DOT.sub(".", text)
-    if "xxp" in lowered or "**p" in lowered:
+    if "xxp" in lowered or "h**p" in lowered:
         text = _HXXP.sub(r"http\1://", text)
-    if "[" in text and ("[:]" in text or "[//]" in text):
+    if "[:]" in text or "[//]" in text:
         text = _BRACKETED_COLON.sub(r"\1://", text)
     return text
 
 
 def read_url(text: str) -> Target | None:
     """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
+    return _read_short(text) if len(text) < _SHORT else _read(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> Target | None:
+    return _read(text)
+
+
+def _read(text: str) -> Target | None:
     found = read_one(text)
     if found is None:
         return None
