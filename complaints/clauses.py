@@ -102,7 +102,9 @@ def _cut(tokens: list[str], result: Clauses) -> Clauses:
     keyword, begin = "", 0
     for mark in marks:
         following = _KEYWORDS[tokens[mark]]
-        if following in found or following == keyword or (following == "from" and found):
+        # A semicolon before the `by` is one that the client said, or a stray one.
+        early = following == ";" and keyword != "by" and "by" not in found
+        if following in found or following == keyword or early or (following == "from" and found):
             _look_at_second(following, tokens[mark + 1 : mark + 2], result)
             continue
         found[keyword] = tokens[begin:mark]

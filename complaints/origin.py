@@ -78,6 +78,8 @@ def origin_of(tokens: list[str], dialect: Dialect) -> Origin:
             origin.helo = tokens[n + 3].strip('"') if len(tokens) > n + 3 else ""
         elif tokens[n - 1] == "-" and dialect.name == "exchange":
             origin.literal = _address_in(token)
+        elif token == "user" and tokens[n - 1] == "as" and n + 1 < len(tokens):
+            origin.ident = tokens[n + 1].partition("@")[0]
     _conclude(said, origin, dialect)
     return origin
 
@@ -113,6 +115,9 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
             origin.weak, origin.literal = ip, None
             origin.ident = ident or origin.ident
             origin.authenticated = origin.authenticated or bool(rest)
+            return
+        if ident and not rest:
+            origin.ident = ident
             return
     if _NAME_ONLY.fullmatch(inner):
         origin.alone = clean_host(word)
@@ -218,6 +223,8 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
             ip, said = numeric, ""
         else:
             origin.name = origin.rdns = origin.alone
+            if announced and said and dialect.name == "lmtp":
+                origin.ident = origin.ident or said
     elif numeric == ip and said[0] == "[" and not announced:
         said = ""
     origin.ip = ip
