@@ -6,7 +6,7 @@ and what is broken.
 
 import re
 from datetime import datetime
-from itertools import product
+from itertools import pairwise, product
 
 from complaints.dates import find_date, parse_date, plain_date
 
@@ -110,16 +110,22 @@ def _cut(pieces: list[str], result: Clauses) -> Clauses:
         pieces = [piece for piece in pieces if piece != ";"]
     found, keyword_of = result.found, _KEYWORDS.get
     clause = found[""] = list[str]()
-    named_like = len(pieces) > 2 and pieces[1] in _KEYWORDS and _is_named_like_a_keyword(pieces)
-    for n, piece in enumerate(pieces):
+    again = len(pieces) > 2 and pieces[1] in _KEYWORDS and _is_named_like_a_keyword(pieces)
+    if again:
+        # The client is called like a keyword: its name is a word of the first clause.
+        clause = found["from"] = [pieces[1]]
+        pieces = pieces[2:]
+    for piece in pieces:
         keyword = keyword_of(piece)
         if keyword is None:
             clause.append(piece)
-        elif keyword in found or (keyword == "from" and len(found) > 1) or (n == 1 and named_like):
+        elif keyword in found or (keyword == "from" and len(found) > 1):
             clause.append(piece)
-            _look_at_second(keyword, pieces[n + 1 : n + 2], result)
+            again = True
         else:
             clause = found[keyword] = []
+    if again:
+        _look_at_repeated(pieces, result)
     return result
 
 
@@ -129,13 +135,18 @@ def _is_named_like_a_keyword(pieces: list[str]) -> bool:
     return begins and (pieces[2][0] in "([" or _KEYWORDS.get(pieces[2]) == "by")
 
 
-def _look_at_second(keyword: str, named: list[str], result: Clauses) -> None:
+def _look_at_repeated(pieces: list[str], result: Clauses) -> None:
     """Look at what a second `by` or a late `from` names.
 
     A late `from` names the envelope sender. A second `by` that names a host was brought in by the client, or
     the first was; `by uid 500` and the like are harmless.
     """
-    if keyword == "from" and named and named[0].startswith("<"):
-        result.envelope_from = named[0].strip("<>")
-    elif keyword == "by" and "by" in result.found and named and ("." in named[0] or named[0].startswith("[")):
-        result.defect = TWO_WRITERS
+    writers = 0
+    for piece, named in pairwise(pieces):
+        keyword = _KEYWORDS.get(piece)
+        if keyword == "from" and writers and named.startswith("<"):
+            result.envelope_from = named.strip("<>")
+        elif keyword == "by":
+            writers += 1
+            if writers > 1 and ("." in named or named.startswith("[")):
+                result.defect = TWO_WRITERS

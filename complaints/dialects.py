@@ -68,8 +68,11 @@ def dialect_of(protocol: str, by: str, notes: list[str], id_: str, utc: bool) ->
     the date ends in `-0000`.
     """
     table = _table()
+    found = table.withs.get(protocol.lower())
+    if found and found.name != "webmail":
+        return found
     host = table.hosts.get(_domain(by))
-    if found := table.withs.get(protocol.lower()):
+    if found:
         # Microsoft's hosts speak HTTPS among themselves; that is no browser.
         return host if host and host.name == "exchange" else found
     if host:
