@@ -9,16 +9,10 @@ from complaints.dates import parse_date, rfc3339
 from complaints.encodings import decode_words, parameters
 from complaints.encodings import printable as shown
 from complaints.fields import text_field
-from complaints.hosts import (
-    canonical_ip,
-    clean_host,
-    is_inside_only,
-    is_under,
-    organisational_domain,
-    why_not_public,
-)
+from complaints.hosts import canonical_ip, clean_host, is_under, organisational_domain
 from complaints.message import parse
 from complaints.received import parse_received
+from complaints.reserved import is_inside_only, why_not_public
 from complaints.smtp_syntax import mail_problem, parse_path
 from complaints.trace import trace
 from complaints.trust import Trust
