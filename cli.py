@@ -8,12 +8,13 @@ input, 69 remote unavailable, 75 try later, 77 not allowed, 130 interrupted.
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, operate, terminal
+from complaints import __version__, operate, screen, terminal, terminal_trace
 from complaints.on_complaints import on_complaints
 from complaints.operate import DataOption, JsonOption, load
 from complaints.terminal import (
@@ -110,9 +111,10 @@ def trace(
         list[str] | None,
         typer.Option(metavar="HOST|CIDR", help="A mail host of yours: name, address or network."),
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Ask the DNS who signed it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read where a spam really came from, and what it advertises. Asks no network."""
+    """Read where a spam really came from, and what it advertises. Asks nobody, except with --verify."""
     from complaints.spam import read
     from complaints.trust import Trust
 
@@ -125,9 +127,16 @@ def trace(
         if (raw := _read(name)) is None:
             continue
         good += 1
-        document = read(raw, border).document()
-        put(document | {"file": name} if many else document, as_json, terminal.trace_lines)
+        keys = _keys(raw) if verify else None
+        document = read(raw, border, keys=keys, now=datetime.now(UTC)).document()
+        put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
+
+
+def _keys(raw: bytes) -> Any:
+    from complaints.evidence import ask_keys
+
+    return asyncio.run(ask_keys(load(None).name_servers, raw))
 
 
 def _read(name: str) -> bytes | None:
@@ -160,7 +169,7 @@ def lookup(
     good = [document for document in documents if "error" not in document]
     for document in documents:
         if "error" in document and not as_json:
-            say(terminal.clean(document["error"]))
+            say(screen.clean(document["error"]))
         else:
             put(document, as_json, terminal.lookup_lines)
     end(good=len(good), bad=len(documents) - len(good))

@@ -5,7 +5,7 @@ lures: mail addresses and phone numbers the reader is to use. Nothing is fetched
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html import unescape
@@ -86,7 +86,8 @@ _FILES = frozenset(
 class Link:
     """One web link: `domain` is the registrable domain of `host`, or the address; `via` what was unwrapped.
 
-    A rewriter's URL in `via` may carry the reporter's address: show it to nobody else.
+    A rewriter's URL in `via` may carry the reporter's address: show it to nobody else. `notes` are sentences
+    about disguises: letters that look like others, a text that shows another site.
     """
 
     url: str
@@ -94,6 +95,7 @@ class Link:
     domain: str
     found_in: str
     via: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +161,19 @@ class _Found:
             self.lures.setdefault((kind, value), Lure(kind, value, found_in))
 
 
-def links(message: Message) -> Links:
-    """Return every link and lure of a message: subject first, then its parts in order."""
+def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links:
+    """Return every link and lure of a message: subject first, then its parts in order.
+
+    `references` are texts found by other readers, each with the place it was found in: `pdf` for a link
+    annotation, `qr` for what a picture says to a camera.
+    """
     found = _Found()
     if subject := message.subject:
         _read_text(subject, "subject", found)
     for part in _parts(message, 0):
         _read_part(part, found)
+    for text, found_in in references:
+        _read_text(text, found_in, found)
     complete = found.left > 0 and found.tried <= MAX_TRIED and len(found.web) < MAX_LINKS
     return Links(tuple(found.web.values()), tuple(found.lures.values()), complete)
 

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from complaints import outbox, probes
 from complaints.db import look_at, move
+from complaints.grades import GRADES
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, Submission, SubmissionState
 from complaints.office import Office
 
@@ -85,6 +86,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
     return {
         "subject": complaint.subject,
         "grade": complaint.grade,
+        "means": GRADES[complaint.grade].short if complaint.grade else "",
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
         "url": office.review_url(complaint.id) if awaits else None,

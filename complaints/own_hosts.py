@@ -15,9 +15,10 @@ from ipaddress import ip_network
 from re import Pattern
 from re import compile as compile_pattern
 
-from complaints.hosts import canonical_ip, clean_host, is_under, organisational_domain, why_not_public
+from complaints.hosts import canonical_ip, clean_host, is_under, organisational_domain
 from complaints.message import Message
 from complaints.received import Received, parse_received
+from complaints.reserved import why_not_public
 from complaints.trace import trace
 from complaints.trust import Border, Trust, is_customer_name, provider_of, providers
 

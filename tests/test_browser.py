@@ -132,7 +132,7 @@ def test_an_incomplete_decision_leads_to_the_missing_field(website: Website) -> 
             await page.goto(str(website.http.base_url) + website.review(complaint))
             await page.get_by_label("Your words to the desk").fill("Kept as it is: é 你好 <b>")
             await page.get_by_label("With my address").check()
-            await page.locator("form").evaluate("form => form.noValidate = true")
+            await page.locator("#buttons").evaluate("form => form.noValidate = true")
             await page.get_by_role("button", name="Confirm").click()
             assert (await page.title()).startswith("Error: ")
             await page.get_by_role("link", name="Tick that you have read").click()

@@ -29,6 +29,7 @@ from sqlalchemy import text
 import cli
 from complaints import __version__
 from complaints.db import Database, metadata
+from complaints.loopback import World, loopback_internet, spams
 from complaints.models import ComplaintState, Reporter
 from complaints.office import utc_now
 from complaints.settings import Settings, load
@@ -192,6 +193,24 @@ def test_trace_reads_a_file_and_standard_input_alike(eml: Callable[..., Path]) -
     said = good("trace", str(file)).text
     assert f"Source: {CLOUD}" in said
     assert "http://pills.example/buy" in said
+
+
+def test_signatures_are_verified_with_the_keys_of_the_dns_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "signed.eml"
+    file.write_bytes(spams(World.load("demo"), utc_now())["01-bank-phishing.eml"])
+
+    async def run() -> list[Ran]:
+        async with loopback_internet("demo") as net:
+            monkeypatch.setenv("PLAINT_DNS", net.dns)
+            ways = (["--json"], ["--json", "--verify"], ["--verify"])
+            return [await asyncio.to_thread(good, "trace", str(file), *way) for way in ways]
+
+    unasked, asked, read = asyncio.run(run())
+    assert [one["result"] for one in unasked.document["signatures"]] == ["not checked"]
+    assert [one["result"] for one in asked.document["signatures"]] == ["pass"]
+    assert "Signature of cloud.example: pass" in read.text
 
 
 def test_trace_of_many_files_is_one_line_each_and_lists_what_failed(

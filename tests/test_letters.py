@@ -22,6 +22,7 @@ HOSTS = "https://plaint.example/hosts/abc"
 COMPLAINT = {
     "subject": EVIL,
     "grade": "A",
+    "means": "complete, as it came",
     "source": "192.0.2.7",
     "desks": [{"to": EVIL, "why": EVIL}],
     "url": "https://plaint.example/review/abc",

@@ -18,7 +18,8 @@ HOSTILE = "<script>alert(1)</script>\"'><b>\x1b[31m\u202egnp\u2066\x07"
 
 def shown_texts(page: httpx.Response) -> list[str]:
     """The texts of the page's <pre> elements, as a browser would have them."""
-    return [html.unescape(found) for found in re.findall(r"<pre[^>]*>\n(.*?)</pre>", page.text, re.DOTALL)]
+    found = re.findall(r"<pre[^>]*>\n(.*?)</pre>", page.text, re.DOTALL)
+    return [html.unescape(re.sub(r"</?span[^>]*>", "", one)) for one in found]
 
 
 def review(website: Website, complaint: str) -> httpx.Response:
@@ -30,8 +31,9 @@ def review(website: Website, complaint: str) -> httpx.Response:
 def press(
     website: Website, complaint: str, do: str, page: httpx.Response | None = None, **more: Any
 ) -> httpx.Response:
-    """Send the page's form with one of its buttons."""
-    [form] = forms(page or review(website, complaint))
+    """Send the form of the page that has this button."""
+    found = forms(page or review(website, complaint))
+    form = next((one for one in found if ("do", do) in one.buttons), found[0])
     return website.http.post(website.review(complaint), data=form.data(do, **more))
 
 

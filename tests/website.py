@@ -251,7 +251,7 @@ class _Forms(HTMLParser):
         if tag == "form":
             self.forms.append(Form())
         elif tag == "textarea":
-            self._area, self._text = at["name"], ""
+            self._area, self._text = at.get("name"), ""  # without a name it is only shown
         elif tag == "button" and "name" in at:
             self.forms[-1].buttons.append((at["name"], at.get("value", "")))
         elif tag == "input" and "name" in at:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from complaints.consent import REDACTIONS
+from complaints.grades import GRADES
 from complaints.models import ComplaintState, ReportState
 from complaints.web.intake import LONGEST_NOTE
 
@@ -42,6 +43,11 @@ class ComplaintLine(_Document):
     received_at: datetime
     subject: str
     source_ip: str | None
+    grade: str | None = Field(
+        None,
+        description="how much of the spam survived on its way to us: "
+        + "; ".join(f"{letter}: {grade.short}" for letter, grade in GRADES.items()),
+    )
 
 
 class ComplaintList(_Document):

@@ -1,0 +1,104 @@
+"""Which software wrote a Received field, and what its fields mean.
+
+Takes what the writer itself put into the field: protocol, own name, own comments, id; leaves the row of
+`data/dialects.toml` that says how to read the rest. Nothing that a client chooses is looked at.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+
+_FIRST = re.compile(r"\(\s*(via http|[a-z][a-z.]*(?:-[a-z]+)*)", re.IGNORECASE)
+_SENDMAIL_VERSION = re.compile(r"\([A-Za-z]{0,6}-?\d+\.\d+\.[^()/ ]+/", re.ASCII)
+_CRITICAL_PATH_VERSION = re.compile(r"\(\d\.\d\.\d{3}(?:\.\d)?\)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A row of `data/dialects.toml`: how one kind of software writes the field."""
+
+    name: str = ""
+    confirms: bool = False
+    plain: str = "helo"
+    literal: bool = False
+    bare: bool = True
+    mark: str | None = None
+
+
+GENERIC = Dialect()
+"""Software that nobody described: nothing is verified, a name is what the client said."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The rows by what gives them away."""
+
+    names: dict[str, Dialect]
+    withs: dict[str, Dialect]
+    hosts: dict[str, Dialect]
+    comments: dict[str, Dialect]
+    ids: dict[str, Dialect]
+
+
+@cache
+def _table() -> _Table:
+    rows = tomllib.loads(files("complaints").joinpath("data/dialects.toml").read_text("utf-8"))["dialect"]
+    table = _Table({}, {}, {}, {}, {})
+    for row in rows:
+        says = {key: row[key] for key in ("confirms", "plain", "literal", "bare", "mark") if key in row}
+        dialect = Dialect(row["name"], **says)
+        table.names[dialect.name] = dialect
+        for key, index in (
+            ("with", table.withs),
+            ("host", table.hosts),
+            ("comment", table.comments),
+            ("id", table.ids),
+        ):
+            index.update(dict.fromkeys(row.get(key, ()), dialect))
+    return table
+
+
+@lru_cache(maxsize=4096)
+def dialect_of(protocol: str, by: str, comments: tuple[str, ...], id_: str, utc: bool) -> Dialect:
+    """Return the dialect of a field.
+
+    `protocol` is the first word of `with`, else of `via`; `by` the word after `by`; `comments` those of the
+    two clauses, in their brackets; `id_` what `id` says where only `via` names a protocol; `utc` whether the date ends in `-0000`.
+    """
+    table = _table()
+    host = _by_host(by.lower())
+    if (found := table.withs.get(protocol.lower())) and not (host and host.name == "exchange"):
+        return found
+    if host:
+        return host
+    for comment in comments:
+        if found := _signed(comment):
+            return found
+    if protocol == "SMTP":
+        if utc:
+            return table.names["qmail"]
+        return next((row for start, row in table.ids.items() if id_.startswith(start)), GENERIC)
+    return GENERIC
+
+
+def _by_host(by: str) -> Dialect | None:
+    """Return the dialect of a provider's own hosts; Google writes its private addresses in 6to4 form."""
+    hosts = _table().hosts
+    if by.startswith("2002:a"):
+        return hosts["google.com"]
+    labels = by.split(".")
+    return hosts.get(".".join(labels[-2:])) or hosts.get(".".join(labels[-3:]))
+
+
+def _signed(comment: str) -> Dialect | None:
+    """Return the dialect that a comment such as `(Postfix)` or `(8.17.1/8.17.1)` names."""
+    table = _table()
+    if first := _FIRST.match(comment):
+        word = first[1].lower()
+        if found := table.comments.get(word):
+            return found
+    if _SENDMAIL_VERSION.match(comment):
+        return table.names["sendmail"]
+    return table.names["criticalpath"] if _CRITICAL_PATH_VERSION.fullmatch(comment) else None
