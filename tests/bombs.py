@@ -1,13 +1,14 @@
 """Mail made to take all the time or memory there is: each recipe leaves at most 64 MiB of bytes.
 
-`python -m tests.bombs NAME` reads one bomb in a process of its own and prints the processor time and the
-memory that reading it took, the bytes of the mail included: the memory above that of the interpreter with
-our parsers loaded.
+`python -m tests.bombs KIND NAME ...` reads each in a process of its own and prints the processor time and the
+memory that reading it took, its own bytes among them: what the process had at most, above what the
+interpreter had with our parsers loaded.
 """
 
 import gzip
 import io
 import json
+import os
 import sys
 import time
 import zipfile
@@ -190,10 +191,9 @@ FORWARDS: dict[str, Recipe] = {
 KINDS = {"spam": SPAMS, "file": SUBMISSIONS, "forward": FORWARDS}
 
 
-def memory() -> int:
-    """Return the most memory that this process has had so far, in bytes (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+def memory(what: str) -> int:
+    """Return the memory of this process in bytes, `VmRSS` now or `VmHWM` at most so far (Linux)."""
+    return int(Path("/proc/self/status").read_text().partition(f"{what}:")[2].split()[0]) * 1024
 
 
 def readers() -> dict[str, Callable[[bytes], object]]:
@@ -210,17 +210,32 @@ def readers() -> dict[str, Callable[[bytes], object]]:
     }
 
 
+def spend(read: Callable[[bytes], object], raw: bytes, base: int) -> None:
+    """Read one bomb, three times where once took more than a second: a busy neighbour makes time dearer."""
+    seconds: list[float] = []
+    while len(seconds) < 3 and min(seconds, default=2.0) > 1.0:
+        began = time.process_time()
+        read(raw)
+        seconds.append(time.process_time() - began)
+    mib = (memory("VmHWM") - base) / MIB
+    print(json.dumps({"seconds": round(min(seconds), 3), "mib": round(mib, 1), "size": len(raw)}), flush=True)
+
+
 def main() -> None:
-    """Read one bomb from a file: `KIND FILE`."""
-    kind, file = sys.argv[1:]
+    """Read the bombs of one kind that are named; a child that has the parsers already reads each."""
+    kind, *names = sys.argv[1:]
     read = readers()[kind]
     read(_CHAIN + _HTML + b"<a href=http://a.example/>")
-    base = memory()
-    raw = Path(file).read_bytes()
-    began = time.process_time()
-    read(raw)
-    seconds = time.process_time() - began
-    print(json.dumps({"seconds": round(seconds, 3), "mib": round((memory() - base) / MIB, 1)}))
+    base = memory("VmRSS")
+    for name in names:
+        raw = KINDS[kind][name]()
+        if (child := os.fork()) == 0:
+            spend(read, raw, base)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            print(json.dumps({"seconds": None, "mib": None, "status": status}), flush=True)
+        del raw
 
 
 if __name__ == "__main__":

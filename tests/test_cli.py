@@ -210,7 +210,7 @@ def test_signatures_are_verified_with_the_keys_of_the_dns_when_asked(
     unasked, asked, read = asyncio.run(run())
     assert [one["result"] for one in unasked.document["signatures"]] == ["not checked"]
     assert [one["result"] for one in asked.document["signatures"]] == ["pass"]
-    assert "Signature of cloud.example: pass" in read.text
+    assert "cloud.example (selector web): pass." in read.text
 
 
 def test_trace_of_many_files_is_one_line_each_and_lists_what_failed(
