@@ -24,6 +24,7 @@ def complaint_document(session: Session, office: Office, complaint: Complaint) -
         "received_at": stamp(complaint.received_at),
         "subject": complaint.subject,
         "source_ip": complaint.source_ip,
+        "grade": complaint.grade,
         "digest": complaint.digest,
         "reason": complaint.reason,
         "evidence": complaint.evidence,
@@ -84,6 +85,7 @@ def complaint_line(complaint: Complaint) -> Json:
         "received_at": stamp(complaint.received_at),
         "subject": complaint.subject,
         "source_ip": complaint.source_ip,
+        "grade": complaint.grade,
     }
 
 

@@ -1,13 +1,16 @@
 """What the command line prints: takes JSON documents, leaves lines for a person or JSON, and exit codes.
 
 Data goes to stdout, everything else to stderr. Spam is text here too: nothing of it can move the cursor,
-colour the screen or start a new line.
+colour the screen or start a new line. The evidence is drawn by `terminal_trace`.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
+
+from complaints.screen import clean
+from complaints.terminal_trace import trace_lines
 
 Json = dict[str, Any]
 
@@ -38,45 +41,6 @@ def end(*, good: int, bad: int) -> None:
     """The exit after many items: 65 when none of them was usable, 1 when some were not."""
     if bad:
         raise SystemExit(FAILED if good else UNUSABLE)
-
-
-def clean(text: object) -> str:
-    """One line without control or invisible characters, whatever the spam put into it."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
-
-
-def trace_lines(document: Json) -> Iterator[str]:
-    """The trace of one spam: source first, then the hops from the newest, with the trust boundary drawn."""
-    source, grade = document["source"], document["grade"]
-    if "file" in document:
-        yield f"{clean(document['file'])}:"
-    if source:
-        yield f"Source: {source['ip']}  (confidence: {source['confidence']}, evidence grade {grade})"
-        yield f"  {clean(source['why'])}"
-    else:
-        yield f"Source: none can be named  (evidence grade {grade})"
-    yield from (f"  {clean(note)}" for note in document["notes"])
-    yield "Hops, newest first:"
-    believed = True
-    for hop in document["hops"]:
-        if believed and not hop["trusted"]:
-            yield "  ---- below this line: claimed by the sender, not believed ----"
-            believed = False
-        yield from _hop_lines(hop)
-    if document["links"]:
-        yield "Links:"
-        yield from (f"  {clean(link['url'])}  ({clean(link['found_in'])})" for link in document["links"])
-    for result in document["authentication"]:
-        words = (result["method"], result["result"], result.get("domain") or "")
-        yield "Authentication: " + " ".join(map(clean, words))
-
-
-def _hop_lines(hop: Json) -> Iterator[str]:
-    said = f"{clean(hop['helo'])} (said, not verified)" if hop["helo"] else ""
-    seen = " ".join(filter(None, (hop["from_ip"], clean(hop["from_name"] or "") or said))) or "somebody"
-    by = clean(hop["by"] or "a host that gives no name")
-    yield f"  {hop['n']}  {seen} → {by}  {hop['date'] or ''}".rstrip()
-    yield f"     {clean(hop['why'])}"
 
 
 def lookup_lines(document: Json) -> Iterator[str]:
@@ -119,8 +83,9 @@ def _report_lines(report: Json) -> Iterator[str]:
 
 
 def list_lines(item: Json) -> Iterator[str]:
-    """One complaint in a list."""
-    head = f"{item['id']}  {item['state']:<17}{item['received_at']}  {item['source_ip'] or '-':<16}"
+    """One complaint in a list, with its evidence grade and source."""
+    found = f"{item.get('grade') or '-'}  {item['source_ip'] or '-':<16}"
+    head = f"{item['id']}  {item['state']:<17}{item['received_at']}  {found}"
     yield f"{head} {clean(item['subject'])}"
 
 

@@ -5,13 +5,14 @@ source: the first address outside the border, as seen by the last believed host.
 of strangers and are shown, never used.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from complaints.encodings import parameters
-from complaints.hosts import canonical_ip, is_inside_only, organisational_domain, why_not_public
-from complaints.message import Message
+from complaints.hosts import canonical_ip, organisational_domain
+from complaints.message import Header, Message
 from complaints.received import Received, parse_received
+from complaints.reserved import is_inside_only, why_not_public
 from complaints.trust import Border, Trust
 
 __all__ = ["MAX_HOPS", "Hop", "Source", "Trace", "Trust", "trace"]
@@ -20,23 +21,26 @@ MAX_HOPS = 200
 """Received fields read; real mail is bounced as looping long before (RFC 5321 §6.3 names 100)."""
 
 _GAP = timedelta(hours=26)
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The host that handed the spam to the first host the reporter trusts, and the hop that saw it."""
+    """The host that handed the spam to the first host the reporter trusts, and the hop that saw it.
+
+    `doubts` say what lowers the confidence, in words that name no host.
+    """
 
     ip: str
     hop: int
     why: str
     confidence: str
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One Received field, newest first; `trusted` tells whether it is believed."""
+    """One Received field, newest first; `trusted` tells whether it is believed, `tls` what it says of TLS."""
 
     n: int
     from_ip: str | None
@@ -49,6 +53,7 @@ class Hop:
     date: datetime | None
     trusted: bool
     why: str
+    tls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +69,21 @@ class Trace:
 
 @dataclass(slots=True)
 class _Walk:
-    """The state of one walk down the chain."""
+    """The state of one walk down the chain; two doubts make the confidence low.
 
+    `named` tells whether a line has named the host that wrote it; until then its organisation is not known.
+    """
+
+    message: Message
+    fields: list[Header]
     lines: list[Received]
     border: Border
-    whys: list[str]
-    notes: list[str]
-    doubts: int = 0
+    whys: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     believed: int = 0
-    reordered: bool = False
+    named: bool = False
+    grade: str = "A"
 
 
 def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
@@ -82,55 +93,53 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
     readable Received field is always `D`.
     """
     fields = message.fields("received")
-    lines = [parse_received(field.body) for field in fields[:MAX_HOPS]]
+    lines = [parse_received(header.body) for header in fields[:MAX_HOPS]]
     if not any(line.by or line.from_ip or line.helo for line in lines):
-        note = "There is no Received line in this message, so nothing tells which host handed it over."
-        return Trace(
-            None,
-            tuple(
-                _hop(n, line, trusted=False, why="This line cannot be read.") for n, line in enumerate(lines)
-            ),
-            "low",
-            (note,),
-            "D",
-        )
-    walk = _Walk(lines, Border(trust), [], [])
+        return _nothing(lines)
+    walk = _Walk(message, fields, lines, Border(trust), grade=grade)
     if len(fields) > MAX_HOPS:
         walk.notes.append(f"{len(fields)} Received lines; only the first {MAX_HOPS} were read.")
-    if message.get("resent-from") or message.get("resent-date"):
+    if message.fields("resent-from") or message.fields("resent-date"):
         walk.notes.append(
             "The message was resent (Resent- fields): the newest lines belong to the resending."
         )
-    if _is_reordered(lines, trust):
-        walk.reordered, walk.doubts = True, 2
+    if lines[0].date and _is_reordered(lines, trust):
+        walk.grade = max(grade, "C")
+        walk.doubts += [_DISORDER, _DISORDER]
         walk.notes.append(
             "The Received lines are not in their order: a trusted host wrote a lower one later."
         )
     source = _walk(walk)
-    hops = _hops(walk, source)
-    notes = tuple(dict.fromkeys(walk.notes))
-    return Trace(source, hops, source.confidence if source else "low", notes, _grade(walk, message, grade))
+    if walk.grade == "A" and _lost_its_parts(message):
+        walk.grade = "B"
+    confidence = source.confidence if source else "low"
+    return Trace(source, _hops(walk, source), confidence, tuple(dict.fromkeys(walk.notes)), walk.grade)
 
 
-def _grade(walk: _Walk, message: Message, best: str) -> str:
-    """Lower the grade where the bytes themselves show that the way in has changed them."""
-    if walk.reordered:
-        return max(best, "C")
-    return max(best, "B") if _lost_its_parts(message) else best
+_DISORDER = "the Received lines are not in their order"
+
+
+def _nothing(lines: list[Received]) -> Trace:
+    note = "There is no Received line in this message, so nothing tells which host handed it over."
+    hops = tuple(
+        _hop(n, line, trusted=False, why="This line cannot be read.") for n, line in enumerate(lines)
+    )
+    return Trace(None, hops, "low", (note,), "D")
 
 
 def _lost_its_parts(message: Message) -> bool:
     """Tell whether the header announces parts that are not there, as Outlook and Exchange leave them."""
     fields = message.fields("content-type")
-    kind, values = parameters(fields[0].value) if fields else ("", {})
-    boundary = values.get("boundary", "").encode("utf-8", "replace")
-    return kind.startswith("multipart/") and b"--" + boundary not in message.raw[message.body :]
+    if not fields or not fields[0].body.lstrip()[:10].lower().startswith(b"multipart/"):
+        return False
+    boundary = parameters(fields[0].value)[1].get("boundary", "").encode("utf-8", "replace")
+    return message.raw.find(b"--" + boundary, message.body) < 0
 
 
 def _is_reordered(lines: list[Received], trust: Trust) -> bool:
     """Tell whether a host that the reporter named wrote its line long after the topmost one."""
     top = lines[0].date
-    if top is None or trust.has_host(lines[0].by):
+    if top is None or not trust.hosts or trust.has_host(lines[0].by):
         return False
     return any(
         line.date is not None and line.date - top > _LATE and trust.has_host(line.by) for line in lines[1:]
@@ -139,22 +148,28 @@ def _is_reordered(lines: list[Received], trust: Trust) -> bool:
 
 def _walk(walk: _Walk) -> Source | None:
     """Go down while the host that handed over is inside the border; stop at the first that is not."""
-    walk.border.learn(walk.lines[0].by)
+    border, lines = walk.border, walk.lines
     n = 0
     while True:
-        line = walk.lines[n]
+        line = lines[n]
         walk.believed = n + 1
+        if not walk.named:
+            _learn_writer(walk, line)
         if line.defect:
             walk.whys.append(
                 f"{_opening(n)} but it is broken ({line.defect}), so nothing below it can be believed."
             )
             walk.notes.append(f"Hop {n} is broken ({line.defect}): the walk ends there.")
             return None
-        inside = _inside(walk.border, line)
+        if line.by_ip is not None:
+            border.seen.add(line.by_ip)
+        inside = _inside(border, line)
         if inside is None:
             return _outside(walk, n)
+        if line.from_ip is not None:
+            border.seen.add(line.from_ip)
         walk.whys.append(f"{_opening(n)} {inside}.")
-        if n + 1 == len(walk.lines):
+        if n + 1 == len(lines):
             walk.notes.append("The message began inside the trusted hosts: no line names an address outside.")
             return None
         if not _fits(walk, n):
@@ -162,11 +177,24 @@ def _walk(walk: _Walk) -> Source | None:
         n += 1
 
 
+def _learn_writer(walk: _Walk, line: Received) -> None:
+    """Take the first host that a line names as its writer for the topmost one.
+
+    qmail writes lines without any name above that of its own door, Gmail wrote private addresses, and a bare
+    name tells nothing of the organisation.
+    """
+    if line.by is None:
+        return
+    walk.border.learn(line.by)
+    ip = canonical_ip(line.by)
+    walk.named = not is_inside_only(ip) if ip else organisational_domain(line.by) is not None
+
+
 def _opening(n: int) -> str:
     return "The topmost line is always believed:" if n == 0 else "A believed line:"
 
 
-def _inside(border: Border, line: Received) -> str | None:  # noqa: PLR0911 - one return per reason to believe
+def _inside(border: Border, line: Received) -> str | None:  # noqa: C901, PLR0911 - one return per reason to believe
     """Say why the host that handed over belongs inside the border, or None when it does not."""
     if line.dialect == "fetchmail":
         return "it was fetched from the reporter's mailbox"
@@ -177,24 +205,29 @@ def _inside(border: Border, line: Received) -> str | None:  # noqa: PLR0911 - on
         return f"{ip} was named as trusted"
     if is_inside_only(ip):
         return f"it came from {ip}, {why_not_public(ip)}, a neighbour of the host that wrote this line"
-    if provider := border.internal_of(ip, line.helo):
+    if border.providers and (provider := border.internal_of(ip, line.helo)):
         return f"{ip} is an address of {provider.name}'s own receiving servers"
     if ip == line.by_ip:
         return f"{line.by} handed the message to itself"
-    if line.verified and line.from_name and border.is_own_name(line.from_name, ip):
+    if ip in border.seen:
+        return f"{ip} is, by a line above, one of the reporter's own mail hosts"
+    if not line.verified or line.from_name is None:
+        return None
+    if border.is_own_name(line.from_name, ip):
         return f"the writing host verified that {ip} is {line.from_name}, a trusted name"
-    if line.verified and line.from_name and (alias := border.forwarder(line.from_name)):
+    if alias := border.forwarder(line.from_name):
         return f"{ip} is {line.from_name} of {alias.name}, a service that forwards mail for the reporter"
     return None
 
 
 _LOCAL = frozenset({"lmtp", "webmail"})
+_LOCAL_WITH = ("local", "lmtp", "qmail-scanner")
 # These always write the address of a client on the network; without one the message came from the same host.
 _ALWAYS_WITH_ADDRESS = frozenset({"sendmail", "postfix", "exim"})
 
 
 def _inside_without_address(border: Border, line: Received) -> str | None:
-    if line.dialect in _LOCAL or (line.with_ or "").lower().startswith(("local", "lmtp")):
+    if line.dialect in _LOCAL or (line.with_ or "").lower().startswith(_LOCAL_WITH):
         return f"a delivery inside {line.by or 'one host'} ({line.with_})"
     if line.helo is None and line.from_name is None:
         return f"{line.by or 'the host'} passed the message on within itself"
@@ -221,42 +254,48 @@ def _outside(walk: _Walk, n: int) -> Source | None:
     walk.whys.append(
         f"{_opening(n)} {writer} saw {ip} hand the message over, the first address outside the border."
     )
-    why = (
-        f"{writer} is the last trusted host and saw {ip}"
-        + (f" ({line.from_name})" if line.from_name else "")
-        + " hand the spam over."
+    _judge(walk, n)
+    name = f" ({line.from_name})" if line.from_name else ""
+    doubts = tuple(dict.fromkeys(walk.doubts))
+    return Source(
+        ip=ip,
+        hop=n,
+        why=f"{writer} is the last trusted host and saw {ip}{name} hand the spam over.",
+        confidence=("high", "medium", "low")[min(len(walk.doubts), 2)],
+        doubts=doubts,
     )
-    return Source(ip=ip, hop=n, why=why, confidence=_confidence(walk, n))
 
 
-def _confidence(walk: _Walk, n: int) -> str:
-    doubts = walk.doubts
+def _judge(walk: _Walk, n: int) -> None:
+    """Find what makes the line that saw the source less certain."""
     line = walk.lines[n]
     if line.by is None or (
-        organisational_domain(line.by) is None and canonical_ip(line.by) is None and n == 0
+        n == 0 and organisational_domain(line.by) is None and canonical_ip(line.by) is None
     ):
-        doubts += 1
+        walk.doubts.append("the line does not fully name the host that wrote it")
     if line.date is None:
-        doubts += 1
+        walk.doubts.append("the line has no readable date")
     top = walk.lines[0].date
-    if top and line.date and not -_GAP < top - line.date < _GAP:
+    if n and top and line.date and not -_GAP < top - line.date < _GAP:
         walk.notes.append(f"The clocks of hop 0 and hop {n} lie more than a day apart.")
-        doubts += 1
-    return ("high", "medium", "low")[min(doubts, 2)]
+        walk.doubts.append("the clocks of the recipient's hosts lie more than a day apart")
 
 
 def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to fit
     """Tell whether line n+1 can be what the host inside, which handed over line n, wrote."""
     above, below = walk.lines[n], walk.lines[n + 1]
     border = walk.border
-    if above.dialect == "fetchmail":
+    if above.dialect == "fetchmail" or _is_from_qmails_door(walk.fields[n], above):
         # What was fetched is what the mailbox host stored: its topmost line is as good as that of any
-        # message.
+        # message. And qmail's door writes a line whenever its queue says that it was called from there.
         border.learn(below.by)
+        return True
+    if not walk.named and not border.trust.hosts and not border.writes(below.by):
+        walk.doubts.append("the topmost line does not name the host that wrote it")
         return True
     if border.writes(below.by):
         if _is_foreign_neighbour(border, above):
-            walk.doubts += 1
+            walk.doubts.append("a neighbour of the recipient's host gave a stranger's name")
             walk.notes.append(
                 f"Hop {n} came from the neighbour {above.from_ip}, which called itself {above.helo}."
             )
@@ -269,11 +308,12 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
     if _is_peer(above, below.by) and (
         named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")
     ):
-        walk.doubts += 0 if named or above.verified else 1
+        if not (named or above.verified):
+            walk.doubts.append("a neighbour of the recipient's host is known only by the name it gave")
         border.learn(below.by)
         return True
     if named and above.from_ip:
-        walk.doubts += 1
+        walk.doubts.append("a trusted address wrote its line under a name not seen before")
         walk.notes.append(
             f"{above.from_ip} is trusted, but hop {n + 1} was written by {below.by}, a name not seen before."
         )
@@ -281,14 +321,21 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
         return True
     walk.notes.append(
         f"Hop {n} came from inside, but hop {n + 1} was written by "
-        f"{below.by or 'no host'}, which is not trusted: it may be forged."
+        f"{below.by or 'no host'}, which is not trusted: it may be forged. If that host is yours, name it."
     )
     return False
 
 
+def _is_from_qmails_door(header: Header, line: Received) -> bool:
+    return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
+
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
 def _is_foreign_neighbour(border: Border, line: Received) -> bool:
     """Tell whether a private neighbour gave a stranger's name: a balancer may hide the real client."""
-    if line.helo is None or not line.from_ip or not is_inside_only(line.from_ip) or line.from_ip in _LOOPBACK:
+    if line.helo is None or not line.from_ip or line.from_ip in _LOOPBACK or not is_inside_only(line.from_ip):
         return False
     return organisational_domain(line.helo) is not None and not border.writes(line.helo)
 
@@ -310,23 +357,25 @@ def _hops(walk: _Walk, source: Source | None) -> tuple[Hop, ...]:
         if source
         else "Not believed: the walk ended above this line."
     )
+    whys, believed = walk.whys, walk.believed
     return tuple(
-        _hop(n, line, trusted=n < walk.believed, why=walk.whys[n] if n < len(walk.whys) else below)
+        _hop(n, line, trusted=n < believed, why=whys[n] if n < len(whys) else below)
         for n, line in enumerate(walk.lines)
     )
 
 
 def _hop(n: int, line: Received, *, trusted: bool, why: str) -> Hop:
     return Hop(
-        n=n,
-        from_ip=line.from_ip,
-        from_name=line.from_name,
-        helo=line.helo,
-        by=line.by,
-        with_=line.with_,
-        id=line.id,
-        for_=line.for_,
-        date=line.date,
-        trusted=trusted,
-        why=why,
+        n,
+        line.from_ip,
+        line.from_name,
+        line.helo,
+        line.by,
+        line.with_,
+        line.id,
+        line.for_,
+        line.date,
+        trusted,
+        why,
+        line.tls,
     )

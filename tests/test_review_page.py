@@ -50,7 +50,7 @@ def test_the_review_page_shows_everything_the_decision_rests_on(website: Website
 
 def test_the_form_is_as_the_contract_says_and_nothing_is_ticked_for_the_reporter(website: Website) -> None:
     complaint = website.waiting()
-    [form] = forms(review(website, complaint))
+    form, mine = forms(review(website, complaint))
     ids = {report.to: report.id for report in reports(website).values()}
     fields = dict(form.fields)
     assert set(fields) == {"nonce", "report", "redaction", "note"}
@@ -64,6 +64,8 @@ def test_the_form_is_as_the_contract_says_and_nothing_is_ticked_for_the_reporter
         "refresh",
     }
     assert form.buttons[0] == ("do", "preview"), "the key Enter must press a button that sends nothing"
+    assert mine.fields == [("nonce", fields["nonce"]), ("hop", "0")]
+    assert mine.buttons == [("do", "mine")]
 
 
 def test_promise_2_the_page_shows_the_exact_bytes_whose_digest_is_consented_to(website: Website) -> None:

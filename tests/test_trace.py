@@ -212,6 +212,14 @@ def test_resent_messages_are_noted() -> None:
     assert any("resent" in note for note in found.notes)
 
 
+def test_what_is_excepted_is_not_trusted() -> None:
+    relay = line("relay.friend.example", "relay.friend.example", "192.0.2.77", "mx.reporter.example")
+    handed = line("spam.example", "unknown", SPAMMER, "relay.friend.example")
+    assert source(relay, handed, trust=("!192.0.2.77", "192.0.2.64/26")) == "192.0.2.77"
+    assert source(relay, handed, trust=("192.0.2.64/26", "!192.0.2.77")) == SPAMMER
+    assert source(relay, handed, trust=("!relay.friend.example", "friend.example")) == "192.0.2.77"
+
+
 @pytest.mark.parametrize("entry", ["192.0.2.0/33", "a b", "x/24", "@"])
 def test_trust_names_the_entry_it_cannot_read(entry: str) -> None:
     with pytest.raises(ValueError, match=entry.split("/", maxsplit=1)[0]):
@@ -361,34 +369,46 @@ def test_the_source_is_what_the_receiving_hosts_recorded_elsewhere_in_the_header
     assert len([name for name in different if name not in BEHIND_A_RELAY]) <= 0.002 * len(labelled), different
 
 
-def test_the_source_is_the_last_external_relay_of_spamassassins_chains() -> None:
-    path = DATA / "received/spamassassin-trust_path.json"
+def cases(name: str) -> list[dict[str, Any]]:
+    path = DATA / "received" / name
     if not path.is_file():
         pytest.skip("../shared/data/received absent")
-    for case in json.loads(path.read_text("utf-8"))["cases"]:
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["cases"]
+    return found
+
+
+# Where the suite is wrong for us, and why.
+TRUST_PATH_DIFFERS = {
+    "trust_path-23": "X-Originating-IP is a claim that any client can write; what was only claimed is never accused",
+    "trust_path-29": "the address is a 6to4 tunnel, for which nobody answers",
+}
+
+
+def test_the_source_is_the_last_external_relay_of_spamassassins_chains() -> None:
+    different = set()
+    for case in cases("spamassassin-trust_path.json"):
         words = [
             word
             for setting in case["config"]
             if setting.startswith("trusted_networks")
             for word in setting.split()[1:]
         ]
-        if any(word.startswith("!") for word in words) or "X-Originating-IP" in str(case["headers"]):
-            # Exclusions are no part of our settings; X-Originating-IP is a claim that we do not use.
-            continue
-        networks = [whole(word) for word in words]
-        found = trace(parse("\r\n".join([*case["headers"], "", ""]).encode()), Trust.of(networks)).source
+        trust = Trust.of(map(whole, words))
+        found = trace(parse("\r\n".join([*case["headers"], "", ""]).encode()), trust).source
         untrusted = case["expected"]["untrusted"]
-        assert (found.ip if found else None) == (canonical_ip(untrusted[0]["ip"]) if untrusted else None), (
-            case["id"]
-        )
+        if (found.ip if found else None) != (canonical_ip(untrusted[0]["ip"]) if untrusted else None):
+            different.add(case["id"])
+    assert different == set(TRUST_PATH_DIFFERS)
 
 
 def whole(network: str) -> str:
     """Write `1.2/16` as `1.2.0.0/16`."""
-    ip, _, length = network.partition("/")
+    ip, _, length = network.removeprefix("!").partition("/")
     octets = ip.split(".")
     return (
         network
         if ":" in ip
-        else ".".join([*octets, *["0"] * (4 - len(octets))]) + f"/{length or 8 * len(octets)}"
+        else "!" * network.startswith("!")
+        + ".".join([*octets, *["0"] * (4 - len(octets))])
+        + f"/{length or 8 * len(octets)}"
     )

@@ -3,6 +3,7 @@
 import html
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from sqlmodel import col, select
@@ -17,7 +18,8 @@ HOSTILE = "<script>alert(1)</script>\"'><b>\x1b[31m\u202egnp\u2066\x07"
 
 def shown_texts(page: httpx.Response) -> list[str]:
     """The texts of the page's <pre> elements, as a browser would have them."""
-    return [html.unescape(found) for found in re.findall(r"<pre[^>]*>\n(.*?)</pre>", page.text, re.DOTALL)]
+    found = re.findall(r"<pre[^>]*>\n(.*?)</pre>", page.text, re.DOTALL)
+    return [html.unescape(re.sub(r"</?span[^>]*>", "", one)) for one in found]
 
 
 def review(website: Website, complaint: str) -> httpx.Response:
@@ -29,8 +31,9 @@ def review(website: Website, complaint: str) -> httpx.Response:
 def press(
     website: Website, complaint: str, do: str, page: httpx.Response | None = None, **more: Any
 ) -> httpx.Response:
-    """Send the page's form with one of its buttons."""
-    [form] = forms(page or review(website, complaint))
+    """Send the form of the page that has this button."""
+    found = forms(page or review(website, complaint))
+    form = next((one for one in found if ("do", do) in one.buttons), found[0])
     return website.http.post(website.review(complaint), data=form.data(do, **more))
 
 
@@ -84,9 +87,20 @@ def every_url(website: Website) -> list[str]:
     received = website.hand_in(spam(subject="Received"))
     confirm(website, decided)
     link, _ = asked(website)
+    hosts = urlsplit(website.office.hosts_url(website.alice.reporter)).path
     form = {"address": website.alice.submission_address, "paste": spam(subject="Pasted").decode()}
     submitted = website.http.post("/submit", data=form, files={"files": b""}).headers["location"]
-    paths = [*PUBLIC, link, submitted, "/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/nothing"]
+    paths = [
+        *PUBLIC,
+        link,
+        submitted,
+        hosts,
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/v1/openapi.json",
+        "/nothing",
+    ]
     for complaint in (waiting, decided, received):
         paths += [website.review(complaint), website.review(complaint) + "/raw"]
         paths += [f"/api/v1/complaints/{complaint}", f"/api/v1/complaints/{complaint}/raw"]
@@ -94,7 +108,7 @@ def every_url(website: Website) -> list[str]:
     for report in reports(website).values():
         paths += [f"/stop/{report.token}", f"{website.review(report.complaint_id)}/reports/{report.id}"]
         paths += [f"/api/v1/complaints/{report.complaint_id}/reports/{report.id}"]
-    return [*paths, "/api/v1/complaints", "/api/v1/submissions"]
+    return [*paths, "/api/v1/complaints", "/api/v1/submissions", "/api/v1/hosts", "/api/v1/probes"]
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from complaints.web.visible import visible, visible_bytes
 FOLDER = Path(__file__).parent
 SHOWN_BYTES = 262_144  # of one report or spam on a page; the whole of it can always be downloaded
 
+LONGEST_NAME = 100  # of a host, identifier or protocol that a spam names
+
 
 def page(
     name: str, status: int = 200, *, headers: Mapping[str, str] | None = None, **values: Any
@@ -74,6 +76,11 @@ def _plain(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
+def _cut(text: str) -> str:
+    """At most LONGEST_NAME characters: a name that goes on and on tells nothing more."""
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
 def _bytes(raw: bytes) -> str:
     """The first part of raw bytes as text; a page of many megabytes would help nobody."""
     return visible_bytes(raw[:SHOWN_BYTES])
@@ -100,7 +107,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(moment=moment, clock_time=clock_time, count=_count, plain=_plain)
-    environment.filters.update(bytes=_bytes, typed=_typed)
+    environment.filters.update(bytes=_bytes, typed=_typed, cut=_cut)
     style = (FOLDER / "static" / "plaint.css").read_bytes()
     # A new style sheet has a new address, so that it may be cached for long
     environment.globals.update(style=hashlib.sha256(style).hexdigest()[:12], shown_bytes=SHOWN_BYTES)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from complaints.consent import REDACTIONS
+from complaints.grades import GRADES
 from complaints.models import ComplaintState, ReportState
 from complaints.web.intake import LONGEST_NOTE
 
@@ -23,7 +24,9 @@ class Item(_Document):
     file: str
     index: int = Field(description="counts the spams of one FILE from 0")
     complaint: str | None
-    status: Literal["accepted", "duplicate", "refused"]
+    status: Literal["accepted", "duplicate", "refused", "learned"] = Field(
+        description="learned: it is a probe of ours that came back, and no spam"
+    )
 
 
 class Items(_Document):
@@ -40,6 +43,11 @@ class ComplaintLine(_Document):
     received_at: datetime
     subject: str
     source_ip: str | None
+    grade: str | None = Field(
+        None,
+        description="how much of the spam survived on its way to us: "
+        + "; ".join(f"{letter}: {grade.short}" for letter, grade in GRADES.items()),
+    )
 
 
 class ComplaintList(_Document):
@@ -93,3 +101,41 @@ class Confirmation(BaseModel):
         if value is not None and value not in REDACTIONS:
             raise ValueError(f"unknown redaction {value!r}; there are: {', '.join(REDACTIONS)}")
         return value
+
+
+class Hop(BaseModel):
+    """A line of the trace, counted from 0 at the newest."""
+
+    model_config = ConfigDict(extra="forbid")
+    hop: int = Field(ge=0, description="`n` of a believed hop of the complaint's evidence")
+
+
+class NamedHost(BaseModel):
+    """One thing to trust, or to trust no more."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: str = Field(max_length=300, description="a host name, an address, or a network like 192.0.2.0/28")
+
+
+class HostList(_Document):
+    """The mail hosts a reporter trusts."""
+
+    hosts: list[dict[str, Any]] = Field(
+        description="each with host, address or network; how (named, hop, probe, mx), since, why, removable"
+    )
+    url: str = Field(description="the page of your mail hosts; who has it can change them")
+
+
+class ProbeWish(BaseModel):
+    """Where a probe is to go."""
+
+    model_config = ConfigDict(extra="forbid")
+    to: str = Field("", max_length=320, description="an alias of yours; default: the registered address")
+
+
+class ProbeDocument(_Document):
+    """A probe that is on its way."""
+
+    id: str
+    to: str
+    expires_at: datetime

@@ -41,3 +41,16 @@ REPLIES = {
     "answer": "Answer of the desk",
     "verdict": "Decision of the desk",
 }
+# The part a desk's host played in the spam → what it is called, and why a desk of it is not ticked by itself
+ROLES = {
+    "source": ("the sending host", "A better-founded desk for the same host is ticked."),
+    "link": (
+        "the linked host",
+        "A link may lead to somebody innocent: tick it if the spam advertises this host.",
+    ),
+    "signer": (
+        "the domain that signed it",
+        "Whoever signs a mail may only have passed it on: tick it if you think it sent it.",
+    ),
+    "drop-box": ("the drop-box", "It is where the spam wants its answers: tick it if you think so, too."),
+}

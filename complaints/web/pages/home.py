@@ -7,6 +7,7 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
+from complaints.grades import GRADES
 from complaints.policy import POLICY
 from complaints.web.page import page
 from complaints.web.security import Opened
@@ -24,7 +25,8 @@ async def home() -> HTMLResponse:
 @router.get("/help")
 async def how_to(office: Opened) -> HTMLResponse:
     """How to hand a spam over whole, for each mail program."""
-    return page("help.html", headers=PUBLIC, clients=mail_programs(), settings=office.settings)
+    programs = mail_programs()
+    return page("help.html", headers=PUBLIC, clients=programs, grades=GRADES, settings=office.settings)
 
 
 @router.get("/privacy")

@@ -9,17 +9,26 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import consent, show
+from complaints import consent, outline, show
 from complaints.consent import OPEN, REDACTIONS
+from complaints.grades import GRADES
+from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.notice import REMEDIES, UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.web import words
+from complaints.web.hop_picture import picture
 from complaints.web.intake import LONGEST_NOTE
-from complaints.web.page import age, page
+from complaints.web.page import SHOWN_BYTES, age, page
 from complaints.web.problems import FieldError
 from complaints.web.shown import nonce_for
+from complaints.web.visible import visible_bytes
+
+MOST_CLAIMS, MOST_HOSTS, MOST_LINKS = 10, 20, 10
+"""Claimed hops, link hosts, and links of one host that are shown; the rest is counted."""
+# What evidence read by an earlier version does not have
+_NOT_YET: Json = {"signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
 
 
 @dataclass(frozen=True)
@@ -57,27 +66,31 @@ def review_page(
     reporter = session.get_one(Reporter, complaint.reporter_id)
     label, sentence = words.COMPLAINT[complaint.state]
     awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    refused = complaint.state == ComplaintState.REFUSED
     document = show.complaint_document(session, office, complaint)
+    may_learn = awaits or refused
+    spam = office.spam_of(session, complaint)
     return page(
         "review.html",
         status,
         complaint=complaint,
         document=document,
-        evidence=complaint.evidence,
+        **_evidence(complaint.evidence, spam),
         label=label,
         sentence=sentence,
-        remedy=REMEDIES.get(complaint.state) if complaint.state == ComplaintState.REFUSED else None,
+        remedy=REMEDIES.get(complaint.state) if refused else None,
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
-        reports=_reports(office, reporter, rows, document["reports"]),
+        reports=_reports(office, reporter, rows, document["reports"], complaint.source_ip),
         failures=_failures(document["lookups"]),
         forms=_forms(document["lookups"]),
         typed=said.typed or _as_drafted(complaint, rows),
-        nonce=nonce_for(office, complaint, rows) if awaits else "",
+        may_learn=may_learn,
+        nonce=nonce_for(office, complaint, rows) if may_learn else "",
         undo=consent.undo_until(session, office, complaint),
         undo_seconds=office.settings.undo_seconds,
-        spam=office.spam_of(session, complaint),
+        spam=spam,
         path=review_path(office, complaint.id),
         said=said,
         errors=said.errors,
@@ -88,13 +101,50 @@ def review_page(
     )
 
 
+def _evidence(evidence: Json | None, spam: bytes) -> dict[str, Any]:
+    """What the evidence part of the page needs; nothing while the spam was not read."""
+    if evidence is None:
+        return {"evidence": None}
+    steps = outline.steps(evidence)
+    pieces = _raw_pieces(spam)
+    return {
+        "evidence": _NOT_YET | evidence,
+        "steps": steps,
+        "picture": picture(steps),
+        "pause": outline.pause,
+        "link_groups": outline.groups(evidence),
+        "answers": outline.answers(evidence),
+        "grades": GRADES,
+        "raw_pieces": pieces,
+        "raw_lines": {hop for hop, _ in pieces if hop is not None},
+        "most_claims": MOST_CLAIMS,
+        "most_hosts": MOST_HOSTS,
+        "most_links": MOST_LINKS,
+    }
+
+
+def _raw_pieces(spam: bytes) -> list[tuple[int | None, str]]:
+    """The first part of the spam as text, cut so that each Received field stands alone, with its hop."""
+    shown = spam[:SHOWN_BYTES]
+    pieces: list[tuple[int | None, str]] = []
+    end = 0
+    for hop, field in enumerate(parse(shown).fields("received")):
+        pieces += [(None, visible_bytes(shown[end : field.start])), (hop, visible_bytes(field.raw))]
+        end = field.end
+    return [*pieces, (None, visible_bytes(shown[end:]))]
+
+
 def _as_drafted(complaint: Complaint, rows: Sequence[Report]) -> Typed:
     ticked = tuple(row.id for row in rows if row.ticked)
     return Typed(ticked, complaint.redaction, complaint.note, read=False)
 
 
 def _reports(
-    office: Office, reporter: Reporter, rows: Sequence[Report], documents: Sequence[Json]
+    office: Office,
+    reporter: Reporter,
+    rows: Sequence[Report],
+    documents: Sequence[Json],
+    source_ip: str | None,
 ) -> list[Json]:
     """Per desk its document, its exact bytes, and what the contact snapshot says of its part in the spam."""
     by_id = {document["id"]: document for document in documents}
@@ -107,9 +157,26 @@ def _reports(
             "contact": row.contact,
             "hidden": _by_rule(row.changes),
             "next_at": row.next_at,
+            "parts": _parts(row, source_ip),
+            "unticked": None if row.ticked else _why_unticked(row),
         }
         for row in rows
     ]
+
+
+def _parts(row: Report, source_ip: str | None) -> list[tuple[str, str]]:
+    """What each of a desk's targets was in the spam; one desk may answer for several."""
+    parts = row.contact.get("parts") or [
+        {"role": "source" if target == source_ip else "link", "target": target}
+        for target in row.contact["targets"]
+    ]
+    return [(words.ROLES[part["role"]][0], part["target"]) for part in parts]
+
+
+def _why_unticked(row: Report) -> str:
+    """The reason the drafting gave, else what is said of every desk with this part in the spam."""
+    role = row.contact.get("role", "link")
+    return str(row.contact.get("unticked") or words.ROLES.get(role, words.ROLES["link"])[1])
 
 
 def _by_rule(changes: Sequence[Json]) -> list[tuple[str, int]]:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from complaints import reporters, tokens
+from complaints.grades import GRADES
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.notice import REMEDIES, UNDERWAY
 from complaints.office import Office
@@ -26,12 +27,6 @@ NOT_OURS = (
     "This is not a submission address of ours. It was shown once, when you registered; "
     "register again to get a new one."
 )
-GRADES = {
-    "A": "complete, as it came",
-    "B": "headers as they came, the rest rebuilt",
-    "C": "parts of the headers are missing or in another order",
-    "D": "no trace of the way it took",
-}
 
 
 @router.get("/submit")

@@ -1,0 +1,261 @@
+"""The child process that opens what strangers made: PDF files and pictures.
+
+Takes on stdin one line of JSON, `[{"kind": "pdf" | "image", "size": BYTES}, ...]`, and then the files one
+after the other; leaves on stdout lines of JSON: `{"found": TEXT, "in": "pdf" | "qr"}` for each reference at
+once, `{"unread": N}` for a file that is damaged or too large, `{"ended": true}` when all was looked at.
+`attachments.py` runs it.
+
+Nothing here is trusted to end, to stay small or to be free of holes: limits are set before the first byte is
+read, and once the libraries are loaded no file or socket can be opened.
+"""
+
+import importlib
+import io
+import json
+import math
+import re
+import resource
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+SECONDS = 0.5
+"""Processor time for all files of one message, once the libraries are loaded."""
+MOST_MEMORY = 192 << 20
+"""Bytes of address space; what does not fit is refused by the system and ends the one file."""
+MOST_OUTPUT = 1 << 20
+SMALLEST = 21
+"""Pixels of the shorter side: the smallest QR code has 21 dots (ISO/IEC 18004); less is a tracking pixel."""
+MOST_PIXELS = 12_000_000
+"""Pixels of a picture that are unpacked; a few bytes can stand for many thousand million."""
+_MOST_FRAMES, _MOST_PAGES, _PAGE_PIXELS = 4, 4, 1_500_000
+_MOST_OBJECTS, _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_SCRIPT = 200_000, 500, 8_000, 100_000
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+_URL = re.compile(r"(?i)\b(?:https?://|www\.)[^\s<>\"'()\\\x00-\x1f]{4,2000}")
+LIBRARIES = {"pdf": ("pikepdf", "pypdfium2"), "qr": ("zxingcpp", "PIL.WebPImagePlugin")}
+"""Modules by extra."""
+_TARGETS = ("/URI", "/F", "/UF")
+
+Step = Callable[[bytes], Iterator[tuple[str, str]]]
+
+
+def main() -> None:
+    """Look at the files on stdin and say what is found in them."""
+    _limit_space()
+    listing = json.loads(sys.stdin.buffer.readline(1 << 20))
+    files = [(item["kind"], sys.stdin.buffer.read(item["size"])) for item in listing]
+    steps = _steps({kind for kind, _ in files})
+    for _, step in steps:
+        _rehearse(step)
+    _limit_doings()
+    said: set[tuple[str, str]] = set()
+    for step_kind, step in steps:
+        for number, (kind, content) in enumerate(files):
+            if kind != step_kind:
+                continue
+            try:
+                for reference in step(content):
+                    _report(reference, said)
+            except Exception:  # noqa: BLE001 - foreign decoders raise what they like; the next file may be fine
+                _say({"unread": number})
+    _say({"ended": True})
+
+
+def _limit_space() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_OUTPUT, MOST_OUTPUT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
+
+
+def _limit_doings() -> None:
+    """Start the clock, in processor time so that a busy machine changes no evidence; close the door."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def _steps(kinds: set[str]) -> list[tuple[str, Step]]:
+    """What can be done with these kinds, the cheapest that says most first; loads the libraries."""
+    qr = _load(*LIBRARIES["qr"])  # for the pages of a PDF file too
+    pdf = "pdf" in kinds and _load(*LIBRARIES["pdf"])
+    steps = [("pdf", annotations, pdf), ("image", picture, qr), ("pdf", pages, pdf)]
+    return [(kind, step) for kind, step, possible in steps if possible]
+
+
+def _rehearse(step: Step) -> None:
+    """Let a step read what its library wrote, so that it loads now what it loads at the first use."""
+    if step is picture:
+        from PIL import Image  # noqa: PLC0415 - loaded by `_load`, only where it is wanted
+
+        for name in _FORMATS:
+            written = io.BytesIO()
+            mode, more = ("P", {"transparency": 0}) if name in {"GIF", "PNG"} else ("RGB", {})
+            Image.new(mode, (SMALLEST, SMALLEST)).save(written, name, **more)
+            deque(step(written.getvalue()), 0)
+    else:
+        import pikepdf  # noqa: PLC0415
+
+        written = io.BytesIO()
+        with pikepdf.new() as pdf:
+            page = pdf.add_blank_page()
+            font = pikepdf.Dictionary(Type="/Font", Subtype="/Type1", BaseFont="/Helvetica")
+            page.Resources = pikepdf.Dictionary(Font=pikepdf.Dictionary(F=font))
+            page.Contents = pdf.make_stream(b"BT /F 9 Tf (example) Tj ET")
+            pdf.save(written)
+        deque(step(_rewritten(written.getvalue())), 0)
+
+
+def _load(*names: str) -> bool:
+    try:
+        for name in names:
+            importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def _report(reference: tuple[str, str], said: set[tuple[str, str]]) -> None:
+    text, found_in = reference[0].strip("\0 \r\n\t")[:_LONGEST_TEXT], reference[1]
+    if text and len(said) < _MOST_TEXTS and (text, found_in) not in said:
+        said.add((text, found_in))
+        _say({"found": text, "in": found_in})
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def annotations(content: bytes) -> Iterator[tuple[str, str]]:
+    """Find where the actions of a PDF file lead: links, buttons, forms, OpenAction, scripts."""
+    import pikepdf  # noqa: PLC0415
+
+    try:
+        yield from _actions(content)
+    except (pikepdf.PdfError, RuntimeError):
+        # Damaged beyond what qpdf mends, or encrypted: for that it wants a device of random numbers.
+        yield from _actions(_rewritten(content))
+
+
+def _rewritten(content: bytes) -> bytes:
+    """The same file as PDFium understands it: mended, and without the encryption that needs no password."""
+    import pypdfium2  # noqa: PLC0415
+
+    out = io.BytesIO()
+    pypdfium2.PdfDocument(content).save(out, flags=pypdfium2.raw.FPDF_REMOVE_SECURITY)
+    return out.getvalue()
+
+
+def _actions(content: bytes) -> Iterator[tuple[str, str]]:
+    import pikepdf  # noqa: PLC0415
+
+    with pikepdf.open(io.BytesIO(content)) as pdf:
+        names = pdf.Root.get("/URI")
+        base = _string(names.get("/Base")) if isinstance(names, pikepdf.Dictionary) else ""
+        for thing in islice(pdf.objects, _MOST_OBJECTS):
+            stack = [thing]
+            while stack:
+                one = stack.pop()
+                if isinstance(one, pikepdf.Array):
+                    stack += [inner for inner in one if _is_nested(inner)]
+                elif isinstance(one, pikepdf.Dictionary | pikepdf.Stream):
+                    yield from ((text, "pdf") for text in _targets(one, base))
+                    stack += [inner for _, inner in one.items() if _is_nested(inner)]
+
+
+def _is_nested(thing: Any) -> bool:
+    import pikepdf  # noqa: PLC0415
+
+    return isinstance(thing, pikepdf.Dictionary | pikepdf.Array) and not thing.is_indirect
+
+
+def _targets(one: Any, base: str) -> Iterator[str]:
+    """Read the entries of a dictionary that name where an action leads (ISO 32000-2 §12.6.4)."""
+    import pikepdf  # noqa: PLC0415
+
+    for key in _TARGETS:
+        text = _string(one.get(key))
+        if key == "/URI" and text and base and ":" not in text[:20]:
+            text = base + text
+        if key == "/URI" or _URL.match(text):
+            yield text
+    script = one.get("/JS")
+    if isinstance(script, pikepdf.Stream):
+        text = script.read_bytes()[:_LONGEST_SCRIPT].decode("latin-1")
+    else:
+        text = _string(script)[:_LONGEST_SCRIPT]
+    yield from (hit[0] for hit in _URL.finditer(text))
+
+
+def _string(thing: Any) -> str:
+    import pikepdf  # noqa: PLC0415
+
+    if not isinstance(thing, pikepdf.String):
+        return ""
+    octets = bytes(thing)
+    return str(thing) if octets.startswith((b"\xfe\xff", b"\xff\xfe")) else octets.decode("utf-8", "replace")
+
+
+def pages(content: bytes) -> Iterator[tuple[str, str]]:
+    """Find web addresses in the text of the first pages of a PDF file, and QR codes in how they look."""
+    import pypdfium2  # noqa: PLC0415
+
+    document = pypdfium2.PdfDocument(content)
+    for page in (document[n] for n in range(min(len(document), _MOST_PAGES))):
+        text = page.get_textpage().get_text_range(0, -1)[:_LONGEST_SCRIPT]
+        yield from ((hit[0], "pdf") for hit in _URL.finditer(text))
+        width, height = page.get_size()
+        if "zxingcpp" in sys.modules and width > 0 and height > 0:
+            scale = min(2.0, math.sqrt(_PAGE_PIXELS / (width * height)))
+            drawn = page.render(scale=scale, grayscale=True)
+            rows = memoryview(bytes(drawn.buffer)).cast("B", (drawn.height, drawn.stride))
+            yield from _codes(rows)
+
+
+def picture(content: bytes) -> Iterator[tuple[str, str]]:
+    """Find what the QR codes in a picture say."""
+    from PIL import Image, ImageFile, ImageSequence  # noqa: PLC0415
+
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is lower and asks before anything is unpacked
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+        opened.draft("L", (2_000, 2_000))  # a JPEG is unpacked smaller at once
+        if min(opened.size) < SMALLEST:
+            return
+        if opened.width * opened.height > MOST_PIXELS:
+            raise ValueError("more pixels than are looked at")
+        for frame in islice(ImageSequence.Iterator(opened), _MOST_FRAMES):
+            grey = _on_white(frame)
+            found = list(_codes(grey))
+            if not found and max(grey.size) < 250:  # one pixel a dot, and no margin: too fine as it is
+                grey = grey.resize((grey.width * 4, grey.height * 4), Image.Resampling.NEAREST)
+                wide = Image.new("L", (grey.width + 40, grey.height + 40), 255)
+                wide.paste(grey, (20, 20))
+                found = list(_codes(wide))
+            yield from found
+
+
+def _on_white(frame: Any) -> Any:
+    """As a reader sees it: what is transparent shows the white behind it."""
+    from PIL import Image  # noqa: PLC0415
+
+    if frame.mode in {"RGBA", "LA", "PA"} or "transparency" in frame.info:
+        colours = frame.convert("RGBA")
+        white = Image.new("RGBA", colours.size, "white")
+        return Image.alpha_composite(white, colours).convert("L")
+    return frame.convert("L")
+
+
+def _codes(image: Any) -> Iterator[tuple[str, str]]:
+    import zxingcpp  # noqa: PLC0415
+
+    kinds = zxingcpp.barcode_formats_from_str("QRCode,MicroQRCode")
+    for code in zxingcpp.read_barcodes(image, formats=kinds):
+        yield code.text, "qr"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""All fuzz targets by name."""
+
+from tests.fuzz import bodies, containers, headers, registries
+from tests.fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target for module in (headers, bodies, containers, registries) for target in module.TARGETS
+}
