@@ -119,9 +119,9 @@ class _Found:
     def _new(self, text: str, found_in: str) -> str | None:
         scheme = text[:9].lower()
         if scheme.startswith(("http", "ftp")):
-            if target := read_url(text):
-                return self._keep(target, found_in)
-        elif scheme.startswith("mailto:"):
+            target = read_url(text)
+            return self._keep(target, found_in) if target else None
+        if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
                 self.lure("mail", address, found_in)
         elif scheme.startswith(("tel:", "sms:", "callto:", "whatsapp:", "sip:")):
@@ -129,7 +129,7 @@ class _Found:
             phone = re.search(r"phone=([^&#]+)", number)
             self.lure("phone", phone[1] if phone else re.split(r"[?@;]", number)[0], found_in)
         elif scheme.startswith("file:") and (share := read_one("http" + text[4:])):
-            return self._keep(replace(share, url="file" + share.url[4:]), found_in)
+            return self._keep(share._replace(url="file" + share.url[4:]), found_in)
         return None
 
     def _keep(self, target: Target, found_in: str) -> str | None:
@@ -159,7 +159,7 @@ class _Found:
                 if not (is_real(target.host) or canonical_ip(target.host)):
                     continue
                 taken += 1
-                target = replace(target, via=(*wrapper.via, wrapper.url, *target.via))
+                target = target._replace(via=(*wrapper.via, wrapper.url, *target.via))
                 self._store(target, found_in)
                 waiting.append(target)
 
