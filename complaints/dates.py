@@ -24,10 +24,7 @@ _PLAIN = re.compile(
 _CLOCK = r"(\d{1,2}): ?(\d{2})(?:: ?(\d{2}))?(?:[.,]\d{1,9})?(?:\s?([AaPp])\.?[Mm]\b\.?)?"
 _ZONE = r"(?:\s*([+-]\d{2}:?\d{1,2})(?!\d)|\s+([A-Za-z]{1,5})\b)?"
 _COMMON = re.compile(
-    r"(?<!\d)(\d{1,2})(?:-|\s{1,9})([A-Za-z]{3})[a-z]{0,6}\.?,?(?:-|\s{1,9})(\d{2,4})(?!\d)\s+"
-    + _CLOCK
-    + _ZONE,
-    re.ASCII,
+    r"(?<!\d)(\d{1,2})(?:-|\s{1,9})([A-Za-z]{3})[a-z]{0,6}\.?,?(?:-|\s{1,9})(\d{2,4})(?!\d)\s+" + _CLOCK + _ZONE, re.ASCII
 )
 _MONTH_FIRST = re.compile(
     r"\b([A-Za-z]{3})[a-z]{0,6}\.?,? (\d{1,2}),? (\d{4}),?\s+" + _CLOCK + _ZONE, re.ASCII
@@ -98,10 +95,7 @@ def _utc(
     if shift is None:
         return None
     try:
-        return (
-            datetime(_year(year), month, int(day), hour, int(minute), min(int(second), 59), tzinfo=UTC)
-            - shift
-        )
+        return datetime(_year(year), month, int(day), hour, int(minute), min(int(second), 59), tzinfo=UTC) - shift
     except (ValueError, OverflowError):
         return None
 

@@ -21,8 +21,7 @@ UNKNOWN = frozenset(
 """What software writes where it knows no name."""
 
 _HELO = re.compile(
-    r"\b(?:HELO|EHLO|LHLO)(?:[ =] ?|$)\"?([^ ()\"]*)|\bhelo=([^ ()]*)|claiming to be \"([^\"]*)\"",
-    re.IGNORECASE,
+    r"\b(?:HELO|EHLO|LHLO)(?:[ =] ?|$)\"?([^ ()\"]*)|\bhelo=([^ ()]*)|claiming to be \"([^\"]*)\"", re.IGNORECASE
 )
 _IDENT = re.compile(r"\bident=([^ ()]+)", re.IGNORECASE)
 _GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
