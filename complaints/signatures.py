@@ -38,6 +38,7 @@ MOST_SIGNATURES = 8
 _MOST_SHOWN = 16
 _LONGEST_AUTHOR = 16_384
 _LONGEST_HEADER = 512 * 1024
+_LARGEST_MENDED = 16 * 1024 * 1024
 _LEEWAY = 36_000  # seconds that clocks may be wrong, as in dkimpy
 _WEAKEST = 1024  # bits of an RSA key (RFC 8301 §3.2)
 _MBOX_QUOTED = re.compile(rb"(?<=\n)>(>*+From )")
@@ -126,7 +127,8 @@ def _body(message: Message, claims: list[Claim]) -> _Body | Outcome:
     try:
         body = _Body(*body_digests(message.raw, message.body, [claim.body for claim in claims]))
         missed = {claim.body for claim in claims if not body.fits(claim)}
-        if not missed or _MBOX_QUOTED.search(message.raw, message.body) is None:
+        small = len(message.raw) <= _LARGEST_MENDED
+        if not (missed and small and _MBOX_QUOTED.search(message.raw, message.body)):
             return body
         unquoted = _MBOX_QUOTED.sub(rb"\1", message.raw[message.body - 1 :])
         before = _Body(*body_digests(unquoted, 1, missed))
