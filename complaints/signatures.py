@@ -6,7 +6,8 @@ about anybody: whoever passed the message on may have changed it.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -30,8 +31,9 @@ from complaints.dkim_tags import (
 from complaints.encodings import parameters, without_comments
 from complaints.hosts import organisational_domain
 from complaints.message import Header, Message
+from complaints.trust import provider_of
 
-__all__ = ["MOST_SIGNATURES", "Keys", "Signature", "key_names", "verify"]
+__all__ = ["MOST_SIGNATURES", "Keys", "Signature", "key_names", "spare_own", "verify"]
 
 MOST_SIGNATURES = 8
 """Signatures checked in one message, topmost first: the newest signer writes on top."""
@@ -111,6 +113,32 @@ def verify(
             Signature(domain, selector, outcome.result, outcome.why, aligned, outcome.candidate)
         )
     return (*signatures, *_uncounted(message))
+
+
+def spare_own(signatures: Iterable[Signature], hosts: Collection[str]) -> tuple[Signature, ...]:
+    """Return the signatures, with no candidate of the organisations whose `hosts` the reporter's mail passes.
+
+    A forwarder or mailing list that signs what it passes on did not send it. Mailbox providers stay: they
+    sign only what their own customers send.
+    """
+    spared = []
+    for one in signatures:
+        if one.candidate and one.domain and _is_own(one.domain, hosts):
+            why = f"{one.why.removesuffix('.')}; but your mail passes through its hosts."
+            spared.append(replace(one, candidate=False, why=why))
+        else:
+            spared.append(one)
+    return tuple(spared)
+
+
+def _is_own(signer: str, hosts: Collection[str]) -> bool:
+    provider, domain = provider_of(signer), organisational_domain(signer)
+    if provider is not None and provider.role == "mailbox":
+        return False
+    return any(
+        organisational_domain(host) == domain or (provider is not None and provider.owns(host))
+        for host in hosts
+    )
 
 
 def _checked(message: Message) -> list[Header]:
