@@ -32,9 +32,6 @@ _MESSENGER = re.compile(
     r"https?://(?:wa\.me/|(?:api|web|chat)\.whatsapp\.com/send/?\?(?:[^#]*&)?phone=)(?:\+|%2B)?(\d{7,15})",
     re.IGNORECASE,
 )
-_LIST_FIELDS = ("list-id", "list-post", "mailing-list")
-_UNREAD = re.compile(r"(?i)(?:do[._-]?)?no?t?[._-]?reply|bounce|mailer-daemon")
-_ADDRESS = re.compile(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+")
 _SHOWN_URL = re.compile(
     r"(?:https?:[/\\]+)?([^\s/\\?#:@]+\.[^\s/\\?#:@]+)(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
 )
@@ -148,7 +145,7 @@ class _Found:
         self.web[target.url] = Link(target.url, target.host, domain, found_in, target.via, target.notes)
 
     def _keep_inner(self, outer: Target, found_in: str) -> None:
-        """Take the URLs inside a URL, and those inside them: where an open redirector leads, it says itself."""
+        """Take the URLs inside a URL, and those inside them: an open redirector says where it leads."""
         waiting, taken = [outer], 0
         while waiting and taken < _MOST_INNER:
             wrapper = waiting.pop(0)
@@ -200,7 +197,6 @@ def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links
     found = _Found()
     if subject := message.subject:
         found.text(subject, "subject")
-    _read_reply_to(message, found)
     for part in _parts(message, 0):
         if found.left <= 0:
             break
@@ -217,27 +213,6 @@ def _parts(message: Message, nesting: int) -> Iterator[Part]:
             yield from _parts(parse(part.content()), nesting + 1)
         else:
             yield part
-
-
-def _read_reply_to(message: Message, found: _Found) -> None:
-    """Keep a drop-box: answers go to another domain than the one that claims to write (RFC 5322 §3.6.2).
-
-    A list's address is none, nor one that says it reads no answers.
-    """
-    reply_to = message.get("reply-to")
-    if not reply_to or "@" not in reply_to or any(message.fields(name) for name in _LIST_FIELDS):
-        return
-    others = " ".join(message.get(name) or "" for name in ("from", "to", "cc"))[:8_000]
-    known = {_domain_of(address) for address in _ADDRESS.findall(others)}
-    for address in _ADDRESS.findall(reply_to[:2_000]):
-        local, _, host = address.rpartition("@")
-        if _domain_of(address) not in known and is_real(host.lower()) and not _UNREAD.match(local):
-            found.lure("mail", address, "reply-to")
-
-
-def _domain_of(address: str) -> str:
-    host = address.rpartition("@")[2].lower()
-    return organisational_domain(host) or host
 
 
 def _read_part(part: Part, found: _Found) -> None:

@@ -1,8 +1,8 @@
 """Finding links in running text.
 
-Takes what a reader sees: a text part, the words of a page, a subject. Leaves the web links, mail addresses and
-phone numbers in it, also those without a scheme that mail readers make clickable, and none that are file names,
-abbreviations or sentences without their blank.
+Takes what a reader sees: a text part, the words of a page, a subject. Leaves the web links, mail addresses
+and phone numbers in it, also those without a scheme that mail readers make clickable, and none that are file
+names, abbreviations or sentences without their blank.
 """
 
 import re
@@ -32,7 +32,10 @@ _BLANK = re.compile(r"\s")
 _INNER_DOT = re.compile(r"\.(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])")
 _HOSTLIKE = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2}|\.[^\x00-\x7f]|[^\x00-\x7f]\.|\d\.\d{1,3}[/:]")
 # Host names inside a token; the look-behind keeps a run from being read again from its second letter.
-_HOST_CLASS = r"a-z0-9\u00b7\u00c0-\u1fff\u2c00-\u2fef\u3005-\u3007\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefc\U0001f000-\U0003ffff"
+_HOST_CLASS = (
+    r"a-z0-9\u00b7\u00c0-\u1fff\u2c00-\u2fef\u3005-\u3007"
+    r"\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefc\U0001f000-\U0003ffff"
+)
 _BARE = re.compile(
     rf"(?i)(?<![{_HOST_CLASS}._&-])[{_HOST_CLASS}][{_HOST_CLASS}_-]*+(?>(?:\.[{_HOST_CLASS}_-]++)+)"
 )
@@ -189,7 +192,7 @@ def _settled(url: str) -> str:
     """End a link where its host ends, when the sentence goes on in another script without a blank."""
     if url.isascii():
         return url
-    scheme, _, after = url.partition(":")
+    _, _, after = url.partition(":")
     place = re.match(r"[/\\]*([^/\\?#]*)", after)
     host = place[1].rpartition("@")[2] if place else ""
     if host.isascii() or is_real(host):
