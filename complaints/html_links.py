@@ -41,6 +41,7 @@ _SKIPPED = ("cid:", "mid:", "about:", "x-apple-data-detectors:")
 _CSS_URL = re.compile(r"(?i)url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
 _REFRESH = re.compile(r"(?i)url\s*=\s*['\"]?([^'\"]+)")
+_DROPPED = re.compile(r"[\t\r\n]+")
 _DATA = re.compile(
     r"(?is)data:(text/[a-z]+|image/svg\+xml|application/xhtml\+xml)?[^,]{0,100}?(;base64)?,(.*)"
 )
@@ -269,7 +270,7 @@ def _take(reference: str, base: str, page: Page, nesting: int, shown: str) -> No
         return
     if text.startswith(_SKIPPED) or (text.startswith("#") and not base):
         return
-    text = refang(text if text.isascii() else INVISIBLE.sub("", text))
+    text = refang(_DROPPED.sub("", text if text.isascii() else INVISIBLE.sub("", text)))
     lowered = text[:11].lower()
     if lowered.startswith("data:"):
         _take_data(text, base, page, nesting)

@@ -17,9 +17,11 @@ from complaints.redirectors import inner_urls
 from complaints.text_links import is_real, references_in
 from complaints.urls import Target, read_host, read_one, read_url
 
-MAX_LINKS = 5_000
+MAX_LINKS = 2_000
 """Different links kept from one message."""
-MAX_TRIED = 20_000
+MAX_WORDS = 20_000
+"""Words with a dot in them that are looked at in one message."""
+MAX_TRIED = 5_000
 """References looked at in one message, the useless ones included."""
 MAX_TEXT = 2_000_000
 """Characters of text read for links in one message; what lies beyond is said to be unread."""
@@ -81,10 +83,18 @@ class _Found:
     seen: dict[str, str | None] = field(default_factory=dict)
     tried: int = 0
     left: int = MAX_TEXT
+    words: int = MAX_WORDS
+
+    @property
+    def full(self) -> bool:
+        """Whether all is read that will be."""
+        return self.tried > MAX_TRIED or self.left <= 0 or self.words <= 0 or len(self.web) >= MAX_LINKS
 
     def text(self, text: str, found_in: str) -> None:
         """Take all that stands in a running text."""
-        for kind, value in references_in(text):
+        found = references_in(text, self.words)
+        self.words -= text.count(".")
+        for kind, value in found:
             if self.tried > MAX_TRIED:
                 return
             if kind == "web":
@@ -107,7 +117,7 @@ class _Found:
             url = self.seen[text]
         else:
             self.tried += 1
-            if self.tried > MAX_TRIED:
+            if self.tried > MAX_TRIED or len(self.web) >= MAX_LINKS:
                 return
             url = self.seen[text] = self._new(text, found_in)
         if url and "." in shown and len(shown) < _LONGEST_SHOWN and url in self.web:
@@ -198,13 +208,12 @@ def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links
     if subject := message.subject:
         found.text(subject, "subject")
     for part in _parts(message, 0):
-        if found.left <= 0:
+        if found.full:
             break
         _read_part(part, found)
     for text, found_in in references:
         found.text(text, found_in)
-    complete = found.left > 0 and found.tried <= MAX_TRIED and len(found.web) < MAX_LINKS
-    return Links(tuple(found.web.values()), tuple(found.lures.values()), complete)
+    return Links(tuple(found.web.values()), tuple(found.lures.values()), not found.full)
 
 
 def _parts(message: Message, nesting: int) -> Iterator[Part]:
