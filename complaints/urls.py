@@ -53,7 +53,7 @@ _BRACKETED_COLON = re.compile(r"\b(https?)(?:\[:\](?:\[//\]|//)|:\[//\])", re.IG
 
 
 class Target(NamedTuple):
-    """Where a link leads: its URL, its host as A-labels or address, the wrappings taken off, what misleads."""
+    """Where a link leads: URL, host as A-labels or address, the wrappings taken off, what misleads."""
 
     url: str
     host: str
