@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from complaints.encodings import decode_base64, decode_text, decode_words, parameters, printable
 
@@ -27,7 +28,7 @@ LONGEST_FIELD = 65_536
 
 # A line that ends in LF, CRLF or at the end of the bytes; a bare CR is content (RFC 5321 §2.3.8).
 # Each repetition of a group costs memory until the match ends: a field has 20,000 lines at most.
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,20000})\n?")
+_FIELD = re.compile(rb"(?!--)([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,20000})\n?")
 _PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
 _STRAY = re.compile(rb">?From [^\n]*\n")
 _BLANK = re.compile(rb"\r?\n")
@@ -37,8 +38,7 @@ _PATIENCE = 2_000
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """One header field.
 
     `raw` is the whole field as it stands in the message, `message.raw[start:end]`, with its folds and final
@@ -153,18 +153,20 @@ def parse(raw: bytes) -> Message:
 def _read_headers(raw: bytes, start: int, stop: int) -> tuple[tuple[Header, ...], int]:
     """Read the fields from `start`; return them and the offset of the body."""
     headers: list[Header] = []
-    position = start
+    position, field = start, _FIELD.match
     while position < stop and len(headers) < MAX_HEADERS:
-        match = _FIELD.match(raw, position, stop)
-        if match is None or raw.startswith(b"--", position):
-            # An mbox line among the fields is passed over; any other line without a name ends the block,
-            # as it does for the mail servers that wrote the fields above it.
-            match = _STRAY.match(raw, position, stop) if headers else None
-            if match is None:
-                break
-        else:
-            headers.append(Header(match[1].decode("ascii"), match[0], position, match.end()))
-        position = match.end()
+        match = field(raw, position, stop)
+        if match is not None:
+            end = match.end()
+            headers.append(Header(match[1].decode("ascii"), match[0], position, end))
+            position = end
+            continue
+        # An mbox line among the fields is passed over; any other line without a name ends the block, as it
+        # does for the mail servers that wrote the fields above it.
+        stray = _STRAY.match(raw, position, stop) if headers else None
+        if stray is None:
+            break
+        position = stray.end()
     blank = _BLANK.match(raw, position, stop)
     return tuple(headers), blank.end() if blank else position
 
