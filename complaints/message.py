@@ -186,7 +186,7 @@ class _Open:
 def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
     kind, values = default, dict[str, str]()
     for header in headers:
-        if header.name.lower() == "content-type":
+        if len(header.name) == 12 and header.name.lower() == "content-type":
             kind, values = parameters(header.value)
             break
     boundary = values.get("boundary") if kind.startswith("multipart/") and depth < MAX_DEPTH else None
@@ -203,10 +203,11 @@ def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:
     encoding = filename = ""
     for header in part.headers:
-        name = header.name.lower()
-        if name == "content-transfer-encoding":
+        # Most names are of another length, which is told without making them lower case.
+        length = len(header.name)
+        if length == 25 and header.name.lower() == "content-transfer-encoding":
             encoding = header.value.decode("ascii", "replace").split(";")[0].split("(")[0].strip().lower()
-        elif name == "content-disposition":
+        elif length == 19 and header.name.lower() == "content-disposition":
             filename = parameters(header.value)[1].get("filename", "")
     return Part(
         headers=part.headers,
@@ -224,12 +225,12 @@ def _leaf(raw: bytes, part: _Open, end: int) -> Part:
 def _split(message: Message) -> Iterator[Part]:
     """Walk all delimiter lines once, with the open multiparts on a stack (RFC 2046 §5.1.1)."""
     raw, stop = message.raw, len(message.raw)
-    current: _Open | None = _open(message.headers, message.body, 0, "text/plain")
-    if current is None or current.boundary is None:
-        yield _leaf(raw, _open(message.headers, message.body, 0, "text/plain"), stop)
+    top = _open(message.headers, message.body, 0, "text/plain")
+    if top.boundary is None:
+        yield _leaf(raw, top, stop)
         return
-    stack: list[_Open] = [current]
-    current, count, opened = None, 0, 1
+    stack, current = [top], None
+    count, opened = 0, 1
     for start, end, level, closing in _delimiters(raw, message.body, stack):
         if current is not None:
             yield _leaf(raw, current, _before(raw, start))
