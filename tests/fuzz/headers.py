@@ -101,7 +101,8 @@ def check_received(data: bytes) -> Hashable:
         line.envelope_from,
     )
     assert line.date is None or (line.date.tzinfo is UTC and len(rfc3339(line.date)) == 20), line.date
-    assert parse_received(data.decode("utf-8", "replace")) == line
+    if len(data) < 2_700:  # a character written anew takes three bytes, and a field is read up to 8,192
+        assert parse_received(data.decode("utf-8", "replace")) == line
     known = (
         line.from_ip,
         line.from_name,
