@@ -37,7 +37,7 @@ _KEYWORDS = {
     "".join(letters): keyword
     for keyword in ("from", "by", "via", "with", "id", "for")
     for letters in product(*((letter, letter.upper()) for letter in keyword))
-} | {"id:": "id"}
+} | {"id:": "id", ";": ";"}
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def _cut_slowly(text: str) -> Clauses:
         if not _left_open(before):
             result.date, tokens = found[0], before
     _cut(tokens, result)
-    said = " ".join(result.found.get(";", ()))
+    said = " ".join(token for token in result.found.get(";", ()) if token != ";")
     if result.date is None:
         result.date = parse_date(said) or parse_date(text)
     result.utc = said.endswith("-0000")
@@ -94,46 +94,37 @@ def _cut_slowly(text: str) -> Clauses:
 
 
 def _cut(tokens: list[str], result: Clauses) -> Clauses:
-    """Give every token to its clause."""
+    """Give every token to its clause: each keyword opens its own once, `from` only as the first."""
     found = result.found
-    clause = found[""] = list[str]()
-    rest = iter(tokens)
-    if tokens and _KEYWORDS.get(tokens[0]) == "from":
-        next(rest)
-        clause = found["from"] = []
-        if _is_named_like_a_keyword(tokens):
-            clause.append(next(rest))
-    for token in rest:
-        keyword = _KEYWORDS.get(token)
-        if keyword is None:
-            if token == ";":
-                clause = found.setdefault(";", [])
-            else:
-                clause.append(token)
-        elif keyword not in found and (keyword != "from" or len(found) == 1):
-            clause = found[keyword] = []
-        else:
-            clause.append(token)
-            if (keyword == "by" or keyword == "from") and (named := next(rest, None)):
-                clause.append(named)
-                _look_at_second(keyword, named, result)
+    marks = [n for n, token in enumerate(tokens) if token in _KEYWORDS]
+    if len(marks) > 1 and marks[1] == marks[0] + 1 == 1 and _is_named_like_a_keyword(tokens):
+        del marks[1]
+    keyword, begin = "", 0
+    for mark in marks:
+        following = _KEYWORDS[tokens[mark]]
+        if following in found or following == keyword or (following == "from" and found):
+            _look_at_second(following, tokens[mark + 1 : mark + 2], result)
+            continue
+        found[keyword] = tokens[begin:mark]
+        keyword, begin = following, mark + 1
+    found[keyword] = tokens[begin:]
     return result
 
 
 def _is_named_like_a_keyword(tokens: list[str]) -> bool:
-    """Tell whether the word after `from` is a client called `by`, `with` or the like."""
-    if len(tokens) < 3 or tokens[1] not in _KEYWORDS:
+    """Tell whether the word after a first `from` is a client called `by`, `with` or the like."""
+    if len(tokens) < 3 or _KEYWORDS[tokens[0]] != "from":
         return False
     return tokens[2][0] in "([" or _KEYWORDS.get(tokens[2]) == "by"
 
 
-def _look_at_second(keyword: str, named: str, result: Clauses) -> None:
+def _look_at_second(keyword: str, named: list[str], result: Clauses) -> None:
     """Look at what a second `by` or a late `from` names.
 
     A late `from` names the envelope sender. A second `by` that names a host was brought in by the client, or
     the first was; `by uid 500` and the like are harmless.
     """
-    if keyword == "from" and named.startswith("<"):
-        result.envelope_from = named.strip("<>")
-    elif keyword == "by" and ("." in named or named.startswith("[")):
+    if keyword == "from" and named and named[0].startswith("<"):
+        result.envelope_from = named[0].strip("<>")
+    elif keyword == "by" and named and ("." in named[0] or named[0].startswith("[")):
         result.defect = TWO_WRITERS

@@ -24,6 +24,7 @@ Keys = Mapping[str, Sequence[str] | None]
 _MOST_NAMES = 500
 _MOST_RECORDS = 3
 _LONGEST_SIGNATURE = 16_384
+_LONGEST_NAME = 255
 _LONGEST_RECORD = 16_384
 
 _ALGORITHMS = {
@@ -107,6 +108,8 @@ def signer_of(tags: dict[str, str] | None) -> tuple[str | None, str | None]:
 
 def dns_name(text: str) -> str | None:
     """Return a name in lower case as A-labels (RFC 8616 §3), or None when it cannot be asked for."""
+    if len(text) > _LONGEST_NAME:
+        return None
     name = text.lower().removesuffix(".")
     if not name.isascii():
         try:

@@ -20,6 +20,8 @@ MAX_DEPTH = 32
 """Multiparts inside each other; a deeper one is one leaf."""
 MAX_MULTIPARTS = 1_000
 """Multiparts read from one message; a further one is one leaf."""
+LARGEST_ENCLOSED = 32 * 1024 * 1024
+"""Bytes of a message inside another that are worth reading: each level is a copy of its own."""
 LONGEST_FIELD = 65_536
 """Bytes of one header field body that `value` and `text` read."""
 

@@ -63,3 +63,11 @@ class Office:
     def review_url(self, complaint_id: str) -> str:
         """The capability URL under which the reporter reviews a complaint without login or cookie."""
         return f"{self.settings.url}/review/{complaint_id}.{self.vault.derive('review', complaint_id)}"
+
+    def hosts_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
+        return f"{self.settings.url}/hosts/{reporter.id}.{self.hosts_secret(reporter)}"
+
+    def hosts_secret(self, reporter: Reporter) -> str:
+        """What makes that URL a capability."""
+        return self.vault.derive("hosts", f"{reporter.id} {reporter.token_hash}")

@@ -7,7 +7,6 @@ looked up; all of them may be made to look like something else.
 """
 
 import re
-from functools import lru_cache
 
 from complaints.dialects import Dialect
 from complaints.hosts import canonical_ip, clean_host
@@ -193,7 +192,6 @@ def _read_after_address(after: str, ip: str, origin: Origin) -> None:
                 origin.defect = TWO_ADDRESSES
 
 
-@lru_cache(maxsize=1024)
 def _address_in(text: str) -> str | None:
     """Read an address, also with a port behind it: `192.0.2.1:25`, `192.0.2.1.1234`, `192.0.2.1 port:25`."""
     if found := canonical_ip(text):

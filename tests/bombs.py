@@ -1,13 +1,14 @@
 """Mail made to take all the time or memory there is: each recipe leaves at most 64 MiB of bytes.
 
-`python -m tests.bombs NAME` reads one bomb in a process of its own and prints the processor time and the
-memory that reading it took, the bytes of the mail included: the memory above that of the interpreter with
-our parsers loaded.
+`python -m tests.bombs KIND NAME ...` reads each in a process of its own and prints the processor time and the
+memory that reading it took, its own bytes among them: what the process had at most, above what the
+interpreter had with our parsers loaded.
 """
 
 import gzip
 import io
 import json
+import os
 import sys
 import time
 import zipfile
@@ -83,6 +84,10 @@ _HTML = b"Subject: x\r\nContent-Type: text/html\r\n\r\n"
 _B64 = b"Content-Transfer-Encoding: base64\r\n\r\n"
 _QP = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
 _MESSAGE = b"Content-Type: message/rfc822\r\n\r\n"
+_SIGNATURE = (
+    b"DKIM-Signature: v=1; a=ed25519-sha256; d=a.example; s=s; h=from; c=%s;\r\n"
+    b" bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=QUFB\r\n"
+)
 _CHAIN = (
     b"Received: from a.example (b.example [192.0.2.1]) by mx.example.org; Tue, 24 Nov 2026 01:02:03 +0100\r\n"
 )
@@ -120,6 +125,12 @@ SPAMS: dict[str, Recipe] = {
     "64 MiB of results": lambda: filled(_CHAIN, b"Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=a.example\r\n", b"\r\nx"),
     "a results field of 64 MiB": lambda: filled(b"Authentication-Results: mx.example.org", b"; dkim=pass (x) header.d=a.example", b"\r\n" + _CHAIN + b"\r\nx"),
     "a signature field of 64 MiB": lambda: filled(_CHAIN + b"DKIM-Signature: v=1; d=a.example; s=s; b=", b"QUFB", b"\r\n\r\nx"),
+    "a signed message of 64 MiB": lambda: filled(_CHAIN + _SIGNATURE % b"relaxed/relaxed" + b"From: a@a.example\r\n\r\n", b"a b\t c \r\n"),
+    "64 MiB of signed line ends": lambda: filled(_CHAIN + _SIGNATURE % b"simple/relaxed" + b"From: a@a.example\r\n\r\n", b"\n"),
+    "64 MiB of signed blanks": lambda: filled(_CHAIN + _SIGNATURE % b"relaxed/relaxed" + b"From: a@a.example\r\n\r\n", b" "),
+    "a message of 64 MiB, signed in each way": lambda: filled(
+        _CHAIN + b"".join(_SIGNATURE % way for way in (b"simple/simple", b"relaxed/relaxed", b"simple/simple; l=9", b"relaxed/relaxed; l=99999"))
+        + b"From: a@a.example\r\n\r\n", b"The quick  brown fox \r\n"),
     "10,000 signatures": lambda: _CHAIN + b"DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=x; b=QUFB\r\n" * 10_000 + b"\r\nx",
     "5,000 Received fields": lambda: _received(5_000),
     "100,000 Received fields": lambda: _received(100_000),
@@ -187,13 +198,15 @@ FORWARDS: dict[str, Recipe] = {
 }  # fmt: skip
 """What is handed to `unwrap.unwrap_forward`."""
 
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+"""The public key of RFC 8463 appendix A; every signature names it."""
+KEYS = {"s._domainkey.a.example": (KEY,)}
 KINDS = {"spam": SPAMS, "file": SUBMISSIONS, "forward": FORWARDS}
 
 
-def memory() -> int:
-    """Return the most memory that this process has had so far, in bytes (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+def memory(what: str) -> int:
+    """Return the memory of this process in bytes, `VmRSS` now or `VmHWM` at most so far (Linux)."""
+    return int(Path("/proc/self/status").read_text().partition(f"{what}:")[2].split()[0]) * 1024
 
 
 def readers() -> dict[str, Callable[[bytes], object]]:
@@ -204,23 +217,38 @@ def readers() -> dict[str, Callable[[bytes], object]]:
 
     trust = Trust.of(["mx.example.org"])
     return {
-        "spam": lambda raw: json.dumps(read(raw, trust).document()),
+        "spam": lambda raw: json.dumps(read(raw, trust, keys=KEYS).document()),
         "file": open_file,
         "forward": unwrap_forward,
     }
 
 
+def spend(read: Callable[[bytes], object], raw: bytes, base: int) -> None:
+    """Read one bomb, three times where once took more than a second: a busy neighbour makes time dearer."""
+    seconds: list[float] = []
+    while len(seconds) < 3 and min(seconds, default=2.0) > 1.0:
+        began = time.process_time()
+        read(raw)
+        seconds.append(time.process_time() - began)
+    mib = (memory("VmHWM") - base) / MIB
+    print(json.dumps({"seconds": round(min(seconds), 3), "mib": round(mib, 1), "size": len(raw)}), flush=True)
+
+
 def main() -> None:
-    """Read one bomb from a file: `KIND FILE`."""
-    kind, file = sys.argv[1:]
+    """Read the bombs of one kind that are named; a child that has the parsers already reads each."""
+    kind, *names = sys.argv[1:]
     read = readers()[kind]
     read(_CHAIN + _HTML + b"<a href=http://a.example/>")
-    base = memory()
-    raw = Path(file).read_bytes()
-    began = time.process_time()
-    read(raw)
-    seconds = time.process_time() - began
-    print(json.dumps({"seconds": round(seconds, 3), "mib": round((memory() - base) / MIB, 1)}))
+    base = memory("VmRSS")
+    for name in names:
+        raw = KINDS[kind][name]()
+        if (child := os.fork()) == 0:
+            spend(read, raw, base)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            print(json.dumps({"seconds": None, "mib": None, "status": status}), flush=True)
+        del raw
 
 
 if __name__ == "__main__":

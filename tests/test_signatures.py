@@ -352,6 +352,16 @@ def test_a_message_without_its_end_is_not_checkable() -> None:
     assert check(sign(whole).replace(b"hello", b"hallo")).result == "fail"
 
 
+def test_lines_that_an_mbox_quoted_are_read_as_they_were() -> None:
+    raw = sign(RAW + b"\r\nFrom here on\r\n> no quote\r\n>From there\r\n")
+    quoted = raw.replace(b"\nFrom here", b"\n>From here").replace(b">From there", b">>From there")
+    assert check(raw).result == check(quoted).result == "pass"
+    assert check(quoted.replace(b">From here", b">From hell")).result == "fail"
+    assert (
+        check(sign(RAW.replace(b"Buy", b"From")).replace(b"\r\nFrom  at", b"\r\n>From  at")).result == "pass"
+    )
+
+
 def test_nothing_is_checked_without_keys_and_nothing_is_said_without_signatures() -> None:
     [found] = verify(parse(sign()), None)
     assert (found.domain, found.selector, found.result) == ("esp.example", "sel", "not checked")

@@ -9,16 +9,10 @@ from complaints.dates import parse_date, rfc3339
 from complaints.encodings import decode_words, parameters
 from complaints.encodings import printable as shown
 from complaints.fields import text_field
-from complaints.hosts import (
-    canonical_ip,
-    clean_host,
-    is_inside_only,
-    is_under,
-    organisational_domain,
-    why_not_public,
-)
+from complaints.hosts import canonical_ip, clean_host, is_under, organisational_domain
 from complaints.message import parse
 from complaints.received import parse_received
+from complaints.reserved import is_inside_only, why_not_public
 from complaints.smtp_syntax import mail_problem, parse_path
 from complaints.trace import trace
 from complaints.trust import Trust
@@ -125,15 +119,10 @@ def check_received(data: bytes) -> Hashable:
 def check_clauses(data: bytes) -> Hashable:
     text = " ".join(data.decode("utf-8", "replace").split())
     found = clauses_of(text)
-    pieces = [piece for words, comments in found.found.values() for piece in (*words, *comments)]
+    pieces = [piece for tokens in found.found.values() for piece in tokens]
     assert all(piece in text for piece in pieces)
     assert sum(map(len, pieces)) <= len(text)
-    assert all(
-        piece.startswith("(") and piece.endswith(")")
-        for _, comments in found.found.values()
-        for piece in comments
-    )
-    return (found.defect, *found.found, found.date is None, found.utc, len(pieces) // 8)
+    return (found.defect, *found.found, found.date is None, found.utc)
 
 
 def check_date(data: bytes) -> Hashable:

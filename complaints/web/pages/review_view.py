@@ -66,8 +66,9 @@ def review_page(
     reporter = session.get_one(Reporter, complaint.reporter_id)
     label, sentence = words.COMPLAINT[complaint.state]
     awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    refused = complaint.state == ComplaintState.REFUSED
     document = show.complaint_document(session, office, complaint)
-    may_learn = awaits or complaint.state == ComplaintState.REFUSED
+    may_learn = awaits or refused
     spam = office.spam_of(session, complaint)
     return page(
         "review.html",
@@ -77,7 +78,7 @@ def review_page(
         **_evidence(complaint.evidence, spam),
         label=label,
         sentence=sentence,
-        remedy=REMEDIES.get(complaint.state) if complaint.state == ComplaintState.REFUSED else None,
+        remedy=REMEDIES.get(complaint.state) if refused else None,
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
