@@ -7,15 +7,15 @@ input, 69 remote unavailable, 75 try later, 77 not allowed, 130 interrupted.
 # ruff: noqa: PLC0415 - see above
 
 import asyncio
-import inspect
 import sys
-from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from complaints import __version__, operate, screen, terminal, terminal_trace
+from complaints.on_complaints import on_complaints
 from complaints.operate import DataOption, JsonOption, load
 from complaints.terminal import (
     FAILED,
@@ -41,17 +41,6 @@ FilesArgument = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="Mail files; - is standard input.")
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A complaint, e.g. PL-....")]
-ServerOption = Annotated[
-    str | None,
-    typer.Option("--server", envvar="PLAINT_SERVER", metavar="URL", help="Work on this server."),
-]
-TokenOption = Annotated[
-    str | None, typer.Option("--token", envvar="PLAINT_TOKEN", help="Your API token there.")
-]
-ReporterOption = Annotated[
-    str | None,
-    typer.Option("--reporter", metavar="ADDRESS", help="Work on the data directory, in whose name."),
-]
 
 
 def main() -> NoReturn:
@@ -122,9 +111,11 @@ def trace(
         list[str] | None,
         typer.Option(metavar="HOST|CIDR", help="A mail host of yours: name, address or network."),
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Ask the DNS who signed it.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read where a spam really came from, and what it advertises. Asks no network."""
+    """Read where a spam really came from, and what it advertises. Asks nobody, except with --verify."""
+    from complaints.attachments import look_into
     from complaints.spam import read
     from complaints.trust import Trust
 
@@ -137,9 +128,16 @@ def trace(
         if (raw := _read(name)) is None:
             continue
         good += 1
-        document = read(raw, border).document()
+        keys = _keys(raw) if verify else None
+        document = read(raw, border, keys=keys, now=datetime.now(UTC), look_into=look_into).document()
         put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
+
+
+def _keys(raw: bytes) -> Any:
+    from complaints.evidence import ask_keys
+
+    return asyncio.run(ask_keys(load(None).name_servers, raw))
 
 
 def _read(name: str) -> bytes | None:
@@ -190,44 +188,6 @@ async def _lookups(config: Any, targets: list[str]) -> list[Json]:
                 return {"target": target, "error": str(error)}
 
         return list(await asyncio.gather(*map(one, targets)))
-
-
-def client(server: str | None, token: str | None, data: Path | None, reporter: str | None) -> "Client":
-    """The server or the data directory the verbs on complaints work on."""
-    from complaints.client import Local, Remote
-
-    if reporter or data:
-        if not reporter:
-            fail("--data needs --reporter ADDRESS: in whose name?", USAGE)
-        return Local(load(data), reporter)
-    if not server or not token:
-        fail(
-            "give --server URL and --token TOKEN (PLAINT_SERVER, PLAINT_TOKEN), "
-            "or --data DIR and --reporter ADDRESS",
-            USAGE,
-        )
-    return Remote(server, token)
-
-
-def on_complaints(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb written as `verb(work: Client, ...)` the four options that say where it works."""
-
-    def run(
-        server: ServerOption = None,
-        token: TokenOption = None,
-        data: DataOption = None,
-        reporter: ReporterOption = None,
-        **given: Any,
-    ) -> None:
-        with client(server, token, data, reporter) as work:
-            verb(work, **given)
-
-    own = list(inspect.signature(verb).parameters.values())[1:]
-    where = list(inspect.signature(run).parameters.values())[:-1]
-    run.__name__, run.__doc__ = verb.__name__, verb.__doc__
-    run.__signature__ = inspect.Signature(own + where)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in own + where}
-    return run
 
 
 @app.command()
@@ -382,6 +342,22 @@ def _act(verb: str, words: str) -> None:
 _act("discard", "Send nothing for a complaint, ever.")
 _act("undo", "Take a consent back before anything left.")
 _act("refresh", "Trace and look up again; what was shown before is then stale.")
+
+
+@app.command()
+@on_complaints
+def mine(
+    work: "Client",
+    complaint: IdArgument,
+    hop: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The line of the trace, as `show` counts them.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say that the host which handed over at a line of the trace is yours: trust it, and trace again."""
+    put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
+
+
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate.desks_app, name="desks")
 app.add_typer(operate.db_app, name="db")

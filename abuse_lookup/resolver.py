@@ -7,7 +7,7 @@ dnspython draws ids and source ports, and answers of strangers are not believed.
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +32,7 @@ _CACHED_ANSWERS = 50_000
 
 
 class Resolver:
-    """The five questions Plaint asks the DNS.
+    """The questions Plaint asks the DNS.
 
     `nameservers` are (address, port) pairs; empty means the system's. `seconds` bounds one question over all
     servers and retries. `clock` gives aware UTC and is used for expiry only. Raises `ConfigError` when
@@ -103,6 +103,14 @@ class Resolver:
         answer = await self._ask(name, "TXT")
         texts = (b"".join(record.strings) for record in answer.value)
         return _mapped(answer, tuple(text.decode("utf-8", "replace") for text in texts))
+
+    async def all_txt(self, names: Collection[str]) -> dict[str, Texts | None]:
+        """Ask for the TXT records of several names at once: none is an empty tuple, None is no answer now."""
+        answers = await asyncio.gather(*(self.txt(name) for name in names))
+        return {
+            name: None if answer.status is Status.TEMPORARY else answer.value
+            for name, answer in zip(names, answers, strict=True)
+        }
 
     async def _implicit_mx(self, domain: str, no_mx: Answer[Any]) -> MailAnswer:
         own = await self.addresses(domain)

@@ -40,10 +40,10 @@ _RESERVED_ASN = (
 # RFC 6761, RFC 6762, RFC 7686, RFC 8375 and the root zone's reservation of "internal".
 _LOCAL_SUFFIXES = ("localhost", "local", "internal", "invalid", "onion", "home.arpa", "arpa", "alt")
 
-_ASN = re.compile(r"(?i:asn?)[ :]?(?:(\d{1,20})\.)?(\d{1,20})")
+_ASN = re.compile(r"(?i:asn?)[ :]?(?:([0-9]{1,20})\.)?([0-9]{1,20})")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_LEGACY_IPV4 = re.compile(r"(0[xX][0-9a-fA-F]{0,8}|\d{1,11})(\.(0[xX][0-9a-fA-F]{0,8}|\d{1,11})){0,3}")
+_LEGACY_IPV4 = re.compile(r"(0[xX][0-9a-fA-F]{0,8}|[0-9]{1,11})(\.(0[xX][0-9a-fA-F]{0,8}|[0-9]{1,11})){0,3}")
 _SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 

@@ -7,7 +7,7 @@ into segments, one per network or AS number, and the smallest that covers the ta
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from abuse_lookup.answer import Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
@@ -104,6 +104,7 @@ def _fields() -> dict[str, str]:
     return {str(row["name"]): str(row["gives"]) for row in rows("whois", "field")}
 
 
+@lru_cache(maxsize=4096)
 def _meaning(key: str) -> str:
     if exact := _fields().get(key):
         return exact

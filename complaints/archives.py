@@ -4,21 +4,25 @@ Takes bytes of unknown kind; leaves the files inside, within fixed bounds of num
 """
 
 import io
-import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+
+from complaints.encodings import printable
 
 MAX_FILES = 1_000
 """Files opened from one archive."""
 MAX_BYTES = 64 * 1024 * 1024
-"""Bytes unpacked from one archive, all files together."""
+"""Bytes unpacked from one submission, all files of all its archives together."""
 MAX_ENCRYPTED = 8 * 1024 * 1024
 """Bytes of one encrypted file: the classic zip cipher runs in Python, about a megabyte in a second."""
 MAX_DEPTH = 2
 """Archives inside each other."""
+MAX_MESSAGES = 2_000
+"""Messages taken from one mbox."""
 PASSWORD = b"infected"
 """The customary password for samples that a mail server would refuse."""
 
@@ -37,26 +41,35 @@ class Packed:
     remedy: str = ""
 
 
+@dataclass(slots=True)
+class Room:
+    """How many bytes may still be unpacked; shared by all archives that come from one hand."""
+
+    left: int = MAX_BYTES
+
+
 def is_archive(raw: bytes) -> bool:
     """Tell by the first bytes whether this is a zip or gzip file, whatever its name says."""
     return raw.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08"))
 
 
-def unpack(raw: bytes, name: str) -> Iterator[Packed]:
-    """Yield the files of an archive."""
+def unpack(raw: bytes, name: str, room: Room | None = None) -> Iterator[Packed]:
+    """Yield the files of an archive, as long as there is room for them."""
+    room = room or Room()
     if raw.startswith(b"\x1f\x8b"):
-        yield _gunzip(raw, name)
+        yield _gunzip(raw, name, room)
     else:
-        yield from _unzip(raw, name)
+        yield from _unzip(raw, name, room)
 
 
-def _gunzip(raw: bytes, name: str) -> Packed:
+def _gunzip(raw: bytes, name: str, room: Room) -> Packed:
     engine = zlib.decompressobj(wbits=31)
     try:
-        content = engine.decompress(raw, MAX_BYTES)
+        content = engine.decompress(raw, room.left) if room.left > 0 else b""
     except zlib.error as error:
         return Packed(name, None, f"{name or 'The file'} is a damaged gzip file ({error}).", "Pack it again.")
-    if engine.unconsumed_tail:
+    room.left -= len(content)
+    if room.left <= 0 or engine.unconsumed_tail:
         return _too_big(name)
     return Packed(name.removesuffix(".gz"), content)
 
@@ -71,7 +84,7 @@ def _too_big(name: str) -> Packed:
     )
 
 
-def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
+def _unzip(raw: bytes, name: str, room: Room) -> Iterator[Packed]:
     if raw.count(b"PK\x01\x02") > 10 * MAX_FILES:
         yield Packed(
             name,
@@ -82,19 +95,21 @@ def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
         return
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
-    except (zipfile.BadZipFile, ValueError, OSError) as error:
-        yield Packed(name, None, f"{name or 'The file'} is a damaged zip file ({error}).", "Pack it again.")
+    except Exception as error:  # noqa: BLE001 - zipfile raises whatever it stumbles over
+        yield Packed(
+            name,
+            None,
+            f"{name or 'The file'} is a damaged zip file ({printable(str(error))}).",
+            "Pack it again.",
+        )
         return
-    left = MAX_BYTES
     files = [
         entry
         for entry in archive.infolist()
-        if not entry.is_dir() and not entry.filename.startswith("__MACOSX/")
+        if not entry.filename.endswith("/") and not entry.filename.startswith("__MACOSX/")
     ]
     for entry in files[:MAX_FILES]:
-        packed = _read_entry(archive, entry, left)
-        left -= len(packed.content or b"")
-        yield packed
+        yield _read_entry(archive, entry, room)
     if len(files) > MAX_FILES:
         yield Packed(
             name,
@@ -104,50 +119,36 @@ def _unzip(raw: bytes, name: str) -> Iterator[Packed]:
         )
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> Packed:
-    if entry.file_size > (min(left, MAX_ENCRYPTED) if entry.flag_bits & 1 else left):
-        return _too_big(entry.filename)
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: Room) -> Packed:
+    name, encrypted = printable(entry.filename), bool(entry.flag_bits & 1)
+    if entry.file_size > (min(room.left, MAX_ENCRYPTED) if encrypted else room.left):
+        return _too_big(name)
     try:
-        with archive.open(entry, pwd=PASSWORD if entry.flag_bits & 1 else None) as stream:
-            content = stream.read(left + 1)
-    except RuntimeError:
-        remedy = "Use no password, or the password 'infected' with the classic zip encryption."
-        return Packed(
-            entry.filename,
-            None,
-            f"{entry.filename} is encrypted with a password that is not known here.",
-            remedy,
-        )
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        OSError,
-        ValueError,
-    ) as error:
-        return Packed(
-            entry.filename,
-            None,
-            f"{entry.filename} cannot be unpacked ({error}).",
-            "Pack it again as an ordinary zip file.",
-        )
-    return _too_big(entry.filename) if len(content) > left else Packed(entry.filename, content)
+        with archive.open(entry, pwd=PASSWORD if encrypted else None) as stream:
+            content = stream.read(room.left + 1)
+    except Exception as error:  # noqa: BLE001 - zipfile raises whatever it stumbles over
+        if encrypted and isinstance(error, RuntimeError):
+            remedy = "Use no password, or the password 'infected' with the classic zip encryption."
+            return Packed(name, None, f"{name} is encrypted with a password that is not known here.", remedy)
+        reason = printable(f"{name} cannot be unpacked ({error}).")
+        return Packed(name, None, reason, "Pack it again as an ordinary zip file.")
+    room.left -= len(content)
+    return _too_big(name) if room.left < 0 else Packed(name, content)
 
 
 def mbox_slices(raw: bytes) -> list[tuple[int, int]]:
-    """Return where the messages of an mbox (RFC 4155) lie, without their `From ` lines; or nothing.
+    """Return where the first messages of an mbox (RFC 4155) lie, without their `From ` lines; or nothing.
 
     A `From ` line counts at the start and after a blank line, where a header field follows.
     """
     first = _MBOX_START.match(raw)
     if first is None:
         return []
-    marks = [m for m in _MBOX.finditer(raw, first.end()) if raw.endswith((b"\n\n", b"\n\r\n"), 0, m.start())]
+    found = (m for m in _MBOX.finditer(raw, first.end()) if raw.endswith((b"\n\n", b"\n\r\n"), 0, m.start()))
+    marks = list(islice(found, MAX_MESSAGES))
     starts = [first.end(), *(mark.end() for mark in marks)]
     ends = [*(_without_blank_line(raw, mark.start()) for mark in marks), len(raw)]
-    return list(zip(starts, ends, strict=True))
+    return list(zip(starts, ends, strict=True))[:MAX_MESSAGES]
 
 
 def _without_blank_line(raw: bytes, end: int) -> int:

@@ -5,18 +5,32 @@ mail host recorded. A field that anybody else may have written is shown as not b
 """
 
 import re
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
 
+from complaints.dkim_tags import dns_name, tags_of
+from complaints.encodings import printable, without_comments
 from complaints.hosts import clean_host, is_under, organisational_domain
 from complaints.message import Header, Message
 from complaints.trace import Trace
 from complaints.trust import provider_of
 
+_MOST_FIELDS = 50
 _MOST_RESULTS = 100
-_COMMENT = re.compile(r"\([^()]*+\)")
-_RESULT = re.compile(r"^\s*+([a-z][a-z0-9-]{1,30})(?:/\d+)?\s*+=\s*+([a-z]{2,20})\b", re.IGNORECASE)
-_PROPERTY = re.compile(
-    r"\b(smtp|header|policy|body)\.([a-z][a-z-]{0,30})\s*=\s*(?:\"([^\"]*)\"|([^\s;]+))", re.IGNORECASE
+_LONGEST = 16_384
+_MARK = re.compile(r"\\.|[\";]", re.DOTALL)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED = r"\"(?>(?:[^\"\\]|\\.)*)\"?"
+_ID = re.compile(rf"\s*+({_QUOTED}|[^\s\"=]++)(?:\s++([^\s=]++))?\s*+", re.DOTALL)
+_RESULT = re.compile(r"\s*+([a-z][a-z0-9-]{1,30})(?:\s*+/\s*+\d++)?\s*+=\s*+([a-z]{2,20})\b", re.IGNORECASE)
+# The words of a result: properties, and what stands beside them
+_WORD = re.compile(
+    rf"\s*+(?:([a-z][\w-]{{0,30}})\s*+\.\s*+([a-z][\w-]{{0,30}})\s*+=\s*+)?((?>(?:{_QUOTED}|[^\s\"])+))",
+    re.IGNORECASE | re.DOTALL,
 )
 _SPF = re.compile(r"\s*(pass|fail|softfail|neutral|none|temperror|permerror)\b", re.IGNORECASE)
 _SPF_PAIR = re.compile(
@@ -41,29 +55,30 @@ class Result:
 
 
 def authentication(message: Message, trace: Trace) -> tuple[Result, ...]:
-    """Return the results in the order of their fields; ARC results come last and are never believed.
+    """Return the results in the order of their fields; ARC's come last and are never believed.
 
-    A field above the border's own Received field can only be the border's. One below it may come with the
-    message: it is believed when a provider known to remove forged ones wrote that Received field, or when it
-    bears the border's name (forged ones must have been removed, RFC 8601 §5) and there is none above.
+    A field is believed when it bears the name of a believed host, or none, and stands above the border's own
+    Received field, where only the border and the hosts behind it write. Below that, the sender may have
+    written it: it is believed only from hosts that take forged ones out (`data/authservers.toml`). Where the
+    way in has mixed up the fields (grade C), none is.
     """
     hosts = [hop.by for hop in trace.hops if hop.trusted and hop.by]
     border, stranger = _offsets(message, trace)
-    provider = provider_of(hosts[-1]) if hosts else None
-    cleans = provider is not None and provider.role == "mailbox"
     results: list[Result] = []
-    above = False
-    for header in message.fields("authentication-results"):
-        name = _authserv(header)
-        own = header.start < stranger and bool(hosts) and (name is None or _is_border(name, hosts))
-        believed = own and (header.start < border or cleans or (name is not None and not above))
-        above = above or (believed and header.start < border)
-        results += _read(header, believed=believed, by=name)
+    below = 0
+    for header in message.fields("authentication-results")[:_MOST_FIELDS]:
+        name, pieces = _read(_pieces(header))
+        believed = trace.grade in "AB" and header.start < stranger and bool(hosts)
+        if header.start < border:
+            believed = believed and (name is None or _is_border(name, hosts))
+        else:
+            believed = believed and below == 0 and name is not None and _takes_out_forged(hosts[-1], name)
+            below += believed
+        results += _results(pieces, by=name, believed=believed)
     for header in message.fields("received-spf")[:1]:
-        believed = header.start < border or (cleans and header.start < stranger)
+        believed = trace.grade in "AB" and header.start < border
         results += _read_spf(header, hosts[-1] if hosts else None, believed=believed)
-    for header in message.fields("arc-authentication-results")[:1]:
-        results += _read(header, believed=False, by=_authserv(header))
+    results += _arc(message)
     return tuple(dict.fromkeys(results))[:_MOST_RESULTS]
 
 
@@ -75,58 +90,111 @@ def _offsets(message: Message, trace: Trace) -> tuple[int, int]:
     return border, fields[believed].start if believed < len(fields) else len(message.raw)
 
 
-def _authserv(header: Header) -> str | None:
-    """Return the authserv-id: the first word, unless the writer left it out and began with a result."""
-    first = _COMMENT.sub(" ", header.text).partition(";")[0].strip()
-    if first.lower().startswith("i=") or "=" in first:
-        second = _COMMENT.sub(" ", header.text).partition(";")[2].partition(";")[0].strip()
-        return (
-            second.split()[0].lower()
-            if first.lower().startswith("i=") and second and "=" not in second
-            else None
-        )
-    return first.split()[0].lower().rstrip(".") if first else None
+def _pieces(header: Header) -> list[str]:
+    """Return a field body split at its semicolons, without comments.
+
+    Encoded words stay as they are: what a sender hides in one must not become a result.
+    """
+    text = printable(header.value[:_LONGEST].decode("utf-8", "replace"))
+    return list(_split(without_comments(text)))
 
 
-def _is_border(authserv: str, hosts: list[str]) -> bool:
+def _read(pieces: list[str]) -> tuple[str | None, list[str]]:
+    """Return the authserv-id, None where the writer left it out, and the results.
+
+    A field of another version than 1 has no results for us (RFC 8601 §2.2).
+    """
+    match = _ID.fullmatch(pieces[0]) if pieces else None
+    if match is None:
+        return None, pieces
+    name = _unquoted(match[1]).rstrip(".")
+    return dns_name(name) or name.lower(), pieces[1:] if match[2] in {None, "1"} else []
+
+
+def _split(text: str) -> Iterator[str]:
+    """Split at semicolons outside of quotes."""
+    begin, quoted = 0, False
+    for match in _MARK.finditer(text):
+        if match[0] == '"':
+            quoted = not quoted
+        elif match[0] == ";" and not quoted:
+            yield text[begin : match.start()]
+            begin = match.end()
+    yield text[begin:]
+
+
+def _unquoted(text: str) -> str:
+    return _QUOTED_PAIR.sub(r"\1", text.replace('"', "")) if '"' in text else text
+
+
+def _is_border(name: str, hosts: list[str]) -> bool:
     """Tell whether an authserv-id belongs to one of the believed hosts."""
-    domain = organisational_domain(authserv) or authserv
-    if any(host == authserv or is_under(host, authserv) or is_under(host, domain) for host in hosts):
+    if name in hosts:
         return True
-    provider = provider_of(authserv)
-    return provider is not None and any(provider.owns(host) for host in hosts)
+    domain = organisational_domain(name)
+    if domain is None:
+        return False
+    provider = provider_of(name)
+    return any(is_under(host, domain) or (provider is not None and provider.owns(host)) for host in hosts)
 
 
-def _read(header: Header, *, believed: bool, by: str | None) -> list[Result]:
-    results = []
-    for piece in _COMMENT.sub(" ", header.text[:16_384]).split(";"):
+@cache
+def _authservers() -> list[tuple[list[str], list[str]]]:
+    text = files("complaints").joinpath("data/authservers.toml").read_text("utf-8")
+    return [(row["by"], row["ids"]) for row in tomllib.loads(text)["authserver"]]
+
+
+def _takes_out_forged(host: str, name: str) -> bool:
+    """Tell whether a border is known to remove fields of this authserv-id that came with a message."""
+    return any(
+        any(fnmatchcase(host, own) for own in by) and any(fnmatchcase(name, own) for own in ids)
+        for by, ids in _authservers()
+    )
+
+
+def _results(pieces: list[str], *, by: str | None, believed: bool) -> Iterator[Result]:
+    for piece in pieces:
         match = _RESULT.match(piece)
-        if match is None:
+        if match is None or match[1].lower() in {"i", "action"}:
             continue
-        values = {
-            f"{kind}.{name}".lower(): quoted or plain
-            for kind, name, quoted, plain in _PROPERTY.findall(piece)
-        }
-        method = match[1].lower()
-        if method in {"i", "action"}:
-            continue
-        results.append(
-            Result(method, match[2].lower(), _domain(values), values.get("header.s"), by, believed)
+        values: dict[str, str] = {}
+        for word in _WORD.finditer(piece, match.end()):
+            if word[1]:
+                values.setdefault(f"{word[1]}.{word[2]}".lower(), _unquoted(word[3]))
+        yield Result(
+            match[1].lower(), match[2].lower(), _domain(values), values.get("header.s"), by, believed
         )
-    return results
+
+
+def _arc(message: Message) -> Iterator[Result]:
+    """What the newest ARC set says (RFC 8617 §4.1), and its verdict on the chain since the oldest sealer."""
+    for header in message.fields("arc-authentication-results")[:1]:
+        name, pieces = _read(_pieces(header)[1:])
+        yield from _results(pieces, by=name, believed=False)
+    seals = [tags for header in message.fields("arc-seal")[:_MOST_FIELDS] if (tags := tags_of(header))]
+    numbered = {int(tags["i"]): tags for tags in reversed(seals) if tags.get("i", "").isdecimal()}
+    if numbered:
+        oldest, newest = numbered[min(numbered)], numbered[max(numbered)]
+        if (verdict := newest.get("cv", "")) in {"none", "pass", "fail"}:
+            domain, by = dns_name(oldest.get("d", "")), dns_name(newest.get("d", ""))
+            yield Result("arc", verdict, domain, dns_name(oldest.get("s", "")), by, believed=False)
 
 
 def _domain(values: dict[str, str]) -> str | None:
     """Return the domain a result is about."""
     for name in ("header.d", "header.i", "smtp.mailfrom", "header.from", "smtp.helo", "policy.iprev"):
         if value := values.get(name):
-            domain = value.rpartition("@")[2].strip("<>\"'.").lower()
-            return domain if domain and domain != "none" else None
+            return _host(value)
     return None
 
 
+def _host(address: str) -> str | None:
+    host = dns_name(address.rpartition("@")[2].strip("<>\"'."))
+    return None if host == "none" else host
+
+
 def _read_spf(header: Header, by: str | None, *, believed: bool) -> list[Result]:
-    text = header.text[:4_096]
+    text = printable(header.value[:4_096].decode("utf-8", "replace"))
     match = _SPF.match(text)
     if match is None:
         return []
@@ -134,14 +202,5 @@ def _read_spf(header: Header, by: str | None, *, believed: bool) -> list[Result]
     said = _SPF_DOMAIN.search(text)
     domain = pairs.get("envelope-from") or (next((g for g in said.groups() if g), None) if said else None)
     writer = pairs.get("receiver", by)
-    cleaned = domain.rpartition("@")[2].strip("<>\"'.").lower() if domain else None
-    return [
-        Result(
-            "spf",
-            match[1].lower(),
-            cleaned or None,
-            None,
-            writer if clean_host(writer or "") else by,
-            believed=believed,
-        )
-    ]
+    named = writer if clean_host(writer or "") else by
+    return [Result("spf", match[1].lower(), _host(domain or ""), None, named, believed=believed)]

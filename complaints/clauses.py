@@ -1,111 +1,130 @@
 """Cutting a Received field into its clauses (RFC 5321 §4.4).
 
-Takes the unfolded text of the field; leaves its words and comments by clause, its date, and what is broken.
+Takes the text of the field with single blanks for white space; leaves the tokens of each clause, the date,
+and what is broken.
 """
 
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import product
 
-from complaints.dates import parse_date
+from complaints.dates import find_date, parse_date, plain_date
 
-# Comments may nest (RFC 5322 §3.2.2); five levels are read, deeper ones count as unclosed. Possessive
+# Comments may nest (RFC 5322 §3.2.2); five levels are read, deeper ones count as unclosed. Atomic
 # throughout, so that an unclosed construct costs one scan and not one per retry.
 _C1 = r"\((?>(?:[^()\\]++|\\.)*)\)"
 _C2 = rf"\((?>(?:[^()\\]++|\\.|{_C1})*)\)"
 _C3 = rf"\((?>(?:[^()\\]++|\\.|{_C2})*)\)"
 _C4 = rf"\((?>(?:[^()\\]++|\\.|{_C3})*)\)"
-_TOKEN = re.compile(
-    rf"(?P<comment>\((?>(?:[^()\\]++|\\.|{_C4})*)\))"
-    r"|(?P<literal>\[[^\[\]]*+\])"
-    r"|(?P<angle><(?>(?:\"(?>(?:[^\"\\]++|\\.)*)\"|[^<>\"]++)*)>)"
-    r"|(?P<quoted>\"(?>(?:[^\"\\]++|\\.)*)\")"
-    r"|(?P<semicolon>;)"
-    r"|(?P<word>[^\s()\[<;\",]++)"
-    r"|(?P<open>[(\[<\"])",
-    re.DOTALL,
+_QUOTED = r"\"(?>(?:[^\"\\]++|\\.)*)\""
+_CLOSED = (
+    rf"\((?>(?:[^()\\]++|\\.|{_C4})*)\)|\[[^\[\]]*+\]|<(?>(?:{_QUOTED}|[^<>\"]++|<[^<>]*+>)*)>|{_QUOTED}"
 )
-_MOST_SEMICOLONS = 4
-_BY = re.compile(r"(?:^| )by ", re.IGNORECASE)
-_CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
-
-
-@dataclass(slots=True)
-class Clauses:
-    """The field cut at its keywords; comments keep their brackets."""
-
-    found: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
-    date: datetime | None = None
-    utc: bool = False
-    defect: str | None = None
-    envelope_from: str | None = None
-
-    def begins(self, keyword: str) -> bool:
-        """Tell whether a keyword opens its clause here: each does once, `from` only as the first."""
-        return keyword not in self.found and (keyword != "from" or len(self.found) == 1)
-
-    def open(self, keyword: str) -> tuple[list[str], list[str]]:
-        """Begin a clause and return its empty lists of words and comments."""
-        pair: tuple[list[str], list[str]] = ([], [])
-        self.found[keyword] = pair
-        return pair
-
-    def ends_with(self, rest: str) -> bool:
-        """Take what follows a semicolon as the date, unless the field goes on there."""
-        early = "by" not in self.found and _BY.search(rest)
-        self.date = None if early else parse_date(rest)
-        self.utc = rest.endswith("-0000")
-        return self.date is not None
-
-    def words(self, name: str) -> list[str]:
-        """Return the words of a clause, literals in their brackets."""
-        pair = self.found.get(name)
-        return pair[0] if pair else []
-
-    def comments(self, name: str) -> list[str]:
-        """Return the comments of a clause in their brackets."""
-        pair = self.found.get(name)
-        return pair[1] if pair else []
-
-
+# What is left open takes all the rest.
+_TOKEN = re.compile(rf"[^ ()\[<;\"]++|{_CLOSED}|;|[(\[<\"].*", re.DOTALL)
+_IS_CLOSED = re.compile(_CLOSED, re.DOTALL)
 _DEFECTS = {
     "(": "unclosed-comment",
     "[": "unclosed-domain-literal",
     "<": "unclosed-angle-address",
     '"': "unclosed-quoted-string",
 }
+TWO_WRITERS = "two-by-clauses"
+"""The defect of a field in which two hosts seem to have written."""
+
+_KEYWORDS = {
+    "".join(letters): keyword
+    for keyword in ("from", "by", "via", "with", "id", "for")
+    for letters in product(*((letter, letter.upper()) for letter in keyword))
+} | {"id:": "id", ";": ";"}
 
 
-def clauses_of(text: str) -> Clauses:  # noqa: C901 - one branch per kind of token
+@dataclass(slots=True)
+class Clauses:
+    """The field cut at its keywords.
+
+    `found` has the tokens of each clause in their order: words, and in their brackets comments, literals,
+    angle addresses and quoted strings. `utc` tells whether the date ends in `-0000`. `envelope_from` is what
+    a second `from` names, after the `by`.
+    """
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+    date: datetime | None = None
+    utc: bool = False
+    defect: str | None = None
+    envelope_from: str | None = None
+
+
+def clauses_of(text: str) -> Clauses:
     """Cut the field at its keywords, which count only outside comments, quotes and literals."""
+    head, _, tail = text.rpartition(";")
+    if date := plain_date(tail):
+        # The semicolon counts only where it stands outside of everything, as it does when nothing is open.
+        tokens = _TOKEN.findall(head)
+        if not _left_open(tokens):
+            return _cut(tokens, Clauses({}, date, "-0000" in tail))
+    return _cut_slowly(text)
+
+
+def _left_open(tokens: list[str]) -> str | None:
+    """Say what is wrong with the last token when it has no end."""
+    if not tokens or (defect := _DEFECTS.get(tokens[-1][0])) is None:
+        return None
+    return None if _IS_CLOSED.fullmatch(tokens[-1]) else defect
+
+
+def _cut_slowly(text: str) -> Clauses:
+    """Cut a field with an extraordinary date, or none, or something left open."""
+    tokens = _TOKEN.findall(text)
+    if defect := _left_open(tokens):
+        return _cut(tokens[:-1], Clauses(defect=defect))
     result = Clauses()
-    words, comments = result.open("")
-    sender, semicolons = False, 0
-    for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup, match[0]
-        if kind == "word":
-            keyword = token.lower()
-            if keyword in _CLAUSES and result.begins(keyword):
-                words, comments = result.open(keyword)
-            elif keyword == "from" and "by" in result.found:
-                sender = True
-            else:
-                words.append(token)
-        elif kind == "comment":
-            comments.append(token)
-        elif kind == "semicolon":
-            semicolons += 1
-            # A stray semicolon may stand before the real one; a field full of them is not read for each.
-            if semicolons <= _MOST_SEMICOLONS and result.ends_with(text[match.end() :]):
-                break
-        elif kind == "open":
-            result.defect = _DEFECTS[token]
-            return result
-        elif sender:
-            result.envelope_from, sender = token.strip("<>"), False
-        else:
-            words.append(token)
+    if ";" not in tokens and (found := find_date(text)):
+        # Some writers leave the semicolon out. What stands before the date is read by itself.
+        before = _TOKEN.findall(text[: found[1]])
+        if not _left_open(before):
+            result.date, tokens = found[0], before
+    _cut(tokens, result)
+    said = " ".join(token for token in result.found.get(";", ()) if token != ";")
     if result.date is None:
-        # Some writers leave the semicolon out, or put the date before it.
-        result.date = parse_date(text)
+        result.date = parse_date(said) or parse_date(text)
+    result.utc = said.endswith("-0000")
     return result
+
+
+def _cut(tokens: list[str], result: Clauses) -> Clauses:
+    """Give every token to its clause: each keyword opens its own once, `from` only as the first."""
+    found = result.found
+    marks = [n for n, token in enumerate(tokens) if token in _KEYWORDS]
+    if len(marks) > 1 and marks[1] == marks[0] + 1 == 1 and _is_named_like_a_keyword(tokens):
+        del marks[1]
+    keyword, begin = "", 0
+    for mark in marks:
+        following = _KEYWORDS[tokens[mark]]
+        if following in found or following == keyword or (following == "from" and found):
+            _look_at_second(following, tokens[mark + 1 : mark + 2], result)
+            continue
+        found[keyword] = tokens[begin:mark]
+        keyword, begin = following, mark + 1
+    found[keyword] = tokens[begin:]
+    return result
+
+
+def _is_named_like_a_keyword(tokens: list[str]) -> bool:
+    """Tell whether the word after a first `from` is a client called `by`, `with` or the like."""
+    if len(tokens) < 3 or _KEYWORDS[tokens[0]] != "from":
+        return False
+    return tokens[2][0] in "([" or _KEYWORDS.get(tokens[2]) == "by"
+
+
+def _look_at_second(keyword: str, named: list[str], result: Clauses) -> None:
+    """Look at what a second `by` or a late `from` names.
+
+    A late `from` names the envelope sender. A second `by` that names a host was brought in by the client, or
+    the first was; `by uid 500` and the like are harmless.
+    """
+    if keyword == "from" and named and named[0].startswith("<"):
+        result.envelope_from = named[0].strip("<>")
+    elif keyword == "by" and named and ("." in named[0] or named[0].startswith("[")):
+        result.defect = TWO_WRITERS

@@ -18,6 +18,7 @@ from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
+from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.serve import lookup_config, sender
 from complaints.settings import Settings
@@ -61,6 +62,9 @@ class Client(AbstractContextManager["Client"], Protocol):
 
     def act(self, complaint_id: str, verb: str) -> Json:
         """discard, undo or refresh; the show document after it."""
+
+    def mine(self, complaint_id: str, hop: int) -> Json:
+        """Trust the host that handed over at a hop, trace again; the show document after it."""
 
 
 class Remote:
@@ -125,6 +129,10 @@ class Remote:
     def act(self, complaint_id: str, verb: str) -> Json:
         """See Client."""
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
+
+    def mine(self, complaint_id: str, hop: int) -> Json:
+        """See Client."""
+        return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/mine", json={"hop": hop})
 
     def _document(self, method: str, path: str, **more: Any) -> Json:
         try:
@@ -259,6 +267,13 @@ class Local:
             asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
 
+    def mine(self, complaint_id: str, hop: int) -> Json:
+        """See Client."""
+        with _refusals(), self._office.db.transaction() as session:
+            consent.mine(session, self._office, self._own(session, complaint_id), hop)
+        asyncio.run(self._analyse([complaint_id], None))
+        return self.show(complaint_id)
+
     async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
         settings = self._office.settings
         async with open_lookup(lookup_config(settings)) as lookup:
@@ -289,6 +304,8 @@ class _refusals:  # noqa: N801 - reads as a word in a with statement
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        if isinstance(error, HostError):
+            raise ClientError(f"not trusted: {error}", UNUSABLE) from error
         if isinstance(error, EmptyError):
             raise ClientError(str(error), UNUSABLE) from error
         if isinstance(error, CannotRedact):

@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from complaints import report, tokens
+from complaints import learned, report, tokens
 from complaints.db import look_at, move
+from complaints.message import parse
 from complaints.models import (
     Complaint,
     ComplaintState,
@@ -24,7 +25,9 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
+from complaints.own_hosts import handed_over
 from complaints.policy import POLICY, STATEMENT
+from complaints.received import parse_received
 
 REDACTIONS = {"identity": "Redacted", "none": "With my address"}
 OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
@@ -194,7 +197,33 @@ def refresh(session: Session, office: Office, complaint: Complaint) -> None:
     """
     if complaint.state != ComplaintState.AWAITING_CONSENT:
         raise ConsentError(f"{complaint.id} does not await consent: it is {complaint.state}")
-    move(session, complaint, ComplaintState.RECEIVED, due_at=office.clock(), contacts=None, lookups=0)
+    _read_again(session, office, complaint)
+
+
+def mine(session: Session, office: Office, complaint: Complaint, hop: int) -> None:
+    """The host that handed over at this hop is the reporter's own: trust it, and read the spam again.
+
+    Only a believed hop says who handed over. Also for a complaint refused because its trace ended too early.
+    Raises ConsentError when the complaint's state does not allow it or there is no such believed hop,
+    HostError when the host must not be trusted.
+    """
+    hops = (complaint.evidence or {}).get("hops", [])
+    if complaint.state not in {ComplaintState.AWAITING_CONSENT, ComplaintState.REFUSED} or not hops:
+        raise ConsentError(f"{complaint.id} is {complaint.state}: its way is not read anew any more")
+    if not 0 <= hop < len(hops) or not hops[hop]["trusted"]:
+        raise ConsentError(
+            f"{complaint.id}: line {hop} is not one that is believed, so it tells nothing of hosts of yours"
+        )
+    line = parse(office.spam_of(session, complaint)).fields("received")[hop]
+    reporter = session.get_one(Reporter, complaint.reporter_id)
+    hosts = handed_over(parse_received(line.body))
+    learned.add(session, office, reporter, hosts, "hop", complaint=complaint.id, hop=str(hop))
+    _read_again(session, office, complaint)
+
+
+def _read_again(session: Session, office: Office, complaint: Complaint) -> None:
+    values = {"due_at": office.clock(), "contacts": None, "lookups": 0, "reason": None}
+    move(session, complaint, ComplaintState.RECEIVED, **values)
     look_at(session, "evidence", complaint.id)
 
 

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {name: n for n, name in enumerate(_NAMES, 1)}
+_MONTHS = {spelled: n for n, name in enumerate(_NAMES, 1) for spelled in (name, name.title(), name.upper())}
 # Hours east of Greenwich of the zone names met in mail. RFC 5322 §4.3 defines the American ones; military
 # letters carry no information (§4.3) and read as UTC, as any unknown name does.
 _ZONES = (
@@ -16,52 +16,117 @@ _ZONES = (
     | {"CET": 1, "MET": 1, "MEZ": 1, "CEST": 2, "MEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "MSD": 4}
     | {"JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13}
 )
+# What nearly every line ends with, on text whose white space is single blanks.
+_PLAIN = re.compile(
+    r" ?(?:[A-Z][a-z]{2}, )?([0-9]{1,2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r" ([+-][0-9]{4})(?: \([^()]*\))?"
+)
+_CLOCK = r"(\d{1,2}): ?(\d{2})(?:: ?(\d{2}))?(?:[.,]\d{1,9})?(?:\s?([AaPp])\.?[Mm]\b\.?)?"
+_ZONE = r"(?:\s*([+-]\d{2}:?\d{1,2})(?!\d)|\s+([A-Za-z]{1,5})\b)?"
 _COMMON = re.compile(
-    r"(?<!\d)(\d{1,2})[ -]([A-Za-z]{3})[a-z]{0,6}\.?,?[ -](\d{4}|\d{2})"
-    r"\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d{1,9})?"
-    r"(?:\s*([+-]\d{4})|\s+([A-Za-z]{1,5})\b)?"
+    r"(?<!\d)(\d{1,2})(?:-|\s{1,9})([A-Za-z]{3})[a-z]{0,6}\.?,?(?:-|\s{1,9})(\d{2,4})(?!\d)\s+" + _CLOCK + _ZONE, re.ASCII
+)
+_MONTH_FIRST = re.compile(
+    r"\b([A-Za-z]{3})[a-z]{0,6}\.?,? (\d{1,2}),? (\d{4}),?\s+" + _CLOCK + _ZONE, re.ASCII
 )
 _ASCTIME = re.compile(
-    r"\b([A-Za-z]{3})\s+(\d{1,2})\s+(\d{1,2}):(\d{2}):(\d{2})\s+(?:([A-Z]{1,5})\s+)?(\d{4})(?:\s*([+-]\d{4}))?"
+    r"\b([A-Za-z]{3})\s+(\d{1,2})\s+(\d{1,2}):(\d{2}):(\d{2})\s+(?:([A-Z]{1,5})\s+)?(\d{4})(?:\s*([+-]\d{4}))?",
+    re.ASCII,
 )
 _ISO = re.compile(
-    r"\b(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?"
-    r"\s*(?:([+-]\d{2}):?(\d{2})|([A-Z]{1,5}))?"
+    r"\b(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?\s*(?:([+-]\d{2}:?\d{2})|([A-Z]{1,5}))?",
+    re.ASCII,
 )
 
 
-def parse_date(text: str) -> datetime | None:
-    """Return the first date in `text` as an aware time in UTC, or None where there is none that can exist."""
-    if match := _COMMON.search(text):
-        day, month, year, hour, minute, second, offset, zone = match.groups()
-        return _utc(year, _MONTHS.get(month.lower(), 0), day, hour, minute, second or "0", offset, zone)
-    if match := _ASCTIME.search(text):
-        month, day, hour, minute, second, zone, year, offset = match.groups()
-        return _utc(year, _MONTHS.get(month.lower(), 0), day, hour, minute, second, offset, zone)
-    if match := _ISO.search(text):
-        year, month, day, hour, minute, second, hours, minutes, zone = match.groups()
-        return _utc(year, int(month), day, hour, minute, second, f"{hours}{minutes}" if hours else None, zone)
-    return None
-
-
-def _utc(
-    year: str, month: int, day: str, hour: str, minute: str, second: str, offset: str | None, zone: str | None
-) -> datetime | None:
-    """Put the pieces together; a leap second counts as :59, two-digit years turn at 50 (RFC 5322 §4.3)."""
-    full = int(year) if len(year) == 4 else int(year) + (2000 if int(year) < 50 else 1900)
-    shift = _minutes(offset) if offset else int(_ZONES.get((zone or "").upper(), 0) * 60)
+def plain_date(text: str) -> datetime | None:
+    """Return the time where `text` is nothing but an ordinary date, with one blank between its words."""
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        return None
+    day, month, year, hour, minute, second, offset = match.groups()
+    shift = _SHIFTS.get(offset)
+    if shift is None or second == "60":
+        return None
     try:
-        local = datetime(full, month, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
-        return local - timedelta(minutes=shift) if abs(shift) < 24 * 60 else None
+        return datetime(
+            int(year), _MONTHS.get(month, 0), int(day), int(hour), int(minute), int(second), tzinfo=UTC
+        ) - shift  # fmt: skip
     except (ValueError, OverflowError):
         return None
 
 
-def _minutes(offset: str) -> int:
-    minutes = int(offset[1:3]) * 60 + int(offset[3:5])
-    return -minutes if offset[0] == "-" else minutes
+def parse_date(text: str) -> datetime | None:
+    """Return the first date in `text` as an aware time in UTC, or None where there is none that can exist."""
+    found = find_date(text)
+    return found[0] if found else None
+
+
+def find_date(text: str) -> tuple[datetime | None, int] | None:
+    """Return the first date in `text` and where it begins; the date is None where it cannot exist."""
+    if match := _COMMON.search(text):
+        day, month, year, hour, minute, second, half, offset, zone = match.groups()
+    elif match := _ASCTIME.search(text):
+        month, day, hour, minute, second, zone, year, offset = match.groups()
+        half = None
+    elif match := _MONTH_FIRST.search(text):
+        month, day, year, hour, minute, second, half, offset, zone = match.groups()
+    elif match := _ISO.search(text):
+        year, month, day, hour, minute, second, offset, zone = match.groups()
+        half = None
+    else:
+        return None
+    number = int(month) if month.isdigit() else _MONTHS.get(month.title(), 0)
+    moment = _utc(year, number, day, _hour(hour, half), minute, second or "0", _shift(offset, zone))
+    return moment, match.start()
+
+
+def _hour(hour: str, half: str | None) -> int:
+    """Return the hour of the day; some write the twelve hours of a dial with AM and PM."""
+    if half is None or int(hour) > 12:
+        return int(hour)
+    return int(hour) % 12 + (12 if half in "Pp" else 0)
+
+
+def _utc(
+    year: str, month: int, day: str, hour: int, minute: str, second: str, shift: timedelta | None
+) -> datetime | None:
+    """Put the pieces together; a leap second counts as :59."""
+    if shift is None:
+        return None
+    try:
+        return datetime(_year(year), month, int(day), hour, int(minute), min(int(second), 59), tzinfo=UTC) - shift
+    except (ValueError, OverflowError):
+        return None
+
+
+def _year(text: str) -> int:
+    """Return the full year: of two digits those below 50 are this century's, three count from 1900 (RFC 5322 §4.3)."""
+    year = int(text)
+    if len(text) == 2:
+        return year + (2000 if year < 50 else 1900)
+    return year + 1900 if len(text) == 3 else year
+
+
+def _shift(offset: str | None, zone: str | None) -> timedelta | None:
+    """Return how far a clock is ahead of UTC, None where no clock can be."""
+    if offset is None:
+        return timedelta(hours=_ZONES.get((zone or "").upper(), 0))
+    digits = offset[1:].replace(":", "").zfill(4)
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    shift = timedelta(minutes=-minutes if offset[0] == "-" else minutes)
+    return shift if minutes < 24 * 60 else None
+
+
+_SHIFTS = {
+    f"{sign}{hour:02}{minute:02}": timedelta(hours=hour, minutes=minute) * (1 if sign == "+" else -1)
+    for sign in "+-"
+    for hour in range(15)
+    for minute in (0, 30, 45)
+}
+"""The zones that clocks are set to; plain_date leaves stranger ones to parse_date."""
 
 
 def rfc3339(moment: datetime) -> str:
     """Return a time as RFC 3339 in UTC, to the second: `2026-11-24T01:02:03Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -14,7 +14,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from dkim.util import InvalidTagValueList, parse_tag_value
 
 from complaints.canonical import BodyHash
 from complaints.message import Header
@@ -25,6 +24,7 @@ Keys = Mapping[str, Sequence[str] | None]
 _MOST_NAMES = 500
 _MOST_RECORDS = 3
 _LONGEST_SIGNATURE = 16_384
+_LONGEST_NAME = 255
 _LONGEST_RECORD = 16_384
 
 _ALGORITHMS = {
@@ -35,6 +35,7 @@ _ALGORITHMS = {
 _NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[0-9]{1,76}")
 _SPACE = re.compile(r"[ \t\r\n]+")
 # SubjectPublicKeyInfo of an RSA key, or a bare RSAPublicKey: no other kind of key is given to the library.
@@ -91,11 +92,12 @@ def tags_of(header: Header) -> dict[str, str] | None:
 
 
 def _tag_list(text: bytes) -> dict[str, str] | None:
-    try:
-        tags = parse_tag_value(text)
-    except (InvalidTagValueList, IndexError):
-        return None
-    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in tags.items()}
+    pieces = [piece.partition("=") for piece in text.decode("utf-8", "replace").split(";")]
+    if not "".join(pieces[-1]).strip():
+        pieces.pop()
+    tags = {name.strip(): value.strip() for name, _, value in pieces}
+    well_formed = len(tags) == len(pieces) and all(mark for _, mark, _ in pieces)
+    return tags if well_formed and all(_TAG.fullmatch(name) for name in tags) else None
 
 
 def signer_of(tags: dict[str, str] | None) -> tuple[str | None, str | None]:
@@ -106,6 +108,8 @@ def signer_of(tags: dict[str, str] | None) -> tuple[str | None, str | None]:
 
 def dns_name(text: str) -> str | None:
     """Return a name in lower case as A-labels (RFC 8616 §3), or None when it cannot be asked for."""
+    if len(text) > _LONGEST_NAME:
+        return None
     name = text.lower().removesuffix(".")
     if not name.isascii():
         try:

@@ -5,7 +5,9 @@ error.
 """
 
 import binascii
+import codecs
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _NOT_BASE64 = bytes(
@@ -21,6 +23,8 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # line, drive a terminal, or make a shown text read differently from its bytes.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST_FIELD = 16_384
+_MOST_RUNS = 10_000
+"""Runs of base64, each with its padding, in one body."""
 
 # Charset labels seen in mail whose plain reading loses characters, or that Python does not know by this name.
 _CHARSETS = {
@@ -43,10 +47,9 @@ _CHARSETS = {
     "x-sjis": "cp932",
     "shift_jis": "cp932",
     "unicode-1-1-utf-7": "utf-7",
-    # Quadratic decoders, and no charset of mail.
-    "punycode": "utf-8",
-    "idna": "utf-8",
 }
+# What Python knows as codecs and no mail has as a charset: two are quadratic, the others read escapes.
+_NO_CHARSETS = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined"})
 
 
 def decode_base64(body: bytes) -> bytes:
@@ -54,7 +57,8 @@ def decode_base64(body: bytes) -> bytes:
     letters = body.translate(None, _NOT_BASE64)
     if b"=" not in letters.rstrip(b"="):
         return _decode_run(letters.rstrip(b"="))
-    return b"".join(_decode_run(run) for run in letters.split(b"=") if run)
+    *runs, rest = letters.split(b"=", _MOST_RUNS)
+    return b"".join(_decode_run(run) for run in (*runs, rest.replace(b"=", b"")) if run)
 
 
 def _decode_run(run: bytes) -> bytes:
@@ -65,14 +69,26 @@ def _decode_run(run: bytes) -> bytes:
 def decode_text(content: bytes, charset: str | None) -> str:
     """Decode bytes in their declared charset; without a usable one as UTF-8, or else Windows-1252."""
     label = (charset or "").strip().lower()
-    codec = _CHARSETS.get(label, label)
+    codec = _codec(label)
     try:
         if codec != "utf-8":
             return content.decode(codec, "replace")
         return content.decode("utf-8")
-    except (LookupError, ValueError):
+    except ValueError:
         # Neither the label nor UTF-8 fits: the reading that accepts every byte.
         return content.decode("cp1252", "replace") if label != "utf-8" else content.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=1024)
+def _codec(label: str) -> str:
+    """Return the codec for a charset label, UTF-8 for a label that names none."""
+    try:
+        codec = codecs.lookup(_CHARSETS.get(label, label))
+        # bytes.decode refuses what is no codec of texts: zlib, hex and the like.
+        b"a".decode(codec.name, "replace")
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if codec.name.replace("_", "-") in _NO_CHARSETS else codec.name
 
 
 def decode_words(value: bytes) -> str:

@@ -1,16 +1,23 @@
 """Takes a received complaint, leaves it analysed: the trace, the links and the authentication of its spam.
 
-The trust boundary is the reporter's: the hosts they named and the MX hosts of their addresses' domains.
+The trust boundary is the reporter's: the hosts they named, those learned from them (`learned.py`), and the
+mail hosts of their addresses' domains (`mail_hosts.py`). The keys of the spam's signatures are asked for at
+the same time.
 A complaint whose spam does not show where it came from is refused with the reason; nobody is guessed at.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
-from abuse_lookup import Resolver, Status
+from abuse_lookup import Resolver
+from complaints import mail_hosts
+from complaints.attachments import look_into
 from complaints.db import look_at, move
+from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter
 from complaints.office import Office
+from complaints.signatures import Keys, key_names
 from complaints.spam import Evidence, read
 from complaints.trace import Trust
 
@@ -23,33 +30,35 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
     if found is None:
         return
     complaint, reporter, spam = found
-    hosts, failed = await mail_hosts(resolver, [reporter.address, *reporter.aliases])
+    # Keys are asked for once: a complaint does not wait for the name servers of whoever signed the spam
+    (trusted, failed), keys = await asyncio.gather(
+        mail_hosts.trusted(office, resolver, reporter), keys_of(resolver, spam)
+    )
     if failed and complaint.lookups < TRIES:
         await asyncio.to_thread(_put_off, office, complaint_id)
         return
+    trust = Trust.of(trusted)
     evidence = await asyncio.to_thread(
-        read, spam, Trust.of([*reporter.trust, *hosts]), complaint.way_in_grade
+        read,
+        spam,
+        trust,
+        complaint.way_in_grade,
+        keys=keys,
+        now=office.clock(),
+        own=office.own_domains(reporter),
+        look_into=look_into,
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
 
-async def mail_hosts(resolver: Resolver, addresses: list[str]) -> tuple[list[str], list[str]]:
-    """The MX hosts of these mail addresses' domains, and the domains whose answer is missing for now."""
-    domains = sorted({address.rpartition("@")[2] for address in addresses})
-    answers = await asyncio.gather(*(resolver.mx(domain) for domain in domains))
-    hosts = [host for answer in answers if answer.status is Status.FOUND for _, host in answer.value or ()]
-    return [host for host in hosts if _nameable(host)], [
-        d for d, answer in zip(domains, answers, strict=True) if answer.status is Status.TEMPORARY
-    ]
+async def keys_of(resolver: Resolver, spam: bytes) -> Keys:
+    """What the DNS says where the keys of a spam's signatures should stand."""
+    return await resolver.all_txt(await asyncio.to_thread(lambda: key_names(parse(spam))))
 
 
-def _nameable(host: str) -> bool:
-    """Whether a host name somebody's DNS gave can be trusted by name at all."""
-    try:
-        Trust.of([host])
-    except ValueError:
-        return False
-    return True
+async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys:
+    """The same without a running service. Raises ConfigError where there is no name server to ask."""
+    return await keys_of(Resolver(name_servers), spam)
 
 
 def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter, bytes] | None:

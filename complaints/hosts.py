@@ -6,14 +6,17 @@ Takes text out of hostile mail; leaves canonical addresses and organisational do
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from socket import AF_INET6, inet_ntop, inet_pton
 
 from publicsuffixlist import PublicSuffixList
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)")
-_HOST = re.compile(r"(?=.{1,253}$)[^\s@\[\]()<>\"',;:/\\]+")
+_V4 = re.compile(
+    r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
+)
+_HOST = re.compile(r"[^\s@\[\]()<>\"',;:/\\]{1,253}")
 
 
 def canonical_ip(text: str) -> str | None:
@@ -21,21 +24,21 @@ def canonical_ip(text: str) -> str | None:
 
     Takes every spelling that mail uses: `IPv6:` tags (RFC 5321 §4.1.3), zone indices, mapped IPv4.
     """
-    if _V4.fullmatch(text):
-        return text
-    if ":" not in text or len(text) > 60:
-        return None
-    return _canonical_ipv6(text)
+    return _canonical_ip(text) if len(text) <= 60 else None
 
 
-@lru_cache(maxsize=4096)
-def _canonical_ipv6(text: str) -> str | None:
+@lru_cache(maxsize=8192)
+def _canonical_ip(text: str) -> str | None:
+    if ":" not in text:
+        return text if _V4.fullmatch(text) else None
     bare = text[5:] if text[:5].lower() == "ipv6:" else text
-    bare = bare.partition("%")[0]
     try:
-        address = IPv6Address(bare)
-    except ValueError:
+        packed = inet_pton(AF_INET6, bare.partition("%")[0])
+    except (OSError, ValueError):
         return None
+    if packed[:2] != b"\0\0":
+        return inet_ntop(AF_INET6, packed)
+    address = IPv6Address(packed)
     return str(address.ipv4_mapped or address)
 
 
@@ -47,8 +50,13 @@ def address(ip: str) -> Address:
 
 def clean_host(text: str) -> str | None:
     """Return a host name in lower case without its final dot, or None when it cannot be one."""
+    return _clean_host(text) if len(text) < 300 else None
+
+
+@lru_cache(maxsize=8192)
+def _clean_host(text: str) -> str | None:
     host = text.strip().rstrip(".").lower()
-    return host if host and _HOST.fullmatch(host) else None
+    return host if _HOST.fullmatch(host) else None
 
 
 @lru_cache(maxsize=1)

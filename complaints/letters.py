@@ -7,9 +7,11 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | complaints: [{subject, grade, means, source, desks: [{to, why}], url}], refused, days |
-| refused | reporter | refused: [{part, reason, remedy}] |
+| notice | reporter | complaints: [{subject, grade, means, source, desks: [...], url}], refused, days, hosts |
+| refused | reporter | refused: [{part, reason, remedy, look}], hosts |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
+| probe | reporter | to, days, url, domain, mark |
+| learned | reporter | to, own: [{what, new}], passed_over, url |
 """
 
 import quopri

@@ -18,13 +18,22 @@ MAX_PARTS = 10_000
 """Leaf parts read from one message."""
 MAX_DEPTH = 32
 """Multiparts inside each other; a deeper one is one leaf."""
+MAX_MULTIPARTS = 1_000
+"""Multiparts read from one message; a further one is one leaf."""
+LARGEST_ENCLOSED = 32 * 1024 * 1024
+"""Bytes of a message inside another that are worth reading: each level is a copy of its own."""
+LONGEST_FIELD = 65_536
+"""Bytes of one header field body that `value` and `text` read."""
 
 # A line that ends in LF, CRLF or at the end of the bytes; a bare CR is content (RFC 5321 §2.3.8).
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+)*)\n?")
+# Each repetition of a group costs memory until the match ends: a field has 20,000 lines at most.
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,20000})\n?")
 _PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
 _STRAY = re.compile(rb">?From [^\n]*\n")
 _BLANK = re.compile(rb"\r?\n")
 _DASHES = re.compile(rb"\n--([^\n]*)")
+_PATIENCE = 2_000
+"""Lines in a row that begin with dashes and are no delimiter, until only the open boundaries are searched."""
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 
 
@@ -48,12 +57,13 @@ class Header:
 
     @property
     def value(self) -> bytes:
-        """The field body, unfolded (RFC 5322 §2.2.3), otherwise byte for byte."""
-        return _FOLD.sub(b"", self.body).strip()
+        """The start of the field body, unfolded (RFC 5322 §2.2.3), otherwise byte for byte."""
+        colon = self.raw.index(b":") + 1
+        return _FOLD.sub(b"", self.raw[colon : colon + LONGEST_FIELD]).strip()
 
     @property
     def text(self) -> str:
-        """The field body for people: unfolded, RFC 2047 decoded, control characters replaced by U+FFFD."""
+        """The start of the field body for people: unfolded, decoded (RFC 2047), control characters hidden."""
         return printable(decode_words(self.value))
 
 
@@ -217,14 +227,10 @@ def _split(message: Message) -> Iterator[Part]:
         yield _leaf(raw, _open(message.headers, message.body, 0, "text/plain"), stop)
         return
     stack: list[_Open] = [current]
-    current, count = None, 0
-    # The line end before the body may be the one that belongs to the first delimiter.
-    for match in _DASHES.finditer(raw, max(message.body - 1, 0)):
-        level, closing = _which(stack, match[1].rstrip())
-        if level < 0:
-            continue
+    current, count, opened = None, 0, 1
+    for start, end, level, closing in _delimiters(raw, message.body, stack):
         if current is not None:
-            yield _leaf(raw, current, _before(raw, match.start()))
+            yield _leaf(raw, current, _before(raw, start))
             current, count = None, count + 1
         del stack[level + (0 if closing else 1) :]
         if not stack or count >= MAX_PARTS:
@@ -232,17 +238,43 @@ def _split(message: Message) -> Iterator[Part]:
         if closing:
             continue
         default = "message/rfc822" if stack[-1].content_type == "multipart/digest" else "text/plain"
-        headers, body = _read_headers(raw, min(match.end() + 1, stop), stop)
+        headers, body = _read_headers(raw, min(end + 1, stop), stop)
         part = _open(headers, body, len(stack), default)
-        if part.boundary is None:
+        if part.boundary is None or opened >= MAX_MULTIPARTS:
             current = part
         else:
             stack.append(part)
+            opened += 1
     if current is not None:
         yield _leaf(raw, current, stop)
     elif count == 0:
         # A multipart without one delimiter: Outlook keeps the header and loses the structure.
         yield _leaf(raw, _unstructured(stack[0]), stop)
+
+
+def _delimiters(raw: bytes, body: int, stack: list[_Open]) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield start, end, level and whether it closes, of each line that belongs to a multipart on the stack.
+
+    Whoever takes them changes the stack in between. A message may hold millions of lines that begin with
+    dashes: after some of them in a row the pattern knows the boundaries that are open.
+    """
+    # The line end before the body may be the one that belongs to the first delimiter.
+    position, pattern, missed = max(body - 1, 0), _DASHES, 0
+    while match := pattern.search(raw, position):
+        position = match.end()
+        level, closing = _which(stack, match[1].rstrip())
+        if level < 0:
+            missed += 1
+            if missed == _PATIENCE:
+                pattern = _only(stack)
+            continue
+        yield match.start(), position, level, closing
+        pattern, missed = _DASHES, 0
+
+
+def _only(stack: list[_Open]) -> re.Pattern[bytes]:
+    boundaries = b"|".join(re.escape(part.boundary) for part in stack if part.boundary is not None)
+    return re.compile(rb"\n--((?:" + boundaries + rb")[^\n]*)")
 
 
 def _unstructured(part: _Open) -> _Open:

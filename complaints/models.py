@@ -23,7 +23,7 @@ class SubmissionState(StrEnum):
 
 
 class ComplaintState(StrEnum):
-    """Where a complaint stands; `refused`, `expired`, `discarded` and `closed` are ends."""
+    """Where a complaint stands; `closed`, `expired` and `discarded` are ends."""
 
     RECEIVED = "received"
     ANALYSED = "analysed"
@@ -69,7 +69,8 @@ COMPLAINT_STEPS: dict[ComplaintState, frozenset[ComplaintState]] = {
     C.AWAITING_CONSENT: frozenset({C.CONFIRMED, C.DISCARDED, C.EXPIRED, C.RECEIVED}),
     C.CONFIRMED: frozenset({C.CLOSED, C.AWAITING_CONSENT}),
     C.CLOSED: frozenset(),
-    C.REFUSED: frozenset(),
+    # `received` again: the reporter said that a host of it is theirs, so its source may lie further down
+    C.REFUSED: frozenset({C.RECEIVED}),
     C.EXPIRED: frozenset(),
     C.DISCARDED: frozenset(),
 }
@@ -133,7 +134,11 @@ class Reporter(SQLModel, table=True):
     address: str = Field(unique=True)
     names: list[str] = json_list()
     aliases: list[str] = json_list()
+    # Mail hosts of theirs: named when they were added; learned since ({"host"|"address"|"network", "how",
+    # "since", and where from); and those the DNS told last ({"host"|"address", "how", "of", "via"?, "since"})
     trust: list[str] = json_list()
+    learned: list[Json] = json_list()
+    mail_hosts: list[Json] = json_list()
     key: bytes = Field(sa_column=blob())
     token_hash: str | None = Field(default=None, unique=True)
     created_at: datetime
@@ -162,6 +167,20 @@ class Registration(SQLModel, table=True):
     asked_at: datetime
     expires_at: datetime = Field(index=True)
     tries: int = 0
+
+
+class Probe(SQLModel, table=True):
+    """A letter that a reporter asked for and returns, so that we see which hosts of theirs it passed."""
+
+    __tablename__: ClassVar[Any] = "probe"
+    __table_args__ = (Index("probe_of_reporter", "reporter_id", "asked_at"),)
+    id: str = Field(primary_key=True)
+    reporter_id: str = Field(foreign_key="reporter.id")
+    letter_id: str = Field(foreign_key="letter.id")
+    to: str
+    asked_at: datetime
+    expires_at: datetime
+    returned_at: datetime | None = None
 
 
 class Submission(SQLModel, table=True):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from complaints import outbox
+from complaints import outbox, probes
 from complaints.db import look_at, move
 from complaints.grades import GRADES
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, Submission, SubmissionState
@@ -53,13 +53,17 @@ def _underway(session: Session, submission: Submission) -> bool:
 
 
 def _tell(session: Session, office: Office, reporter: Reporter, submissions: list[Submission]) -> None:
-    items = [_item(session, office, line) for submission in submissions for line in submission.outcome]
+    lines = [line for submission in submissions for line in submission.outcome]
+    items = [_item(session, office, line) for line in lines if not probes.is_learned(line)]
     for submission in submissions:
         move(session, submission, SubmissionState.NOTICED)
+    if not items:
+        return  # probes only: what each taught was told when it came
     usable = [item for item in items if item["url"]]
     refused = [item for item in items if not item["url"]]
     days = max(1, office.settings.consent_seconds // 86400)
-    values = {"complaints": usable, "refused": refused, "days": days} if usable else {"refused": refused}
+    values: Json = {"refused": refused, "hosts": office.hosts_url(reporter)}
+    values |= {"complaints": usable, "days": days} if usable else {}
     kind = "notice" if usable else "refused"
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
 
@@ -69,8 +73,15 @@ def _item(session: Session, office: Office, line: Json) -> Json:
     complaint = session.get(Complaint, line["complaint"]) if line["complaint"] else None
     part = f"spam {line['index'] + 1}"
     if complaint is None:
-        return {"url": None, "part": part, "reason": line["reason"], "remedy": line.get("remedy") or ""}
+        return {
+            "url": None,
+            "part": part,
+            "reason": line["reason"],
+            "remedy": line.get("remedy") or "",
+            "look": "",
+        }
     awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    traced = complaint.state == ComplaintState.REFUSED and complaint.evidence is not None
     reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
     return {
         "subject": complaint.subject,
@@ -79,6 +90,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
         "url": office.review_url(complaint.id) if awaits else None,
+        "look": office.review_url(complaint.id) if traced else "",
         "part": f"{part} ({complaint.subject})" if complaint.subject else part,
         "reason": complaint.reason
         or line.get("reason")

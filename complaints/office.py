@@ -55,6 +55,19 @@ class Office:
         submission = session.get_one(Submission, complaint.submission_id)
         return self.vault.unseal(reporter.key, submission.raw)[complaint.slice_start : complaint.slice_end]
 
+    def own_domains(self, reporter: Reporter) -> set[str]:
+        """Mail domains never reported to nor to blame: ours and the reporter's own."""
+        addresses = [reporter.address, *reporter.aliases]
+        return {self.settings.mail_domain, *(address.rpartition("@")[2].lower() for address in addresses)}
+
     def review_url(self, complaint_id: str) -> str:
         """The capability URL under which the reporter reviews a complaint without login or cookie."""
         return f"{self.settings.url}/review/{complaint_id}.{self.vault.derive('review', complaint_id)}"
+
+    def hosts_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
+        return f"{self.settings.url}/hosts/{reporter.id}.{self.hosts_secret(reporter)}"
+
+    def hosts_secret(self, reporter: Reporter) -> str:
+        """What makes that URL a capability."""
+        return self.vault.derive("hosts", f"{reporter.id} {reporter.token_hash}")

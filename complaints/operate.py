@@ -245,6 +245,26 @@ def show_reporter(address: AddressArgument, as_json: JsonOption = False, data: D
         _put_reporter(_reporter(session, address), as_json)
 
 
+@reporters_app.command()
+def probe(
+    address: AddressArgument,
+    to: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="An alias of theirs; else the registered address.")
+    ] = "",
+    data: DataOption = None,
+) -> None:
+    """Send a reporter a probe mail: returned, it shows which mail hosts are theirs."""
+    from complaints import probes
+
+    with opened(data) as office:
+        try:
+            with office.db.transaction() as session:
+                sent = probes.ask(session, office, _reporter(session, address), to)
+        except probes.ProbeError as error:
+            fail(str(error), UNUSABLE)
+    say(f"a probe to {sent.to} leaves through plaint serve and is good until {sent.expires_at:%d %B %Y}")
+
+
 def _reporter(session: "Session", address: str) -> "Reporter":
     from complaints import reporters
 
@@ -255,7 +275,17 @@ def _reporter(session: "Session", address: str) -> "Reporter":
 
 
 def _put_reporter(row: "Reporter", as_json: bool) -> None:
-    shown = {"id", "address", "names", "aliases", "trust", "created_at", "verified_at"}
+    shown = {
+        "id",
+        "address",
+        "names",
+        "aliases",
+        "trust",
+        "learned",
+        "mail_hosts",
+        "created_at",
+        "verified_at",
+    }
     put(row.model_dump(mode="json", include=shown), as_json, terminal.reporter_lines)
 
 

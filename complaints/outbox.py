@@ -37,11 +37,15 @@ def put_letter(
     to: str,
     reporter: Reporter | None,
     reply_to: str | None = None,
+    mark: str = "",
     values: Mapping[str, object],
 ) -> Letter:
-    """Render a letter and queue it; its null return path keeps it from bouncing in a loop."""
+    """Render a letter and queue it; its null return path keeps it from bouncing in a loop.
+
+    `mark` is the left side of its Message-ID, where one must be known again.
+    """
     letter_id = tokens.random_letters(tokens.ID_LETTERS)
-    message_id = f"<letter-{letter_id}@{office.settings.mail_domain}>"
+    message_id = f"<{mark or f'letter-{letter_id}'}@{office.settings.mail_domain}>"
     now = office.clock()
     raw = compose_letter(
         render(kind, **values),

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from complaints.canonical import UnreadableBodyError, body_digests, field_bytes, unsigned
+from complaints.canonical import BodyHash, UnreadableBodyError, body_digests, field_bytes, unsigned
 from complaints.dkim_tags import (
     Claim,
     Key,
@@ -40,6 +40,7 @@ _LONGEST_AUTHOR = 16_384
 _LONGEST_HEADER = 512 * 1024
 _LEEWAY = 36_000  # seconds that clocks may be wrong, as in dkimpy
 _WEAKEST = 1024  # bits of an RSA key (RFC 8301 §3.2)
+_MBOX_QUOTED = re.compile(rb"(?<=\n)>(>*+From )")
 _QUOTED = re.compile(r"\"(?>(?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _ANGLES = re.compile(r"<([^<>]*+)>")
 _NOTABLE = ("from", "subject", "date", "to", "reply-to")
@@ -62,6 +63,23 @@ class Signature:
     candidate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Check:
+    claim: Claim
+    keys: list[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """Digests of the body, and its canonical length, relaxed and simple."""
+
+    digests: dict[BodyHash, bytes]
+    sizes: dict[bool, int]
+
+    def fits(self, claim: Claim) -> bool:
+        return self.digests[claim.body] == claim.body_digest
+
+
 def key_names(message: Message) -> tuple[str, ...]:
     """Return the DNS names whose TXT records `verify` needs, at most `MOST_SIGNATURES`, lower case."""
     claims = [read_claim(header, tags_of(header)) for header in _checked(message)]
@@ -81,23 +99,12 @@ def verify(
     for header in _checked(message):
         tags = tags_of(header)
         claim = read_claim(header, tags)
-        found = claim if isinstance(claim, Outcome) else usable_keys(claim, keys)
-        rows.append((signer_of(tags), claim, found))
-    asked = [c.body for _, c, found in rows if isinstance(c, Claim) and isinstance(found, list)]
-    try:
-        digests, sizes = body_digests(message.raw, message.body, asked)
-    except UnreadableBodyError as error:
-        digests, sizes = {}, {}
-        unreadable = Outcome("neutral", f"The body was not read: it has {error}.")
-    signatures, author = [], _author(message) if rows else None
-    for (domain, selector), claim, found in rows:
-        if isinstance(claim, Outcome) or isinstance(found, Outcome):
-            outcome = found if isinstance(found, Outcome) else claim
-        elif claim.body not in digests:
-            outcome = unreadable
-        else:
-            outcome = _judge(message, claim, found, digests[claim.body], sizes[claim.body.relaxed], grade, at)
-        assert isinstance(outcome, Outcome)
+        rows.append((signer_of(tags), claim if isinstance(claim, Outcome) else _check(claim, keys)))
+    body = _body(message, [one.claim for _, one in rows if isinstance(one, _Check)])
+    author = _author(message) if rows else None
+    signatures = []
+    for (domain, selector), one in rows:
+        outcome = one if isinstance(one, Outcome) else _judge(message, one, body, grade, at)
         aligned = domain is not None and author is not None and organisational_domain(domain) == author
         signatures.append(
             Signature(domain, selector, outcome.result, outcome.why, aligned, outcome.candidate)
@@ -107,6 +114,28 @@ def verify(
 
 def _checked(message: Message) -> list[Header]:
     return message.fields("dkim-signature")[:MOST_SIGNATURES]
+
+
+def _check(claim: Claim, keys: Keys | None) -> _Check | Outcome:
+    found = usable_keys(claim, keys)
+    return found if isinstance(found, Outcome) else _Check(claim, found)
+
+
+def _body(message: Message, claims: list[Claim]) -> _Body | Outcome:
+    """Hash the body for all claims; for one that does not fit, also as it was before an mbox quoted it."""
+    try:
+        body = _Body(*body_digests(message.raw, message.body, [claim.body for claim in claims]))
+        missed = {claim.body for claim in claims if not body.fits(claim)}
+        if not missed or _MBOX_QUOTED.search(message.raw, message.body) is None:
+            return body
+        unquoted = _MBOX_QUOTED.sub(rb"\1", message.raw[message.body - 1 :])
+        before = _Body(*body_digests(unquoted, 1, missed))
+    except UnreadableBodyError as error:
+        return Outcome("neutral", f"The body was not read: it has {error}.")
+    mended = {claim.body for claim in claims if claim.body in missed and before.fits(claim)}
+    if not mended:
+        return body
+    return _Body(body.digests | {one: before.digests[one] for one in mended}, body.sizes | before.sizes)
 
 
 def _uncounted(message: Message) -> list[Signature]:
@@ -129,23 +158,20 @@ def _author(message: Message) -> str | None:
 
 
 def _judge(
-    message: Message,
-    claim: Claim,
-    keys: list[Key],
-    digest: bytes,
-    size: int,
-    grade: str,
-    at: datetime | None,
+    message: Message, check: _Check, body: _Body | Outcome, grade: str, at: datetime | None
 ) -> Outcome:
+    claim = check.claim
+    if isinstance(body, Outcome):
+        return body
     signed = _signed(message, claim)
     if signed is None:
         return Outcome("neutral", "The signed header fields are too large to be checked.")
-    key = next((key for key in keys if _fits(key, claim, signed)), None)
-    if key is None or digest != claim.body_digest:
-        return _misfit(message, claim, grade, header=key is not None, body=digest == claim.body_digest)
+    key = next((key for key in check.keys if _fits(key, claim, signed)), None)
+    if key is None or not body.fits(claim):
+        return _misfit(message, claim, grade, header=key is not None, body=body.fits(claim))
     if weakness := _weakness(claim, key, at):
         return Outcome("policy", f"The signature of {claim.domain} fits these bytes, but {weakness}.")
-    return _passed(message, claim, key, size)
+    return _passed(message, claim, key, body.sizes[claim.body.relaxed])
 
 
 def _passed(message: Message, claim: Claim, key: Key, size: int) -> Outcome:

@@ -2,6 +2,7 @@
 
 Every way in (SMTP, HTTP, page, command line) ends at `accept`; its row is durable before anyone is told
 "accepted". `unwrap` then turns the submission's spams into complaints, as slices of the same raw bytes.
+A probe of ours that came back becomes none: its hosts are learned (`probes.py`).
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import tokens
+from complaints import probes, tokens
 from complaints.db import look_at, move
 from complaints.models import Complaint, Json, Reporter, Submission, SubmissionState
 from complaints.office import Office
@@ -93,6 +94,8 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
 def _take(session: Session, office: Office, reporter: Reporter, submission: Submission, item: Item) -> Json:
     if item.spam is None:
         return {"complaint": None, "status": "refused", "reason": item.reason, "remedy": item.remedy}
+    if probe := probes.take(session, office, reporter, item.spam):
+        return probe
     digest = tokens.digest(item.spam)
     known = session.exec(
         select(Complaint.id).where(Complaint.reporter_id == reporter.id, Complaint.digest == digest)

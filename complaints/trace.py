@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
-from complaints.message import Message
+from complaints.message import Header, Message
 from complaints.received import Received, parse_received
 from complaints.reserved import is_inside_only, why_not_public
 from complaints.trust import Border, Trust
@@ -69,15 +69,20 @@ class Trace:
 
 @dataclass(slots=True)
 class _Walk:
-    """The state of one walk down the chain; two doubts make the confidence low."""
+    """The state of one walk down the chain; two doubts make the confidence low.
+
+    `named` tells whether a line has named the host that wrote it; until then its organisation is not known.
+    """
 
     message: Message
+    fields: list[Header]
     lines: list[Received]
     border: Border
     whys: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     believed: int = 0
+    named: bool = False
     grade: str = "A"
 
 
@@ -91,7 +96,7 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
     lines = [parse_received(header.body) for header in fields[:MAX_HOPS]]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         return _nothing(lines)
-    walk = _Walk(message, lines, Border(trust), grade=grade)
+    walk = _Walk(message, fields, lines, Border(trust), grade=grade)
     if len(fields) > MAX_HOPS:
         walk.notes.append(f"{len(fields)} Received lines; only the first {MAX_HOPS} were read.")
     if message.fields("resent-from") or message.fields("resent-date"):
@@ -144,11 +149,12 @@ def _is_reordered(lines: list[Received], trust: Trust) -> bool:
 def _walk(walk: _Walk) -> Source | None:
     """Go down while the host that handed over is inside the border; stop at the first that is not."""
     border, lines = walk.border, walk.lines
-    border.learn(lines[0].by)
     n = 0
     while True:
         line = lines[n]
         walk.believed = n + 1
+        if not walk.named:
+            _learn_writer(walk, line)
         if line.defect:
             walk.whys.append(
                 f"{_opening(n)} but it is broken ({line.defect}), so nothing below it can be believed."
@@ -169,6 +175,19 @@ def _walk(walk: _Walk) -> Source | None:
         if not _fits(walk, n):
             return None
         n += 1
+
+
+def _learn_writer(walk: _Walk, line: Received) -> None:
+    """Take the first host that a line names as its writer for the topmost one.
+
+    qmail writes lines without any name above that of its own door, Gmail wrote private addresses, and a bare
+    name tells nothing of the organisation.
+    """
+    if line.by is None:
+        return
+    walk.border.learn(line.by)
+    ip = canonical_ip(line.by)
+    walk.named = not is_inside_only(ip) if ip else organisational_domain(line.by) is not None
 
 
 def _opening(n: int) -> str:
@@ -202,12 +221,13 @@ def _inside(border: Border, line: Received) -> str | None:  # noqa: C901, PLR091
 
 
 _LOCAL = frozenset({"lmtp", "webmail"})
+_LOCAL_WITH = ("local", "lmtp", "qmail-scanner")
 # These always write the address of a client on the network; without one the message came from the same host.
 _ALWAYS_WITH_ADDRESS = frozenset({"sendmail", "postfix", "exim"})
 
 
 def _inside_without_address(border: Border, line: Received) -> str | None:
-    if line.dialect in _LOCAL or (line.with_ or "").lower().startswith(("local", "lmtp")):
+    if line.dialect in _LOCAL or (line.with_ or "").lower().startswith(_LOCAL_WITH):
         return f"a delivery inside {line.by or 'one host'} ({line.with_})"
     if line.helo is None and line.from_name is None:
         return f"{line.by or 'the host'} passed the message on within itself"
@@ -265,10 +285,13 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
     """Tell whether line n+1 can be what the host inside, which handed over line n, wrote."""
     above, below = walk.lines[n], walk.lines[n + 1]
     border = walk.border
-    if above.dialect == "fetchmail":
+    if above.dialect == "fetchmail" or _is_from_qmails_door(walk.fields[n], above):
         # What was fetched is what the mailbox host stored: its topmost line is as good as that of any
-        # message.
+        # message. And qmail's door writes a line whenever its queue says that it was called from there.
         border.learn(below.by)
+        return True
+    if not walk.named and not border.trust.hosts and not border.writes(below.by):
+        walk.doubts.append("the topmost line does not name the host that wrote it")
         return True
     if border.writes(below.by):
         if _is_foreign_neighbour(border, above):
@@ -298,9 +321,13 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
         return True
     walk.notes.append(
         f"Hop {n} came from inside, but hop {n + 1} was written by "
-        f"{below.by or 'no host'}, which is not trusted: it may be forged."
+        f"{below.by or 'no host'}, which is not trusted: it may be forged. If that host is yours, name it."
     )
     return False
+
+
+def _is_from_qmails_door(header: Header, line: Received) -> bool:
+    return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
 
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
-from complaints.archives import MAX_DEPTH, Packed, is_archive, mbox_slices, unpack
+from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
 from complaints.message import Header, Message, Part, parse
 from complaints.received import parse_received
 
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
+MAX_INLINE = 4 * 1024 * 1024
+"""Bytes of text in which a spam is looked for that was forwarded inline."""
 
 _OUTLOOK_MSG = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TNEF = b"\x78\x9f\x3e\x22"
@@ -62,10 +64,10 @@ def _refusal(reason: str, remedy: str, name: str | None = None) -> Item:
 
 def open_file(raw: bytes, filename: str = "") -> list[Item]:
     """Return the spams of a file or upload: itself, unless its bytes say that it is a zip, gzip or mbox."""
-    return _open(raw, filename, 0)
+    return _open(raw, filename, 0, Room())
 
 
-def _open(raw: bytes, name: str, depth: int) -> list[Item]:
+def _open(raw: bytes, name: str, depth: int, room: Room) -> list[Item]:
     if is_archive(raw):
         if depth >= MAX_DEPTH:
             return [
@@ -75,16 +77,16 @@ def _open(raw: bytes, name: str, depth: int) -> list[Item]:
                     name,
                 )
             ]
-        return _open_archive(raw, name, depth)
+        return _open_archive(raw, name, depth, room)
     if slices := mbox_slices(raw):
         return [_verbatim(raw, start, end, name) for start, end in slices[:MAX_ITEMS]]
     return [_verbatim(raw, 0, len(raw), name)]
 
 
-def _open_archive(raw: bytes, name: str, depth: int) -> list[Item]:
+def _open_archive(raw: bytes, name: str, depth: int, room: Room) -> list[Item]:
     items: list[Item] = []
-    for packed in unpack(raw, name):
-        items += _open_packed(packed, depth)
+    for packed in unpack(raw, name, room):
+        items += _open_packed(packed, depth, room)
         if len(items) >= MAX_ITEMS:
             break
     return items or [
@@ -94,11 +96,13 @@ def _open_archive(raw: bytes, name: str, depth: int) -> list[Item]:
     ]
 
 
-def _open_packed(packed: Packed, depth: int) -> list[Item]:
+def _open_packed(packed: Packed, depth: int, room: Room) -> list[Item]:
     if packed.content is None:
         return [_refusal(packed.reason, packed.remedy, packed.name)]
     # What lay in an archive has no place in the submission's own bytes.
-    return [replace(item, start=None, end=None) for item in _open(packed.content, packed.name, depth + 1)]
+    return [
+        replace(item, start=None, end=None) for item in _open(packed.content, packed.name, depth + 1, room)
+    ]
 
 
 def _verbatim(raw: bytes, start: int, end: int, name: str | None) -> Item:
@@ -140,8 +144,9 @@ def unwrap_forward(raw: bytes) -> list[Item]:
     """
     message = parse(raw)
     items: list[Item] = []
+    room = Room()
     for part in message.leaves():
-        items += _from_part(part, raw)
+        items += _from_part(part, raw, room)
         if len(items) >= MAX_ITEMS:
             break
     if any(item.spam is not None for item in items):
@@ -150,7 +155,7 @@ def unwrap_forward(raw: bytes) -> list[Item]:
     return [inline, *items] if inline else items or [_nothing_attached(message)]
 
 
-def _from_part(part: Part, raw: bytes) -> list[Item]:  # noqa: PLR0911 - one return per kind of part
+def _from_part(part: Part, raw: bytes, room: Room) -> list[Item]:  # noqa: PLR0911 - one return per kind of part
     """Look into one part: a message, a file that is or holds one, or nothing of interest."""
     kind, name = part.content_type, part.filename
     if kind.startswith("message/") or kind == "text/rfc822-headers":
@@ -159,7 +164,9 @@ def _from_part(part: Part, raw: bytes) -> list[Item]:  # noqa: PLR0911 - one ret
         return []
     content = part.content()
     if is_archive(content):
-        return [replace(item, start=None, end=None) for item in _open(content, name or "The archive", 0)]
+        return [
+            replace(item, start=None, end=None) for item in _open(content, name or "The archive", 0, room)
+        ]
     if content.startswith((_OUTLOOK_MSG, _TNEF)):
         return [_verbatim(content, 0, len(content), name)]
     if not kind.startswith(("text/html", "image/", "video/", "audio/")) and _is_source(content, name):
@@ -210,10 +217,12 @@ def _redirected(message: Message) -> Item | None:
 
 def _inline(message: Message) -> Item | None:
     """Take a forward whose text shows the header of the spam: lines are lost, the chain can be read."""
+    left = MAX_INLINE
     for part in message.leaves():
         if not part.content_type.startswith("text/plain"):
             continue
-        text = part.content()
+        text = part.content(left)
+        left -= len(text)
         if match := _DUMP.search(text.decode("latin-1")):
             spam = _QUOTE.sub(b"", text[_block_start(text, match.start()) :])
             received = parse(spam).fields("received")

@@ -17,7 +17,8 @@ from complaints.letters import Letter, compose_letter, render
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVIL = "x\r\nBcc: a@b.example\n\nhttps://evil.example/ \x1b[2J\u2028\u202egnp"
-PART = {"part": EVIL, "reason": EVIL, "remedy": EVIL}
+PART = {"part": EVIL, "reason": EVIL, "remedy": EVIL, "look": ""}
+HOSTS = "https://plaint.example/hosts/abc"
 COMPLAINT = {
     "subject": EVIL,
     "grade": "A",
@@ -30,10 +31,18 @@ VALUES: dict[str, dict[str, Any]] = {
     "registration": {"link": "https://plaint.example/r/abc", "code": "012345", "minutes": 30},
     "notice": {
         "complaints": [COMPLAINT, COMPLAINT | {"subject": "", "source": None, "desks": []}],
-        "refused": [PART],
+        "refused": [PART, PART | {"look": "https://plaint.example/review/abc"}],
         "days": 7,
+        "hosts": HOSTS,
     },
-    "refused": {"refused": [PART]},
+    "refused": {"refused": [PART | {"look": "https://plaint.example/review/abc"}, PART], "hosts": HOSTS},
+    "probe": {"to": EVIL, "days": 7, "url": HOSTS, "domain": "plaint.example", "mark": "probe-abc-def"},
+    "learned": {
+        "to": EVIL,
+        "own": [{"what": EVIL, "new": True}, {"what": "192.0.2.7", "new": False}],
+        "passed_over": [EVIL],
+        "url": HOSTS,
+    },
     "answer": {
         "desk": EVIL,
         "kind": "verdict",

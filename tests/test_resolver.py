@@ -36,6 +36,8 @@ inside   IN A     127.0.0.1
 inside   IN AAAA  ::ffff:169.254.169.254
 loop     IN CNAME loop2
 loop2    IN CNAME loop
+alias    IN CNAME large
+large    IN TXT   LARGE
 '''
 "broken.example" = '''
 @        IN A   192.0.2.2
@@ -46,6 +48,7 @@ long     IN TXT "over TCP"
 "192.0.2.4" = "four.names.example"
 "192.0.2.9" = "four.names.example"
 """
+WORLD = WORLD.replace("LARGE", " ".join(f'"{letter * 250}"' for letter in "abcdefghijklmnop"))
 
 
 def ask(question: Callable[[Resolver], Awaitable[T]], seconds: float = 2.0) -> T:
@@ -130,6 +133,30 @@ def test_no_mx_and_no_address_is_absent_and_an_error_is_not() -> None:
 def test_texts_are_joined_and_long_ones_come_over_tcp() -> None:
     assert ask(lambda resolver: resolver.txt("names.example")).value == ("one text",)
     assert ask(lambda resolver: resolver.txt("long.broken.example")).value == ("over TCP",)
+
+
+def test_many_texts_are_asked_for_at_once_and_none_is_not_no_answer() -> None:
+    names = [
+        "names.example",
+        "alias.names.example",
+        "four.names.example",
+        "no.names.example",
+        "a..example",
+        "silent.broken.example",
+        "servfail.broken.example",
+    ]
+    started = time.monotonic()
+    found = ask(lambda resolver: resolver.all_txt(names), seconds=1)
+    assert time.monotonic() - started < 3
+    assert found == {
+        "names.example": ("one text",),
+        "alias.names.example": ("".join(letter * 250 for letter in "abcdefghijklmnop"),),
+        "four.names.example": (),
+        "no.names.example": (),
+        "a..example": (),
+        "silent.broken.example": None,
+        "servfail.broken.example": None,
+    }
 
 
 def test_a_reverse_name_counts_only_where_it_points_back() -> None:

@@ -1,5 +1,6 @@
 """Who signed a message: every verdict, compared with dkimpy's own where both judge the same thing."""
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -25,8 +26,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints.canonical import BodyHash, body_digests
+from complaints.loopback import World, spams
 from complaints.message import parse
+from complaints.models import Json
+from complaints.office import utc_now
 from complaints.signatures import MOST_SIGNATURES, Signature, key_names, verify
+from tests.house import house
 
 DATA = Path(__file__).parents[1] / "../shared/data/messages"
 NOW = datetime.now(UTC)
@@ -347,6 +352,16 @@ def test_a_message_without_its_end_is_not_checkable() -> None:
     assert check(sign(whole).replace(b"hello", b"hallo")).result == "fail"
 
 
+def test_lines_that_an_mbox_quoted_are_read_as_they_were() -> None:
+    raw = sign(RAW + b"\r\nFrom here on\r\n> no quote\r\n>From there\r\n")
+    quoted = raw.replace(b"\nFrom here", b"\n>From here").replace(b">From there", b">>From there")
+    assert check(raw).result == check(quoted).result == "pass"
+    assert check(quoted.replace(b">From here", b">From hell")).result == "fail"
+    assert (
+        check(sign(RAW.replace(b"Buy", b"From")).replace(b"\r\nFrom  at", b"\r\n>From  at")).result == "pass"
+    )
+
+
 def test_nothing_is_checked_without_keys_and_nothing_is_said_without_signatures() -> None:
     [found] = verify(parse(sign()), None)
     assert (found.domain, found.selector, found.result) == ("esp.example", "sel", "not checked")
@@ -501,3 +516,18 @@ def test_bodies_are_hashed_as_by_dkimpy_wherever_they_are_cut_into_chunks(
     assert digests[wanted] == hashlib.sha256(expected).digest()
     for part in parts:
         assert digests[part] == hashlib.sha1(expected[: part.limit]).digest()
+
+
+def test_the_stage_asks_for_the_keys_and_waits_for_no_lame_name_server(tmp_path: Path) -> None:
+    lame = '[dns]\n"_domainkey.six.example" = "timeout"\n'
+
+    async def run() -> dict[str, list[Json]]:
+        async with house(tmp_path, world=World.load("demo").extended(lame), lookup_seconds=2) as home:
+            signed = spams(home.internet.world, utc_now())
+            documents = await home.waiting(signed["01-bank-phishing.eml"], signed["05-parcel-fee-ipv6.eml"])
+            return {document["source_ip"]: document["evidence"]["signatures"] for document in documents}
+
+    found = asyncio.run(run())
+    [cloud], [six] = found["198.51.100.23"], found["2001:db8:1::25"]
+    assert (cloud["domain"], cloud["result"], cloud["aligned"], cloud["candidate"]) == ("cloud.example", "pass", False, True)  # fmt: skip
+    assert (six["domain"], six["result"], six["candidate"]) == ("six.example", "temperror", False)

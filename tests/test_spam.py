@@ -42,6 +42,7 @@ def test_the_document_has_the_contracted_shape() -> None:
             "domain": "shop.example",
             "found_in": "text",
             "via": [],
+            "notes": [],
         }
     ]
     assert document["lures"] == [{"kind": "mail", "value": "drop@box.example", "found_in": "text"}]

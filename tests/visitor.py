@@ -3,6 +3,7 @@
 import html
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from sqlmodel import col, select
@@ -86,9 +87,20 @@ def every_url(website: Website) -> list[str]:
     received = website.hand_in(spam(subject="Received"))
     confirm(website, decided)
     link, _ = asked(website)
+    hosts = urlsplit(website.office.hosts_url(website.alice.reporter)).path
     form = {"address": website.alice.submission_address, "paste": spam(subject="Pasted").decode()}
     submitted = website.http.post("/submit", data=form, files={"files": b""}).headers["location"]
-    paths = [*PUBLIC, link, submitted, "/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/nothing"]
+    paths = [
+        *PUBLIC,
+        link,
+        submitted,
+        hosts,
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/v1/openapi.json",
+        "/nothing",
+    ]
     for complaint in (waiting, decided, received):
         paths += [website.review(complaint), website.review(complaint) + "/raw"]
         paths += [f"/api/v1/complaints/{complaint}", f"/api/v1/complaints/{complaint}/raw"]
@@ -96,7 +108,7 @@ def every_url(website: Website) -> list[str]:
     for report in reports(website).values():
         paths += [f"/stop/{report.token}", f"{website.review(report.complaint_id)}/reports/{report.id}"]
         paths += [f"/api/v1/complaints/{report.complaint_id}/reports/{report.id}"]
-    return [*paths, "/api/v1/complaints", "/api/v1/submissions"]
+    return [*paths, "/api/v1/complaints", "/api/v1/submissions", "/api/v1/hosts", "/api/v1/probes"]
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:

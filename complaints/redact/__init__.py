@@ -21,7 +21,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from complaints.archives import is_archive, unpack
+from complaints.archives import Room, is_archive, unpack
 from complaints.encodings import decode_base64
 from complaints.message import Header, Message, Part, parse
 from complaints.redact.hide import WORDS, Find, Hider, hider, splice
@@ -134,6 +134,7 @@ class _Pass:
     hider: Hider
     changes: list[Change] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
 
     def message(self, raw: bytes, nested: int = 0) -> bytes:
         """Return the message with the identity hidden in its fields, structure and parts."""
@@ -251,7 +252,7 @@ class _Pass:
 
     def _archive(self, content: bytes, where: str, line: int) -> bytes:
         """An archive that holds the identity goes as a whole: a changed member breaks its checksums."""
-        files = list(unpack(content, ""))
+        files = list(unpack(content, "", self.room))
         self.kept += [f"{where} was not looked into: {one.reason}" for one in files if one.content is None]
         if any(
             self.hider.finds(inside) for one in files for inside in (one.name.encode(), one.content or b"")

@@ -13,28 +13,24 @@ from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
+from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web import intake
 from complaints.web.page import mail_file
-from complaints.web.problems import Problem, ProblemDocument, not_found
+from complaints.web.problems import Problem, documented, not_found
 from complaints.web.security import Asking, Opened
-from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Items
+from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items
 
 PREFIX = "/api/v1"
 TRUE = frozenset({"1", "true", "yes", "on"})
 Act = Callable[[Session, Complaint], object]
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}
-    return {status: {"description": "Problem (RFC 9457)", "content": content} for status in (401, *statuses)}
-
-
-router = APIRouter(prefix=PREFIX, responses=_problems(500))
+router = APIRouter(prefix=PREFIX, responses=documented(500))
 _DECISION: dict[str, Any] = {
     "status_code": 202,
     "response_model": ComplaintDocument,
-    "responses": _problems(404, 409),
+    "responses": documented(404, 409),
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {
@@ -66,7 +62,7 @@ _MAIL: dict[int | str, dict[str, Any]] = {
     "/submissions",
     status_code=202,
     response_model=Items,
-    responses=_problems(400, 413, 422, 429),
+    responses=documented(400, 413, 422, 429),
     openapi_extra=_BODY,
 )
 async def submit(
@@ -90,7 +86,7 @@ async def submit(
     return {"items": (await intake.take(office, reporter, uploads, via="api", forwarded=forward)).items}
 
 
-@router.get("/complaints", response_model=ComplaintList, responses=_problems(422))
+@router.get("/complaints", response_model=ComplaintList, responses=documented(422))
 def complaints(
     office: Opened,
     reporter: Asking,
@@ -108,14 +104,14 @@ def complaints(
     return {"items": lines, "next": f"{office.settings.url}{PREFIX}/complaints?{query}" if query else None}
 
 
-@router.get("/complaints/{complaint_id}", response_model=ComplaintDocument, responses=_problems(404))
+@router.get("/complaints/{complaint_id}", response_model=ComplaintDocument, responses=documented(404))
 def complaint(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Everything about one complaint: its evidence, and each report with what became of it."""
     with office.db.reading() as session:
         return show.complaint_document(session, office, _own(session, reporter, complaint_id))
 
 
-@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | _problems(404))
+@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | documented(404))
 def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
     """The spam, byte for byte as it came."""
     with office.db.reading() as session:
@@ -126,7 +122,7 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
 @router.get(
     "/complaints/{complaint_id}/reports/{report_id}",
     response_class=Response,
-    responses=_MAIL | _problems(404),
+    responses=_MAIL | documented(404),
 )
 def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
     """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
@@ -138,7 +134,7 @@ def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) 
         return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
 
 
-@router.post("/complaints/{complaint_id}/confirm", **_DECISION | {"responses": _problems(404, 409, 422)})
+@router.post("/complaints/{complaint_id}/confirm", **_DECISION | {"responses": documented(404, 409, 422)})
 def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
@@ -172,6 +168,14 @@ def refresh(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     return _act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
 
 
+@router.post("/complaints/{complaint_id}/mine", **_DECISION | {"responses": documented(404, 409, 422)})
+def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop) -> Json:
+    """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
+    return _act(
+        office, reporter, complaint_id, lambda session, row: consent.mine(session, office, row, hop.hop)
+    )
+
+
 def _act(office: Office, reporter: Reporter, complaint_id: str, act: Act) -> Json:
     """Do something to one's own complaint in one transaction and show it as it is then."""
     try:
@@ -185,6 +189,9 @@ def _act(office: Office, reporter: Reporter, complaint_id: str, act: Act) -> Jso
     except (EmptyError, CannotRedact) as error:
         remedy = "Correct it and confirm again; nothing was sent."
         raise Problem(422, "Not confirmed", str(error), remedy) from error
+    except HostError as error:
+        remedy = "Name a line that a host of yours wrote; nothing changed."
+        raise Problem(422, "Not trusted", f"{error}.", remedy) from error
     except (ConsentError, OvertakenError) as error:
         raise _conflict(error, []) from error
 

@@ -12,9 +12,9 @@ from starlette.types import Scope
 from complaints import __version__
 from complaints.logs import place_of
 from complaints.office import Office
-from complaints.web import api, problems
+from complaints.web import api, api_hosts, problems
 from complaints.web.metrics import metrics_text
-from complaints.web.pages import home, register, review, stop, submit
+from complaints.web.pages import home, hosts, register, review, stop, submit
 from complaints.web.security import BodyLimit, Guard, Opened
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastA
     app.add_middleware(Guard, https=office.settings.url.startswith("https:"))
     problems.handle(app)
     app.include_router(api.router)
-    for pages in (home, register, submit, review, stop):
+    app.include_router(api_hosts.router)
+    for pages in (home, register, submit, review, hosts, stop):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     _watch(app)

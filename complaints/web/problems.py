@@ -78,6 +78,12 @@ class ProblemDocument(BaseModel):
     changes: list[str] | None = Field(None, description="409: what differs from what was shown")
 
 
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the description of an operation of the API says of its refusals."""
+    content = {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}
+    return {status: {"description": "Problem (RFC 9457)", "content": content} for status in (401, *statuses)}
+
+
 def not_found() -> Problem:
     """The one 404: the same for what never was and for what is another's."""
     return Problem(404, *WORDS[404])

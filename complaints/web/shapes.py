@@ -24,7 +24,9 @@ class Item(_Document):
     file: str
     index: int = Field(description="counts the spams of one FILE from 0")
     complaint: str | None
-    status: Literal["accepted", "duplicate", "refused"]
+    status: Literal["accepted", "duplicate", "refused", "learned"] = Field(
+        description="learned: it is a probe of ours that came back, and no spam"
+    )
 
 
 class Items(_Document):
@@ -99,3 +101,41 @@ class Confirmation(BaseModel):
         if value is not None and value not in REDACTIONS:
             raise ValueError(f"unknown redaction {value!r}; there are: {', '.join(REDACTIONS)}")
         return value
+
+
+class Hop(BaseModel):
+    """A line of the trace, counted from 0 at the newest."""
+
+    model_config = ConfigDict(extra="forbid")
+    hop: int = Field(ge=0, description="`n` of a believed hop of the complaint's evidence")
+
+
+class NamedHost(BaseModel):
+    """One thing to trust, or to trust no more."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: str = Field(max_length=300, description="a host name, an address, or a network like 192.0.2.0/28")
+
+
+class HostList(_Document):
+    """The mail hosts a reporter trusts."""
+
+    hosts: list[dict[str, Any]] = Field(
+        description="each with host, address or network; how (named, hop, probe, mx), since, why, removable"
+    )
+    url: str = Field(description="the page of your mail hosts; who has it can change them")
+
+
+class ProbeWish(BaseModel):
+    """Where a probe is to go."""
+
+    model_config = ConfigDict(extra="forbid")
+    to: str = Field("", max_length=320, description="an alias of yours; default: the registered address")
+
+
+class ProbeDocument(_Document):
+    """A probe that is on its way."""
+
+    id: str
+    to: str
+    expires_at: datetime

@@ -65,7 +65,9 @@ def complete(
     if secrets is None:
         error = FieldError("code", "This is not the code in our mail; it has six digits.")
         return page("register_complete.html", 422, code=code, policy=POLICY, errors=[error])
-    return page("registered.html", secrets=secrets, url=office.settings.url, clients=mail_programs())
+    hosts = office.hosts_url(secrets.reporter)
+    url = office.settings.url
+    return page("registered.html", secrets=secrets, url=url, hosts=hosts, clients=mail_programs())
 
 
 def _still_good(session: Session, office: Office, token: str) -> None:

@@ -17,6 +17,7 @@ from complaints.consent import REDACTIONS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
 from complaints.office import Office
+from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web.intake import LONGEST_NOTE, plain_note
 from complaints.web.page import mail_file
@@ -37,6 +38,7 @@ class Decision(BaseModel):
     read: str = ""
     redaction: str = ""
     note: str = ""
+    hop: str = ""
 
     def typed(self, *, read: bool = False) -> Typed:
         """What is put back into the form; the tick for `read` only while nothing changed."""
@@ -129,6 +131,17 @@ def _refresh(session: Session, office: Office, complaint: Complaint, _decision: 
     consent.refresh(session, office, complaint)
 
 
+def _mine(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    """The host that handed over at a hop is the reporter's own."""
+    _shown(session, office, complaint, decision)
+    if not decision.hop.isascii() or not decision.hop.isdecimal():
+        raise FieldsError([FieldError("trace", "Say at which line of the trace the host stands.")])
+    try:
+        consent.mine(session, office, complaint, int(decision.hop[:6]))
+    except HostError as error:
+        raise FieldsError([FieldError("trace", f"Not trusted: {error}.")]) from error
+
+
 def _no_button(_session: Session, _office: Office, _complaint: Complaint, _decision: Decision) -> None:
     raise FieldsError([FieldError("buttons", "Use one of the buttons of this page.")])
 
@@ -139,6 +152,7 @@ ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
     "discard": _discard,
     "undo": _undo,
     "refresh": _refresh,
+    "mine": _mine,
 }
 
 

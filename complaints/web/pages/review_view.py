@@ -66,8 +66,9 @@ def review_page(
     reporter = session.get_one(Reporter, complaint.reporter_id)
     label, sentence = words.COMPLAINT[complaint.state]
     awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    refused = complaint.state == ComplaintState.REFUSED
     document = show.complaint_document(session, office, complaint)
-    may_learn = awaits or complaint.state == ComplaintState.REFUSED
+    may_learn = awaits or refused
     spam = office.spam_of(session, complaint)
     return page(
         "review.html",
@@ -77,7 +78,7 @@ def review_page(
         **_evidence(complaint.evidence, spam),
         label=label,
         sentence=sentence,
-        remedy=REMEDIES.get(complaint.state) if complaint.state == ComplaintState.REFUSED else None,
+        remedy=REMEDIES.get(complaint.state) if refused else None,
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
@@ -165,15 +166,11 @@ def _reports(
 
 def _parts(row: Report, source_ip: str | None) -> list[tuple[str, str]]:
     """What each of a desk's targets was in the spam; one desk may answer for several."""
-    role = row.contact.get("role", "link")
-    roles = [
-        "source" if target == source_ip else "sender" if "@" in target else role.replace("source", "link")
+    parts = row.contact.get("parts") or [
+        {"role": "source" if target == source_ip else "link", "target": target}
         for target in row.contact["targets"]
     ]
-    return [
-        (words.ROLES.get(one, (one, ""))[0], target)
-        for one, target in zip(roles, row.contact["targets"], strict=True)
-    ]
+    return [(words.ROLES[part["role"]][0], part["target"]) for part in parts]
 
 
 def _why_unticked(row: Report) -> str:

@@ -1,0 +1,260 @@
+"""Reading the from clause of a Received field: what the writer saw, and what the client only said.
+
+Takes the tokens of the clause and the dialect of the writer; leaves the address, the name that was looked up
+for it, and the claims. An address counts only where software puts what it saw itself. A client chooses the
+word after `from`, everything that is announced as HELO or ident, and, by its own DNS, the name that is
+looked up; all of them may be made to look like something else.
+"""
+
+import re
+
+from complaints.dialects import Dialect
+from complaints.hosts import canonical_ip, clean_host
+
+TWO_ADDRESSES = "two-addresses"
+"""The defect of a field in which two addresses stand where one that was seen belongs."""
+
+UNKNOWN = frozenset(
+    {"", "unknown", "unverified", "untrusted", "unavailable", "really", "softdnserr", "localhost.localdomain"}
+    | {"no.name.available"}
+)
+"""What software writes where it knows no name."""
+
+_HELO = re.compile(
+    r"\b(?:HELO|EHLO|LHLO)(?:[ =] ?|$)\"?([^ ()\"]*)|\bhelo=([^ ()]*)|claiming to be \"([^\"]*)\"", re.IGNORECASE
+)
+_IDENT = re.compile(r"\bident=([^ ()]+)", re.IGNORECASE)
+_GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
+_NAME_ONLY = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?(?: \[[a-z]+\])?")
+_AFTER_ADDRESS = frozenset(" :")
+_LOGGED_IN = re.compile(
+    r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S|\w+ authenticated user "
+    r"|account ",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Origin:
+    """The from clause.
+
+    `ip` is the address that was seen, `name` what was looked up for it, `rdns` the same also where the writer
+    doubts it, `helo` and `ident` what the client said. The attributes in the second group are what the tokens
+    say while they are read: `strong` an address in brackets inside a comment, `weak` one alone in a comment,
+    `literal` one in brackets outside, `alone` a name alone in a comment, `marked` what stands behind an
+    address; `strange` tells of a comment that nobody can read.
+    """
+
+    ip: str | None = None
+    name: str | None = None
+    rdns: str | None = None
+    helo: str | None = None
+    ident: str | None = None
+    verified: bool = False
+    authenticated: bool = False
+    defect: str | None = None
+
+    strong: str | None = None
+    weak: str | None = None
+    literal: str | None = None
+    alone: str | None = None
+    marked: str = ""
+    refuted: bool = False
+    strange: bool = False
+
+
+def origin_of(tokens: list[str], dialect: Dialect) -> Origin:
+    """Tell apart what the writer saw and what the client claimed."""
+    origin = Origin()
+    said = ""
+    for n, token in enumerate(tokens):
+        first = token[0]
+        if first == "(":
+            _read_comment(token[1:-1].strip(), origin, dialect)
+        elif n == 0:
+            said = token.strip("<>") if first == "<" else token
+        elif first == "[":
+            _read_literal(_address_in(token.strip("[]() ")), origin)
+        elif token == "claiming" and tokens[n + 1 : n + 3] == ["to", "be"]:
+            origin.helo = tokens[n + 3].strip('"') if len(tokens) > n + 3 else ""
+        elif tokens[n - 1] == "-" and dialect.name == "exchange":
+            origin.literal = _address_in(token)
+    _conclude(said, origin, dialect)
+    return origin
+
+
+def _read_literal(ip: str | None, origin: Origin) -> None:
+    """Read an address in brackets behind the first word: the last one is what was seen.
+
+    Alone in a comment before it stands what the client said: `NAME (HELO) [IP]`.
+    """
+    if ip is None:
+        return
+    if origin.strong not in {None, ip}:
+        origin.defect = TWO_ADDRESSES
+    origin.literal = ip
+    if origin.helo is None:
+        origin.helo = origin.weak or origin.alone
+    origin.weak = origin.alone = None
+
+
+def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
+    """Read `name [ip]`, `[ip]:port helo=name`, `ident@ip`, `HELO name`, or whatever else is noted."""
+    bracket = "[" in inner
+    if bracket and _read_bracketed(inner, origin):
+        return
+    if ("LO" in inner or "helo=" in inner) and _read_greeting(inner, origin):
+        return
+    word, _, rest = inner.partition(" ")
+    if dialect.bare and (not rest or rest.startswith("with ")):
+        ident, _, address = word.rpartition("@")
+        if ip := _address_in(address):
+            if origin.weak not in {None, ip} or origin.strong not in {None, ip}:
+                origin.defect = TWO_ADDRESSES
+            origin.weak, origin.literal = ip, None
+            origin.ident = ident or origin.ident
+            origin.authenticated = origin.authenticated or bool(rest)
+            return
+    if _NAME_ONLY.fullmatch(inner):
+        origin.alone = clean_host(word)
+        return
+    origin.strange = origin.strange or bracket or word.count(".") == 3
+    if "uth" in inner or "UTH" in inner or inner.startswith("account "):
+        known = origin.strong or origin.weak or " " in inner
+        origin.authenticated = origin.authenticated or bool(known and is_login(inner))
+    elif "unverified" in inner:
+        origin.refuted = True
+
+
+def is_login(inner: str) -> bool:
+    """Tell whether a comment says that the client logged in: `authenticated bits=0`, `AUTH: LOGIN joe`."""
+    return _LOGGED_IN.match(inner) is not None
+
+
+def _read_greeting(inner: str, origin: Origin) -> bool:
+    """Read what is announced as HELO: `HELO name`, `account user HELO name`, `port=1 helo=name ident=x`."""
+    match = _HELO.search(inner)
+    if match is None:
+        return False
+    if origin.helo is None:
+        origin.helo = match[1] or match[2] or match[3] or ""
+    if ident := _IDENT.search(inner):
+        origin.ident = ident[1]
+    origin.authenticated = origin.authenticated or inner.startswith("account ")
+    origin.strange = origin.strange or "[" in inner[: match.start()] + inner[match.end() :]
+    return True
+
+
+def _read_bracketed(inner: str, origin: Origin) -> bool:
+    """Read `name [ip]` and what may follow; tell whether it is that."""
+    name, _, rest = inner.partition("[")
+    address, _, after = rest.partition("]")
+    ip = _address_in(address)
+    if ip is None or (after and after[0] not in _AFTER_ADDRESS):
+        # The looked-up name itself may hold brackets; what was seen stands last.
+        name, _, rest = inner.rpartition("[")
+        address, _, after = rest.partition("]")
+        ip = _address_in(address)
+        if ip is None or (after and after[0] not in _AFTER_ADDRESS):
+            return False
+    name = name.strip()
+    if name and (" " in name or "=" in name or "(" in name or name.upper() in _GREETINGS):
+        return False
+    if origin.strong not in {None, ip} or origin.weak not in {None, ip}:
+        origin.defect = TWO_ADDRESSES
+    origin.strong = ip
+    if "@" in name:
+        ident, _, name = name.rpartition("@")
+        origin.ident = ident.removeprefix("IDENT:") or origin.ident
+    if name:
+        host = clean_host(name.strip("<>") if name[0] == "<" else name)
+        if host in UNKNOWN:
+            origin.refuted = origin.refuted or host == "unverified"
+        elif host and not (host[-1].isdigit() and canonical_ip(host)):
+            origin.rdns = host
+    if after:
+        _read_after_address(after, ip, origin)
+    return True
+
+
+def _read_after_address(after: str, ip: str, origin: Origin) -> None:
+    """Read what stands behind the address in its comment: `:port helo=name ident=x`, `(may be forged)`."""
+    origin.refuted = origin.refuted or "may be forged" in after or "unverified" in after
+    origin.marked = after.strip()
+    if ("HELO" in after or "helo=" in after) and origin.helo is None:
+        _read_greeting(after, origin)
+    elif ident := _IDENT.search(after):
+        origin.ident = ident[1]
+    if "[" in after:
+        rest = _IDENT.sub("", _HELO.sub("", after))
+        for other in rest.split("[")[1:]:
+            seen = _address_in(other.partition("]")[0])
+            if seen not in {None, ip}:
+                origin.defect = TWO_ADDRESSES
+
+
+def _address_in(text: str) -> str | None:
+    """Read an address, also with a port behind it: `192.0.2.1:25`, `192.0.2.1.1234`, `192.0.2.1 port:25`."""
+    if found := canonical_ip(text):
+        return found
+    head, dot, port = text.rpartition("." if text.count(".") == 4 else ":")
+    if dot and port.isdigit():
+        return canonical_ip(head.removesuffix(" port"))
+    return None
+
+
+def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
+    """Decide what was seen, and what the word after `from` is."""
+    ip = origin.strong or origin.weak or origin.literal
+    announced = origin.helo is not None
+    if origin.defect:
+        origin.helo = _spoken(origin.helo or said)
+        return
+    numeric = None
+    if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
+        numeric = _address_in(said.strip("[]"))
+    if ip is None:
+        believed = announced or (dialect.literal and (said[:1] == "[" or dialect.plain != "helo"))
+        if numeric and believed and not origin.strange:
+            ip, said = numeric, ""
+        else:
+            origin.name = origin.rdns = origin.alone
+    elif numeric == ip and said[0] == "[" and not announced:
+        said = ""
+    origin.ip = ip
+    origin.helo = _spoken(origin.helo or "" if announced else said)
+    if origin.rdns is None:
+        if ip is not None and said:
+            _name_by_said(origin, said, announced, numeric is not None, dialect)
+    elif ip is not None and not origin.refuted:
+        origin.name, origin.verified = origin.rdns, dialect.confirms
+
+
+def _spoken(word: str) -> str | None:
+    """Return what the client said, as a host name or address."""
+    if not word:
+        return None
+    bare = word.strip('[]"') if word[0] in '["' else word
+    return clean_host(bare.rpartition("@")[2]) or canonical_ip(bare)
+
+
+def _name_by_said(origin: Origin, said: str, announced: bool, numeric: bool, dialect: Dialect) -> None:
+    """Decide whether the word after `from` was looked up for the address, and was checked forward."""
+    plain = dialect.plain
+    if plain == "helo" and not announced and not origin.marked and origin.ident is None:
+        return
+    name = clean_host(said)
+    if name is None or name in UNKNOWN:
+        return
+    if dialect.mark is not None and origin.marked == dialect.mark:
+        origin.name = origin.rdns = name
+        origin.verified = True
+        return
+    if not announced and plain in {"peer", "none"}:
+        origin.helo = None
+    guessed = origin.ident is not None and origin.weak is not None
+    if plain == "none" or not (announced or guessed or plain != "helo"):
+        return
+    origin.rdns = name
+    if not numeric and not origin.refuted:
+        origin.name = name
+        origin.verified = dialect.confirms and plain == "name"
