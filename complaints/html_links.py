@@ -41,6 +41,7 @@ _SKIPPED = ("cid:", "mid:", "about:", "x-apple-data-detectors:")
 _CSS_URL = re.compile(r"(?i)url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
 _REFRESH = re.compile(r"(?i)url\s*=\s*['\"]?([^'\"]+)")
+_DROPPED = re.compile(r"[\t\r\n]+")
 _DATA = re.compile(
     r"(?is)data:(text/[a-z]+|image/svg\+xml|application/xhtml\+xml)?[^,]{0,100}?(;base64)?,(.*)"
 )
@@ -87,7 +88,7 @@ class Page:
 
     def add(self, reference: str, shown: str = "") -> None:
         """Keep one reference unless there are far too many."""
-        if len(self.references) < MAX_REFERENCES:
+        if reference and len(self.references) < MAX_REFERENCES:
             self.references.append((reference, shown))
 
 
@@ -123,41 +124,68 @@ def _pieces(html: str) -> list[str]:
     return ["<" + "<".join(tags[n : n + _TAGS_OF_A_PIECE]) for n in range(0, len(tags), _TAGS_OF_A_PIECE)]
 
 
+@dataclass(slots=True)
+class _Tree:
+    """What the nodes of one tree hold, in their order."""
+
+    references: list[tuple[str, str]] = field(default_factory=list)
+    base: str = ""
+    nameless: list[LexborNode] = field(default_factory=list)
+    has_template: bool = False
+
+    def special(self, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> None:
+        """Read a node whose attributes are not all there is to it."""
+        if tag == "a":
+            if "href" in attributes:
+                self.references.append((attributes["href"] or "", node.text()))
+            else:
+                self.nameless.append(node)
+        elif tag == "base":
+            self.base = self.base or (attributes.pop("href", "") or "").strip()
+        elif tag == "input":
+            # The address that a form is mailed to; other fields may hold the reader's own.
+            value = attributes.get("value") or ""
+            if "@" in value and (attributes.get("name") or "").lower() in _RECIPIENTS:
+                self.references.append((f"mailto:{value}", ""))
+        elif tag == "template":
+            self.has_template = True
+        else:
+            self.references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
+
+    def places(self, tag: str, names: frozenset[str], attributes: dict[str, str | None]) -> None:
+        """Read the attributes that can hold a reference."""
+        for name in names:
+            value = attributes[name]
+            if not value:
+                continue
+            if name in _PLACES:
+                if tag != "a" or name != "href":
+                    self.references.append((value, ""))
+            elif name != "style" or "(" in value or "@" in value or "\\" in value:
+                self.references += ((found, "") for found in _references(tag, name, value))
+
+
 def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
     tree = LexborHTMLParser(html)
     if tree.root is None:
         return
-    references: list[tuple[str, str]] = []
-    written = ""
-    nameless: list[LexborNode] = []
+    read = _Tree()
     for node in tree.root.traverse():
         attributes, tag = node.attributes, node.tag
         if tag in _SPECIAL:
-            if tag == "a":
-                references.append(
-                    (attributes["href"] or "", node.text())
-                ) if "href" in attributes else nameless.append(node)
-            elif tag == "base":
-                written = written or (attributes.pop("href", "") or "").strip()
-            elif tag == "template" and nesting < _MAX_NESTING:
-                # Its content stands apart in the tree; scripts and AMP put it on the page.
-                _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
-                return
-            elif tag == "input":
-                tag = "drop-box" if (attributes.get("name") or "").lower() in _RECIPIENTS else tag
-            else:
-                references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
-        for name in _HOLDERS.intersection(attributes):
-            if value := attributes[name]:
-                if name in _PLACES:
-                    references.append((value, ""))
-                elif name != "style" or "(" in value or "@" in value or "\\" in value:
-                    references += ((found, "") for found in _references(tag or "", name, value))
-    if written:
-        base = _join(base, written) if base else written
-    for reference, shown in references:
+            read.special(node, tag or "", attributes)
+        holders = _HOLDERS.intersection(attributes)
+        if holders:
+            read.places(tag or "", holders, attributes)
+    if read.has_template and nesting < _MAX_NESTING:
+        # Its content stands apart in the tree; scripts and AMP put it on the page.
+        _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
+        return
+    if read.base:
+        base = _join(base, read.base) if base else read.base
+    for reference, shown in read.references:
         _take(reference, base, page, nesting, shown)
-    _read_words(tree, nameless, page)
+    _read_words(tree, read.nameless, page)
 
 
 def _read_words(tree: LexborHTMLParser, nameless: list[LexborNode], page: Page) -> None:
@@ -192,9 +220,6 @@ def _references(tag: str, name: str, value: str) -> Iterator[str]:
     elif name == "value":
         if tag == "param" and "://" in value:
             yield value
-        elif tag == "drop-box" and "@" in value:
-            # The address that a form is mailed to; other fields may hold the reader's own.
-            yield f"mailto:{value}"
     elif name == "srcdoc":
         yield f"data:text/html,{value.replace('%', '%25')}"
     elif "/" in value or "(" in value:
@@ -245,28 +270,33 @@ def _take(reference: str, base: str, page: Page, nesting: int, shown: str) -> No
         return
     if text.startswith(_SKIPPED) or (text.startswith("#") and not base):
         return
-    text = refang(text if text.isascii() else INVISIBLE.sub("", text))
+    text = refang(_DROPPED.sub("", text if text.isascii() else INVISIBLE.sub("", text)))
     lowered = text[:11].lower()
     if lowered.startswith("data:"):
         _take_data(text, base, page, nesting)
     elif lowered.startswith(("javascript:", "vbscript:")):
         for found in _script(unquote(text)):
             page.add(found)
-    elif lowered.startswith(("file:", "\\\\")):
+    else:
+        page.add(_absolute(text, lowered, base), shown)
+
+
+def _absolute(text: str, lowered: str, base: str) -> str:
+    """Return the absolute reference that a browser makes of one; empty when it goes nowhere."""
+    if lowered.startswith(("file:", "\\\\")):
         # A share on a host: Windows asks for it, and hands over a name and a password's hash.
-        if share := _FILE.fullmatch(text):
-            page.add(f"file://{share[1]}{(share[2] or '').replace(chr(92), '/')}", shown)
-    elif text.startswith("//"):
-        page.add("http:" + text, shown)
-    elif _SCHEME.match(text) or lowered.startswith(("http%3a", "https%3a")):
-        page.add(_resolved_scheme(base, text), shown)
-    elif base:
-        page.add(_join(base, text), shown)
-    elif "." in text and (found := schemeless(text)):
-        # By the book such a reference goes nowhere; many mail readers go to the host that it names.
-        page.add(found, shown)
-    elif "@" in text and "." in text:
-        page.add("mailto:" + text, shown)
+        share = _FILE.fullmatch(text)
+        return f"file://{share[1]}{(share[2] or '').replace(chr(92), '/')}" if share else ""
+    if text.startswith("//"):
+        return "http:" + text
+    if _SCHEME.match(text) or lowered.startswith(("http%3a", "https%3a")):
+        return _resolved_scheme(base, text)
+    if base:
+        return _join(base, text)
+    # By the book such a reference goes nowhere; many mail readers go to the host that it names.
+    if "." in text and (found := schemeless(text)):
+        return found
+    return f"mailto:{text}" if "@" in text and "." in text else ""
 
 
 def _resolved_scheme(base: str, text: str) -> str:

@@ -11,15 +11,17 @@ from urllib.parse import unquote
 
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.html_links import read_page
-from complaints.message import Message, Part, parse
+from complaints.message import LARGEST_ENCLOSED, Message, Part, parse
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
 from complaints.text_links import is_real, references_in
 from complaints.urls import Target, read_host, read_one, read_url
 
-MAX_LINKS = 5_000
+MAX_LINKS = 2_000
 """Different links kept from one message."""
-MAX_TRIED = 20_000
+MAX_WORDS = 20_000
+"""Words with a dot in them that are looked at in one message."""
+MAX_TRIED = 5_000
 """References looked at in one message, the useless ones included."""
 MAX_TEXT = 2_000_000
 """Characters of text read for links in one message; what lies beyond is said to be unread."""
@@ -32,9 +34,6 @@ _MESSENGER = re.compile(
     r"https?://(?:wa\.me/|(?:api|web|chat)\.whatsapp\.com/send/?\?(?:[^#]*&)?phone=)(?:\+|%2B)?(\d{7,15})",
     re.IGNORECASE,
 )
-_LIST_FIELDS = ("list-id", "list-post", "mailing-list")
-_UNREAD = re.compile(r"(?i)(?:do[._-]?)?no?t?[._-]?reply|bounce|mailer-daemon")
-_ADDRESS = re.compile(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+")
 _SHOWN_URL = re.compile(
     r"(?:https?:[/\\]+)?([^\s/\\?#:@]+\.[^\s/\\?#:@]+)(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
 )
@@ -84,10 +83,18 @@ class _Found:
     seen: dict[str, str | None] = field(default_factory=dict)
     tried: int = 0
     left: int = MAX_TEXT
+    words: int = MAX_WORDS
+
+    @property
+    def full(self) -> bool:
+        """Whether all is read that will be."""
+        return self.tried > MAX_TRIED or self.left <= 0 or self.words <= 0 or len(self.web) >= MAX_LINKS
 
     def text(self, text: str, found_in: str) -> None:
         """Take all that stands in a running text."""
-        for kind, value in references_in(text):
+        found = references_in(text, self.words)
+        self.words -= text.count(".")
+        for kind, value in found:
             if self.tried > MAX_TRIED:
                 return
             if kind == "web":
@@ -110,7 +117,7 @@ class _Found:
             url = self.seen[text]
         else:
             self.tried += 1
-            if self.tried > MAX_TRIED:
+            if self.tried > MAX_TRIED or len(self.web) >= MAX_LINKS:
                 return
             url = self.seen[text] = self._new(text, found_in)
         if url and "." in shown and len(shown) < _LONGEST_SHOWN and url in self.web:
@@ -119,9 +126,9 @@ class _Found:
     def _new(self, text: str, found_in: str) -> str | None:
         scheme = text[:9].lower()
         if scheme.startswith(("http", "ftp")):
-            if target := read_url(text):
-                return self._keep(target, found_in)
-        elif scheme.startswith("mailto:"):
+            target = read_url(text)
+            return self._keep(target, found_in) if target else None
+        if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
                 self.lure("mail", address, found_in)
         elif scheme.startswith(("tel:", "sms:", "callto:", "whatsapp:", "sip:")):
@@ -129,7 +136,7 @@ class _Found:
             phone = re.search(r"phone=([^&#]+)", number)
             self.lure("phone", phone[1] if phone else re.split(r"[?@;]", number)[0], found_in)
         elif scheme.startswith("file:") and (share := read_one("http" + text[4:])):
-            return self._keep(replace(share, url="file" + share.url[4:]), found_in)
+            return self._keep(share._replace(url="file" + share.url[4:]), found_in)
         return None
 
     def _keep(self, target: Target, found_in: str) -> str | None:
@@ -148,7 +155,7 @@ class _Found:
         self.web[target.url] = Link(target.url, target.host, domain, found_in, target.via, target.notes)
 
     def _keep_inner(self, outer: Target, found_in: str) -> None:
-        """Take the URLs inside a URL, and those inside them: where an open redirector leads, it says itself."""
+        """Take the URLs inside a URL, and those inside them: an open redirector says where it leads."""
         waiting, taken = [outer], 0
         while waiting and taken < _MOST_INNER:
             wrapper = waiting.pop(0)
@@ -159,7 +166,7 @@ class _Found:
                 if not (is_real(target.host) or canonical_ip(target.host)):
                     continue
                 taken += 1
-                target = replace(target, via=(*wrapper.via, wrapper.url, *target.via))
+                target = target._replace(via=(*wrapper.via, wrapper.url, *target.via))
                 self._store(target, found_in)
                 waiting.append(target)
 
@@ -200,44 +207,21 @@ def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links
     found = _Found()
     if subject := message.subject:
         found.text(subject, "subject")
-    _read_reply_to(message, found)
     for part in _parts(message, 0):
-        if found.left <= 0:
+        if found.full:
             break
         _read_part(part, found)
     for text, found_in in references:
         found.text(text, found_in)
-    complete = found.left > 0 and found.tried <= MAX_TRIED and len(found.web) < MAX_LINKS
-    return Links(tuple(found.web.values()), tuple(found.lures.values()), complete)
+    return Links(tuple(found.web.values()), tuple(found.lures.values()), not found.full)
 
 
 def _parts(message: Message, nesting: int) -> Iterator[Part]:
     for part in message.leaves():
         if part.content_type.startswith("message/") and nesting < MAX_NESTING:
-            yield from _parts(parse(part.content()), nesting + 1)
+            yield from _parts(parse(part.content(LARGEST_ENCLOSED)), nesting + 1)
         else:
             yield part
-
-
-def _read_reply_to(message: Message, found: _Found) -> None:
-    """Keep a drop-box: answers go to another domain than the one that claims to write (RFC 5322 §3.6.2).
-
-    A list's address is none, nor one that says it reads no answers.
-    """
-    reply_to = message.get("reply-to")
-    if not reply_to or "@" not in reply_to or any(message.fields(name) for name in _LIST_FIELDS):
-        return
-    others = " ".join(message.get(name) or "" for name in ("from", "to", "cc"))[:8_000]
-    known = {_domain_of(address) for address in _ADDRESS.findall(others)}
-    for address in _ADDRESS.findall(reply_to[:2_000]):
-        local, _, host = address.rpartition("@")
-        if _domain_of(address) not in known and is_real(host.lower()) and not _UNREAD.match(local):
-            found.lure("mail", address, "reply-to")
-
-
-def _domain_of(address: str) -> str:
-    host = address.rpartition("@")[2].lower()
-    return organisational_domain(host) or host
 
 
 def _read_part(part: Part, found: _Found) -> None:

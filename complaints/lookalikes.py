@@ -1,7 +1,7 @@
 """Names whose letters look like others.
 
-Takes a host as A-labels; leaves a sentence that says how a screen shows it, and which of its letters are there
-to be taken for Latin ones. The pairs are rows of `data/lookalikes.toml`.
+Takes a host as A-labels; leaves a sentence that says how a screen shows it, and which of its letters are
+there to be taken for Latin ones. The pairs are rows of `data/lookalikes.toml`.
 """
 
 import tomllib

@@ -218,6 +218,11 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
     numeric = None
     if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
         numeric = _address_in(said.strip("[]"))
+    if announced and numeric and ip is not None and numeric != ip and said[0] == "[" and origin.literal != ip:
+        # Exim writes the address it saw first and the HELO in a comment, which a client may close.
+        origin.defect = TWO_ADDRESSES
+        origin.helo = _spoken(origin.helo or "")
+        return
     if ip is None:
         believed = announced or (dialect.literal and (said[:1] == "[" or dialect.plain != "helo"))
         if numeric and believed and not origin.strange:

@@ -1,7 +1,7 @@
 """What a mail reader makes of a part, whatever its labels say.
 
-Takes a leaf part; leaves its text and whether that is running text, a page, or a calendar. Labels are believed
-until the bytes say otherwise: pages that are called plain text, encodings that are named wrongly or not at all.
+Takes a leaf part; leaves its text and whether that is running text, a page, or a calendar. Labels are
+believed until the bytes say otherwise: pages called plain text, encodings named wrongly or not at all.
 """
 
 import binascii
@@ -20,7 +20,7 @@ _UNTYPED = frozenset(
 )
 _PAGE_START = re.compile(
     r"(?:\ufeff|\s)*(?:<!--.{0,400}?-->\s*)?<(?:!doctype|html|head|body|meta|table|div|p|a|center|style|svg)[\s>]",
-    re.I | re.S,
+    re.IGNORECASE | re.DOTALL,
 )
 _BASE64_LINES = re.compile(rb"\s*(?>(?:[A-Za-z0-9+/]{40,100}\r?\n){1,3})[A-Za-z0-9+/=\r\n]*+\s*\Z")
 _META_CHARSET = re.compile(
@@ -28,7 +28,7 @@ _META_CHARSET = re.compile(
 )
 _FLOWED = re.compile(rb"(?i)delsp\s*=\s*\"?yes")
 _FOLD = re.compile(r"\r?\n[ \t]")
-# RFC 5545 §3.8 and RFC 6350 §6: what people see or follow. Who else is invited, and identifiers, are not read.
+# RFC 5545 §3.8 and RFC 6350 §6: what people see or follow, not who else is invited, nor identifiers.
 _SHOWN = re.compile(
     r"(?im)^((?:item\d+\.)?(?:URL|ATTACH|DESCRIPTION|SUMMARY|LOCATION|COMMENT|CONTACT|CONFERENCE|IMAGE|SOURCE|STYLED-DESCRIPTION"
     r"|ORGANIZER|NOTE|EMAIL|TEL|X-(?!WR-|LIC-|ENTOURAGE)[A-Z0-9-]{1,60}))((?:;[^:;\r\n\"]{0,200}(?:\"[^\"\r\n]{0,400}\")?)*?):([^\r\n]*)"
@@ -47,7 +47,7 @@ class Readable:
 
 
 def readable(part: Part, limit: int) -> Readable | None:
-    """Return what can be read in a part, at most `limit` characters; None for pictures, programs and the like."""
+    """Return what can be read in a part, at most `limit` characters; None for pictures and the like."""
     kind, name = part.content_type, (part.filename or "").lower()
     if kind in _PAGE_TYPES or name.endswith(_PAGE_NAMES):
         return Readable("page", _decoded(part, limit, page=True))
@@ -132,10 +132,10 @@ def _unflowed(text: str) -> str:
 def shown_of_calendar(text: str) -> tuple[list[str], list[str]]:
     """Return the running texts and the pages of a calendar or card, its lines unfolded (RFC 5545 §3.1)."""
     texts, pages = [], []
-    for name, parameters, value in _SHOWN.findall(_FOLD.sub("", text)):
+    for name, parameters, escaped in _SHOWN.findall(_FOLD.sub("", text)):
         if "base64" in parameters.lower() or "encoding=b" in parameters.lower():
             continue
-        value = _CARD_ESCAPE.sub(lambda match: _CARD_ESCAPES[match[0]], value)
+        value = _CARD_ESCAPE.sub(lambda match: _CARD_ESCAPES[match[0]], escaped)
         if (
             "text/html" in parameters.lower()
             or name.upper() == "X-ALT-DESC"

@@ -1,14 +1,14 @@
 """What a redirector or a security rewriter hides in its URL.
 
-Takes the host and the URL of a link; leaves the text of the target it names, decoded. The services are rows of
-`data/redirectors.toml`. Nothing is ever fetched or resolved: what only the service knows stays unknown, and is
-said to be.
+Takes the host and the URL of a link; leaves the text of the target it names, decoded. The services are rows
+of `data/redirectors.toml`. Nothing is ever fetched or resolved: what only the service knows stays unknown,
+and is said to be.
 """
 
 import re
 import tomllib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -114,25 +114,10 @@ def hidden(host: str, url: str) -> Iterator[Hidden]:
 def _target(row: _Redirector, url: str) -> str | None:
     if row.pattern is not None:
         match = row.pattern.search(url)
-        if match is None:
-            return None
-        target = match["target"]
-        if row.decode == "runs":
-            return _fill_runs(target, match["runs"])
-        if row.decode == "hyphens":
-            return "http://" + _unhyphened(target) + (match["rest"] or "")
-        return _shifted_back(unquote(target)) if row.decode == "shift-five" else unquote(target)
+        return _PATTERN_DECODERS[row.decode](match) if match else None
     values = _parameters(url)
     value = next((values[name] for name in row.parameters if values.get(name)), None)
-    if value is None:
-        return None
-    if row.decode == "base64":
-        return _text_of_base64(value.removeprefix("a1"))
-    if row.decode == "base64-zlib":
-        return _inflated(value)
-    if row.decode == "hex-dash":
-        return unquote(_DASH_HEX.sub(r"%\1", value.replace("_", "/")))
-    return value
+    return _VALUE_DECODERS[row.decode](value) if value is not None else None
 
 
 def _parameters(url: str) -> dict[str, str]:
@@ -164,7 +149,7 @@ def _inflated(value: str) -> str | None:
 
 
 def _shifted_back(target: str) -> str | None:
-    """Undo letters moved on by five; how digits were moved is not known, so a host with digits stays unread."""
+    """Undo letters moved on by five; how digits are moved is not known, so a host with any stays unread."""
     if not target.lower().startswith("myyu"):
         return target
     back = target.translate(_SHIFTED_BACK)
@@ -176,15 +161,29 @@ def _unhyphened(label: str) -> str:
     return label.replace("--", "\0").replace("-", ".").replace("\0", "-")
 
 
-def _fill_runs(target: str, encoded: str) -> str:
+def _filled(found: re.Match[str]) -> str:
     """Put back what URL Defense v3 took out: `*` stands for one character, `**` and a letter for a run."""
-    characters = iter(_text_of_base64(encoded))
+    characters = iter(_text_of_base64(found["runs"]))
 
     def fill(match: re.Match[str]) -> str:
         count = _RUN_LETTERS.index(match[1]) + 2 if match[1] else 1
         return "".join(next(characters, "") for _ in range(count))
 
-    return unquote(_RUN.sub(fill, target))
+    return unquote(_RUN.sub(fill, found["target"]))
+
+
+_PATTERN_DECODERS: dict[str, Callable[[re.Match[str]], str | None]] = {
+    "plain": lambda match: unquote(match["target"]),
+    "runs": _filled,
+    "hyphens": lambda match: f"http://{_unhyphened(match['target'])}{match['rest'] or ''}",
+    "shift-five": lambda match: _shifted_back(unquote(match["target"])),
+}
+_VALUE_DECODERS: dict[str, Callable[[str], str | None]] = {
+    "plain": lambda value: value,
+    "base64": lambda value: _text_of_base64(value.removeprefix("a1")),
+    "base64-zlib": _inflated,
+    "hex-dash": lambda value: unquote(_DASH_HEX.sub(r"%\1", value.replace("_", "/"))),
+}
 
 
 def inner_urls(url: str) -> list[str]:

@@ -1,8 +1,8 @@
 """Finding links in running text.
 
-Takes what a reader sees: a text part, the words of a page, a subject. Leaves the web links, mail addresses and
-phone numbers in it, also those without a scheme that mail readers make clickable, and none that are file names,
-abbreviations or sentences without their blank.
+Takes what a reader sees: a text part, the words of a page, a subject. Leaves the web links, mail addresses
+and phone numbers in it, also those without a scheme that mail readers make clickable, and none that are file
+names, abbreviations or sentences without their blank.
 """
 
 import re
@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
+from itertools import islice
 
 from publicsuffixlist import PublicSuffixList
 
@@ -32,7 +33,10 @@ _BLANK = re.compile(r"\s")
 _INNER_DOT = re.compile(r"\.(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])")
 _HOSTLIKE = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2}|\.[^\x00-\x7f]|[^\x00-\x7f]\.|\d\.\d{1,3}[/:]")
 # Host names inside a token; the look-behind keeps a run from being read again from its second letter.
-_HOST_CLASS = r"a-z0-9\u00b7\u00c0-\u1fff\u2c00-\u2fef\u3005-\u3007\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefc\U0001f000-\U0003ffff"
+_HOST_CLASS = (
+    r"a-z0-9\u00b7\u00c0-\u1fff\u2c00-\u2fef\u3005-\u3007"
+    r"\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefc\U0001f000-\U0003ffff"
+)
 _BARE = re.compile(
     rf"(?i)(?<![{_HOST_CLASS}._&-])[{_HOST_CLASS}][{_HOST_CLASS}_-]*+(?>(?:\.[{_HOST_CLASS}_-]++)+)"
 )
@@ -68,16 +72,17 @@ _WORDS = frozenset(
 )
 
 
-def references_in(text: str) -> list[tuple[str, str]]:
+def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
     """Return each reference of a running text with its kind: `web`, `mail` or `phone`.
 
     A web reference is an absolute URL with the scheme that browsers would add, its disguises not yet undone.
+    `most` is the number of words with a dot in them that are looked at.
     """
     if "." not in text and "/" not in text and "+" not in text and not _DOTLESS.search(text):
         return []
     text = _undisguised(text)
     found: list[tuple[str, str]] = []
-    for token in _tokens(text):
+    for token in islice(_tokens(text), most):
         found += _short_token(token) if len(token) < _SHORT else _references_of(token)
     found += [("phone", number) for number in _phones(text)]
     return found
@@ -167,7 +172,7 @@ def _references_of(token: str) -> list[tuple[str, str]]:
     for piece in _SPLIT.split(rest):
         if "." not in piece:
             continue
-        if "@" in piece:
+        if "@" in piece and not _USERINFO.match(piece):
             addresses = [match[1] for match in _ADDRESS.finditer(piece)]
             found += [("mail", address) for address in addresses if is_real(address.rpartition("@")[2])]
         if _HOSTLIKE.search(piece) and len(piece) <= _LONGEST_BARE and (url := schemeless(_unopened(piece))):
@@ -189,7 +194,7 @@ def _settled(url: str) -> str:
     """End a link where its host ends, when the sentence goes on in another script without a blank."""
     if url.isascii():
         return url
-    scheme, _, after = url.partition(":")
+    _, _, after = url.partition(":")
     place = re.match(r"[/\\]*([^/\\?#]*)", after)
     host = place[1].rpartition("@")[2] if place else ""
     if host.isascii() or is_real(host):
@@ -202,7 +207,8 @@ def _settled(url: str) -> str:
 
 def trim(url: str) -> str:
     """Take off punctuation that ends the sentence, and a bracket that was opened before the link."""
-    url = url.rstrip(_TRAILING)
+    trailing = _TRAILING if "[" not in url else _TRAILING.replace("]", "")
+    url = url.rstrip(trailing)
     if ")" not in url and "]" not in url:
         return url
     for closing, opening in (")(", "]["):
@@ -211,7 +217,7 @@ def trim(url: str) -> str:
             url = url[: url.index(closing)]
         elif surplus > 0:
             url = url.rstrip(closing) + closing * max(0, len(url) - len(url.rstrip(closing)) - surplus)
-    return url.rstrip(_TRAILING)
+    return url.rstrip(trailing)
 
 
 def _unopened(piece: str) -> str:
@@ -221,20 +227,22 @@ def _unopened(piece: str) -> str:
 
 def schemeless(token: str) -> str | None:
     """Return the link that a token without a scheme stands for, `www.example.com/x`, or None."""
-    token = trim(token)
+    token = token.lstrip("-_*=@[{!:")
     if token.startswith(".") and not token.startswith(".."):
         # The pattern of all names below one.
         return None
-    token = token.lstrip("-_*=.@[{!:")
+    token = trim(token.lstrip("-_*=.@[{!:"))
     if _ADDRESS_LINK.fullmatch(token):
         return f"http://{token}"
     run = _BARE.search(token)
     if run is None or "://" in token:
         return None
     before, rest = token[: run.start()], token[run.end() :]
-    if "@" in before or rest.startswith("@"):
+    if "@" in token.partition("/")[0]:
         # An address, unless a password, a port or a path shows that a browser is meant.
         return f"http://{token}" if _USERINFO.match(token) else None
+    if before.lower().endswith(("cid:", "mid:")):
+        return None
     found = _BARE_REST.fullmatch(rest)
     if found is None or not _is_link(run[0].lower(), run[0], found[1], before):
         return None

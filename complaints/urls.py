@@ -6,9 +6,9 @@ it, and sentences about what was done to mislead. Nothing is ever fetched or res
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import idna
@@ -47,14 +47,13 @@ _PORT = re.compile(r":\d{0,5}$")
 # part.
 _NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
-_BRACKETED_DOT = re.compile(r" ?(?:\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}) ?", re.IGNORECASE)
+_BRACKETED_DOT = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?", re.IGNORECASE)
 _HXXP = re.compile(r"\bh(?:xx|\*\*)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
 _BRACKETED_COLON = re.compile(r"\b(https?)(?:\[:\](?:\[//\]|//)|:\[//\])", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a link leads: its URL, its host as A-labels or address, the wrappings taken off, what misleads."""
+class Target(NamedTuple):
+    """Where a link leads: URL, host as A-labels or address, the wrappings taken off, what misleads."""
 
     url: str
     host: str
@@ -66,11 +65,16 @@ def refang(text: str, lowered: str | None = None) -> str:
     """Undo what people write to make a link harmless: `hxxp`, `[.]`, `(dot)`; `lowered` is text.lower()."""
     if lowered is None:
         lowered = text.lower()
-    if "[.]" in text or "(.)" in text or "{.}" in text or ("dot" in lowered and _BRACKETED_DOT.search(text)):
+    bracketed = "[" in text
+    if (
+        (bracketed and ("[.]" in text or "[dot" in lowered))
+        or ("(" in text and ("(.)" in text or "(dot" in lowered))
+        or ("{" in text and ("{.}" in text or "{dot" in lowered))
+    ):
         text = _BRACKETED_DOT.sub(".", text)
-    if "xxp" in lowered or "h**p" in lowered:
+    if "xxp" in lowered or ("*" in text and "h**p" in lowered):
         text = _HXXP.sub(r"http\1://", text)
-    if "[:]" in text or "[//]" in text:
+    if bracketed and ("[:]" in text or "[//]" in text):
         text = _BRACKETED_COLON.sub(r"\1://", text)
     return text
 
