@@ -60,7 +60,9 @@ def _table() -> _Table:
     return table
 
 
-def dialect_of(protocol: str, by: str, notes: list[str], id_: str, utc: bool) -> Dialect:
+def dialect_of(  # noqa: PLR0911 - one return per mark
+    protocol: str, by: str, notes: list[str], id_: str, utc: bool
+) -> Dialect:
     """Return the dialect of a field.
 
     `protocol` is the first word of `with`, else of `via`; `by` the word after `by`; `notes` the comments of

@@ -218,8 +218,7 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
     numeric = None
     if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
         numeric = _address_in(said.strip("[]"))
-    if announced and numeric and ip is not None and numeric != ip and said[0] == "[" and origin.literal != ip:
-        # Exim writes the address it saw first and the HELO in a comment, which a client may close.
+    if announced and said[:1] == "[" and _contradicts(numeric, ip, origin):
         origin.defect = TWO_ADDRESSES
         origin.helo = _spoken(origin.helo or "")
         return
@@ -240,6 +239,14 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
             _name_by_said(origin, said, announced, numeric is not None, dialect)
     elif ip is not None and not origin.refuted:
         origin.name, origin.verified = origin.rdns, dialect.confirms
+
+
+def _contradicts(first: str | None, ip: str | None, origin: Origin) -> bool:
+    """Tell whether an address before the HELO differs from one in a comment behind it.
+
+    Exim writes the address it saw first and the HELO in a comment, which a client may close.
+    """
+    return None not in {first, ip} and first != ip and origin.literal != ip
 
 
 def _spoken(word: str) -> str | None:
