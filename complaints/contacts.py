@@ -1,61 +1,139 @@
-"""Takes an analysed complaint, leaves on it a snapshot of who answers for its source and its links.
+"""Takes an analysed complaint, leaves on it a snapshot of who answers for what is in its evidence.
 
-The only stage that looks desks up. Each contact is kept with its reason, server and time; what failed and
-what was rejected is kept beside it, never hidden.
+The only stage that looks desks up: of the source, of the hosts it leads to, of who signed it, of the mail
+addresses it wants answers at. Each contact is kept with its reason, server and time; what failed and what was
+rejected is kept beside it, never hidden.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from abuse_lookup import AbuseLookup, Lookup, Target
 from abuse_lookup.errors import UnusableTarget
 from complaints.db import look_at
-from complaints.models import Complaint, ComplaintState, Json
+from complaints.models import Complaint, ComplaintState, Json, Reporter
 from complaints.office import Office
 
-LINK_HOSTS = 5  # link hosts looked up per complaint; the rest is counted
+LINK_HOSTS = 8
+"""Link hosts looked up per complaint; the rest is counted. Most spams lead to one or two; each further one
+costs registries up to a dozen questions, and the reporter one more desk to judge."""
+BYSTANDERS = 2
+"""Of these, most likely bystanders: a bank may want to know who pretends to be it, a namespace never does."""
+SIGNERS = 2
 TRIES = 4  # how often temporary failures put the draft off when no desk of the source is known yet
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked up, its role (`source`, `link`, `signer` or `drop-box`), and `facts` about that."""
+
+    target: str
+    role: str
+    facts: Json = field(default_factory=dict)
 
 
 async def step(office: Office, lookup: AbuseLookup, complaint_id: str) -> None:
     """The worker's step: look up the desks of an analysed complaint."""
-    complaint = await asyncio.to_thread(_load, office, complaint_id)
-    if complaint is None or complaint.evidence is None or complaint.source_ip is None:
+    found = await asyncio.to_thread(_load, office, complaint_id)
+    if found is None:
         return
-    hosts = list(dict.fromkeys(link["host"] for link in complaint.evidence["links"]))
-    hosts = [host for host in hosts if _askable(host)]
-    source, *links = await asyncio.gather(
-        lookup.find_contacts(complaint.source_ip),
-        *(lookup.find_contacts(host) for host in hosts[:LINK_HOSTS]),
-    )
-    await asyncio.to_thread(_record, office, complaint, source, links, max(0, len(hosts) - LINK_HOSTS))
+    complaint, reporter = found
+    if complaint.evidence is None or complaint.source_ip is None:
+        return
+    asked, not_asked = questions(complaint.source_ip, complaint.evidence, office.own_domains(reporter))
+    answers = await asyncio.gather(*(lookup.find_contacts(question.target) for question in asked))
+    await asyncio.to_thread(_record, office, complaint, list(zip(asked, answers, strict=True)), not_asked)
 
 
-def _askable(host: str) -> bool:
-    """Whether what a link names can be looked up at all; a spam may name anything as its host."""
+def questions(source_ip: str, evidence: Json, own: set[str]) -> tuple[list[Question], int]:
+    """What is to be looked up, the source first, and how many suspect link hosts are too many for it."""
+    hosts = [group for group in evidence.get("hosts", []) if _askable(group["host"])]
+    suspects = [group for group in hosts if not group["bystander"]]
+    # Nobody is led to a namespace or a font, and of their own domain the reporter knows whom to ask.
+    bystanders = [
+        group
+        for group in hosts
+        if group["bystander"] and group["led_to"] and not _is_own(group["domain"], own)
+    ]
+    asked = [Question(source_ip, "source"), *_signers(evidence, own)]
+    asked += [_link(group) for group in suspects[:LINK_HOSTS]]
+    asked += [
+        Question(box["address"], "drop-box", {"found_in": box["found_in"]})
+        for box in evidence.get("drop_boxes", [])
+        if _askable(box["address"]) and not _is_own(box["domain"], own)
+    ]
+    asked += [_link(group) for group in bystanders[:BYSTANDERS]]
+    return asked, max(0, len(suspects) - LINK_HOSTS)
+
+
+def _link(group: Json) -> Question:
+    facts = {name: group[name] for name in ("domain", "url", "found_in", "led_to", "bystander")}
+    return Question(group["host"], "link", facts)
+
+
+def _signers(evidence: Json, own: set[str]) -> Iterator[Question]:
+    """The domains whose signature we found to be good, and that answer for what they sign (RFC 6376 §1)."""
+    seen: set[str] = set()
+    for signature in evidence.get("signatures", []):
+        domain = signature["domain"]
+        if not signature["candidate"] or not domain or domain in seen or len(seen) == SIGNERS:
+            continue
+        if _askable(domain) and not _is_own(domain, own):
+            seen.add(domain)
+            yield Question(domain, "signer", {"selector": signature["selector"]})
+
+
+def _is_own(domain: str, own: set[str]) -> bool:
+    return any(domain == one or domain.endswith("." + one) for one in own)
+
+
+def _askable(target: str) -> bool:
+    """Whether what a spam names can be looked up at all; it may name anything."""
     try:
-        Target.parse(host)
+        Target.parse(target)
     except UnusableTarget:
         return False
     return True
 
 
-def snapshot(source: Lookup, links: list[Lookup], not_asked: int) -> Json:
-    """What the complaint keeps: each question's document with its role, and how many links were not asked."""
+def snapshot(answers: Sequence[tuple[Question, Lookup]], not_asked: int) -> Json:
+    """What the complaint keeps: each question's document with its part, and how many links were not asked."""
     lookups = [
-        source.document() | {"role": "source"},
-        *(link.document() | {"role": "link"} for link in links),
+        _fitting(question, answer).document() | {"role": question.role} | question.facts
+        for question, answer in answers
     ]
     return {"lookups": lookups, "links_not_looked_up": not_asked}
 
 
-def _load(office: Office, complaint_id: str) -> Complaint | None:
+def _fitting(question: Question, answer: Lookup) -> Lookup:
+    """Keep the contacts that answer for the part the target played.
+
+    A signer vouches with its name, so its web hosts and its registrar have no part in it; whoever keeps a
+    drop-box answers for its user.
+    """
+    contacts = answer.contacts
+    if question.role == "signer":
+        contacts = tuple(one for one in contacts if one.scope == "domain" or one.source == "known")
+        contacts = tuple(replace(one, scope="domain") for one in contacts)
+    elif question.role == "drop-box":
+        contacts = tuple(replace(one, scope="sender") for one in contacts if one.scope != "registrar")
+    return replace(answer, contacts=contacts)
+
+
+def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter] | None:
     with office.db.reading() as session:
         complaint = session.get(Complaint, complaint_id)
-        return complaint if complaint and complaint.state == ComplaintState.ANALYSED else None
+        if complaint is None or complaint.state != ComplaintState.ANALYSED:
+            return None
+        return complaint, session.get_one(Reporter, complaint.reporter_id)
 
 
-def _record(office: Office, seen: Complaint, source: Lookup, links: list[Lookup], not_asked: int) -> None:
+def _record(
+    office: Office, seen: Complaint, answers: Sequence[tuple[Question, Lookup]], not_asked: int
+) -> None:
+    source = answers[0][1]
     unsure = not source.contacts and any(not failure.permanent for failure in source.failures)
     with office.db.transaction() as session:
         complaint = session.get_one(Complaint, seen.id)
@@ -66,6 +144,6 @@ def _record(office: Office, seen: Complaint, source: Lookup, links: list[Lookup]
             complaint.due_at = office.clock() + timedelta(seconds=15 * 2**complaint.lookups)
             look_at(session, "contacts", complaint.id, complaint.due_at)
         else:
-            complaint.contacts = snapshot(source, links, not_asked)
+            complaint.contacts = snapshot(answers, not_asked)
             look_at(session, "draft", complaint.id)
         session.add(complaint)

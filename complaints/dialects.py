@@ -60,27 +60,26 @@ def _table() -> _Table:
     return table
 
 
-@lru_cache(maxsize=4096)
-def dialect_of(protocol: str, by: str, comments: tuple[str, ...], id_: str, utc: bool) -> Dialect:
+def dialect_of(protocol: str, by: str, notes: list[str], id_: str, utc: bool) -> Dialect:
     """Return the dialect of a field.
 
-    `protocol` is the first word of `with`, else of `via`; `by` the word after `by`; `comments` those of the
-    two clauses, in their brackets; `id_` what `id` says where only `via` names a protocol; `utc` whether the date ends in `-0000`.
+    `protocol` is the first word of `with`, else of `via`; `by` the word after `by`; `notes` the comments of
+    the two clauses, in their brackets; `id_` what `id` says where only `via` names a protocol; `utc` whether
+    the date ends in `-0000`.
     """
     table = _table()
-    host = _by_host(by.lower())
-    if (found := table.withs.get(protocol.lower())) and not (host and host.name == "exchange"):
-        return found
-    if host:
+    if found := table.withs.get(protocol.lower()):
+        return found if found.name != "webmail" or not _is_exchange(by) else table.names["exchange"]
+    if host := _by_host(by):
         return host
-    for comment in comments:
-        if found := _signed(comment):
+    for note in notes:
+        if found := _signed(note):
             return found
-    if protocol == "SMTP":
-        if utc:
-            return table.names["qmail"]
-        return next((row for start, row in table.ids.items() if id_.startswith(start)), GENERIC)
-    return GENERIC
+    if protocol != "SMTP":
+        return GENERIC
+    if utc:
+        return table.names["qmail"]
+    return next((row for start, row in table.ids.items() if id_.startswith(start)), GENERIC)
 
 
 def _by_host(by: str) -> Dialect | None:
@@ -88,17 +87,24 @@ def _by_host(by: str) -> Dialect | None:
     hosts = _table().hosts
     if by.startswith("2002:a"):
         return hosts["google.com"]
-    labels = by.split(".")
-    return hosts.get(".".join(labels[-2:])) or hosts.get(".".join(labels[-3:]))
+    end = by.rfind(".")
+    return hosts.get(by[by.rfind(".", 0, end) + 1 :].lower()) if end > 0 else None
 
 
-def _signed(comment: str) -> Dialect | None:
+def _is_exchange(by: str) -> bool:
+    """Tell whether a line with HTTPS is one between Microsoft's own hosts, not that of a browser."""
+    host = _by_host(by)
+    return host is not None and host.name == "exchange"
+
+
+@lru_cache(maxsize=1024)
+def _signed(note: str) -> Dialect | None:
     """Return the dialect that a comment such as `(Postfix)` or `(8.17.1/8.17.1)` names."""
     table = _table()
-    if first := _FIRST.match(comment):
+    if first := _FIRST.match(note):
         word = first[1].lower()
         if found := table.comments.get(word):
             return found
-    if _SENDMAIL_VERSION.match(comment):
+    if _SENDMAIL_VERSION.match(note):
         return table.names["sendmail"]
-    return table.names["criticalpath"] if _CRITICAL_PATH_VERSION.fullmatch(comment) else None
+    return table.names["criticalpath"] if _CRITICAL_PATH_VERSION.fullmatch(note) else None

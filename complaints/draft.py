@@ -1,8 +1,8 @@
 """Takes an analysed complaint with its contacts, leaves one drafted report per desk, awaiting consent.
 
 Which desks are proposed and which are ticked is decided here: the source's best-founded desks are ticked,
-desks of link hosts wait for the reporter's own judgement, and nobody is accused by a guess alone while a
-better answer exists.
+desks of link hosts, signers and drop-boxes wait for the reporter's own judgement unless there is proof, and
+nobody is accused by a guess alone while a better answer exists.
 """
 
 from datetime import timedelta
@@ -15,6 +15,7 @@ from complaints.models import Complaint, ComplaintState, Json, Report, Reporter,
 from complaints.office import Office
 from complaints.redact import CannotRedact
 
+PART_FACTS = ("url", "found_in", "selector")  # what a report says of a target besides its name
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
@@ -32,7 +33,7 @@ def step(office: Office, complaint_id: str) -> None:
         # Rows that were consented to once (and undone) stay: they are the record of a promise
         once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
         kept = list(session.exec(select(Report).where(*once)))
-    desks, rejected = proposed_desks(complaint.contacts, own_domains(office, reporter))
+    desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
     drafts = _drafts(office, complaint, desks, kept)
     try:
         report.write(office, reporter, complaint, drafts, spam)
@@ -66,15 +67,14 @@ def _store(
         session.add(draft)
 
 
-def own_domains(office: Office, reporter: Reporter) -> set[str]:
-    """Mail domains never reported to: ours and the reporter's own."""
-    addresses = [reporter.address, *reporter.aliases]
-    return {office.settings.mail_domain, *(address.rpartition("@")[2].lower() for address in addresses)}
-
-
 def proposed_desks(contacts: Json, own: set[str]) -> tuple[list[Json], list[Json]]:
-    """The desks of a contacts snapshot, one per mailbox, each with `ticked`; and those rejected."""
+    """The desks of a contacts snapshot, one per mailbox, and those rejected.
+
+    Each desk has `parts`, `{"role", "target", ...}` for everything it answers for, the first of which found
+    it; `ticked`, and else `unticked`, the reason. Bystanders come last.
+    """
     best = _best_of_source(contacts)
+    signers = {lookup["target"] for lookup in contacts["lookups"] if lookup["role"] == "signer"}
     desks: dict[str, Json] = {}
     rejected: list[Json] = []
     for lookup in contacts["lookups"]:
@@ -88,13 +88,7 @@ def proposed_desks(contacts: Json, own: set[str]) -> tuple[list[Json], list[Json
                     {"address": address, "why": "This is your own mail domain.", "target": lookup["target"]}
                 )
                 continue
-            ticked = lookup["role"] == "source" and STRENGTH.get(contact["confidence"], 0) == best
-            desk = contact | {
-                "role": lookup["role"],
-                "target": lookup["target"],
-                "network": lookup.get("network"),
-            }
-            _merge(desks, desk | {"ticked": ticked})
+            _merge(desks, contact, lookup, _why_not_ticked(contact, lookup, best, signers))
     return list(desks.values()), rejected
 
 
@@ -103,11 +97,48 @@ def _best_of_source(contacts: Json) -> int:
     return max((STRENGTH.get(contact["confidence"], 0) for contact in source["contacts"]), default=0)
 
 
-def _merge(desks: dict[str, Json], desk: Json) -> None:
-    known = desks.setdefault(desk["address"].lower(), desk | {"targets": []})
-    known["ticked"] = known["ticked"] or desk["ticked"]
-    if desk["target"] not in known["targets"]:
-        known["targets"].append(desk["target"])
+def _why_not_ticked(contact: Json, lookup: Json, best: int, signers: set[str]) -> str | None:
+    """Why the reporter has to decide on this desk; None when it is proposed (docs/decisions/0008)."""
+    sure = contact["confidence"] == "high"
+    if lookup["role"] == "source":
+        found = STRENGTH.get(contact["confidence"], 0) == best
+        return None if found else "A better-founded desk for the same host is ticked."
+    if lookup["role"] == "signer":
+        return None if sure else "Whoever signs a mail may be the spammer, and this desk is not well founded."
+    if lookup["role"] == "drop-box":
+        return "A mail address in a spam may be anybody's: tick it if the spam wants its answers there."
+    return _why_no_link_desk(contact, lookup, signers)
+
+
+def _why_no_link_desk(contact: Json, lookup: Json, signers: set[str]) -> str | None:
+    if lookup.get("bystander"):
+        return f"A bystander. {lookup['bystander']}."
+    if not lookup.get("led_to", True):
+        return "The message only shows or loads something from there; it leads nobody to it."
+    # Who advertises the very domain that signed the message is no victim; its host is told, not it.
+    sure = contact["confidence"] == "high" and contact["scope"] in {"host", "network"}
+    if sure and lookup.get("domain") in signers:
+        return None
+    return "A link may lead to somebody innocent: tick it if the spam advertises this host."
+
+
+def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | None) -> None:
+    first = contact | {
+        "role": lookup["role"],
+        "network": lookup.get("network"),
+        "targets": [],
+        "parts": [],
+        "ticked": False,
+        "unticked": why_not,
+    }
+    known = desks.setdefault(contact["address"].lower(), first)
+    if why_not is None:
+        known["ticked"], known["unticked"] = True, None
+    if lookup["target"] not in known["targets"]:
+        known["targets"].append(lookup["target"])
+    part = {name: lookup[name] for name in ("role", "target", *PART_FACTS) if name in lookup}
+    if part not in known["parts"]:
+        known["parts"].append(part)
 
 
 def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from abuse_lookup import Resolver
 from complaints import mail_hosts
+from complaints.attachments import look_into
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter
@@ -38,7 +39,14 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
         return
     trust = Trust.of(trusted)
     evidence = await asyncio.to_thread(
-        read, spam, trust, complaint.way_in_grade, keys=keys, now=office.clock()
+        read,
+        spam,
+        trust,
+        complaint.way_in_grade,
+        keys=keys,
+        now=office.clock(),
+        own=office.own_domains(reporter),
+        look_into=look_into,
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 

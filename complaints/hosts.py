@@ -13,9 +13,7 @@ from publicsuffixlist import PublicSuffixList
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_V4 = re.compile(
-    r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
-)
+_V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)
 _HOST = re.compile(r"[^\s@\[\]()<>\"',;:/\\]{1,253}")
 
 
@@ -24,19 +22,16 @@ def canonical_ip(text: str) -> str | None:
 
     Takes every spelling that mail uses: `IPv6:` tags (RFC 5321 §4.1.3), zone indices, mapped IPv4.
     """
-    if _V4.fullmatch(text):
-        return text
-    if ":" not in text or len(text) > 60:
-        return None
-    return _canonical_ipv6(text)
+    return _canonical_ip(text) if len(text) <= 60 else None
 
 
-@lru_cache(maxsize=4096)
-def _canonical_ipv6(text: str) -> str | None:
+@lru_cache(maxsize=8192)
+def _canonical_ip(text: str) -> str | None:
+    if ":" not in text:
+        return text if _V4.fullmatch(text) else None
     bare = text[5:] if text[:5].lower() == "ipv6:" else text
-    bare = bare.partition("%")[0]
     try:
-        packed = inet_pton(AF_INET6, bare)
+        packed = inet_pton(AF_INET6, bare.partition("%")[0])
     except (OSError, ValueError):
         return None
     if packed[:2] != b"\0\0":

@@ -17,6 +17,8 @@ from complaints.own_hosts import Host, HostError
 MOST = 200
 """Hosts learned for one reporter."""
 KINDS = ("host", "address", "network")
+LOCK = {"key_share": True}
+"""How a reporter's row is locked: two forms at once lose no host, and mail for them still comes in."""
 
 
 def value(entry: Json) -> str:
@@ -36,7 +38,7 @@ def add(
 
     Raises HostError when the reporter trusts MOST already.
     """
-    session.refresh(reporter, with_for_update=True)  # two forms at once must not lose each other's host
+    session.refresh(reporter, with_for_update=LOCK)
     known = set(trusted(reporter))
     new = [host for host in dict.fromkeys(hosts) if host.value not in known]
     if len(reporter.learned) + len(new) > MOST:
@@ -50,7 +52,7 @@ def add(
 
 def remove(session: Session, reporter: Reporter, what: str) -> None:
     """Trust this host, address or network no more. Raises HostError when it was not trusted."""
-    session.refresh(reporter, with_for_update=True)
+    session.refresh(reporter, with_for_update=LOCK)
     if what not in trusted(reporter):
         raise HostError(f"{what} is not among the hosts that can be removed")
     reporter.trust = [entry for entry in reporter.trust if entry != what]

@@ -114,7 +114,7 @@ def _keep(office: Office, reporter_id: str, found: list[Json]) -> None:
         if _same(session.get_one(Reporter, reporter_id).mail_hosts, found):
             return
     with office.db.transaction() as session:
-        reporter = session.get_one(Reporter, reporter_id, with_for_update=True)
+        reporter = session.get_one(Reporter, reporter_id, with_for_update=learned.LOCK)
         since = {_fact(row): row["since"] for row in reporter.mail_hosts}
         now = rfc3339(office.clock())
         reporter.mail_hosts = [row | {"since": since.get(_fact(row), now)} for row in found]

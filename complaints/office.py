@@ -55,6 +55,11 @@ class Office:
         submission = session.get_one(Submission, complaint.submission_id)
         return self.vault.unseal(reporter.key, submission.raw)[complaint.slice_start : complaint.slice_end]
 
+    def own_domains(self, reporter: Reporter) -> set[str]:
+        """Mail domains never reported to nor to blame: ours and the reporter's own."""
+        addresses = [reporter.address, *reporter.aliases]
+        return {self.settings.mail_domain, *(address.rpartition("@")[2].lower() for address in addresses)}
+
     def review_url(self, complaint_id: str) -> str:
         """The capability URL under which the reporter reviews a complaint without login or cookie."""
         return f"{self.settings.url}/review/{complaint_id}.{self.vault.derive('review', complaint_id)}"

@@ -1,13 +1,12 @@
 """Reading the from clause of a Received field: what the writer saw, and what the client only said.
 
-Takes the tokens of the clause and the dialect of the writer; leaves the address, the name that was looked up
+Takes the pieces of the clause and the dialect of the writer; leaves the address, the name that was looked up
 for it, and the claims. An address counts only where software puts what it saw itself. A client chooses the
 word after `from`, everything that is announced as HELO or ident, and, by its own DNS, the name that is
 looked up; all of them may be made to look like something else.
 """
 
 import re
-from functools import lru_cache
 
 from complaints.dialects import Dialect
 from complaints.hosts import canonical_ip, clean_host
@@ -30,8 +29,8 @@ _GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
 _NAME_ONLY = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?(?: \[[a-z]+\])?")
 _AFTER_ADDRESS = frozenset(" :")
 _LOGGED_IN = re.compile(
-    r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S|\w+ authenticated user "
-    r"|account ",
+    r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
+    r"|\w+ authenticated user |account ",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -40,7 +39,7 @@ class Origin:
     """The from clause.
 
     `ip` is the address that was seen, `name` what was looked up for it, `rdns` the same also where the writer
-    doubts it, `helo` and `ident` what the client said. The attributes in the second group are what the tokens
+    doubts it, `helo` and `ident` what the client said. The attributes in the second group are what the pieces
     say while they are read: `strong` an address in brackets inside a comment, `weak` one alone in a comment,
     `literal` one in brackets outside, `alone` a name alone in a comment, `marked` what stands behind an
     address; `strange` tells of a comment that nobody can read.
@@ -64,22 +63,24 @@ class Origin:
     strange: bool = False
 
 
-def origin_of(tokens: list[str], dialect: Dialect) -> Origin:
+def origin_of(pieces: list[str], dialect: Dialect) -> Origin:
     """Tell apart what the writer saw and what the client claimed."""
     origin = Origin()
     said = ""
-    for n, token in enumerate(tokens):
-        first = token[0]
+    for n, piece in enumerate(pieces):
+        first = piece[0]
         if first == "(":
-            _read_comment(token[1:-1].strip(), origin, dialect)
+            _read_comment(piece[1:-1].strip(), origin, dialect)
         elif n == 0:
-            said = token.strip("<>") if first == "<" else token
+            said = piece.strip("<>") if first == "<" else piece
         elif first == "[":
-            _read_literal(_address_in(token.strip("[]() ")), origin)
-        elif token == "claiming" and tokens[n + 1 : n + 3] == ["to", "be"]:
-            origin.helo = tokens[n + 3].strip('"') if len(tokens) > n + 3 else ""
-        elif tokens[n - 1] == "-" and dialect.name == "exchange":
-            origin.literal = _address_in(token)
+            _read_literal(_address_in(piece.strip("[]() ")), origin)
+        elif piece == "claiming" and pieces[n + 1 : n + 3] == ["to", "be"]:
+            origin.helo = pieces[n + 3].strip('"') if len(pieces) > n + 3 else ""
+        elif pieces[n - 1] == "-" and dialect.name == "exchange":
+            origin.literal = _address_in(piece)
+        elif piece == "user" and pieces[n - 1] == "as" and n + 1 < len(pieces):
+            origin.ident = pieces[n + 1].partition("@")[0]
     _conclude(said, origin, dialect)
     return origin
 
@@ -116,8 +117,11 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
             origin.ident = ident or origin.ident
             origin.authenticated = origin.authenticated or bool(rest)
             return
+        if ident and not rest:
+            origin.ident = ident
+            return
     if _NAME_ONLY.fullmatch(inner):
-        origin.alone = clean_host(word)
+        origin.alone = clean_host(word) if canonical_ip(word) is None else None
         return
     origin.strange = origin.strange or bracket or word.count(".") == 3
     if "uth" in inner or "UTH" in inner or inner.startswith("account "):
@@ -142,7 +146,7 @@ def _read_greeting(inner: str, origin: Origin) -> bool:
     if ident := _IDENT.search(inner):
         origin.ident = ident[1]
     origin.authenticated = origin.authenticated or inner.startswith("account ")
-    origin.strange = origin.strange or "[" in inner[: match.start()] + inner[match.end() :]
+    origin.strange = origin.strange or "[" in _IDENT.sub("", inner[: match.start()] + inner[match.end() :])
     return True
 
 
@@ -182,7 +186,7 @@ def _read_after_address(after: str, ip: str, origin: Origin) -> None:
     """Read what stands behind the address in its comment: `:port helo=name ident=x`, `(may be forged)`."""
     origin.refuted = origin.refuted or "may be forged" in after or "unverified" in after
     origin.marked = after.strip()
-    if ("HELO" in after or "helo=" in after) and origin.helo is None:
+    if ("LO" in after or "helo=" in after) and origin.helo is None:
         _read_greeting(after, origin)
     elif ident := _IDENT.search(after):
         origin.ident = ident[1]
@@ -194,7 +198,6 @@ def _read_after_address(after: str, ip: str, origin: Origin) -> None:
                 origin.defect = TWO_ADDRESSES
 
 
-@lru_cache(maxsize=1024)
 def _address_in(text: str) -> str | None:
     """Read an address, also with a port behind it: `192.0.2.1:25`, `192.0.2.1.1234`, `192.0.2.1 port:25`."""
     if found := canonical_ip(text):
@@ -226,6 +229,8 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
             ip, said = numeric, ""
         else:
             origin.name = origin.rdns = origin.alone
+            if announced and said and dialect.name == "lmtp":
+                origin.ident = origin.ident or said
     elif numeric == ip and said[0] == "[" and not announced:
         said = ""
     origin.ip = ip

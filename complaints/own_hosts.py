@@ -6,7 +6,7 @@ line it writes: a host that strangers send through too would let them forge the 
 """
 
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
@@ -19,7 +19,8 @@ from complaints.hosts import canonical_ip, clean_host, is_under, organisational_
 from complaints.message import Message
 from complaints.received import Received, parse_received
 from complaints.reserved import why_not_public
-from complaints.trust import Trust, is_customer_name, provider_of, providers
+from complaints.trace import trace
+from complaints.trust import Border, Trust, is_customer_name, provider_of, providers
 
 MOST_LINES = 40
 """Received fields read of a returned probe; no mail passes through as many hosts of one reporter."""
@@ -115,7 +116,7 @@ def _outbound() -> tuple[tuple[str, Pattern[str], str], ...]:
     return tuple(
         (row["name"], compile_pattern(translate(name)), name.rpartition("*")[2].lstrip("."))
         for row in rows
-        for name in row["outbound"]
+        for name in row.get("outbound", ())
     )
 
 
@@ -158,11 +159,14 @@ def _why_not_relay(claim: str) -> str | None:
     return _why_not_name(name) if name and known else None
 
 
-def read_probe(message: Message, *, ours: str, relayed: bool, domains: Collection[str]) -> Chain:
+def read_probe(
+    message: Message, *, ours: str, relayed: bool, domains: Collection[str], known: Sequence[str] = ()
+) -> Chain:
     """Read the Received chain of a probe that came back, down to the line that names us as the sender.
 
     `ours` is the name our host gives itself; `relayed`: it hands mail to a relay of ours, whose lines are
-    not the reporter's. `domains` are those of the reporter's own addresses.
+    not the reporter's. `domains` are those of the reporter's own addresses, `known` is what they trust
+    already: with both, the probe must lead to us, as a spam that came its way would lead to its source.
     """
     lines = [parse_received(field.body) for field in message.fields("received")[:MOST_LINES]]
     if not lines:
@@ -173,20 +177,35 @@ def read_probe(message: Message, *, ours: str, relayed: bool, domains: Collectio
             reason=f"No line in what came back shows which host took it from {ours}, "
             "so nothing tells where your own hosts begin."
         )
+    own, passed = _own_of(lines[: last + 1], ours, domains)
+    seen = trace(message, Trust.of([*known, *(host.value for host in own)]))
+    believed = sum(hop.trusted for hop in seen.hops)
+    if believed <= last:
+        passed.append(
+            f"A spam that comes this way is read down to line {believed - 1} and no further; "
+            "if the host that handed over there is yours alone, name it by hand."
+        )
+    return Chain(tuple(dict.fromkeys(own)), tuple(dict.fromkeys(passed)))
+
+
+def _own_of(lines: list[Received], ours: str, domains: Collection[str]) -> tuple[list[Host], list[str]]:
+    """The hosts of these lines, the last of which saw us, down to the first that must not be trusted."""
     own, passed = list[Host](), list[str]()
-    for n, line in enumerate(lines[: last + 1]):
+    border = Border(Trust())
+    for n, line in enumerate(lines):
         if line.defect:
             passed.append(f"Line {n} is broken ({line.defect}); nothing below it was used.")
             break
         _learn(own, passed, _writers(line), ours, domains)
-        if n == last or _is_inside(line):
+        border.learn(line.by)
+        if n == len(lines) - 1 or _is_inside(border, line):
             continue
         try:
             _learn(own, passed, handed_over(line), ours, domains)
         except HostError as error:
-            passed.append(f"{error}. Nothing below it was used: spam that comes this way is traced to there.")
+            passed.append(f"{error}. Nothing below it was used.")
             break
-    return Chain(tuple(dict.fromkeys(own)), tuple(dict.fromkeys(passed)))
+    return own, passed
 
 
 def _handover(lines: list[Received], ours: str, *, relayed: bool) -> int | None:
@@ -210,18 +229,22 @@ def _is_from(line: Received, ours: str) -> bool:
     return any(is_under(name, ours) for name in names) and not is_under(line.by or "", ours)
 
 
-def _is_inside(line: Received) -> bool:
-    """Tell whether the mail came from a neighbour or the host itself: there is nothing to trust in that."""
+def _is_inside(border: Border, line: Received) -> bool:
+    """Tell whether it came from a neighbour, the host itself or inside the provider: nothing to learn."""
     if line.from_ip is None:
         return line.helo is None and line.from_name is None
-    return line.from_ip == line.by_ip or why_not_public(line.from_ip) is not None
+    if line.from_ip == line.by_ip or why_not_public(line.from_ip) is not None:
+        return True
+    return border.internal_of(line.from_ip, line.helo) is not None
 
 
 def _writers(line: Received) -> list[Host]:
     if line.by is None:
         return []
     ip = canonical_ip(line.by)
-    return [Host("address", ip) if ip else Host("host", line.by)]
+    if ip is None:
+        return [Host("host", line.by)]
+    return [] if why_not_public(ip) else [Host("address", ip)]
 
 
 def _learn(

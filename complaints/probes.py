@@ -49,14 +49,16 @@ def addresses(reporter: Reporter) -> list[str]:
 def ask(session: Session, office: Office, reporter: Reporter, to: str = "") -> Probe:
     """Send a probe to the registered address, or to one of the aliases.
 
-    Raises ProbeError for an address that is not the reporter's, and over MOST_A_DAY.
+    Raises ProbeError for an address that is not verified or not the reporter's, and over MOST_A_DAY.
     """
+    if reporter.verified_at is None:
+        raise ProbeError(f"{reporter.address} is not verified yet; its registration must be finished first")
     known = {address.lower(): address for address in addresses(reporter)}
     wanted = known.get((to.strip() or reporter.address).lower())
     if wanted is None:
         raise ProbeError(f"{to.strip()!r} is not an address of yours; there are: {', '.join(known.values())}")
     now = office.clock()
-    session.refresh(reporter, with_for_update=True)
+    session.refresh(reporter, with_for_update=learned.LOCK)
     query = select(func.count()).where(
         Probe.reporter_id == reporter.id, col(Probe.asked_at) > now - timedelta(days=1)
     )
@@ -112,6 +114,7 @@ def take(session: Session, office: Office, reporter: Reporter, raw: bytes) -> Js
         ours=settings.mail_domain.lower(),
         relayed=settings.relay_host is not None,
         domains={address.rpartition("@")[2].lower() for address in addresses(reporter)},
+        known=[*learned.trusted(reporter), *map(learned.value, reporter.mail_hosts)],
     )
     if chain.reason:
         return _refused(chain.reason)

@@ -110,21 +110,23 @@ def _words(tokens: list[str]) -> str:
     return " ".join(words).rstrip(",")
 
 
-def _notes(by: list[str] | None, with_: list[str] | None) -> tuple[str, ...]:
+def _notes(by: list[str] | None, with_: list[str] | None) -> list[str]:
     """Return the comments in which the writer speaks of itself."""
     notes = [token for token in by if token[0] == "("] if by and len(by) > 1 else []
     if with_ and len(with_) > 1:
         notes += [token for token in with_ if token[0] == "("]
-    return tuple(notes)
+    return notes
 
 
 def _writer(tokens: list[str]) -> tuple[str | None, str | None]:
     """Return name and address of the host that wrote the field: `by NAME`, `by NAME (IP)`, `by [IP]`."""
     name = tokens[0]
-    if len(tokens) == 1 and (host := clean_host(name)) and not host[-1].isdigit():
-        return host, None
     if name[0] == "(":
         return None, None
+    note = tokens[1] if len(tokens) > 1 else ""
+    address = canonical_ip(note.strip("()[] ")) if note and note[0] in "([" else None
+    if (host := clean_host(name)) and not host[-1].isdigit():
+        return host, address
     # Masked mail has an address where a name was; what stands behind the @ is still the host's domain.
     name = name.strip("<>[],").rpartition("@")[2]
     if ip := canonical_ip(name):
@@ -132,8 +134,7 @@ def _writer(tokens: list[str]) -> tuple[str | None, str | None]:
     host = clean_host(name)
     if host is None and name.rpartition(":")[2].isdigit():
         host = clean_host(name.rpartition(":")[0])
-    note = tokens[1] if len(tokens) > 1 else ""
-    return host, canonical_ip(note.strip("()[] ")) if note and note[0] in "([" else None
+    return host, address
 
 
 def _recipient(tokens: list[str]) -> str | None:
@@ -142,7 +143,7 @@ def _recipient(tokens: list[str]) -> str | None:
     return None if " " in word and '"' not in word else word or None
 
 
-def _is_login(protocol: str, notes: tuple[str, ...], dialect: str) -> bool:
+def _is_login(protocol: str, notes: list[str], dialect: str) -> bool:
     """Tell whether the writer knew the client as a user of its own: web mail, SMTP with AUTH (RFC 3848)."""
     if protocol in {"ESMTP", "SMTP", "ESMTPS"}:
         known = False
@@ -158,5 +159,6 @@ def _envelope_from(text: str) -> str | None:
 
 def _tls(text: str) -> str | None:
     """Return `TLSv1.2` and the like where the writer noted an encrypted session."""
-    match = _TLS.search(text, max(0, min(text.find("TLS"), text.find("SSL"))))
+    at = text.find("TLS")
+    match = _TLS.search(text, at if at >= 0 else text.find("SSL"))
     return f"{match[1]}v{match[2]}.{match[3] or 0}" if match else None

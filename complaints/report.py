@@ -12,13 +12,14 @@ from sqlmodel import Session, select
 from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
 from complaints.leaks import find_leaks
-from complaints.links import links
+from complaints.links import Link, links
 from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.office import Office
 from complaints.redact import CannotRedact, Identity, redact
 
 MOST_LINKS = 10  # links named outside the enclosed spam
+HIDDEN = {"qr": "QR code", "pdf": "PDF file"}  # places that a desk's own eyes would pass over
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()
 ENDED = frozenset(
@@ -86,7 +87,7 @@ def _freeze(
     report.message_id = f"<{report.id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
     key = _pseudonym_key(office, reporter, report)
     redacted = redact(spam, identity_of(reporter), key=key, level=complaint.redaction)
-    raw = arf.compose(_values(office, complaint, report, redacted.raw, headers_only=headers_only))
+    raw = arf.compose(_values(office, reporter, complaint, report, redacted.raw, headers_only=headers_only))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
     report.changes = [asdict(change) for change in redacted.changes]
     return raw
@@ -98,13 +99,19 @@ def _pseudonym_key(office: Office, reporter: Reporter, report: Report) -> bytes:
 
 
 def _values(
-    office: Office, complaint: Complaint, report: Report, spam: bytes, *, headers_only: bool
+    office: Office,
+    reporter: Reporter,
+    complaint: Complaint,
+    report: Report,
+    spam: bytes,
+    *,
+    headers_only: bool,
 ) -> arf.Report:
     """Everything a report says, read from the redacted spam wherever it could show the reporter."""
     message = parse(spam)
     evidence, contact = complaint.evidence or {}, report.contact
     received = evidence["hops"][0] if evidence.get("hops") else {}
-    found = [] if headers_only else [link.url for link in links(message).web][:MOST_LINKS]
+    found = [] if headers_only else _uris(links(message).web, parts_of(contact), identity_of(reporter))
     recipient = message.get("Delivered-To") or message.get("X-Original-To")
     return arf.Report(
         sender=f"Plaint <{outbox.SERVICE}@{office.settings.mail_domain}>",
@@ -128,20 +135,57 @@ def _values(
         authentication_results=tuple(
             _authentication(result) for result in evidence.get("authentication", [])
         ),
-        reported_domains=tuple(contact["targets"]) if contact["role"] == "link" else (),
+        reported_domains=_domains(parts_of(contact)),
         reported_uris=tuple(found),
         headers_only=headers_only,
         redacted=complaint.redaction != "none",
     )
 
 
+def parts_of(contact: Json) -> list[Json]:
+    """What a desk answers for, `{"role", "target", ...}`; an older row has its targets and one role."""
+    simple = [{"role": contact["role"], "target": target} for target in contact["targets"]]
+    return contact.get("parts") or simple
+
+
 def _why(contact: Json) -> str:
-    role = (
-        "it answers for the host that handed the message over"
-        if contact["role"] == "source"
-        else (f"it answers for {', '.join(contact['targets'])}, which the message advertises")
-    )
-    return f"{role}. {contact['why']}"
+    told = dict.fromkeys(_told(part) for part in parts_of(contact))
+    return f"it answers for {'; and for '.join(told)}. {contact['why']}"
+
+
+def _told(part: Json) -> str:
+    """The part that a desk's target plays in the spam, for the desk."""
+    target = part["target"]
+    match part["role"]:
+        case "source":
+            return "the host that handed the message over"
+        case "signer":
+            selector = f", selector {part['selector']}" if part.get("selector") else ""
+            return f"{target}, which signed this message (DKIM{selector}, verified by us)"
+        case "drop-box":
+            return f"the mailbox {target}, at which the message wants to be answered"
+    hidden = [name for place, name in HIDDEN.items() if part.get("found_in") == [place]]
+    return f"{target}, which the message advertises{''.join(f' in a {name}' for name in hidden)}"
+
+
+def _domains(parts: list[Json]) -> tuple[str, ...]:
+    domains = (part["target"].rpartition("@")[2] for part in parts if part["role"] != "source")
+    return tuple(dict.fromkeys(domains))
+
+
+def _uris(web: Sequence[Link], parts: list[Json], identity: Identity) -> list[str]:
+    """What to name to a desk: first what it answers for, then the rest of what the spam advertises.
+
+    `web` is read from the redacted spam; the link of a PDF file or a picture is not in it, and is named only
+    when it does not show the reporter.
+    """
+    targets = {part["target"] for part in parts}
+    boxes = [f"mailto:{part['target']}" for part in parts if part["role"] == "drop-box"]
+    inside = [part["url"] for part in parts if "url" in part and set(part["found_in"]) & set(HIDDEN)]
+    inside = [url for url in inside if not find_leaks(f"\r\n{url}".encode(), identity)]
+    own = [link.url for link in web if link.host in targets]
+    others = [link.url for link in web if link.host not in targets]
+    return list(dict.fromkeys([*boxes, *inside, *own, *others]))[:MOST_LINKS]
 
 
 def _envelope_sender(message: Message) -> str | None:

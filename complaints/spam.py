@@ -3,20 +3,21 @@
 Takes the raw bytes of a spam and what the reporter trusts; leaves the evidence: trace, links, authentication.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
+from complaints.attachments import Looked
 from complaints.authentication import Result, authentication
 from complaints.bystanders import Group, drop_boxes, groups
 from complaints.dates import rfc3339
 from complaints.finding import explanation
-from complaints.links import Links, links
+from complaints.links import Link, Links, links
 from complaints.message import Message, parse
-from complaints.signatures import Keys, Signature, verify
+from complaints.signatures import Keys, Signature, spare_own, verify
 from complaints.trace import Hop, Trace, trace
 from complaints.trust import Trust
 
@@ -36,6 +37,7 @@ class Evidence:
     authentication: tuple[Result, ...]
     signatures: tuple[Signature, ...] = ()
     own: tuple[str, ...] = ()
+    looked: Looked = field(default_factory=Looked)
 
     @property
     def subject(self) -> str | None:
@@ -63,7 +65,7 @@ class Evidence:
         return {
             "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
-            "links": [{**asdict(link), "via": list(link.via)} for link in self.links.web],
+            "links": [_link(link) for link in self.links.web],
             "lures": [asdict(lure) for lure in self.links.lures],
             "hosts": [_group(group) for group in groups(self.links.web, self.own)],
             "drop_boxes": [asdict(box) for box in drop_boxes(self.message, self.links.lures, self.own)],
@@ -73,7 +75,7 @@ class Evidence:
             "explanation": explanation(found),
             "grade": found.grade,
             "confidence": found.confidence,
-            "notes": [*found.notes, *([] if self.links.complete else [_UNREAD])],
+            "notes": [*found.notes, *self.looked.notes, *([] if self.links.complete else [_UNREAD])],
         }
 
 
@@ -85,23 +87,28 @@ def read(
     keys: Keys | None = None,
     now: datetime | None = None,
     own: Iterable[str] = (),
+    look_into: Callable[[Message], Looked] | None = None,
 ) -> Evidence:
     """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`).
 
     `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
     stands in for the time of arrival where no believed hop names one. `own` are the mail domains of the
-    reporter and of this service, which are never to blame.
+    reporter and of this service, which are never to blame. `look_into` (`attachments.look_into`) opens PDF
+    files and pictures; without it they stay closed.
     """
     message = parse(raw)
+    looked = look_into(message) if look_into else Looked()
     found = trace(message, trust, grade)
+    inside = {hop.by for hop in found.hops if hop.trusted and hop.by} | trust.hosts
     arrived = next((hop.date for hop in found.hops if hop.trusted and hop.date), now)
     return Evidence(
         message=message,
         trace=found,
-        links=links(message),
+        links=links(message, looked.references),
         authentication=authentication(message, found),
-        signatures=verify(message, keys, found.grade, arrived),
+        signatures=spare_own(verify(message, keys, found.grade, arrived), inside),
         own=tuple(own),
+        looked=looked,
     )
 
 
@@ -122,8 +129,13 @@ def _hop(hop: Hop) -> dict[str, Any]:
     }
 
 
+def _link(link: Link) -> dict[str, Any]:
+    return {**asdict(link), "via": list(link.via), "notes": list(link.notes)}
+
+
 def _group(group: Group) -> dict[str, Any]:
-    return {**asdict(group), "found_in": list(group.found_in), "notes": list(group.notes)}
+    lists = {"found_in": list(group.found_in), "notes": list(group.notes)}
+    return {**asdict(group), **lists, "led_to": group.led_to}
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -7,6 +7,7 @@ of strangers and are shown, never used.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
@@ -40,8 +41,7 @@ class Source:
     doubts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One Received field, newest first; `trusted` tells whether it is believed, `tls` what it says of TLS."""
 
     n: int

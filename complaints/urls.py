@@ -1,26 +1,29 @@
 """One link, as browsers read it.
 
-Takes a link with all its disguises; leaves the URL and the host that a browser would go to, and what stood
-before it. Redirectors are rows of `data/redirectors.toml`. Nothing is ever fetched or resolved.
+Takes a link with all its disguises; leaves the URL and the host that a browser would go to, what stood before
+it, and sentences about what was done to mislead. Nothing is ever fetched or resolved.
 """
 
 import re
-import tomllib
-from dataclasses import dataclass
-from fnmatch import translate
-from functools import cache, lru_cache
-from importlib.resources import files
+import unicodedata
+from functools import lru_cache
 from ipaddress import IPv4Address
-from urllib.parse import parse_qsl, unquote
+from typing import NamedTuple
+from urllib.parse import unquote
 
 import idna
 
-from complaints.encodings import decode_base64, printable
+from complaints.encodings import printable
 from complaints.hosts import canonical_ip
+from complaints.lookalikes import lookalike_note
+from complaints.redirectors import hidden
 
 LONGEST = 16_384
 """Characters of one URL that are read."""
 _MOST_WRAPPINGS = 6
+_SHORT = 200
+_LONGEST_HOST = 2_048
+"""Characters of a host before its disguises are undone."""
 
 # Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks,
 # joiners.
@@ -29,55 +32,95 @@ INVISIBLE = re.compile(
 )
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")
-_URL = re.compile(
-    r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<rest>.*+)", re.IGNORECASE | re.DOTALL
+# The undisguised link, which most are: nothing in it has to be undone.
+_PLAIN = re.compile(
+    r"(?:https?|ftp)://([a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,20}\.[a-z][a-z0-9-]{1,62})"
+    r"(?::\d{1,5})?(?:[/?#][!-\[\]-~]*)?"
 )
+_URL = re.compile(
+    r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<path>[^?#]*+)(?P<rest>.*+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ENCODED_COLON = re.compile(r"(https?|ftp)%3a", re.IGNORECASE)
 _PORT = re.compile(r":\d{0,5}$")
 # Browsers ask for a host with & or _ in it, and a wildcard in the DNS answers; not so for the registered
 # part.
 _NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
-_DEFANGED = re.compile(r"\[(?:\.|dot)\]|\((?:\.|dot)\)|\{(?:\.|dot)\}", re.IGNORECASE)
-_HXXP = re.compile(r"\bh(?:xx|\*\*|__|tt|XX)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
-_DASH_HEX = re.compile(r"-([0-9A-Fa-f]{2})")
+_BRACKETED_DOT = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?", re.IGNORECASE)
+_HXXP = re.compile(r"\bh(?:xx|\*\*)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
+_BRACKETED_COLON = re.compile(r"\b(https?)(?:\[:\](?:\[//\]|//)|:\[//\])", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a link leads: its URL, its host as A-labels or address, and the wrappings taken off."""
+class Target(NamedTuple):
+    """Where a link leads: URL, host as A-labels or address, the wrappings taken off, what misleads."""
 
     url: str
     host: str
     via: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def refang(text: str) -> str:
-    """Undo what people write to make a link harmless: `hxxp`, `[.]`, `(dot)`."""
-    if "[" in text or "(" in text or "{" in text:
-        text = _DEFANGED.sub(".", text)
-    return _HXXP.sub(r"http\1://", text) if "xxp" in text.lower() or "[:]" in text or "[//]" in text else text
+def refang(text: str, lowered: str | None = None) -> str:
+    """Undo what people write to make a link harmless: `hxxp`, `[.]`, `(dot)`; `lowered` is text.lower()."""
+    if lowered is None:
+        lowered = text.lower()
+    bracketed = "[" in text
+    if (
+        (bracketed and ("[.]" in text or "[dot" in lowered))
+        or ("(" in text and ("(.)" in text or "(dot" in lowered))
+        or ("{" in text and ("{.}" in text or "{dot" in lowered))
+    ):
+        text = _BRACKETED_DOT.sub(".", text)
+    if "xxp" in lowered or ("*" in text and "h**p" in lowered):
+        text = _HXXP.sub(r"http\1://", text)
+    if bracketed and ("[:]" in text or "[//]" in text):
+        text = _BRACKETED_COLON.sub(r"\1://", text)
+    return text
+
+
+def read_url(text: str) -> Target | None:
+    """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
+    return _read_short(text) if len(text) < _SHORT else _read(text)
 
 
 @lru_cache(maxsize=4096)
-def read_url(text: str) -> Target | None:
-    """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
-    found = _canonical(text)
+def _read_short(text: str) -> Target | None:
+    return _read(text)
+
+
+def _read(text: str) -> Target | None:
+    found = read_one(text)
     if found is None:
         return None
     via: list[str] = []
+    notes = list(found.notes)
     while len(via) < _MOST_WRAPPINGS:
-        inner = _unwrap(found)
+        inner, note = _unwrapped(found)
+        if note:
+            notes.append(note)
         if inner is None:
             break
         via.append(found.url)
+        notes += inner.notes
         found = inner
-    return Target(found.url, found.host, tuple(via))
+    if via or notes:
+        return Target(found.url, found.host, tuple(via), tuple(dict.fromkeys(notes)))
+    return found
+
+
+def read_one(text: str) -> Target | None:
+    """Read one absolute URL as it stands; None when a browser would go nowhere with it."""
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and len(plain[1]) <= 253:
+        note = lookalike_note(plain[1])
+        return Target(text, plain[1], (), (note,) if note else ())
+    return _canonical(text)
 
 
 def _canonical(text: str) -> Target | None:
     """Read scheme, authority and the rest as the WHATWG URL standard does for special schemes."""
     cleaned = _DROPPED.sub("", INVISIBLE.sub("", text[:LONGEST])).strip()
-    match = _URL.fullmatch(cleaned)
+    match = _URL.fullmatch(_ENCODED_COLON.sub(r"\1:", cleaned, count=1) if "%" in cleaned[:9] else cleaned)
     if match is None:
         return None
     user, at, place = match["authority"].rpartition("@")
@@ -89,25 +132,39 @@ def _canonical(text: str) -> Target | None:
     # An undisguised host stays as it was written, for the link is evidence; a disguise is of no use to
     # anyone.
     shown = written if written.lower() == host else f"[{host}]" if ":" in host else host
-    rest = printable(match["rest"].replace("\\", "/"))
+    rest = match["path"].replace("\\", "/") + match["rest"]
+    notes = [note] if (note := lookalike_note(host)) else []
     if "." in user.partition(":")[0] or "%" in user:
         # A host name before the @ is there to be taken for the host.
+        notes.append(f"{printable(user[:200])} stood before an @ to be taken for the host, which is {host}")
         user = at = ""
-    return Target(f"{match['scheme']}://{printable(user)}{at}{shown}{port[0] if port else ''}{rest}", host)
+    url = f"{match['scheme']}://{printable(user)}{at}{shown}{port[0] if port else ''}{printable(rest)}"
+    return Target(url.replace(" ", "%20"), host, (), tuple(notes))
 
 
 def read_host(text: str) -> str | None:
     """Return the host as the DNS sees it: decoded, lower case, A-labels; addresses in canonical form."""
-    host = unquote(text) if "%" in text else text
-    host = _DROPPED.sub("", INVISIBLE.sub("", _DOTS.sub(".", host))).strip(" .[]").lower()
+    return _read_host(text) if len(text) <= _LONGEST_HOST else None
+
+
+@lru_cache(maxsize=4096)
+def _read_host(text: str) -> str | None:
+    host = text
+    for _ in range(3):
+        if "%" not in host:
+            break
+        host = unquote(host)
+    if not host.isascii():
+        host = unicodedata.normalize("NFKC", _DOTS.sub(".", INVISIBLE.sub("", host)))
+    host = _DROPPED.sub("", host).strip(" .[]").lower()
     if not host:
         return None
     if ip := canonical_ip(host):
         return ip
     if _NUMBER.fullmatch(host):
         return _numeric(host)
-    if not host.isascii() and len(host) <= 253:
-        host = _a_label(host)
+    if not host.isascii():
+        host = (_a_label(host) or "") if len(host) <= 253 else ""
     if len(host) > 253 or ".." in host or not _NAME.fullmatch(host) or host.rpartition(".")[2].isdigit():
         return None
     return host
@@ -132,11 +189,14 @@ def _numeric(host: str) -> str | None:
     return str(IPv4Address(sum(value << (24 - 8 * n) for n, value in enumerate(first)) + last))
 
 
-def _a_label(host: str) -> str:
+def _a_label(host: str) -> str | None:
     """Return the A-labels (RFC 5891) of a name by UTS 46, or plain Punycode where that forbids one."""
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
+        # An emoji is registered here and there; punctuation is the sentence around the name.
+        if any(unicodedata.category(letter)[0] in "PZC" and letter not in "-._&" for letter in host):
+            return None
         return ".".join(label if label.isascii() else "xn--" + _punycode(label) for label in host.split("."))
 
 
@@ -144,93 +204,23 @@ def _punycode(label: str) -> str:
     return label[:63].encode("punycode").decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class _Redirector:
-    host: re.Pattern[str]
-    path: str
-    parameters: tuple[str, ...]
-    pattern: re.Pattern[str] | None
-    decode: str
-
-
-@cache
-def _redirectors() -> tuple[_Redirector, ...]:
-    rows = tomllib.loads(files("complaints").joinpath("data/redirectors.toml").read_text("utf-8"))[
-        "redirector"
-    ]
-    return tuple(
-        _Redirector(
-            host=re.compile(translate(row["host"])),
-            path=row.get("path", "/"),
-            parameters=tuple(row.get("parameter", ())),
-            pattern=re.compile(row["pattern"]) if "pattern" in row else None,
-            decode=row.get("decode", "plain"),
-        )
-        for row in rows
-    )
-
-
-@lru_cache(maxsize=4096)
-def _redirectors_of(host: str) -> tuple[_Redirector, ...]:
-    return tuple(row for row in _redirectors() if row.host.match(host))
-
-
-def _unwrap(found: Target) -> Target | None:
-    """Return what a known redirector hides in this URL, or None."""
-    rest = found.url.partition("://")[2]
-    path = "/" + rest[len(rest.partition("/")[0].partition("?")[0]) :].removeprefix("/")
-    for row in _redirectors_of(found.host):
-        if not path.startswith(row.path):
-            continue
-        hidden = _hidden(row, found.url)
-        target = _absolute(hidden) if hidden else None
+def _unwrapped(found: Target) -> tuple[Target | None, str | None]:
+    """Return what a known service hides in this URL, and a note where it keeps some of it to itself."""
+    for wrapping in hidden(found.host, found.url):
+        if wrapping.target is None:
+            return None, f"{wrapping.service} rewrote this link and does not say where it leads"
+        target = _absolute(wrapping.target)
         if target is not None and target.url != found.url:
-            return target
-    return None
+            note = f"{wrapping.service} rewrote this link and names no more than the host"
+            return target, note if wrapping.partial else None
+    return None, None
 
 
-def _hidden(row: _Redirector, url: str) -> str | None:
-    if row.pattern is not None:
-        match = row.pattern.search(url)
-        if match is None:
-            return None
-        target = match["target"]
-        return _fill_runs(target, match["runs"]) if row.decode == "runs" else unquote(target)
-    values = dict(reversed(parse_qsl(url.partition("?")[2].replace("&amp;", "&"), max_num_fields=None)[:100]))
-    value = next((values[name] for name in row.parameters if values.get(name)), None)
-    if value is None:
-        return None
-    if row.decode == "base64":
-        bare = value.removeprefix("a1")
-        return decode_base64(bare.replace("-", "+").replace("_", "/").encode("ascii", "ignore")).decode(
-            "utf-8", "replace"
-        )
-    if row.decode == "hex-dash":
-        return unquote(_DASH_HEX.sub(r"%\1", value.replace("_", "/")))
-    return value
-
-
-def _fill_runs(target: str, encoded: str) -> str:
-    """Put back what URL Defense v3 took out: `*` stands for one character, `**` and a letter for a run."""
-    characters = iter(
-        decode_base64(encoded.replace("-", "+").replace("_", "/").encode("ascii", "ignore")).decode(
-            "utf-8", "replace"
-        )
-    )
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-    def fill(match: re.Match[str]) -> str:
-        count = letters.index(match[1]) + 2 if match[1] else 1
-        return "".join(next(characters, "") for _ in range(count))
-
-    return unquote(re.sub(r"\*(?:\*([A-Za-z0-9_-]))?", fill, target))
-
-
-def _absolute(hidden: str) -> Target | None:
+def _absolute(text: str) -> Target | None:
     """Read a redirect target, which may be encoded once more or lack its scheme."""
-    text = hidden.strip()
+    text = text.strip()
     for _ in range(2):
-        if found := _canonical(text):
+        if found := read_one(text):
             return found
         text = unquote(text)
-    return _canonical(text) or (_canonical(f"http://{text}") if _NAME.match(text.lower()) else None)
+    return read_one(text) or (read_one(f"http://{text}") if _NAME.match(text.lower()) else None)

@@ -231,6 +231,68 @@ def test_every_text_stands_out_from_its_ground(website: Website, scheme: str) ->
     on_every_page(website, look, viewport=WIDE, color_scheme=scheme)
 
 
+PICTURE_CONTRASTS = """() => {
+  const parse = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const part = x => (x /= 255) <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const ratio = (one, other) => {
+    const [a, b] = [light(parse(one)), light(parse(other))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
+  const paper = getComputedStyle(document.querySelector('.picture .scroll')).backgroundColor;
+  const poor = [];
+  for (const element of document.querySelectorAll('.picture text, .picture rect, .picture path')) {
+    const style = getComputedStyle(element);
+    const rect = element.matches('.first, .more') ? element.parentElement.querySelector('rect') : null;
+    const filled = rect && getComputedStyle(rect).fill !== 'none' ? getComputedStyle(rect).fill : paper;
+    const text = element.tagName === 'text';
+    const own = text ? style.fill : (style.stroke === 'none' ? style.fill : style.stroke);
+    if (ratio(own, text ? filled : paper) < (text ? 4.5 : 3)) poor.push([element.outerHTML, own, filled]);
+  }
+  return poor;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_picture_of_the_way_stands_out_and_is_seen(website: Website, scheme: str) -> None:
+    """WCAG 2.2, success criteria 1.4.3 and 1.4.11."""
+    complaint = website.waiting(spam(helo="x" * 120))
+    context: dict[str, Any] = {"viewport": WIDE, "color_scheme": scheme}
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await (await browser.new_context(**context)).new_page()
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+            assert await page.evaluate(PICTURE_CONTRASTS) == []
+            picture = await page.get_by_role("img", name="You got it from mx.victim.example").bounding_box()
+            listed = await page.locator(".hops").first.bounding_box()
+            assert picture is not None
+            assert listed is not None
+            assert picture["y"] + picture["height"] < listed["y"], (
+                "it is drawn above the list it stands behind"
+            )
+            assert await page.locator(".picture rect").count() == 4
+
+    asyncio.run(main())
+
+
+def test_a_hop_leads_to_its_line_in_the_closed_source(website: Website) -> None:
+    complaint = website.waiting()
+
+    async def main() -> None:
+        async with chromium() as browser:
+            page = await (await browser.new_context(java_script_enabled=False)).new_page()
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+            await expect(page.locator("#raw-1")).not_to_be_visible()
+            await page.get_by_role("link", name="the line itself").nth(1).click()
+            await expect(page.locator("#raw-1")).to_be_visible()
+            await expect(page.locator("#raw-1")).to_contain_text("by relay.seller.example with SMTP")
+
+    asyncio.run(main())
+
+
 def test_what_can_be_pressed_is_large_enough_and_has_a_name(website: Website) -> None:
     """WCAG 2.2, success criteria 2.5.8 and 4.1.2."""
 

@@ -15,19 +15,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 
 import cli
 from complaints import __version__
 from complaints.db import Database, metadata
 from complaints.loopback import World, loopback_internet, spams
-from complaints.models import ComplaintState
+from complaints.models import ComplaintState, Reporter
 from complaints.office import utc_now
 from complaints.settings import Settings, load
 from tests.house import ALICE, BOB, CLOUD, SAVANNA, House, house, spam
@@ -319,7 +322,49 @@ def test_what_cannot_be_looked_up_is_unusable_and_among_others_a_failure(world: 
     assert "two words" in ran.err
 
 
+def test_a_hop_that_is_the_reporters_is_said_on_the_command_line(tmp_path: Path) -> None:
+    """In the data directory: the spam is read again at once, and the source lies further down."""
+
+    async def main() -> None:
+        async with house(tmp_path, roles=("web", "smtp", "worker")) as home:
+            own = f"Received: from gate.office.example (gate.office.example [{SAVANNA}]) by store.victim.example"
+            date = format_datetime(utc_now())
+            [document] = await home.waiting(f"{own} (Postfix) with ESMTP id 7; {date}\r\n".encode() + spam())
+            assert document["source_ip"] == SAVANNA
+            where = ["--server", home.settings.url, "--token", home.token]
+            ran = await asyncio.to_thread(plaint, "mine", document["id"], "--hop", "9", *where)
+            assert (ran.code, "line 9" in ran.err) == (1, True)
+            ran = await asyncio.to_thread(plaint, "mine", document["id"], "--hop", "0", "--json", *where)
+            assert ran.document["state"] == "received"
+            for _ in range(100):
+                if (await home.show(document["id"]))["state"] == "awaiting_consent":
+                    break
+                await asyncio.sleep(0.1)
+            assert (await home.show(document["id"]))["source_ip"] == CLOUD
+            local = ["--data", str(home.settings.data), "--reporter", ALICE]
+            ran = await asyncio.to_thread(plaint, "mine", document["id"], "--hop", "1", *local)
+            assert ran.code == 0, ran.err
+            shown = good("reporters", "show", ALICE, "--json", "--data", str(home.settings.data)).document
+            learned = [entry.get("address") or entry["host"] for entry in shown["learned"]]
+            assert learned == [SAVANNA, "gate.office.example", CLOUD]
+            assert {entry["complaint"] for entry in shown["learned"]} == {document["id"]}
+
+    asyncio.run(main())
+
+
 # ---- reporters
+
+
+def test_a_reporter_is_sent_a_probe(tmp_path: Path) -> None:
+    data = ["--data", str(tmp_path / "data")]
+    good(
+        "reporters", "add", "carol@victim.example.com", "--verified", "--alias", "c@other.example.com", *data
+    )
+    assert "carol@victim.example.com" in good("reporters", "probe", "carol@victim.example.com", *data).err
+    sent = good("reporters", "probe", "carol@victim.example.com", "--to", "C@other.example.com", *data)
+    assert "c@other.example.com" in sent.err
+    ran = plaint("reporters", "probe", "carol@victim.example.com", "--to", "d@other.example.com", *data)
+    assert (ran.code, "is not an address of yours" in ran.err) == (65, True)
 
 
 def test_reporters_are_added_listed_shown_and_get_new_secrets(tmp_path: Path) -> None:
@@ -665,6 +710,20 @@ def test_upgrading_makes_exactly_the_declared_schema(
     own = {"include_name": lambda name, kind, _parents: kind != "table" or name in metadata().tables}
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=own), metadata()) == []
+    database.close()
+
+
+def test_an_old_database_keeps_its_reporters_through_the_upgrade(database_url: str, tmp_path: Path) -> None:
+    database = Database(load(data=tmp_path / "data", database_url=database_url).database)
+    alembic.command.upgrade(database._alembic(), "0001")
+    old = "INSERT INTO reporter (id, address, names, aliases, trust, key, created_at)"
+    with database.transaction() as session:
+        values = "VALUES ('r1', 'a@b.example', '[]', '[]', '[\"mx.b.example\"]', '', '2026-11-24 12:00:00')"
+        session.execute(text(f"{old} {values}"))
+    database.upgrade()
+    with database.reading() as session:
+        row = session.get_one(Reporter, "r1")
+        assert (row.trust, row.learned, row.mail_hosts) == (["mx.b.example"], [], [])
     database.close()
 
 

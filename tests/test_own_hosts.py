@@ -78,7 +78,7 @@ def test_neighbours_and_whole_domains_teach_nothing() -> None:
     bare = f"from plaint.example (unknown [203.0.113.5]) by hoster.example (Postfix) with ESMTP; {DATE}"
     found = chain(local, private, bare)
     assert values(found) == ["mail.victim.example"]
-    assert found.passed_over == ("hoster.example names a whole domain and not one host.",)
+    assert found.passed_over[0] == "hoster.example names a whole domain and not one host."
     assert values(chain(bare, domains=("hoster.example",))) == ["hoster.example"], "it is the reporter's own"
 
 
@@ -88,12 +88,45 @@ def test_a_relay_of_a_providers_customers_is_refused_and_ends_the_learning() -> 
     gmail = f"from plaint.example (plaint.example. [203.0.113.5]) by mx.google.com with ESMTPS id x; {DATE}"
     found = chain(forwarded, gmail)
     assert values(found) == ["mx.victim.example"]
-    [why] = found.passed_over
+    why, ends = found.passed_over
+    assert "line 0 and no further" in ends
     assert "relay of Google: its customers send through it too" in why
     claimed = forwarded.replace("(mail-sor-f41.google.com [", "(unknown [")
     assert values(chain(claimed, gmail)) == ["mx.victim.example"], (
         "what it says of itself is enough to refuse"
     )
+
+
+def test_inside_a_provider_its_row_tells_what_is_trusted() -> None:
+    """A mailbox at Google or Microsoft: their inner hops teach nothing, the host that took the mail does."""
+    store = f"by 2002:a05:6402:1a2b:b0:4f1:2 with SMTP id x; {DATE}"
+    gmail = f"from plaint.example (plaint.example. [203.0.113.5]) by mx.google.com with ESMTPS id x; {DATE}"
+    found = chain(store, gmail)
+    assert (values(found), found.passed_over) == (["mx.google.com"], ())
+    inner = (
+        "from AM0EUR02FT016.eop-EUR02.prod.protection.outlook.com (2a01:111:f400:7e0e::20b) by "
+        f"DB8PR01MB5678.eurprd01.prod.exchangelabs.com (2603:10a6:10:1::1) with Microsoft SMTP Server id 15.20; {DATE}"
+    )
+    edge = (
+        "from plaint.example (203.0.113.5) by AM0EUR02FT016.mail.protection.outlook.com (10.13.1.1) "
+        f"with Microsoft SMTP Server id 15.20; {DATE}"
+    )
+    found = chain(inner, edge)
+    assert found.passed_over == ()
+    assert set(values(found)) == {
+        "db8pr01mb5678.eurprd01.prod.exchangelabs.com",
+        "am0eur02ft016.mail.protection.outlook.com",
+    }
+
+
+def test_when_a_probe_does_not_lead_to_us_the_reporter_is_told_where_it_ends() -> None:
+    """A balancer hides the host that handed over, and the next line was written under a bare name."""
+    hidden = f"from balancer (unknown [10.0.0.1]) by store.office.example (Postfix) with ESMTP id 2; {DATE}"
+    found = chain(hidden, MX.replace("mx.victim.example", "mail7"))
+    assert values(found) == ["store.office.example"]
+    assert found.passed_over[0].startswith("mail7 is no full host name")
+    assert "read down to line 0 and no further" in found.passed_over[1]
+    assert chain(hidden, MX).passed_over == ()
 
 
 @pytest.mark.parametrize(

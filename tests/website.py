@@ -19,6 +19,7 @@ import uvicorn
 
 from abuse_lookup.answer import Contact, Failure, Lookup, Rejected
 from complaints import contacts, draft, evidence, reporters, submission
+from complaints.contacts import Question
 from complaints.demo import free_port
 from complaints.models import Complaint, Json
 from complaints.office import Office
@@ -108,6 +109,10 @@ LINK_ANSWER = Lookup(
 )
 
 
+Answers = Sequence[Lookup | tuple[Question, Lookup]]
+"""Answers for link hosts, or for other questions, which then stand beside them."""
+
+
 @dataclass
 class Clock:
     """A clock that stands until it is turned."""
@@ -153,7 +158,7 @@ class Website:
         raw: bytes | None = None,
         *,
         source: Lookup | None = None,
-        links: Sequence[Lookup] = (LINK_ANSWER,),
+        links: Answers = (LINK_ANSWER,),
     ) -> str:
         """A complaint that awaits Alice's consent."""
         complaint_id = self.hand_in(spam() if raw is None else raw)
@@ -161,7 +166,7 @@ class Website:
         return complaint_id
 
     def analyse(
-        self, complaint_id: str, *, source: Lookup | None = None, links: Sequence[Lookup] = (LINK_ANSWER,)
+        self, complaint_id: str, *, source: Lookup | None = None, links: Answers = (LINK_ANSWER,)
     ) -> None:
         """The steps from a received complaint to its drafts."""
         with self.office.db.reading() as session:
@@ -171,7 +176,11 @@ class Website:
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
         if row.source_ip:
-            contacts._record(self.office, row, source or source_answer(), list(links), 0)
+            answers = [(Question(CLOUD, "source"), source or source_answer())]
+            answers += [
+                (Question(one.target, "link"), one) if isinstance(one, Lookup) else one for one in links
+            ]
+            contacts._record(self.office, row, answers, 0)
             draft.step(self.office, complaint_id)
 
     def show(self, complaint_id: str) -> Json:

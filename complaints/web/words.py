@@ -52,5 +52,5 @@ ROLES = {
         "the domain that signed it",
         "Whoever signs a mail may only have passed it on: tick it if you think it sent it.",
     ),
-    "sender": ("the drop-box", "It is where the spam wants its answers: tick it if you think so, too."),
+    "drop-box": ("the drop-box", "It is where the spam wants its answers: tick it if you think so, too."),
 }

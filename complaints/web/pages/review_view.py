@@ -166,15 +166,11 @@ def _reports(
 
 def _parts(row: Report, source_ip: str | None) -> list[tuple[str, str]]:
     """What each of a desk's targets was in the spam; one desk may answer for several."""
-    role = row.contact.get("role", "link")
-    roles = [
-        "source" if target == source_ip else "sender" if "@" in target else role.replace("source", "link")
+    parts = row.contact.get("parts") or [
+        {"role": "source" if target == source_ip else "link", "target": target}
         for target in row.contact["targets"]
     ]
-    return [
-        (words.ROLES.get(one, (one, ""))[0], target)
-        for one, target in zip(roles, row.contact["targets"], strict=True)
-    ]
+    return [(words.ROLES[part["role"]][0], part["target"]) for part in parts]
 
 
 def _why_unticked(row: Report) -> str:

@@ -1,0 +1,323 @@
+"""Finding the references of a page.
+
+Takes HTML however broken; leaves every reference in it that a mail reader follows, asks or shows, resolved
+against its base, and the running text outside of anchors. Nothing is rendered and no script is run: where one
+only puts together a string of literals, the string is read.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import unescape
+from urllib.parse import unquote, unquote_to_bytes, urljoin
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from complaints.encodings import decode_base64, decode_text
+from complaints.text_links import SCHEMED, schemeless, trim
+from complaints.urls import INVISIBLE, refang
+
+MAX_REFERENCES = 20_000
+"""References read from one page, the useless ones included."""
+_MAX_NESTING = 4
+_MOST_TAGS = 20_000
+_TAGS_OF_A_PIECE = 1_000
+_LONGEST_SHOWN = 300
+_LONGEST_SCRIPT = 200_000
+
+_PLACES = frozenset(
+    {
+        *("href", "src", "action", "formaction", "background", "poster", "data", "longdesc", "cite", "ping"),
+        *("lowsrc", "dynsrc", "xlink:href", "codebase", "archive", "code", "movie", "bgimage", "manifest"),
+    }
+)
+_HOLDERS = _PLACES | {
+    *("style", "srcset", "imagesrcset", "content", "value", "srcdoc", "onclick", "onload", "onmouseover"),
+    *("onmousedown", "onmouseup", "onsubmit", "onerror", "ontouchstart", "onfocus", "onchange"),
+}
+_SPECIAL = frozenset({"a", "base", "input", "template", "style", "script"})
+_RECIPIENTS = frozenset({"recipient", "recipients", "mailto", "sendto", "_to", "mail_to"})
+_SKIPPED = ("cid:", "mid:", "about:", "x-apple-data-detectors:")
+_CSS_URL = re.compile(r"(?i)url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
+_CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
+_REFRESH = re.compile(r"(?i)url\s*=\s*['\"]?([^'\"]+)")
+_DROPPED = re.compile(r"[\t\r\n]+")
+_DATA = re.compile(
+    r"(?is)data:(text/[a-z]+|image/svg\+xml|application/xhtml\+xml)?[^,]{0,100}?(;base64)?,(.*)"
+)
+_SCHEME = re.compile(r"(?i)[a-z][a-z0-9+\s-]{1,20}:")
+_FILE = re.compile(r"(?i)(?:file:)?[/\\]{2,5}([^/\\?#]+\.[^/\\?#]+)([/\\].*)?")
+_UNSTYLED = ["script", "style", "a", "head"]
+# Strings that a script puts together of literals.
+_ATOB = re.compile(r"atob\s*\(\s*['\"]([A-Za-z0-9+/=_-]{8,})['\"]")
+_UNESCAPE = re.compile(r"(?:unescape|decodeURI(?:Component)?)\s*\(\s*['\"]([^'\"]{8,})['\"]")
+_CHAR_CODES = re.compile(r"fromCharCode\s*\(\s*([0-9a-fA-FxX,\s]{8,})\)")
+_JS_ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{4,6})\}?|x([0-9a-fA-F]{2}))")
+_JOINED = re.compile(r"(['\"])\s*\+\s*\1")
+_TEMPLATE = re.compile(r"(?i)<template(?=[\s>])")
+_SEPARATOR = "\x02"
+# Two texts with markup between them that could be one host name.
+_EDGE = re.compile(
+    r"\x02(?:(?<=[A-Za-z0-9]\x02)(?:\.[A-Za-z]{2}|[a-z0-9-]{1,40}\.[a-z]{2})|(?<=[./@:]\x02)[a-z0-9-]{2})"
+)
+_INLINE = [
+    "b",
+    "i",
+    "u",
+    "s",
+    "font",
+    "span",
+    "em",
+    "strong",
+    "wbr",
+    "small",
+    "big",
+    "sup",
+    "sub",
+    "tt",
+    "code",
+]
+
+
+@dataclass(slots=True)
+class Page:
+    """What was found: references with the words their anchor shows, and running texts."""
+
+    references: list[tuple[str, str]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, reference: str, shown: str = "") -> None:
+        """Keep one reference unless there are far too many."""
+        if reference and len(self.references) < MAX_REFERENCES:
+            self.references.append((reference, shown))
+
+
+def read_page(html: str, base: str = "") -> Page:
+    """Read a document; `base` is the URL it says it came from, for references that are relative."""
+    page = Page()
+    _read(html, base, page, 0)
+    return page
+
+
+def _read(html: str, base: str, page: Page, nesting: int) -> None:
+    for piece in _pieces(html):
+        _read_tree(piece, base, page, nesting)
+    if ("<!--[if" in html or "<!--[IF" in html) and nesting < _MAX_NESTING:
+        hidden = "\n".join(
+            text for text in _conditional(html) if "http" in text or "href" in text or "src" in text
+        )
+        if hidden:
+            _read(hidden, base, page, _MAX_NESTING)
+
+
+def _conditional(html: str) -> Iterator[str]:
+    """Give what mail readers by Microsoft show, though it is a comment to all others: `<!--[if ...]>`."""
+    for comment in html.replace("<!--[IF", "<!--[if").split("<!--[if")[1:]:
+        yield comment.partition("<![endif]")[0].partition("]>")[2]
+
+
+def _pieces(html: str) -> list[str]:
+    """Cut a document with far more tags than any mail has: the tree costs the square of its depth."""
+    if html.count("<") <= _MOST_TAGS:
+        return [html]
+    tags = html.split("<")
+    return ["<" + "<".join(tags[n : n + _TAGS_OF_A_PIECE]) for n in range(0, len(tags), _TAGS_OF_A_PIECE)]
+
+
+@dataclass(slots=True)
+class _Tree:
+    """What the nodes of one tree hold, in their order."""
+
+    references: list[tuple[str, str]] = field(default_factory=list)
+    base: str = ""
+    nameless: list[LexborNode] = field(default_factory=list)
+    has_template: bool = False
+
+    def special(self, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> None:
+        """Read a node whose attributes are not all there is to it."""
+        if tag == "a":
+            if "href" in attributes:
+                self.references.append((attributes["href"] or "", node.text()))
+            else:
+                self.nameless.append(node)
+        elif tag == "base":
+            self.base = self.base or (attributes.pop("href", "") or "").strip()
+        elif tag == "input":
+            # The address that a form is mailed to; other fields may hold the reader's own.
+            value = attributes.get("value") or ""
+            if "@" in value and (attributes.get("name") or "").lower() in _RECIPIENTS:
+                self.references.append((f"mailto:{value}", ""))
+        elif tag == "template":
+            self.has_template = True
+        else:
+            self.references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
+
+    def places(self, tag: str, names: frozenset[str], attributes: dict[str, str | None]) -> None:
+        """Read the attributes that can hold a reference."""
+        for name in names:
+            value = attributes[name]
+            if not value:
+                continue
+            if name in _PLACES:
+                if tag != "a" or name != "href":
+                    self.references.append((value, ""))
+            elif name != "style" or "(" in value or "@" in value or "\\" in value:
+                self.references += ((found, "") for found in _references(tag, name, value))
+
+
+def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
+    tree = LexborHTMLParser(html)
+    if tree.root is None:
+        return
+    read = _Tree()
+    for node in tree.root.traverse():
+        attributes, tag = node.attributes, node.tag
+        if tag in _SPECIAL:
+            read.special(node, tag or "", attributes)
+        holders = _HOLDERS.intersection(attributes)
+        if holders:
+            read.places(tag or "", holders, attributes)
+    if read.has_template and nesting < _MAX_NESTING:
+        # Its content stands apart in the tree; scripts and AMP put it on the page.
+        _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
+        return
+    if read.base:
+        base = _join(base, read.base) if base else read.base
+    for reference, shown in read.references:
+        _take(reference, base, page, nesting, shown)
+    _read_words(tree, read.nameless, page)
+
+
+def _read_words(tree: LexborHTMLParser, nameless: list[LexborNode], page: Page) -> None:
+    """Keep the words a reader sees outside of anchors.
+
+    What an anchor shows is a claim, not a destination: the name of a bank stands there, not the spammer's.
+    """
+    for anchor in nameless:
+        anchor.unwrap()
+    tree.strip_tags(_UNSTYLED)
+    if tree.root is None:
+        return
+    text = tree.root.text(separator=_SEPARATOR)
+    page.texts.append(text.replace(_SEPARATOR, " "))
+    if len(text) < _LONGEST_SCRIPT and _EDGE.search(text):
+        # A name written in pieces, `shop<b></b>.example`, reads as one word on the screen.
+        tree.unwrap_tags(_INLINE)
+        tree.merge_text_nodes()
+        page.texts.append(tree.root.text(separator=" "))
+
+
+def _references(tag: str, name: str, value: str) -> Iterator[str]:
+    """Read an attribute that holds more than one plain reference."""
+    if name == "style":
+        yield from _css(value)
+    elif name in {"srcset", "imagesrcset"}:
+        yield from (candidate.split()[0] for candidate in value.split(", ") if candidate.strip())
+    elif name == "content":
+        refresh = _REFRESH.search(value) if tag == "meta" else None
+        if refresh:
+            yield refresh[1]
+    elif name == "value":
+        if tag == "param" and "://" in value:
+            yield value
+    elif name == "srcdoc":
+        yield f"data:text/html,{value.replace('%', '%25')}"
+    elif "/" in value or "(" in value:
+        yield from _script(value)
+
+
+def _css(text: str) -> Iterator[str]:
+    if "\\" in text:
+        text = _CSS_ESCAPE.sub(lambda match: chr(min(int(match[1], 16), 0x10FFFF)), text)
+    lowered = text.lower()
+    if "url" in lowered or "@import" in lowered:
+        yield from (match[1] or match[2] for match in _CSS_URL.finditer(text))
+
+
+def _script(text: str) -> Iterator[str]:
+    """Give the URLs that stand in a script, also where literals are decoded or put together."""
+    text = text[:_LONGEST_SCRIPT]
+    decoded = [unescape(text).replace("\\/", "/")]
+    if "\\x" in text or "\\u" in text:
+        decoded.append(_JS_ESCAPE.sub(lambda match: chr(min(int(match[1] or match[2], 16), 0x10FFFF)), text))
+    if "+" in text:
+        decoded.append(_JOINED.sub("", text))
+    if "atob" in text:
+        decoded += [decode_text(decode_base64(match[1].encode()), None) for match in _ATOB.finditer(text)]
+    if "unescape" in text or "decodeURI" in text:
+        decoded += [unquote(match[1]) for match in _UNESCAPE.finditer(text)]
+    if "fromCharCode" in text:
+        decoded += [_characters(match[1]) for match in _CHAR_CODES.finditer(text)]
+    for one in decoded:
+        yield from (trim(match[0]) for match in SCHEMED.finditer(one))
+
+
+def _characters(codes: str) -> str:
+    numbers = [number.strip() for number in codes[:40_000].split(",")]
+    values = [
+        int(n, 16 if n[:2].lower() == "0x" else 10)
+        for n in numbers
+        if re.fullmatch(r"0[xX][0-9a-fA-F]{1,4}|\d{1,5}", n)
+    ]
+    return "".join(map(chr, values))
+
+
+def _take(reference: str, base: str, page: Page, nesting: int, shown: str) -> None:
+    """Take one reference: absolute, relative to a base, or a data: or javascript: one with links inside."""
+    text = reference.strip()
+    if text.startswith(("http://", "https://")) and text.isascii():
+        page.add(text, shown)
+        return
+    if text.startswith(_SKIPPED) or (text.startswith("#") and not base):
+        return
+    text = refang(_DROPPED.sub("", text if text.isascii() else INVISIBLE.sub("", text)))
+    lowered = text[:11].lower()
+    if lowered.startswith("data:"):
+        _take_data(text, base, page, nesting)
+    elif lowered.startswith(("javascript:", "vbscript:")):
+        for found in _script(unquote(text)):
+            page.add(found)
+    else:
+        page.add(_absolute(text, lowered, base), shown)
+
+
+def _absolute(text: str, lowered: str, base: str) -> str:
+    """Return the absolute reference that a browser makes of one; empty when it goes nowhere."""
+    if lowered.startswith(("file:", "\\\\")):
+        # A share on a host: Windows asks for it, and hands over a name and a password's hash.
+        share = _FILE.fullmatch(text)
+        return f"file://{share[1]}{(share[2] or '').replace(chr(92), '/')}" if share else ""
+    if text.startswith("//"):
+        return "http:" + text
+    if _SCHEME.match(text) or lowered.startswith(("http%3a", "https%3a")):
+        return _resolved_scheme(base, text)
+    if base:
+        return _join(base, text)
+    # By the book such a reference goes nowhere; many mail readers go to the host that it names.
+    if "." in text and (found := schemeless(text)):
+        return found
+    return f"mailto:{text}" if "@" in text and "." in text else ""
+
+
+def _resolved_scheme(base: str, text: str) -> str:
+    """Resolve `http:path`, which browsers take as relative when the base has the same scheme."""
+    scheme, _, rest = text.partition(":")
+    if base and not rest.startswith(("/", "\\")) and base.lower().startswith(scheme.lower() + "://"):
+        return _join(base, rest)
+    return text
+
+
+def _join(base: str, text: str) -> str:
+    try:
+        return urljoin(base, text)
+    except ValueError:
+        # urllib refuses unbalanced brackets in a host; such a reference has no host a browser would ask.
+        return ""
+
+
+def _take_data(text: str, base: str, page: Page, nesting: int) -> None:
+    match = _DATA.match(text)
+    if match is None or nesting >= _MAX_NESTING or not match[1]:
+        return
+    octets = unquote_to_bytes(match[3])
+    _read(decode_text(decode_base64(octets) if match[2] else octets, None), base, page, nesting + 1)

@@ -1,0 +1,314 @@
+"""Finding links in running text.
+
+Takes what a reader sees: a text part, the words of a page, a subject. Leaves the web links, mail addresses
+and phone numbers in it, also those without a scheme that mail readers make clickable, and none that are file
+names, abbreviations or sentences without their blank.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from html import unescape
+from itertools import islice
+
+from publicsuffixlist import PublicSuffixList
+
+from complaints.hosts import organisational_domain
+from complaints.urls import INVISIBLE, read_host, refang
+
+_LONGEST_TOKEN = 20_000
+_SHORT = 100
+_LONGEST_BARE = 2_000
+_QUOTES = "\u2018\u201a-\u201f\u00ab\u00bb\u2039\u203a\u3008-\u3011\u3014-\u301b\uff08\uff09\uff3b\uff3d"
+_STOPS = "\u3001\uff0c\uff1b\uff01\uff1f\u2026"
+# Scripts that are written without blanks between words.
+_BLANKLESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+SCHEMED = re.compile(rf"(?i)(?:https?|(?<![a-z])ftp):[/\\]{{1,3}}[^\s<>\"'`\x00-\x1f\x7f{_QUOTES}{_STOPS}]++")
+_SPLIT = re.compile(rf"[\s<>\"'`,;|{_QUOTES}{_STOPS}]+")
+_DOTLESS = re.compile(r"[\uff0e\uff0f]|(?i: dot |[\[({]dot)|[-) ]\d{3}[ .-]\d{4}")
+_COLON_SLASH = re.compile(r":[/\\]")
+_BLANK = re.compile(r"\s")
+# A dot with what can be a part of a host behind it.
+_INNER_DOT = re.compile(r"\.(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])")
+_HOSTLIKE = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2}|\.[^\x00-\x7f]|[^\x00-\x7f]\.|\d\.\d{1,3}[/:]")
+# Host names inside a token; the look-behind keeps a run from being read again from its second letter.
+_HOST_CLASS = (
+    r"a-z0-9\u00b7\u00c0-\u1fff\u2c00-\u2fef\u3005-\u3007"
+    r"\u3040-\ud7ff\uf900-\ufdff\ufe70-\ufefc\U0001f000-\U0003ffff"
+)
+_BARE = re.compile(
+    rf"(?i)(?<![{_HOST_CLASS}._&-])[{_HOST_CLASS}][{_HOST_CLASS}_-]*+(?>(?:\.[{_HOST_CLASS}_-]++)+)"
+)
+_BARE_REST = re.compile(r"((?::\d{1,5})?(?:[/?#].*)?)(?:&.*)?", re.DOTALL)
+_ADDRESS_LINK = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5})?/[a-zA-Z][^\s]*")
+_USERINFO = re.compile(r"[\w.-]+:[^@/:]+@[^@/]+(?::\d|/)|www\.[^@/]+@[^@/]+(?::\d|/)", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?i)(?<![^\s<>\"'`(),;:|=\[\]{}/])([a-z0-9!#$%&*+/=?^_{|}~-][a-z0-9.!#$%&*+/=?^_{|}~-]{0,63}"
+    r"@[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9]))(?![\w@])"
+)
+_PLUS = re.compile(r"\+\(?\d(?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
+_ZEROS = re.compile(r"00 ?[1-9](?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
+_TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
+_BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
+_JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
+_TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb\u3002"
+_ESCAPES = re.compile(r"\x1b[($][@-Z]?")
+_ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
+_SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
+_IN_ANGLES = re.compile(r"(?i)<(?:URL:)?\s*((?:https?|ftp):[^<>\"]{1,2000})>")
+_SPOKEN_DOT = re.compile(
+    r"(?i)\b(?:www dot [a-z0-9-]{2,63}|[a-z]{1,40}[-\d][a-z0-9-]{0,40})"
+    r" dot (?:com|net|org|info|biz|xyz|top|online|shop|site|club|io|co|ru|cn|de|uk)\b"
+)
+_BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_BLANKLESS}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{_BLANKLESS}])")
+_WIDE = {0xFF01 + n: 0x21 + n for n in range(0x5E)}
+
+# Endings that are a country or a new domain and, in running text, far more often a file name or a word.
+_FILES = frozenset({"zip", "mov", "app", "java", "cab", "bat", "doc"})
+_SOURCES = frozenset({"py", "pl", "sh", "md", "rs", "cc", "ps", "so"})
+_WORDS = frozenset(
+    {"st", "in", "is", "it", "to", "no", "my", "at", "be", "am", "as", "id", "me", "do", "la", "pm"}
+)
+
+
+def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
+    """Return each reference of a running text with its kind: `web`, `mail` or `phone`.
+
+    A web reference is an absolute URL with the scheme that browsers would add, its disguises not yet undone.
+    `most` is the number of words with a dot in them that are looked at.
+    """
+    if "." not in text and "/" not in text and "+" not in text and not _DOTLESS.search(text):
+        return []
+    text = _undisguised(text)
+    found: list[tuple[str, str]] = []
+    for token in islice(_tokens(text), most):
+        found += _short_token(token) if len(token) < _SHORT else _references_of(token)
+    found += [("phone", number) for number in _phones(text)]
+    return found
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Give the words that a host name, an address or a link can stand in; all others are never looked at."""
+    places = [match.start() for match in _INNER_DOT.finditer(text)]
+    if ":/" in text or ":\\" in text:
+        places += [match.start() for match in _COLON_SLASH.finditer(text)]
+        places.sort()
+    end, size = 0, len(text)
+    for place in places:
+        if place < end or text[place - 1] in " \n":
+            continue
+        start = (
+            max(
+                text.rfind(" ", end, place),
+                text.rfind("\n", end, place),
+                text.rfind("\t", end, place),
+                end - 1,
+            )
+            + 1
+        )
+        after = _BLANK.search(text, place)
+        end = after.start() if after else size
+        word = text[max(start, place - _LONGEST_TOKEN) : min(end, place + _LONGEST_TOKEN)]
+        if word.isascii():
+            # Any other blank in it, a carriage return for one.
+            yield word if word.isprintable() else word.split()[-1]
+        else:
+            yield from _visible(word).split()
+
+
+def _undisguised(text: str) -> str:
+    """Undo what spans several words: bracketed dots, spaced letters, a link broken over lines."""
+    if "\x1b" in text:
+        text = _ESCAPES.sub(" ", text)
+    if not text.isascii() and ("\uff0e" in text or "\uff1a\uff0f" in text):
+        text = text.translate(_WIDE)
+    lowered = text.lower()
+    text = refang(text, lowered)
+    if "h t t p" in lowered:
+        text = _SPACED_SCHEME.sub(r"http\1://", text)
+    if "dot" in lowered and " dot " in lowered:
+        text = _SPOKEN_DOT.sub(lambda match: re.sub(" dot ", ".", match[0], flags=re.IGNORECASE), text)
+    if "<" in text and ("<http" in lowered or "<url:" in lowered or "<ftp:" in lowered):
+        # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
+        text = _IN_ANGLES.sub(_rejoined, text)
+    return text
+
+
+def _rejoined(match: re.Match[str]) -> str:
+    lines = match[1].split("\n")
+    whole = "".join(line.strip(" \t\r>") for line in lines)
+    # Blanks elsewhere than at a line end are words: what stands in the brackets is more than one link.
+    return f"<{whole}>" if 1 < len(lines) < 12 and not re.search(r"\s", whole) else match[0]
+
+
+def _visible(token: str) -> str:
+    """Take invisible characters out, and write letters made to look like ASCII as what they look like."""
+    token = INVISIBLE.sub("", token)
+    return "".join(
+        unicodedata.normalize("NFKC", letter) if "\U0001d400" <= letter <= "\U0001d7ff" else letter
+        for letter in token
+    )
+
+
+@lru_cache(maxsize=8192)
+def _short_token(token: str) -> list[tuple[str, str]]:
+    return _references_of(token)
+
+
+def _references_of(token: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if "&" in token and ";" in token:
+        token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
+    rest = token
+    if ":/" in token or ":\\" in token:
+        for match in SCHEMED.finditer(token):
+            rest = rest.replace(match[0], " ", 1)
+            found += [("web", _settled(trim(url))) for url in _separate(match[0])]
+    if "." not in rest:
+        return found
+    if not rest.isascii():
+        rest = _BETWEEN_SCRIPTS.sub(" ", rest)
+    for piece in _SPLIT.split(rest):
+        if "." not in piece:
+            continue
+        if "@" in piece and not _USERINFO.match(piece):
+            addresses = [match[1] for match in _ADDRESS.finditer(piece)]
+            found += [("mail", address) for address in addresses if is_real(address.rpartition("@")[2])]
+        if _HOSTLIKE.search(piece) and len(piece) <= _LONGEST_BARE and (url := schemeless(_unopened(piece))):
+            found.append(("web", url))
+    return found
+
+
+def _separate(url: str) -> Iterator[str]:
+    """Part links written without a blank between them: the second begins inside the first one's host."""
+    later = url.find("http", 8) if url.count(":/") > 1 else -1
+    if later > 0 and not any(mark in url[8:later] for mark in "/?#\\@"):
+        yield url[:later]
+        yield url[later:]
+    else:
+        yield url
+
+
+def _settled(url: str) -> str:
+    """End a link where its host ends, when the sentence goes on in another script without a blank."""
+    if url.isascii():
+        return url
+    _, _, after = url.partition(":")
+    place = re.match(r"[/\\]*([^/\\?#]*)", after)
+    host = place[1].rpartition("@")[2] if place else ""
+    if host.isascii() or is_real(host):
+        return url
+    start = re.match(r"(?i)[a-z0-9.-]+", host)
+    if start is None or not is_real(start[0].rstrip(".")):
+        return url
+    return url[: url.index(host) + len(start[0].rstrip("."))]
+
+
+def trim(url: str) -> str:
+    """Take off punctuation that ends the sentence, and a bracket that was opened before the link."""
+    trailing = _TRAILING if "[" not in url else _TRAILING.replace("]", "")
+    url = url.rstrip(trailing)
+    if ")" not in url and "]" not in url:
+        return url
+    for closing, opening in (")(", "]["):
+        surplus = url.count(closing) - url.count(opening)
+        if surplus > 0 and opening not in url:
+            url = url[: url.index(closing)]
+        elif surplus > 0:
+            url = url.rstrip(closing) + closing * max(0, len(url) - len(url.rstrip(closing)) - surplus)
+    return url.rstrip(trailing)
+
+
+def _unopened(piece: str) -> str:
+    dot = piece.find(".")
+    return piece[max(piece.rfind("(", 0, dot), piece.rfind(")", 0, dot)) + 1 :]
+
+
+def schemeless(token: str) -> str | None:
+    """Return the link that a token without a scheme stands for, `www.example.com/x`, or None."""
+    token = token.lstrip("-_*=@[{!:")
+    if token.startswith(".") and not token.startswith(".."):
+        # The pattern of all names below one.
+        return None
+    token = trim(token.lstrip("-_*=.@[{!:"))
+    if _ADDRESS_LINK.fullmatch(token):
+        return f"http://{token}"
+    run = _BARE.search(token)
+    if run is None or "://" in token:
+        return None
+    before, rest = token[: run.start()], token[run.end() :]
+    if "@" in token.partition("/")[0]:
+        # An address, unless a password, a port or a path shows that a browser is meant.
+        return f"http://{token}" if _USERINFO.match(token) else None
+    if before.lower().endswith(("cid:", "mid:")):
+        return None
+    found = _BARE_REST.fullmatch(rest)
+    if found is None or not _is_link(run[0].lower(), run[0], found[1], before):
+        return None
+    return ("ftp://" if run[0].lower().startswith("ftp.") else "http://") + run[0] + found[1]
+
+
+def _is_link(host: str, written: str, rest: str, before: str) -> bool:
+    """Tell a host name in running text from a file name, an abbreviation or a sentence without its blank."""
+    if host.startswith(("www.", "ftp.")):
+        return is_real(host) or (is_real(host, bare_suffix=True) and host.count(".") > 1)
+    if before.endswith(("/", "\\")) or not is_real(host):
+        return False
+    if rest.startswith(("/", ":")):
+        return True
+    name, _, last = written.rpartition(".")
+    if last[0].isupper() and last[1:].islower():
+        return False
+    ending = last.lower()
+    if "." in name or ending not in _FILES | _SOURCES | _WORDS:
+        return True
+    # No word and no usual source file has a digit before its ending.
+    marked = any(letter.isdigit() for letter in name) and not name.isdigit()
+    return marked and (ending in _WORDS or (ending in _SOURCES and last.isupper()))
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=False)
+
+
+@lru_cache(maxsize=16384)
+def is_real(host: str, bare_suffix: bool = False) -> bool:
+    """Tell whether a name could be registered: it ends in a listed suffix, or in `example` (RFC 2606).
+
+    `bare_suffix` accepts a top-level domain that registers nothing directly below itself.
+    """
+    name = read_host(host)
+    if name is None or "-." in name or ".-" in name:
+        return False
+    if "_" in (organisational_domain(name) or ""):
+        return False
+    if name.endswith(".example") or _suffixes().privatesuffix(name):
+        return True
+    ending = name.rpartition(".")[2]
+    return bare_suffix and any(
+        _suffixes().publicsuffix(f"{second}.{ending}") for second in ("co", "com", "gov")
+    )
+
+
+def _phones(text: str) -> Iterator[str]:
+    """Find numbers with a country code, and numbers that are free of charge in North America."""
+    found: list[tuple[int, str]] = []
+    if "+" in text or "00" in text:
+        if not text.isascii():
+            text = INVISIBLE.sub("", text)
+        found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
+        found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
+    for match in _TOLL_FREE.finditer(text):
+        opened = _BEFORE_TOLL_FREE.search(text, max(0, match.start() - 3), match.start())
+        start = opened.start() if opened else match.start()
+        if (")" in match[0]) == ("(" in text[start : match.start()]):
+            found.append((start, text[start : match.end()]))
+    end = 0
+    for start, number in sorted(found):
+        before = text[max(0, start - 1) : start]
+        opened_by = text[max(0, start - 2) : start - 1] if before == "(" else ""
+        if start >= end and not _JOINED_BEFORE.search(before) and not _JOINED_BEFORE.search(opened_by):
+            yield number
+            end = start + len(number)
