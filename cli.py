@@ -115,8 +115,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Read where a spam really came from, and what it advertises. Asks nobody, except with --verify."""
-    from complaints.attachments import look_into
-    from complaints.spam import read
+    from complaints import attachments, spam
     from complaints.trust import Trust
 
     try:
@@ -128,8 +127,8 @@ def trace(
         if (raw := _read(name)) is None:
             continue
         good += 1
-        keys = _keys(raw) if verify else None
-        document = read(raw, border, keys=keys, now=datetime.now(UTC), look_into=look_into).document()
+        keys, now = _keys(raw) if verify else None, datetime.now(UTC)
+        document = spam.read(raw, border, keys=keys, now=now, look_into=attachments.look_into).document()
         put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
 

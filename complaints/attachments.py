@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 
 from complaints.decoders import LIBRARIES, MOST_OUTPUT, SMALLEST
 from complaints.encodings import decode_base64
-from complaints.message import Message, Part, parse
+from complaints.message import LARGEST_ENCLOSED, Message, Part, parse
 
 SECONDS = 3.0
 """Wall time after which the child is ended, however busy the machine; its own limit is processor time."""
@@ -114,7 +114,7 @@ def _files(message: Message) -> Iterator[tuple[str, bytes]]:
 def _parts(message: Message, nesting: int) -> Iterator[Part]:
     for part in message.leaves():
         if part.content_type.startswith("message/") and nesting < MAX_NESTING:
-            yield from _parts(parse(part.content()), nesting + 1)
+            yield from _parts(parse(part.content(LARGEST_ENCLOSED)), nesting + 1)
         else:
             yield part
 

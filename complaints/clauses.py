@@ -1,6 +1,6 @@
 """Cutting a Received field into its clauses (RFC 5321 §4.4).
 
-Takes the text of the field with single blanks for white space; leaves the tokens of each clause, the date,
+Takes the text of the field with single blanks for white space; leaves the pieces of each clause, the date,
 and what is broken.
 """
 
@@ -24,6 +24,8 @@ _CLOSED = (
 # What is left open takes all the rest.
 _TOKEN = re.compile(rf"[^ ()\[<;\"]++|{_CLOSED}|;|[(\[<\"].*", re.DOTALL)
 _IS_CLOSED = re.compile(_CLOSED, re.DOTALL)
+_MOST_SEMICOLONS = 4
+"""Semicolons behind which a date is looked for, from the last one back."""
 _DEFECTS = {
     "(": "unclosed-comment",
     "[": "unclosed-domain-literal",
@@ -37,14 +39,14 @@ _KEYWORDS = {
     "".join(letters): keyword
     for keyword in ("from", "by", "via", "with", "id", "for")
     for letters in product(*((letter, letter.upper()) for letter in keyword))
-} | {"id:": "id", ";": ";"}
+} | {"id:": "id"}
 
 
 @dataclass(slots=True)
 class Clauses:
     """The field cut at its keywords.
 
-    `found` has the tokens of each clause in their order: words, and in their brackets comments, literals,
+    `found` has the pieces of each clause in their order: words, and in their brackets comments, literals,
     angle addresses and quoted strings. `utc` tells whether the date ends in `-0000`. `envelope_from` is what
     a second `from` names, after the `by`.
     """
@@ -61,61 +63,68 @@ def clauses_of(text: str) -> Clauses:
     head, _, tail = text.rpartition(";")
     if date := plain_date(tail):
         # The semicolon counts only where it stands outside of everything, as it does when nothing is open.
-        tokens = _TOKEN.findall(head)
-        if not _left_open(tokens):
-            return _cut(tokens, Clauses({}, date, "-0000" in tail))
+        pieces = _TOKEN.findall(head)
+        if not _left_open(pieces):
+            return _cut(pieces, Clauses({}, date, "-0000" in tail))
     return _cut_slowly(text)
 
 
-def _left_open(tokens: list[str]) -> str | None:
-    """Say what is wrong with the last token when it has no end."""
-    if not tokens or (defect := _DEFECTS.get(tokens[-1][0])) is None:
+def _left_open(pieces: list[str]) -> str | None:
+    """Say what is wrong with the last piece when it has no end."""
+    if not pieces or (defect := _DEFECTS.get(pieces[-1][0])) is None:
         return None
-    return None if _IS_CLOSED.fullmatch(tokens[-1]) else defect
+    return None if _IS_CLOSED.fullmatch(pieces[-1]) else defect
 
 
 def _cut_slowly(text: str) -> Clauses:
     """Cut a field with an extraordinary date, or none, or something left open."""
-    tokens = _TOKEN.findall(text)
-    if defect := _left_open(tokens):
-        return _cut(tokens[:-1], Clauses(defect=defect))
+    pieces = _TOKEN.findall(text)
+    if defect := _left_open(pieces):
+        return _cut(pieces[:-1], Clauses(defect=defect))
     result = Clauses()
-    if ";" not in tokens and (found := find_date(text)):
+    semicolons = [n for n, piece in enumerate(pieces) if piece == ";"]
+    for at in reversed(semicolons[-_MOST_SEMICOLONS:]):
+        after = pieces[at + 1 :]
+        said = " ".join(after)
+        if date := parse_date(said):
+            result.date, result.utc = date, said.endswith("-0000")
+            end = next((n for n, piece in enumerate(after) if piece in _KEYWORDS), len(after))
+            return _cut(pieces[:at] + after[end:], result)
+    if found := find_date(text):
         # Some writers leave the semicolon out. What stands before the date is read by itself.
+        result.date = found[0]
         before = _TOKEN.findall(text[: found[1]])
-        if not _left_open(before):
-            result.date, tokens = found[0], before
-    _cut(tokens, result)
-    said = " ".join(token for token in result.found.get(";", ()) if token != ";")
-    if result.date is None:
-        result.date = parse_date(said) or parse_date(text)
-    result.utc = said.endswith("-0000")
-    return result
+        if not semicolons and not _left_open(before):
+            pieces = before
+    return _cut(pieces, result)
 
 
-def _cut(tokens: list[str], result: Clauses) -> Clauses:
-    """Give every token to its clause: each keyword opens its own once, `from` only as the first."""
+def _cut(pieces: list[str], result: Clauses) -> Clauses:
+    """Give every piece to its clause: each keyword opens its own once, `from` only as the first."""
+    if ";" in pieces:
+        # Stray ones, or said by the client.
+        pieces = [piece for piece in pieces if piece != ";"]
     found = result.found
-    marks = [n for n, token in enumerate(tokens) if token in _KEYWORDS]
-    if len(marks) > 1 and marks[1] == marks[0] + 1 == 1 and _is_named_like_a_keyword(tokens):
+    marks = [n for n, piece in enumerate(pieces) if piece in _KEYWORDS]
+    if len(marks) > 1 and marks[1] == marks[0] + 1 == 1 and _is_named_like_a_keyword(pieces):
         del marks[1]
     keyword, begin = "", 0
     for mark in marks:
-        following = _KEYWORDS[tokens[mark]]
+        following = _KEYWORDS[pieces[mark]]
         if following in found or following == keyword or (following == "from" and found):
-            _look_at_second(following, tokens[mark + 1 : mark + 2], result)
+            _look_at_second(following, pieces[mark + 1 : mark + 2], result)
             continue
-        found[keyword] = tokens[begin:mark]
+        found[keyword] = pieces[begin:mark]
         keyword, begin = following, mark + 1
-    found[keyword] = tokens[begin:]
+    found[keyword] = pieces[begin:]
     return result
 
 
-def _is_named_like_a_keyword(tokens: list[str]) -> bool:
+def _is_named_like_a_keyword(pieces: list[str]) -> bool:
     """Tell whether the word after a first `from` is a client called `by`, `with` or the like."""
-    if len(tokens) < 3 or _KEYWORDS[tokens[0]] != "from":
+    if len(pieces) < 3 or _KEYWORDS[pieces[0]] != "from":
         return False
-    return tokens[2][0] in "([" or _KEYWORDS.get(tokens[2]) == "by"
+    return pieces[2][0] in "([" or _KEYWORDS.get(pieces[2]) == "by"
 
 
 def _look_at_second(keyword: str, named: list[str], result: Clauses) -> None:

@@ -24,7 +24,10 @@ _PLAIN = re.compile(
 _CLOCK = r"(\d{1,2}): ?(\d{2})(?:: ?(\d{2}))?(?:[.,]\d{1,9})?(?:\s?([AaPp])\.?[Mm]\b\.?)?"
 _ZONE = r"(?:\s*([+-]\d{2}:?\d{1,2})(?!\d)|\s+([A-Za-z]{1,5})\b)?"
 _COMMON = re.compile(
-    r"(?<!\d)(\d{1,2})(?:-|\s{1,9})([A-Za-z]{3})[a-z]{0,6}\.?,?(?:-|\s{1,9})(\d{2,4})(?!\d)\s+" + _CLOCK + _ZONE, re.ASCII
+    r"(?<!\d)(\d{1,2})(?:-|\s{1,9})([A-Za-z]{3})[a-z]{0,6}\.?,?(?:-|\s{1,9})(\d{2,4})(?!\d)\s+"
+    + _CLOCK
+    + _ZONE,
+    re.ASCII,
 )
 _MONTH_FIRST = re.compile(
     r"\b([A-Za-z]{3})[a-z]{0,6}\.?,? (\d{1,2}),? (\d{4}),?\s+" + _CLOCK + _ZONE, re.ASCII
@@ -34,7 +37,8 @@ _ASCTIME = re.compile(
     re.ASCII,
 )
 _ISO = re.compile(
-    r"\b(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?\s*(?:([+-]\d{2}:?\d{2})|([A-Z]{1,5}))?",
+    r"\b(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?"
+    r"\s*(?:([+-]\d{2}:?\d{2})|([A-Z]{1,5}))?",
     re.ASCII,
 )
 
@@ -95,13 +99,16 @@ def _utc(
     if shift is None:
         return None
     try:
-        return datetime(_year(year), month, int(day), hour, int(minute), min(int(second), 59), tzinfo=UTC) - shift
+        return (
+            datetime(_year(year), month, int(day), hour, int(minute), min(int(second), 59), tzinfo=UTC)
+            - shift
+        )
     except (ValueError, OverflowError):
         return None
 
 
 def _year(text: str) -> int:
-    """Return the full year: of two digits those below 50 are this century's, three count from 1900 (RFC 5322 §4.3)."""
+    """Return the full year: two digits turn at 50, three count from 1900 (RFC 5322 §4.3)."""
     year = int(text)
     if len(text) == 2:
         return year + (2000 if year < 50 else 1900)

@@ -24,12 +24,12 @@ from typing import Any
 
 SECONDS = 0.5
 """Processor time for all files of one message, once the libraries are loaded."""
-MOST_MEMORY = 192 << 20
+MOST_MEMORY = 160 << 20
 """Bytes of address space; what does not fit is refused by the system and ends the one file."""
 MOST_OUTPUT = 1 << 20
 SMALLEST = 21
 """Pixels of the shorter side: the smallest QR code has 21 dots (ISO/IEC 18004); less is a tracking pixel."""
-MOST_PIXELS = 12_000_000
+MOST_PIXELS = 8_000_000
 """Pixels of a picture that are unpacked; a few bytes can stand for many thousand million."""
 _MOST_FRAMES, _MOST_PAGES, _PAGE_PIXELS = 4, 4, 1_500_000
 _MOST_OBJECTS, _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_SCRIPT = 200_000, 500, 8_000, 100_000
@@ -222,7 +222,7 @@ def picture(content: bytes) -> Iterator[tuple[str, str]]:
     Image.MAX_IMAGE_PIXELS = None  # our own limit is lower and asks before anything is unpacked
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-        opened.draft("L", (2_000, 2_000))  # a JPEG is unpacked smaller at once
+        opened.draft("L", (1_200, 1_200))  # a JPEG is unpacked smaller at once
         if min(opened.size) < SMALLEST:
             return
         if opened.width * opened.height > MOST_PIXELS:
@@ -244,8 +244,9 @@ def _on_white(frame: Any) -> Any:
 
     if frame.mode in {"RGBA", "LA", "PA"} or "transparency" in frame.info:
         colours = frame.convert("RGBA")
-        white = Image.new("RGBA", colours.size, "white")
-        return Image.alpha_composite(white, colours).convert("L")
+        white = Image.new("L", colours.size, 255)
+        white.paste(colours.convert("L"), mask=colours.getchannel("A"))
+        return white
     return frame.convert("L")
 
 

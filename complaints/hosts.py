@@ -13,9 +13,7 @@ from publicsuffixlist import PublicSuffixList
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_V4 = re.compile(
-    r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
-)
+_V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)
 _HOST = re.compile(r"[^\s@\[\]()<>\"',;:/\\]{1,253}")
 
 

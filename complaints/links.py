@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.html_links import read_page
-from complaints.message import Message, Part, parse
+from complaints.message import LARGEST_ENCLOSED, Message, Part, parse
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
 from complaints.text_links import is_real, references_in
@@ -219,7 +219,7 @@ def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links
 def _parts(message: Message, nesting: int) -> Iterator[Part]:
     for part in message.leaves():
         if part.content_type.startswith("message/") and nesting < MAX_NESTING:
-            yield from _parts(parse(part.content()), nesting + 1)
+            yield from _parts(parse(part.content(LARGEST_ENCLOSED)), nesting + 1)
         else:
             yield part
 

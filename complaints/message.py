@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from complaints.encodings import decode_base64, decode_text, decode_words, parameters, printable
 
@@ -20,12 +21,14 @@ MAX_DEPTH = 32
 """Multiparts inside each other; a deeper one is one leaf."""
 MAX_MULTIPARTS = 1_000
 """Multiparts read from one message; a further one is one leaf."""
+LARGEST_ENCLOSED = 32 * 1024 * 1024
+"""Bytes of a message inside another that are worth reading: each level is a copy of its own."""
 LONGEST_FIELD = 65_536
 """Bytes of one header field body that `value` and `text` read."""
 
 # A line that ends in LF, CRLF or at the end of the bytes; a bare CR is content (RFC 5321 §2.3.8).
 # Each repetition of a group costs memory until the match ends: a field has 20,000 lines at most.
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,20000})\n?")
+_FIELD = re.compile(rb"(?!--)([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,20000})\n?")
 _PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
 _STRAY = re.compile(rb">?From [^\n]*\n")
 _BLANK = re.compile(rb"\r?\n")
@@ -35,9 +38,8 @@ _PATIENCE = 2_000
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """One header field.
+class Header(NamedTuple):
+    """One header field (a tuple: a message has dozens, and nothing immutable is made faster).
 
     `raw` is the whole field as it stands in the message, `message.raw[start:end]`, with its folds and final
     line end.
@@ -151,18 +153,20 @@ def parse(raw: bytes) -> Message:
 def _read_headers(raw: bytes, start: int, stop: int) -> tuple[tuple[Header, ...], int]:
     """Read the fields from `start`; return them and the offset of the body."""
     headers: list[Header] = []
-    position = start
+    position, field_at = start, _FIELD.match
     while position < stop and len(headers) < MAX_HEADERS:
-        match = _FIELD.match(raw, position, stop)
-        if match is None or raw.startswith(b"--", position):
-            # An mbox line among the fields is passed over; any other line without a name ends the block,
-            # as it does for the mail servers that wrote the fields above it.
-            match = _STRAY.match(raw, position, stop) if headers else None
-            if match is None:
-                break
-        else:
-            headers.append(Header(match[1].decode("ascii"), match[0], position, match.end()))
-        position = match.end()
+        match = field_at(raw, position, stop)
+        if match is not None:
+            end = match.end()
+            headers.append(Header(match[1].decode("ascii"), match[0], position, end))
+            position = end
+            continue
+        # An mbox line among the fields is passed over; any other line without a name ends the block, as it
+        # does for the mail servers that wrote the fields above it.
+        stray = _STRAY.match(raw, position, stop) if headers else None
+        if stray is None:
+            break
+        position = stray.end()
     blank = _BLANK.match(raw, position, stop)
     return tuple(headers), blank.end() if blank else position
 
@@ -182,7 +186,7 @@ class _Open:
 def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
     kind, values = default, dict[str, str]()
     for header in headers:
-        if header.name.lower() == "content-type":
+        if len(header.name) == 12 and header.name.lower() == "content-type":
             kind, values = parameters(header.value)
             break
     boundary = values.get("boundary") if kind.startswith("multipart/") and depth < MAX_DEPTH else None
@@ -199,10 +203,11 @@ def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:
     encoding = filename = ""
     for header in part.headers:
-        name = header.name.lower()
-        if name == "content-transfer-encoding":
+        # Most names are of another length, which is told without making them lower case.
+        length = len(header.name)
+        if length == 25 and header.name.lower() == "content-transfer-encoding":
             encoding = header.value.decode("ascii", "replace").split(";")[0].split("(")[0].strip().lower()
-        elif name == "content-disposition":
+        elif length == 19 and header.name.lower() == "content-disposition":
             filename = parameters(header.value)[1].get("filename", "")
     return Part(
         headers=part.headers,
@@ -220,12 +225,12 @@ def _leaf(raw: bytes, part: _Open, end: int) -> Part:
 def _split(message: Message) -> Iterator[Part]:
     """Walk all delimiter lines once, with the open multiparts on a stack (RFC 2046 §5.1.1)."""
     raw, stop = message.raw, len(message.raw)
-    current: _Open | None = _open(message.headers, message.body, 0, "text/plain")
-    if current is None or current.boundary is None:
-        yield _leaf(raw, _open(message.headers, message.body, 0, "text/plain"), stop)
+    top = _open(message.headers, message.body, 0, "text/plain")
+    if top.boundary is None:
+        yield _leaf(raw, top, stop)
         return
-    stack: list[_Open] = [current]
-    current, count, opened = None, 0, 1
+    stack, current = [top], None
+    count, opened = 0, 1
     for start, end, level, closing in _delimiters(raw, message.body, stack):
         if current is not None:
             yield _leaf(raw, current, _before(raw, start))

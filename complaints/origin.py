@@ -1,6 +1,6 @@
 """Reading the from clause of a Received field: what the writer saw, and what the client only said.
 
-Takes the tokens of the clause and the dialect of the writer; leaves the address, the name that was looked up
+Takes the pieces of the clause and the dialect of the writer; leaves the address, the name that was looked up
 for it, and the claims. An address counts only where software puts what it saw itself. A client chooses the
 word after `from`, everything that is announced as HELO or ident, and, by its own DNS, the name that is
 looked up; all of them may be made to look like something else.
@@ -21,15 +21,16 @@ UNKNOWN = frozenset(
 """What software writes where it knows no name."""
 
 _HELO = re.compile(
-    r"\b(?:HELO|EHLO|LHLO)(?:[ =] ?|$)\"?([^ ()\"]*)|\bhelo=([^ ()]*)|claiming to be \"([^\"]*)\"", re.IGNORECASE
+    r"\b(?:HELO|EHLO|LHLO)(?:[ =] ?|$)\"?([^ ()\"]*)|\bhelo=([^ ()]*)|claiming to be \"([^\"]*)\"",
+    re.IGNORECASE,
 )
 _IDENT = re.compile(r"\bident=([^ ()]+)", re.IGNORECASE)
 _GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
 _NAME_ONLY = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?(?: \[[a-z]+\])?")
 _AFTER_ADDRESS = frozenset(" :")
 _LOGGED_IN = re.compile(
-    r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S|\w+ authenticated user "
-    r"|account ",
+    r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
+    r"|\w+ authenticated user |account ",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -38,7 +39,7 @@ class Origin:
     """The from clause.
 
     `ip` is the address that was seen, `name` what was looked up for it, `rdns` the same also where the writer
-    doubts it, `helo` and `ident` what the client said. The attributes in the second group are what the tokens
+    doubts it, `helo` and `ident` what the client said. The attributes in the second group are what the pieces
     say while they are read: `strong` an address in brackets inside a comment, `weak` one alone in a comment,
     `literal` one in brackets outside, `alone` a name alone in a comment, `marked` what stands behind an
     address; `strange` tells of a comment that nobody can read.
@@ -62,22 +63,24 @@ class Origin:
     strange: bool = False
 
 
-def origin_of(tokens: list[str], dialect: Dialect) -> Origin:
+def origin_of(pieces: list[str], dialect: Dialect) -> Origin:
     """Tell apart what the writer saw and what the client claimed."""
     origin = Origin()
     said = ""
-    for n, token in enumerate(tokens):
-        first = token[0]
+    for n, piece in enumerate(pieces):
+        first = piece[0]
         if first == "(":
-            _read_comment(token[1:-1].strip(), origin, dialect)
+            _read_comment(piece[1:-1].strip(), origin, dialect)
         elif n == 0:
-            said = token.strip("<>") if first == "<" else token
+            said = piece.strip("<>") if first == "<" else piece
         elif first == "[":
-            _read_literal(_address_in(token.strip("[]() ")), origin)
-        elif token == "claiming" and tokens[n + 1 : n + 3] == ["to", "be"]:
-            origin.helo = tokens[n + 3].strip('"') if len(tokens) > n + 3 else ""
-        elif tokens[n - 1] == "-" and dialect.name == "exchange":
-            origin.literal = _address_in(token)
+            _read_literal(_address_in(piece.strip("[]() ")), origin)
+        elif piece == "claiming" and pieces[n + 1 : n + 3] == ["to", "be"]:
+            origin.helo = pieces[n + 3].strip('"') if len(pieces) > n + 3 else ""
+        elif pieces[n - 1] == "-" and dialect.name == "exchange":
+            origin.literal = _address_in(piece)
+        elif piece == "user" and pieces[n - 1] == "as" and n + 1 < len(pieces):
+            origin.ident = pieces[n + 1].partition("@")[0]
     _conclude(said, origin, dialect)
     return origin
 
@@ -114,8 +117,11 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
             origin.ident = ident or origin.ident
             origin.authenticated = origin.authenticated or bool(rest)
             return
+        if ident and not rest:
+            origin.ident = ident
+            return
     if _NAME_ONLY.fullmatch(inner):
-        origin.alone = clean_host(word)
+        origin.alone = clean_host(word) if canonical_ip(word) is None else None
         return
     origin.strange = origin.strange or bracket or word.count(".") == 3
     if "uth" in inner or "UTH" in inner or inner.startswith("account "):
@@ -140,7 +146,7 @@ def _read_greeting(inner: str, origin: Origin) -> bool:
     if ident := _IDENT.search(inner):
         origin.ident = ident[1]
     origin.authenticated = origin.authenticated or inner.startswith("account ")
-    origin.strange = origin.strange or "[" in inner[: match.start()] + inner[match.end() :]
+    origin.strange = origin.strange or "[" in _IDENT.sub("", inner[: match.start()] + inner[match.end() :])
     return True
 
 
@@ -180,7 +186,7 @@ def _read_after_address(after: str, ip: str, origin: Origin) -> None:
     """Read what stands behind the address in its comment: `:port helo=name ident=x`, `(may be forged)`."""
     origin.refuted = origin.refuted or "may be forged" in after or "unverified" in after
     origin.marked = after.strip()
-    if ("HELO" in after or "helo=" in after) and origin.helo is None:
+    if ("LO" in after or "helo=" in after) and origin.helo is None:
         _read_greeting(after, origin)
     elif ident := _IDENT.search(after):
         origin.ident = ident[1]
@@ -212,12 +218,19 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
     numeric = None
     if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
         numeric = _address_in(said.strip("[]"))
+    if announced and numeric and ip is not None and numeric != ip and said[0] == "[" and origin.literal != ip:
+        # Exim writes the address it saw first and the HELO in a comment, which a client may close.
+        origin.defect = TWO_ADDRESSES
+        origin.helo = _spoken(origin.helo or "")
+        return
     if ip is None:
         believed = announced or (dialect.literal and (said[:1] == "[" or dialect.plain != "helo"))
         if numeric and believed and not origin.strange:
             ip, said = numeric, ""
         else:
             origin.name = origin.rdns = origin.alone
+            if announced and said and dialect.name == "lmtp":
+                origin.ident = origin.ident or said
     elif numeric == ip and said[0] == "[" and not announced:
         said = ""
     origin.ip = ip

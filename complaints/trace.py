@@ -5,6 +5,7 @@ source: the first address outside the border, as seen by the last believed host.
 of strangers and are shown, never used.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -93,7 +94,7 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
     readable Received field is always `D`.
     """
     fields = message.fields("received")
-    lines = [parse_received(header.body) for header in fields[:MAX_HOPS]]
+    lines = [_read(header) for header in fields[:MAX_HOPS]]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         return _nothing(lines)
     walk = _Walk(message, fields, lines, Border(trust), grade=grade)
@@ -114,6 +115,17 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
         walk.grade = "B"
     confidence = source.confidence if source else "low"
     return Trace(source, _hops(walk, source), confidence, tuple(dict.fromkeys(walk.notes)), walk.grade)
+
+
+# A message that begins with a blank is glued to the line that the host wrote on top of it.
+_GLUED = re.compile(rb"\n[ \t]+[A-Za-z][A-Za-z-]{2,}[ \t]*:")
+
+
+def _read(header: Header) -> Received:
+    line = parse_received(header.body)
+    if line.defect and (glued := _GLUED.search(header.raw)):
+        return parse_received(header.raw[header.raw.index(b":") + 1 : glued.start()])
+    return line
 
 
 _DISORDER = "the Received lines are not in their order"
@@ -163,7 +175,8 @@ def _walk(walk: _Walk) -> Source | None:
             return None
         if line.by_ip is not None:
             border.seen.add(line.by_ip)
-        inside = _inside(border, line)
+        hidden = line.from_ip is None and _hides_an_address(walk.fields[n], line)
+        inside = None if hidden else _inside(border, line)
         if inside is None:
             return _outside(walk, n)
         if line.from_ip is not None:
@@ -218,6 +231,18 @@ def _inside(border: Border, line: Received) -> str | None:  # noqa: C901, PLR091
     if alias := border.forwarder(line.from_name):
         return f"{ip} is {line.from_name} of {alias.name}, a service that forwards mail for the reporter"
     return None
+
+
+_ADDRESS = re.compile(rb"[\[(@](?:IPv6:)?([0-9A-Fa-f:.]{3,45})[\])%: ]", re.IGNORECASE)
+
+
+def _hides_an_address(header: Header, line: Received) -> bool:
+    """Tell whether a line without an address holds one after all.
+
+    Then the client said something that broke the line, and it only looks like a delivery inside one host.
+    """
+    found = (canonical_ip(text.decode("ascii")) for text in _ADDRESS.findall(header.raw))
+    return any(ip is not None and ip != line.by_ip for ip in found)
 
 
 _LOCAL = frozenset({"lmtp", "webmail"})

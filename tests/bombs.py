@@ -84,6 +84,10 @@ _HTML = b"Subject: x\r\nContent-Type: text/html\r\n\r\n"
 _B64 = b"Content-Transfer-Encoding: base64\r\n\r\n"
 _QP = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
 _MESSAGE = b"Content-Type: message/rfc822\r\n\r\n"
+_SIGNATURE = (
+    b"DKIM-Signature: v=1; a=ed25519-sha256; d=a.example; s=s; h=from; c=%s;\r\n"
+    b" bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=QUFB\r\n"
+)
 _CHAIN = (
     b"Received: from a.example (b.example [192.0.2.1]) by mx.example.org; Tue, 24 Nov 2026 01:02:03 +0100\r\n"
 )
@@ -121,6 +125,12 @@ SPAMS: dict[str, Recipe] = {
     "64 MiB of results": lambda: filled(_CHAIN, b"Authentication-Results: mx.example.org; spf=pass smtp.mailfrom=a.example\r\n", b"\r\nx"),
     "a results field of 64 MiB": lambda: filled(b"Authentication-Results: mx.example.org", b"; dkim=pass (x) header.d=a.example", b"\r\n" + _CHAIN + b"\r\nx"),
     "a signature field of 64 MiB": lambda: filled(_CHAIN + b"DKIM-Signature: v=1; d=a.example; s=s; b=", b"QUFB", b"\r\n\r\nx"),
+    "a signed message of 64 MiB": lambda: filled(_CHAIN + _SIGNATURE % b"relaxed/relaxed" + b"From: a@a.example\r\n\r\n", b"a b\t c \r\n"),
+    "64 MiB of signed line ends": lambda: filled(_CHAIN + _SIGNATURE % b"simple/relaxed" + b"From: a@a.example\r\n\r\n", b"\n"),
+    "64 MiB of signed blanks": lambda: filled(_CHAIN + _SIGNATURE % b"relaxed/relaxed" + b"From: a@a.example\r\n\r\n", b" "),
+    "a message of 64 MiB, signed in each way": lambda: filled(
+        _CHAIN + b"".join(_SIGNATURE % way for way in (b"simple/simple", b"relaxed/relaxed", b"simple/simple; l=9", b"relaxed/relaxed; l=99999"))
+        + b"From: a@a.example\r\n\r\n", b"The quick  brown fox \r\n"),
     "10,000 signatures": lambda: _CHAIN + b"DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=x; b=QUFB\r\n" * 10_000 + b"\r\nx",
     "5,000 Received fields": lambda: _received(5_000),
     "100,000 Received fields": lambda: _received(100_000),
@@ -188,6 +198,9 @@ FORWARDS: dict[str, Recipe] = {
 }  # fmt: skip
 """What is handed to `unwrap.unwrap_forward`."""
 
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+"""The public key of RFC 8463 appendix A; every signature names it."""
+KEYS = {"s._domainkey.a.example": (KEY,)}
 KINDS = {"spam": SPAMS, "file": SUBMISSIONS, "forward": FORWARDS}
 
 
@@ -204,7 +217,7 @@ def readers() -> dict[str, Callable[[bytes], object]]:
 
     trust = Trust.of(["mx.example.org"])
     return {
-        "spam": lambda raw: json.dumps(read(raw, trust).document()),
+        "spam": lambda raw: json.dumps(read(raw, trust, keys=KEYS).document()),
         "file": open_file,
         "forward": unwrap_forward,
     }

@@ -118,7 +118,6 @@ def test_a_well_known_bystander_is_told_apart_with_the_reason(url: str, words: s
         "https://s3.amazonaws.com/a/b.html",
         "https://hacked.gov.br/login",
         "https://cdn.jsdelivr.net/gh/somebody/page/index.html",
-        "https://evil-example.translate.goog/",
         "https://mailchi.mp/abc/offer",
         "https://t.me/seller",
         "https://notpaypal.com/signin",

@@ -150,7 +150,8 @@ def test_the_flow_fits_on_a_page_and_names_every_state() -> None:
 
 
 @pytest.mark.parametrize(
-    "paper", ["flow.md", "promises.md", "threat-model.md", "pages.md", "tests.md", "known-issues.md"]
+    "paper",
+    ["flow.md", "promises.md", "threat-model.md", "pages.md", "tests.md", "known-issues.md", "evidence.md"],
 )
 def test_files_functions_and_tests_named_in_a_paper_exist(paper: str) -> None:
     names = {name_of(file) for file in tracked()} | {"docs/cli.md", "docs/settings.md"}

@@ -320,6 +320,19 @@ def test_a_private_neighbour_is_named_by_its_verified_name_or_not_at_all(website
     assert hosts_of(website) == {"gate.office.example": "hop"}
 
 
+def test_the_button_beside_a_hop_says_that_it_is_mine(website: Website) -> None:
+    """Where the trace ended at a host of the reporter's: on a complaint that waits, and on one refused for it."""
+    waiting, refused = website.waiting(spam()), website.hand_in(spam("refused"))
+    website.analyse(refused, source=Lookup(GATE, "ip", None, (), (), ()), links=())
+    for complaint in (waiting, refused):
+        page = website.http.get(website.review(complaint))
+        [form] = [form for form in forms(page) if ("do", "mine") in form.buttons]
+        assert ("hop", "0") in form.fields
+        assert website.http.post(website.review(complaint), data=form.data("mine")).status_code == 303
+        assert website.show(complaint)["state"] == "received"
+    assert hosts_of(website) == {GATE: "hop", "gate.office.example": "hop"}
+
+
 @pytest.mark.parametrize(
     ("hop", "status", "why"),
     [

@@ -2,9 +2,11 @@
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from complaints.dates import parse_date
 from complaints.hosts import canonical_ip
-from complaints.received import parse_received
+from complaints.received import Received, parse_received
 
 DATA = Path(__file__).parents[1] / "../shared/data/received"
 DATE = "; Tue, 24 Nov 2026 01:02:03 +0100"
@@ -142,6 +144,108 @@ DIALECTS: list[tuple[str, str, dict[str, Any]]] = [
         "from director ([10.0.0.1]) by backend with LMTP id AP/abc (envelope-from <a@example.org>) for <me@example.com>" + DATE,
         {"from_ip": "10.0.0.1", "by": "backend", "with_": "LMTP", "dialect": "lmtp"},
     ),
+    (
+        "MailEnable",
+        "from pc ([192.0.2.1]) by mail.example with MailEnable ESMTP; Tue, 24 Nov 2026 01:02:03 +01:00",
+        {"from_ip": "192.0.2.1", "helo": "pc", "with_": "MailEnable ESMTP", "dialect": "mailenable"},
+    ),
+    (
+        "Barracuda",
+        "from helo.example (rdns.example [192.0.2.1]) by filter.example (Spam Firewall) with ESMTP id 1A for <you@example.com>" + DATE,
+        {"from_ip": "192.0.2.1", "from_name": "rdns.example", "verified": False, "dialect": "barracuda"},
+    ),
+    (
+        "Zoho",
+        "from [10.0.0.5] (unknown [192.0.2.1]) by mx.zoho.com with SMTPS id 1234.5" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "10.0.0.5", "dialect": "zoho"},
+    ),
+    (
+        "Stalwart",
+        "from helo.example (rdns.example [192.0.2.1]) (using TLSv1.3 with cipher X) by mx.example (Stalwart SMTP) with ESMTPS id 18ABC" + DATE,
+        {"from_ip": "192.0.2.1", "verified": False, "dialect": "stalwart", "tls": "TLSv1.3"},
+    ),
+    (
+        "Microsoft's hosts among themselves are no web mail",
+        "from A.PROD.OUTLOOK.COM (2603:10A6:600:21C::9) by B.PROD.OUTLOOK.COM with HTTPS" + DATE,
+        {"from_ip": "2603:10a6:600:21c::9", "authenticated": False, "dialect": "exchange"},
+    ),
+    (
+        "an old Exchange",
+        "from helo.example - 192.0.2.1 by mx.example with Microsoft SMTPSVC(5.5.1775.675.6)" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "helo.example", "with_": "Microsoft SMTPSVC"},
+    ),
+    (
+        "an old Exim",
+        "from rdns.example (helo.example) [192.0.2.1.13219] by mx.example with esmtp (Exim 3.35 #1 (Debian)) id 1CO5y7-1" + DATE,
+        {"from_ip": "192.0.2.1", "from_name": "rdns.example", "helo": "helo.example", "verified": True},
+    ),
+    (
+        "Momentum",
+        "from [192.0.2.1] ([192.0.2.1:7115] helo=[10.0.0.2]) by mta.example (ecelerity 4.8 r(a:b)) with ESMTPSA id 1/2-3" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "10.0.0.2", "id": "1/2-3", "authenticated": True, "dialect": "momentum"},
+    ),
+    (
+        "InterMail, the client said its address",
+        "from [192.0.2.1] by mx.example (InterMail vM.5.01.04.19) with ESMTP id <1.ABC.mx.example@[192.0.2.1]>" + DATE,
+        {"from_ip": "192.0.2.1", "dialect": "intermail"},
+    ),
+    (
+        "IMail",
+        "from said_[203.0.113.9] [192.0.2.1] by mx.example with ESMTP (SMTPD32-7.04) id A1" + DATE,
+        {"from_ip": "192.0.2.1", "dialect": "imail"},
+    ),
+    (
+        "ZMailer",
+        'from helo.example ([192.0.2.1]:50038 "EHLO other.example" rhost-flags-OK-OK-OK-OK) by vger.example with ESMTP id S1 '
+        "(ORCPT <rfc822;you@example.com>)" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "other.example"},
+    ),
+    (
+        "smap",
+        'from rdns.example(192.0.2.1), claiming to be "helo.example" via SMTP by mx.example, id smtpdV82674' + DATE,
+        {"from_ip": "192.0.2.1", "helo": "helo.example", "by": "mx.example", "via": "SMTP", "id": "smtpdV82674", "dialect": "smap"},
+    ),
+    (
+        "Zimbra, LMTP",
+        "from mx.example (LHLO mx.example) (192.0.2.1) by mx.example with LMTP" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "mx.example", "dialect": "lmtp"},
+    ),
+    (
+        "Yahoo, logged in",
+        "from unknown (HELO pc) (joe@192.0.2.1 with login) by smtp.mail.yahoo.com with SMTP" + DATE,
+        {"from_ip": "192.0.2.1", "ident": "joe", "helo": "pc", "authenticated": True, "dialect": "yahoo"},
+    ),
+    (
+        "qmail, logged in with an address",
+        "from unknown (HELO pc) (joe@example.com@192.0.2.1) by mx.example with ESMTPA; 24 Nov 2026 00:02:03 -0000",
+        {"from_ip": "192.0.2.1", "ident": "joe@example.com", "from_name": None, "authenticated": True},
+    ),
+    (
+        "SendGrid, no semicolon",
+        "from filter.example by filter1.example with SMTP id f-1 2026-11-24 00:02:03.285872355 +0000 UTC m=+14.98",
+        {"from_ip": None, "helo": "filter.example", "id": "f-1", "with_": "SMTP"},
+    ),
+    (
+        "XMail",
+        "from said.example ([192.0.2.1]:23198) by mx.example with [XMail 1.20 ESMTP Server] id <S72E> for <you@example.com> "
+        "from <a@example.org>" + DATE,
+        {"from_ip": "192.0.2.1", "id": "S72E", "for_": "you@example.com", "envelope_from": "a@example.org", "dialect": "xmail"},
+    ),
+    (
+        "X.400",
+        "from mta.example by gateway.example with X.400 (PP-6.0); Relayed; Tue, 24 Nov 2026 01:02:03 +0100",
+        {"from_ip": None, "by": "gateway.example", "dialect": "x400"},
+    ),
+    (
+        "courier",
+        "from helo.example (softdnserr [::ffff:192.0.2.1]) (AUTH: LOGIN joe) by mx.example (courier-0.40) with esmtp" + DATE,
+        {"from_ip": "192.0.2.1", "from_name": None, "authenticated": True, "dialect": "courier"},
+    ),
+    (
+        "an international name",
+        "from bücher.example (bücher.example [192.0.2.1]) by mx.example (Postfix) with UTF8SMTPS id 4ABC" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "bücher.example", "from_name": "bücher.example"},
+    ),
     ("local", "by host.example (Postfix, from userid 0) id 39DE" + DATE, {"from_ip": None, "by": "host.example", "id": "39DE"}),
     ("a claimed address is no seen one", "from 192.0.2.66 by mx.example with ESMTP id 1" + DATE, {"from_ip": None, "helo": "192.0.2.66"}),
     (
@@ -170,6 +274,106 @@ def test_a_client_cannot_choose_the_dialect_by_its_name(name: str) -> None:
     assert (received.dialect, received.from_ip) == ("", "192.0.2.1")
 
 
+SEEN, CLAIMED = "192.0.2.1", "203.0.113.9"
+# What a client can choose (its HELO, its reverse name, ident, login, sender, recipient), put where software puts it.
+ATTACKS = [
+    "from [{claimed}] (HELO [{claimed}]) ({seen}) by mx.example with SMTP; 24 Nov 2026 00:02:03 -0000",
+    "from [{seen}] (HELO [{claimed}]) by mx.example (CommuniGate Pro SMTP 6.3) with ESMTP id 1",
+    "from [{seen}] (helo=[{claimed}]) by mx.example with esmtp (Exim 4.97) id 1",
+    "from [{seen}] (port=4711 helo=[{claimed}] ident=[{claimed}]) by mx.example with esmtp (Exim 4.97) id 1",
+    "from rdns.example ([{seen}] helo=[{claimed}]) by mx.example with esmtp (Exim 4.97) id 1",
+    "from rdns.example ({claimed}) [{seen}] by mx.example with esmtp (Exim 3.35) id 1",
+    "from [{claimed}] ([{seen}]) by mx.example with ESMTP id 1",
+    "from [{claimed}] [{seen}] by mx.example with ESMTP (SMTPD32-7.04) id 1",
+    "from x[{claimed}] (rdns.example [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    "from x[{claimed}] ({seen}) by mx.example with Microsoft SMTP Server id 1",
+    "from {claimed} ({claimed} [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    "from {claimed} (EHLO {claimed}) ({seen}) by mta1.mail.yahoo.com with SMTP",
+    "from {claimed} ({seen}) by mx.example with SMTP; 24 Nov 2026 00:02:03 -0000",
+    "from unknown (HELO x) (a@{claimed}@{seen}) by mx.example with SMTP; 24 Nov 2026 00:02:03 -0000",
+    "from helo.example (IDENT:a@{claimed}@rdns.example [{seen}]) by mx.example (8.17.1/8.17.1) with ESMTP id 1",
+    "from helo.example ([{claimed}].spam.example [{seen}]) by mx.example (Haraka/3) with ESMTP id 1",
+    "from by (unknown [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    "from with (unknown [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    "from x;y (unknown [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    "from x;[{claimed}] (unknown [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    "from x\N{NO-BREAK SPACE}by\N{NO-BREAK SPACE}evil.example\N{EM SPACE}[{claimed}] (unknown [{seen}]) by mx.example (Postfix) with ESMTP id 1",
+    'from x (unknown [{seen}]) (Client CN "([{claimed}])", Issuer "x ({claimed})" (not verified)) by mx.example (Postfix) with ESMTPS id 1',
+    "from x (unknown [{seen}]) (Authenticated sender: ([{claimed}])) by mx.example (Postfix) with ESMTPSA id 1",
+    'from x (unknown [{seen}]) by mx.example (Postfix) with ESMTP id 1 for <"([{claimed}]) by evil.example"@example.com>',
+    "from x (unknown [{seen}]) (envelope-sender <([{claimed}])@spam.example>) by mx.example (qmail-ldap-1.03) with SMTP",
+    "from x ([{seen}]) (proxying for {claimed}) (SquirrelMail authenticated user joe) by mx.example with HTTP",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_that_a_client_says_becomes_the_address_that_was_seen(attack: str) -> None:
+    value = attack.format(seen=SEEN, claimed=CLAIMED)
+    received = parse_received(value if "; 24 Nov" in value else value + DATE)
+    assert received.from_ip == SEEN
+    assert received.by in {"mx.example", "mta1.mail.yahoo.com"}
+    assert not received.defect
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        # Software that repeats a HELO with blanks and brackets in it, or a reverse name, without looking.
+        "from x ([{claimed}]) ([{seen}]) by mx.example with ESMTP id 1",
+        "from x ([{claimed}]) ({seen}) by mx.example with ESMTP id 1",
+        "from x ({claimed}) ({seen}) by mx.example with ESMTP id 1",
+        "from x ([{claimed}] y.example [{seen}]) by mx.example with ESMTP id 1",
+        "from x (y [{claimed}]) [{seen}] by mx.example with ESMTP id 1",
+        "from x by evil.example ([{claimed}]) by mx.example ([{seen}]) with ESMTP id 1",
+        "from x by evil.example with ESMTP id 1 (unknown [{seen}]) by mx.example with ESMTP id 1",
+        # Software that writes nothing but the HELO.
+        "from [{claimed}] by mx.example with SMTP id 1",
+        "from {claimed} by mx.example with SMTP id 1",
+        "from [{claimed}] (evil name [{seen}]) by mx.example (InterMail vM.5) with ESMTP id 1",
+        "from [{claimed}] (HELO x [{seen}]) by mx.example with ESMTP id 1",
+        # Software that writes nothing but a reverse name, which may look like an address.
+        "from x ({claimed}) by mx.example (Content Technologies SMTPRS 4.2.1) with ESMTP id 1",
+        "from {claimed} (squirrelmail) by mx.example with ESMTP id 1",
+    ],
+)
+def test_where_it_cannot_be_told_what_was_seen_no_address_is_named(attack: str) -> None:
+    received = parse_received(attack.format(seen=SEEN, claimed=CLAIMED) + DATE)
+    assert (received.from_ip, received.from_name, received.verified) == (None, None, False)
+    assert received.by in {None, "mx.example"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "from trusted.example (trusted.example [192.0.2.1]) by mx.example with ESMTP id 1",
+        "from trusted.example (x@[192.0.2.1]) by mx.example (8.17.1/8.17.1) with ESMTP id 1",
+        "from trusted.example ([192.0.2.1]) by mx.example (Postfix) with ESMTP id 1",
+        "from trusted.example ([192.0.2.1] verified) by mx.example (Postfix) with ESMTP id 1",
+        "from trusted.example (trusted.example [192.0.2.1] (may be forged)) by mx.example (8.17.1/8.17.1) with ESMTP id 1",
+        "from [192.0.2.1] (helo=trusted.example) by mx.example with esmtp (Exim 4.97) id 1",
+        "from trusted.example (HELO trusted.example) (192.0.2.1) by mx.example with SMTP",
+        "from trusted.example (192.0.2.1) by mx.example with Microsoft SMTP Server id 1",
+    ],
+)
+def test_a_name_is_verified_only_where_the_software_is_known_to_check_it(value: str) -> None:
+    received = parse_received(value + DATE)
+    assert (received.from_ip, received.verified) == (SEEN, False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "from authenticated (authenticated [192.0.2.1]) by mx.example (Postfix) with ESMTP id 1",
+        "from authenticated.example (authenticated.example [192.0.2.1]) by mx.example (Postfix) with ESMTP id 1",
+        "from account (account [192.0.2.1]) by mx.example with ESMTP id 1",
+        "from x (authenticated) by mx.example with ESMTP id 1",
+        "from unknown (HELO authenticated) (192.0.2.1) by mx.example with SMTP",
+    ],
+)
+def test_a_client_does_not_log_in_by_its_name(value: str) -> None:
+    assert not parse_received(value + DATE).authenticated
+
+
 @pytest.mark.parametrize(
     ("value", "defect"),
     [
@@ -196,6 +400,16 @@ def test_what_follows_an_unclosed_construct_is_not_read(value: str, defect: str)
         ("Tue, 31 Feb 2026 01:02:03 +0000", None),
         ("Tue, 24 Nov 2026 01:02:03 +9999", None),
         ("Tue, 01 Jan 0001 00:00:00 +0100", None),
+        ("24 Nov 102 01:02:03 GMT", "2002-11-24T01:02:03"),
+        ("Tue, 24 Nov 2026 01:02: 03 -0500", "2026-11-24T06:02:03"),
+        ("Tue, 24 Nov 2026 2:00:11 PM +0200", "2026-11-24T12:00:11"),
+        ("Tue, 24 Nov 2026 12:00:11 AM +0000", "2026-11-24T00:00:11"),
+        ("Nov, 24 2026 4:23:31 AM +0700", "2026-11-23T21:23:31"),
+        ("Tue, 24 Nov 2026 01:02:03 -08:00", "2026-11-24T09:02:03"),
+        ("Tue, 24 Nov 2026 01:02:03 +100", "2026-11-24T00:02:03"),
+        ("Tue, 24 Nov 2026 01:02:03-0500", "2026-11-24T06:02:03"),
+        ("Tue,\n 24\n  Nov\n 2026\n 01:02\n -0330 (Newfoundland)", "2026-11-24T04:32:00"),
+        ("Tue, \u0662\u0664 Nov 2026 01:02:03 +0000", None),
         ("yesterday", None),
     ],
 )
@@ -224,6 +438,54 @@ def test_reading_never_raises(value: str) -> None:
     assert parse_received(value.encode()).date == received.date
 
 
+PIECES = ["from", "by", "with", "id", "for", "via", "mx.example", "(rdns.example [192.0.2.1])", "(HELO x)", "<you@example.com>", "x;y", "by",
+          "[192.0.2.1]", "(Postfix)", "(a; b)", '"q;"', "ESMTP", "SMTP", "(", "<", '"']  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=15).map(" ".join))
+def test_an_ordinary_date_changes_nothing_in_the_reading_of_the_rest(head: str) -> None:
+    """The ordinary date is cut off first, a strange one is found by the slow way: both read the same."""
+    ordinary = parse_received(f"{head}; Tue, 24 Nov 2026 01:02:03 +0100")
+    strange = parse_received(f"{head}; Tue, 24 Nov 2026 01:02:03.0 +0100")
+    assert strange == ordinary
+
+
+@given(st.integers(0, 2**128 - 1) | st.integers(0, 2**48 - 1) | st.integers(0, 127).map(lambda bit: 1 << bit))
+def test_every_spelling_of_an_ipv6_address_is_one_address(number: int) -> None:
+    plain = IPv6Address(number)
+    canonical = str(plain.ipv4_mapped or plain)
+    spellings = [
+        str(plain),
+        plain.exploded,
+        plain.exploded.upper(),
+        f"IPv6:{plain}",
+        f"{plain}%eth0",
+        f"ipv6:{plain}%6",
+    ]
+    assert {canonical_ip(spelling) for spelling in spellings} == {canonical}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\u0662.1.1.1",
+        "01.1.1.1",
+        "256.1.1.1",
+        "1.1.1",
+        "::g",
+        "1::2::3",
+        ":",
+        "12345::",
+        "",
+        "1.1.1.1 ",
+        "::1\0",
+    ],
+)
+def test_what_only_looks_like_an_address_is_none(text: str) -> None:
+    assert canonical_ip(text) is None
+
+
 def cases(name: str) -> list[dict[str, Any]]:
     if not DATA.is_dir():
         pytest.skip("../shared/data/received absent")
@@ -231,62 +493,190 @@ def cases(name: str) -> list[dict[str, Any]]:
     return found
 
 
-# Where a suite is wrong for us, the case and the reason.
-SPAMASSASSIN_DIFFERS = {
-    ("rcvd_parser-040", "helo"): "Exim 3 with a patch: the comment behind the name; nothing follows from it",
-    ("rcvd_parser-040", "rdns"): "the same; Stalwart's suite reads this line as we do",
-    ("rcvd_parser-046", "helo"): "an address literal is what the client said",
-    ("rcvd_parser-091", "rdns"): "an address is no name",
-    ("rcvd_parser-110", "helo"): "obtuse smtpd writes one name and does not tell which it is",
-    ("rcvd_parser-110", "rdns"): "obtuse smtpd writes one name and does not tell which it is",
-    ("rcvd_parser-126", "helo"): "the address in brackets is the one seen, not a claim",
-    ("rcvd_parser-141", "helo"): "a browser says no HELO; the name is what the web server looked up",
-    ("rcvd_parser-141", "rdns"): "a browser says no HELO; the name is what the web server looked up",
+# Where a suite is wrong for us: the case, the field, and why.
+DIFFERS = {
+    (
+        "rcvd_parser-126",
+        "ip",
+    ): "a lone [IP] of unknown software may be what the client said; it is never taken for seen",
+    (
+        "rspamd-06",
+        "real_ip",
+    ): "the address beside the HELO is believed, not a name that looks like one; the line is forged anyway",
+    ("rspamd-07", "real_hostname"): "the writer saw nothing, `([])`: what is left is what the client said",
+    ("stalwart-031", "id"): "the id goes on behind the slash",
+    ("stalwart-044", "from_iprev"): "Exim writes NAME (HELO) [IP], and SpamAssassin reads it so",
+    ("stalwart-090", "date"): "the year 03 is 2003 (RFC 5322 §4.3)",
+    ("stalwart-124", "by"): "`by uid 7791` names a user, the host is alpha",
+    ("stalwart-129", "date"): "the year 03 is 2003 (RFC 5322 §4.3)",
+    ("stalwart-145", "date"): "fractions of seconds do not undo the seconds",
+    ("stalwart-164", "date"): "PDT is -0700 (RFC 5322 §4.3)",
+    ("stalwart-166", "from"): "`invoked from network` names nobody",
+    ("stalwart-172", "from"): "`from userid 1002` names nobody",
+    (
+        "mail-parser-test_ses_standard",
+        "from",
+    ): "a HELO with a bracket inside is no host name; the address is read",
 }
 
 
+def differences(fields: list[tuple[str, str, Any, Any]]) -> list[tuple[str, str, Any, Any]]:
+    """Compare (case, field, expected, found); more than 2 % excused is too much for any suite of some size."""
+    differing = [(case, name, wanted, found) for case, name, wanted, found in fields if wanted != found]
+    if len(fields) > 50:
+        assert len(differing) <= 0.02 * len(fields)
+    return [difference for difference in differing if difference[:2] not in DIFFERS]
+
+
 def test_the_received_cases_of_spamassassin_are_read_alike() -> None:
-    differences, fields = [], 0
+    fields: list[tuple[str, str, Any, Any]] = []
     for case in cases("spamassassin-rcvd_parser.json"):
-        expected = case["expected"]
-        if isinstance(expected, str):
+        expected, received = case["expected"], parse_received(case["received"])
+        if expected == "ignore":
+            # A hop that SpamAssassin passes over names no address, or is a fetch from the reporter's mailbox.
+            seen = None if received.dialect == "fetchmail" else received.from_ip
+            fields.append((case["id"], "ignore", None, seen))
             continue
-        received = parse_received(case["received"])
         found = {
             "ip": received.from_ip,
             "rdns": received.rdns,
-            "helo": received.helo,
+            "helo": received.helo and received.helo.strip("?"),
             "by": received.by,
             "id": received.id,
+            "ident": received.ident,
+            "envfrom": received.envelope_from,
+            "auth": "yes" if received.authenticated else "",
         }
         for name, value in found.items():
-            fields += 1
-            wanted = canonical_ip(expected[name]) if name == "ip" else expected[name].strip("!?").lower()
-            if (wanted or "") != (value or "").strip("?").lower() and (
-                case["id"],
-                name,
-            ) not in SPAMASSASSIN_DIFFERS:
-                differences.append((case["id"], name, wanted, value))
-    assert fields > 300
-    assert differences == []
+            wanted = expected[name].strip("!?")
+            wanted = {"ip": canonical_ip(wanted), "auth": "yes" if wanted else ""}.get(name, wanted)
+            fields.append((case["id"], name, wanted.lower(), (value or "").lower()))
+    assert len(fields) > 500
+    assert differences(fields) == []
+    assert len({case for case, *_ in DIFFERS if case.startswith("rcvd_parser")}) <= 0.02 * 93
+
+
+def test_the_received_cases_of_rspamd_are_read_alike() -> None:
+    fields = []
+    for case in cases("rspamd-received.json"):
+        expected, received = case["expected"], parse_received(case["received"])
+        names = {received.helo, received.rdns, received.from_ip}
+        for name, value in expected.items():
+            wanted = value.strip("<>")
+            found = {
+                "real_ip": received.from_ip,
+                "real_hostname": received.rdns,
+                "from_hostname": wanted if wanted in names else received.helo,
+                "by_hostname": received.by,
+                "for_mbox": received.for_,
+            }
+            fields.append((case["id"], name, wanted, found[name]))
+    assert len(fields) > 20
+    assert differences(fields) == []
 
 
 def test_the_received_cases_of_stalwart_are_read_alike() -> None:
-    fields, differences = 0, []
+    fields = []
     for case in cases("stalwart-received.json"):
-        expected, received = case["expected"], parse_received(case["header"])
-        wanted = {
-            "from_ip": canonical_ip(expected.get("from_ip", "")),
-            "by": next(iter(expected.get("by", {}).values()), "").lower(),
-            "for_": expected.get("for_"),
-            "id": expected.get("id"),
-            "helo": next(iter(expected["helo"].values())).lower() if "helo" in expected else None,
-            "rdns": expected.get("from_iprev"),
-        }
-        for name, value in wanted.items():
-            if value:
-                fields += 1
-                if (getattr(received, name) or "") != value.rstrip("."):
-                    differences.append((case["id"], name, value, getattr(received, name)))
-    assert fields > 250
-    assert len(differences) <= 0.02 * fields, differences
+        received = parse_received(case["header"])
+        for name, value in case["expected"].items():
+            if value is not None and value != {"Name": "unknown"} and name not in {"helo_cmd", "tls_cipher"}:
+                fields.append((case["id"], name, *stalwart_field(name, value, received)))
+    assert len(fields) > 500
+    assert differences(fields) == []
+
+
+def stalwart_field(name: str, value: Any, received: Received) -> tuple[Any, Any]:
+    """Return what Stalwart expects of a field and what we found, both in our words."""
+    if name == "date":
+        hours = timedelta(hours=value["tz_hour"], minutes=value["tz_minute"])
+        zone = timezone(-hours if value["tz_before_gmt"] else hours)
+        return datetime(
+            *(value[unit] for unit in ("year", "month", "day", "hour", "minute", "second")), tzinfo=zone
+        ), received.date
+    if isinstance(value, dict):
+        value = next(iter(value.values())).lower().rpartition("@")[2]
+    if name == "from":
+        names = {received.helo, received.rdns, received.from_ip, received.ident}
+        return value, value if value in names else received.helo
+    if name == "with":
+        return value.lower(), value.lower() if value.lower() in (
+            received.with_ or ""
+        ).lower() else received.with_
+    return {
+        "from_ip": (canonical_ip(value), received.from_ip),
+        "from_iprev": (value.rstrip("."), received.rdns),
+        "by": (value, received.by),
+        "helo": (value, received.helo),
+        "for_": (value, received.for_),
+        "id": (value, received.id),
+        "via": (value, received.via),
+        "ident": (value.partition("@")[0], received.ident),
+        "tls_version": (value.replace("_", "."), received.tls),
+    }[name]
+
+
+def test_the_received_cases_of_mail_parser_are_read_alike() -> None:
+    fields = []
+    for case in cases("mail-parser-received.json"):
+        received = parse_received(case["received"])
+        for check in case["checks"]:
+            name, wanted = check["field"], check.get("value", "").strip("<>")
+            if name == "from":
+                found = [received.helo, received.rdns, received.from_ip]
+            elif name == "date":
+                found = [received.date.isoformat() if received.date else None]
+            else:
+                found = [getattr(received, {"with": "with_", "for": "for_"}.get(name, name))]
+            if name == "date" and check["op"] == "contains":
+                moment = parse_date(wanted) or datetime.fromisoformat(wanted)
+                wanted = moment.isoformat() if "," in wanted else wanted
+            meant = {
+                "present": any(found),
+                "equals": wanted in found,
+                "contains": any(wanted.lower() in one.lower() for one in found if one),
+            }[check["op"]]
+            fields.append((case["id"], name, True, meant))
+    assert len(fields) > 50
+    assert differences(fields) == []
+
+
+def test_the_lexical_traps_of_mail_parser_catch_nobody() -> None:
+    for case in cases("mail-parser-received-lexical.json"):
+        expected, received = case["expected"], parse_received(case["received"])
+        assert received.defect == expected.get("defect")
+        if received.defect:
+            assert (received.from_ip, received.by) == (None, None)
+            continue
+        assert received.by == expected["by"]
+        assert received.date == parse_date(expected["date"])
+        assert received.helo == expected.get("from", "sender.example").partition(" ")[0]
+        assert received.for_ == (" ".join(expected["for"].strip("<>").split()) if "for" in expected else None)
+
+
+def test_the_routing_cases_of_eml_parser_are_read_alike() -> None:
+    for case in cases("eml_parser-routing.json"):
+        expected, received = case["expected"], parse_received(case["received"])
+        assert [received.by] == expected["by"]
+        assert [received.for_] == expected["for"]
+        assert {received.rdns, received.from_ip} - {None} == set(expected["from"])
+        assert received.date == datetime.fromisoformat(expected["date"])
+        assert expected.get("with", "").startswith(
+            (received.with_ or "").lower() if "with" in expected else ""
+        )
+
+
+def test_the_dates_of_stalwart_are_read_alike() -> None:
+    archive = DATA.parent / "messages/mime-stalwart.zip"
+    if not archive.is_file():
+        pytest.skip("../shared/data/messages absent")
+    found = json.loads(ZipFile(archive).read("header-fields/date.json"))
+    differing = []
+    for case in found:
+        received = Received(date=parse_date(case["header"]))
+        wanted = stalwart_field("date", case["expected"], received)[0] if case["expected"] else None
+        if wanted != received.date:
+            differing.append(case["header"])
+    assert len(found) > 20
+    # A month in figures between a day and a comment is no date that mail has.
+    assert [header for header in differing if not header.startswith("20 11 (")] == []

@@ -1,7 +1,7 @@
 """Targets that open what holds something else: submissions, archives, bounces, reports; and redaction, the whole."""
 
+import io
 from collections.abc import Hashable
-from contextlib import suppress
 
 from complaints.archives import MAX_FILES, is_archive, mbox_slices, unpack
 from complaints.arf import parse_report
@@ -9,7 +9,9 @@ from complaints.arf.wire import LONGEST_LINE, legal
 from complaints.leaks import find_leaks
 from complaints.redact import CannotRedact, Identity, redact
 from complaints.returned import LONGEST_TEXT, VERDICTS, classify
+from complaints.screen import Screen
 from complaints.spam import read
+from complaints.terminal_trace import trace_lines
 from complaints.unwrap import MAX_ITEMS, Item, open_file, unwrap_forward
 from tests.fuzz import grammar, seeds
 from tests.fuzz.bodies import _HTML_WORDS, _LINK_WORDS, _MAIL_WORDS, _MESSAGE
@@ -17,6 +19,7 @@ from tests.fuzz.headers import TRUSTS
 from tests.fuzz.target import Target, accusable, document, lies_in, printable
 
 IDENTITY = Identity(("alice.smith@victim.example",), ("Alice Smith",))
+_SCREEN = Screen.of(io.StringIO())
 _KEY = b"0123456789abcdef"
 
 
@@ -111,15 +114,15 @@ def check_leaks(data: bytes) -> Hashable:
 
 
 def check_spam(data: bytes) -> Hashable:
-    evidence = read(data, TRUSTS[0])
-    written = document(evidence.document())
+    evidence = read(data, TRUSTS[0], own=("victim.example",))
+    found = evidence.document()
+    written = document(found)
     assert len(written) <= 200 * len(data) + 100_000
-    printable(evidence.subject)
+    printable(evidence.subject, found["explanation"], *trace_lines(found, _SCREEN))
     source = evidence.trace.source
     if source is not None:
         accusable(source.ip)
-    with suppress(AttributeError):
-        assert len(evidence.digest) == 71
+    assert len(evidence.digest) == 71
     return (
         source is None,
         evidence.trace.grade,

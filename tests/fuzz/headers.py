@@ -101,7 +101,8 @@ def check_received(data: bytes) -> Hashable:
         line.envelope_from,
     )
     assert line.date is None or (line.date.tzinfo is UTC and len(rfc3339(line.date)) == 20), line.date
-    assert parse_received(data.decode("utf-8", "replace")) == line
+    if len(data) < 2_700:  # a character written anew takes three bytes, and a field is read up to 8,192
+        assert parse_received(data.decode("utf-8", "replace")) == line
     known = (
         line.from_ip,
         line.from_name,
@@ -119,15 +120,10 @@ def check_received(data: bytes) -> Hashable:
 def check_clauses(data: bytes) -> Hashable:
     text = " ".join(data.decode("utf-8", "replace").split())
     found = clauses_of(text)
-    pieces = [piece for words, comments in found.found.values() for piece in (*words, *comments)]
+    pieces = [piece for tokens in found.found.values() for piece in tokens]
     assert all(piece in text for piece in pieces)
     assert sum(map(len, pieces)) <= len(text)
-    assert all(
-        piece.startswith("(") and piece.endswith(")")
-        for _, comments in found.found.values()
-        for piece in comments
-    )
-    return (found.defect, *found.found, found.date is None, found.utc, len(pieces) // 8)
+    return (found.defect, *found.found, found.date is None, found.utc)
 
 
 def check_date(data: bytes) -> Hashable:
