@@ -6,7 +6,8 @@ about anybody: whoever passed the message on may have changed it.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -30,14 +31,16 @@ from complaints.dkim_tags import (
 from complaints.encodings import parameters, without_comments
 from complaints.hosts import organisational_domain
 from complaints.message import Header, Message
+from complaints.trust import provider_of
 
-__all__ = ["MOST_SIGNATURES", "Keys", "Signature", "key_names", "verify"]
+__all__ = ["MOST_SIGNATURES", "Keys", "Signature", "key_names", "spare_own", "verify"]
 
 MOST_SIGNATURES = 8
 """Signatures checked in one message, topmost first: the newest signer writes on top."""
 _MOST_SHOWN = 16
 _LONGEST_AUTHOR = 16_384
 _LONGEST_HEADER = 512 * 1024
+_LARGEST_MENDED = 16 * 1024 * 1024
 _LEEWAY = 36_000  # seconds that clocks may be wrong, as in dkimpy
 _WEAKEST = 1024  # bits of an RSA key (RFC 8301 §3.2)
 _MBOX_QUOTED = re.compile(rb"(?<=\n)>(>*+From )")
@@ -112,6 +115,32 @@ def verify(
     return (*signatures, *_uncounted(message))
 
 
+def spare_own(signatures: Iterable[Signature], hosts: Collection[str]) -> tuple[Signature, ...]:
+    """Return the signatures, with no candidate of the organisations whose `hosts` the reporter's mail passes.
+
+    A forwarder or mailing list that signs what it passes on did not send it. Mailbox providers stay: they
+    sign only what their own customers send.
+    """
+    spared = []
+    for one in signatures:
+        if one.candidate and one.domain and _is_own(one.domain, hosts):
+            why = f"{one.why.removesuffix('.')}; but your mail passes through its hosts."
+            spared.append(replace(one, candidate=False, why=why))
+        else:
+            spared.append(one)
+    return tuple(spared)
+
+
+def _is_own(signer: str, hosts: Collection[str]) -> bool:
+    provider, domain = provider_of(signer), organisational_domain(signer)
+    if provider is not None and provider.role == "mailbox":
+        return False
+    return any(
+        organisational_domain(host) == domain or (provider is not None and provider.owns(host))
+        for host in hosts
+    )
+
+
 def _checked(message: Message) -> list[Header]:
     return message.fields("dkim-signature")[:MOST_SIGNATURES]
 
@@ -126,7 +155,8 @@ def _body(message: Message, claims: list[Claim]) -> _Body | Outcome:
     try:
         body = _Body(*body_digests(message.raw, message.body, [claim.body for claim in claims]))
         missed = {claim.body for claim in claims if not body.fits(claim)}
-        if not missed or _MBOX_QUOTED.search(message.raw, message.body) is None:
+        small = len(message.raw) <= _LARGEST_MENDED
+        if not (missed and small and _MBOX_QUOTED.search(message.raw, message.body)):
             return body
         unquoted = _MBOX_QUOTED.sub(rb"\1", message.raw[message.body - 1 :])
         before = _Body(*body_digests(unquoted, 1, missed))

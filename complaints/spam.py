@@ -17,7 +17,7 @@ from complaints.dates import rfc3339
 from complaints.finding import explanation
 from complaints.links import Link, Links, links
 from complaints.message import Message, parse
-from complaints.signatures import Keys, Signature, verify
+from complaints.signatures import Keys, Signature, spare_own, verify
 from complaints.trace import Hop, Trace, trace
 from complaints.trust import Trust
 
@@ -99,13 +99,14 @@ def read(
     message = parse(raw)
     looked = look_into(message) if look_into else Looked()
     found = trace(message, trust, grade)
+    inside = {hop.by for hop in found.hops if hop.trusted and hop.by} | trust.hosts
     arrived = next((hop.date for hop in found.hops if hop.trusted and hop.date), now)
     return Evidence(
         message=message,
         trace=found,
         links=links(message, looked.references),
         authentication=authentication(message, found),
-        signatures=verify(message, keys, found.grade, arrived),
+        signatures=spare_own(verify(message, keys, found.grade, arrived), inside),
         own=tuple(own),
         looked=looked,
     )

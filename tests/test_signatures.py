@@ -287,7 +287,6 @@ def test_a_signature_over_a_part_of_the_body_makes_nobody_a_candidate() -> None:
         (["v=spf1 -all", rsa_record()], "pass", "signed these bytes"),
         (["v=DKIM1; p="] * 3 + [rsa_record()], "permerror", "revoked"),
     ],
-    ids=repr,
 )  # fmt: skip
 def test_what_the_dns_says_of_the_key_decides(records: list[str] | None, verdict: str, words: str) -> None:
     [found] = verify(parse(sign()), {KEY: records}, "A", NOW)

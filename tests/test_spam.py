@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from complaints.spam import read
 from complaints.trace import Trust
+from tests.test_signatures import rsa_record, sign
 
 DATA = Path(__file__).parents[1] / "../shared/data"
 SPAM = (
@@ -57,6 +58,27 @@ def test_the_document_has_the_contracted_shape() -> None:
     ]
     assert document["grade"] == "A"
     assert json.loads(json.dumps(document)) == document
+
+
+@pytest.mark.parametrize(
+    ("signer", "border", "trust", "candidate"),
+    [
+        ("esp.example", "mx.reporter.example", (), True),
+        ("list.reporter.example", "mx.reporter.example", (), False),
+        ("esp.example", "mx.reporter.example", ("relay.esp.example",), False),
+        ("improvmx.com", "mx1.improvmx.com", (), False),
+        ("gmail.com", "mx.google.com", (), True),
+        ("yahoo.com", "atlas1.mail.ne1.yahoo.com", (), True),
+    ],
+)
+def test_who_passes_the_reporters_mail_on_is_no_candidate_for_signing_it(
+    signer: str, border: str, trust: tuple[str, ...], candidate: bool
+) -> None:
+    raw = sign(SPAM.replace(b"mx.reporter.example", border.encode()), d=signer.encode())
+    keys = {f"sel._domainkey.{signer}": [rsa_record()]}
+    [found] = read(raw, Trust.of(trust), keys=keys).signatures
+    assert (found.result, found.candidate) == ("pass", candidate)
+    assert ("your mail passes through its hosts" in found.why) is not candidate
 
 
 def test_subject_date_and_digest() -> None:
