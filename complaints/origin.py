@@ -215,10 +215,8 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
     if origin.defect:
         origin.helo = _spoken(origin.helo or said)
         return
-    numeric = None
-    if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
-        numeric = _address_in(said.strip("[]"))
-    if announced and said[:1] == "[" and _contradicts(numeric, ip, origin):
+    numeric = _numeric(said)
+    if announced and _contradicts(said, numeric, ip, origin):
         origin.defect = TWO_ADDRESSES
         origin.helo = _spoken(origin.helo or "")
         return
@@ -241,12 +239,19 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
         origin.name, origin.verified = origin.rdns, dialect.confirms
 
 
-def _contradicts(first: str | None, ip: str | None, origin: Origin) -> bool:
+def _numeric(said: str) -> str | None:
+    """Return the address that the word after `from` is or looks like."""
+    if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
+        return _address_in(said.strip("[]"))
+    return None
+
+
+def _contradicts(said: str, first: str | None, ip: str | None, origin: Origin) -> bool:
     """Tell whether an address before the HELO differs from one in a comment behind it.
 
     Exim writes the address it saw first and the HELO in a comment, which a client may close.
     """
-    return None not in {first, ip} and first != ip and origin.literal != ip
+    return said[:1] == "[" and first is not None and ip not in {None, first, origin.literal}
 
 
 def _spoken(word: str) -> str | None:
