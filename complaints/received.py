@@ -5,11 +5,13 @@ claimed, and when. Linear in the length of the field; never raises.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from complaints.clauses import clauses_of
-from complaints.dialects import dialect_of
+from complaints.dialects import Dialect, dialect_of
 from complaints.encodings import printable
 from complaints.hosts import canonical_ip, clean_host
 from complaints.origin import is_login, origin_of
@@ -63,67 +65,73 @@ def parse_received(value: str | bytes) -> Received:
         text = "from " + wrapped[1] + text[wrapped.end() :]
     clauses = clauses_of(text)
     found = clauses.found
-    by, with_, via, id_ = found.get("by"), found.get("with"), found.get("via"), found.get("id")
-    said = _words(with_) if with_ else ""
+    via, id_, recipients = found.get("via"), found.get("id"), found.get("for")
     via_said = _words(via) if via else ""
     word = id_[0].strip("<>,") if id_ else ""
-    notes = _notes(by, with_)
-    dialect = dialect_of(
-        (said or via_said).partition(" ")[0], by[0] if by else "", notes, "" if said else word, clauses.utc
+    writer = _writer(
+        tuple(found.get("by", ())), tuple(found.get("with", ())), via_said, word if via else "", clauses.utc
     )
-    origin = origin_of(found.get("from") or [], dialect)
+    origin = origin_of(found.get("from") or [], writer.dialect)
     defect = clauses.defect or origin.defect
-    host, address = _writer(by) if by and not defect else (None, None)
-    recipients = found.get("for")
     return Received(
         None if defect else origin.ip,
         None if defect else origin.name,
         origin.helo,
-        host,
-        address,
-        said or None,
+        None if defect else writer.host,
+        None if defect else writer.ip,
+        writer.said or None,
         via_said or None,
         word or None,
         _recipient(recipients) if recipients else None,
         clauses.date,
-        dialect.name,
+        writer.dialect.name,
         origin.verified and not defect,
         origin.rdns,
         origin.ident,
-        origin.authenticated or _is_login(said or via_said, notes, dialect.name),
+        origin.authenticated or writer.knows,
         clauses.envelope_from or (_envelope_from(text) if "envelope-" in text else None),
         _tls(text) if "TLS" in text or "SSL" in text else None,
         defect,
     )
 
 
-def _words(tokens: list[str]) -> str:
+class _Writer(NamedTuple):
+    """What the writing host put into the field about itself; `knows` tells that the client logged in."""
+
+    host: str | None
+    ip: str | None
+    said: str
+    dialect: Dialect
+    knows: bool
+
+
+@lru_cache(maxsize=2048)
+def _writer(by: tuple[str, ...], with_: tuple[str, ...], via: str, id_: str, utc: bool) -> _Writer:
+    """Read the by and with clauses: one host writes them the same for every message."""
+    said = _words(with_)
+    notes = [piece for piece in by + with_ if piece[0] == "("]
+    dialect = dialect_of((said or via).partition(" ")[0], by[0] if by else "", notes, id_, utc)
+    host, ip = _own_name(by) if by else (None, None)
+    return _Writer(host, ip, said, dialect, _is_login(said or via, notes, dialect.name))
+
+
+def _words(pieces: Sequence[str]) -> str:
     """Return the words of a clause up to its first comment, one before them aside."""
-    if len(tokens) == 1 and tokens[0][0] != "(":
-        return tokens[0].rstrip(",")
     words: list[str] = []
-    for token in tokens:
-        if token[0] != "(":
-            words.append(token)
+    for piece in pieces:
+        if piece[0] != "(":
+            words.append(piece)
         elif words:
             break
     return " ".join(words).rstrip(",")
 
 
-def _notes(by: list[str] | None, with_: list[str] | None) -> list[str]:
-    """Return the comments in which the writer speaks of itself."""
-    notes = [token for token in by if token[0] == "("] if by and len(by) > 1 else []
-    if with_ and len(with_) > 1:
-        notes += [token for token in with_ if token[0] == "("]
-    return notes
-
-
-def _writer(tokens: list[str]) -> tuple[str | None, str | None]:
+def _own_name(pieces: tuple[str, ...]) -> tuple[str | None, str | None]:
     """Return name and address of the host that wrote the field: `by NAME`, `by NAME (IP)`, `by [IP]`."""
-    name = tokens[0]
+    name = pieces[0]
     if name[0] == "(":
         return None, None
-    note = tokens[1] if len(tokens) > 1 else ""
+    note = pieces[1] if len(pieces) > 1 else ""
     address = canonical_ip(note.strip("()[] ")) if note and note[0] in "([" else None
     if (host := clean_host(name)) and not host[-1].isdigit():
         return host, address
