@@ -5,6 +5,7 @@ source: the first address outside the border, as seen by the last believed host.
 of strangers and are shown, never used.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -23,6 +24,7 @@ __all__ = ["MAX_HOPS", "Hop", "Source", "Trace", "Trust", "trace"]
 MAX_HOPS = 200
 """Received fields read; real mail is bounced as looping long before (RFC 5321 §6.3 names 100)."""
 
+_BOUNDARY = re.compile(rb"boundary=\"?([^\"\s;]{4,100})", re.IGNORECASE)
 _GAP = timedelta(hours=26)
 _LATE = timedelta(hours=1)
 
@@ -133,6 +135,9 @@ def _lost_its_parts(message: Message) -> bool:
     """Tell whether the header announces parts that are not there, as Outlook and Exchange leave them."""
     fields = message.fields("content-type")
     if not fields or not fields[0].body.lstrip()[:10].lower().startswith(b"multipart/"):
+        return False
+    plain = _BOUNDARY.search(fields[0].body)
+    if plain and message.raw.find(b"--" + plain[1], message.body) >= 0:
         return False
     boundary = parameters(fields[0].value)[1].get("boundary", "").encode("utf-8", "replace")
     return message.raw.find(b"--" + boundary, message.body) < 0
