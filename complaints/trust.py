@@ -212,7 +212,7 @@ class Border:
             return False
         if is_below(host, self.trust.hosts) or is_below(host, self.domains):
             return True
-        if any(provider.owns(host) for provider in self.providers):
+        if self.providers and provider_of(host) in self.providers:
             return True
         return self.trust.has_ip(canonical_ip(host))
 
