@@ -199,12 +199,13 @@ def _read_words(tree: LexborHTMLParser, nameless: list[LexborNode], page: Page) 
     if tree.root is None:
         return
     text = tree.root.text(separator=_SEPARATOR)
-    page.texts.append(text.replace(_SEPARATOR, " "))
     if len(text) < _LONGEST_SCRIPT and _EDGE.search(text):
         # A name written in pieces, `shop<b></b>.example`, reads as one word on the screen.
-        tree.unwrap_tags(_INLINE)
+        tree.unwrap_tags(_INLINE, delete_empty=True)
         tree.merge_text_nodes()
         page.texts.append(tree.root.text(separator=" "))
+    else:
+        page.texts.append(text.replace(_SEPARATOR, " "))
 
 
 def _references(tag: str, name: str, value: str) -> Iterator[str]:

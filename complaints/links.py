@@ -17,7 +17,7 @@ from complaints.redirectors import inner_urls
 from complaints.text_links import is_real, references_in
 from complaints.urls import Target, read_host, read_one, read_url
 
-MAX_LINKS = 2_000
+MAX_LINKS = 3_000
 """Different links kept from one message."""
 MAX_WORDS = 20_000
 """Words with a dot in them that are looked at in one message."""
@@ -92,7 +92,7 @@ class _Found:
 
     def text(self, text: str, found_in: str) -> None:
         """Take all that stands in a running text."""
-        found = references_in(text, self.words)
+        found = references_in(text, max(0, self.words))
         self.words -= text.count(".")
         for kind, value in found:
             if self.tried > MAX_TRIED:
