@@ -208,7 +208,7 @@ def _address_in(text: str) -> str | None:
     return None
 
 
-def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
+def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:  # noqa: C901 - one branch per way to write it
     """Decide what was seen, and what the word after `from` is."""
     ip = origin.strong or origin.weak or origin.literal
     announced = origin.helo is not None
@@ -218,7 +218,7 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
     numeric = None
     if said and (said[0] == "[" or said[-1].isdigit() or ":" in said):
         numeric = _address_in(said.strip("[]"))
-    if announced and numeric and ip is not None and numeric != ip and said[0] == "[" and origin.literal != ip:
+    if dialect.name == "exim" and announced and numeric and ip not in {None, numeric} and said[0] == "[":
         # Exim writes the address it saw first and the HELO in a comment, which a client may close.
         origin.defect = TWO_ADDRESSES
         origin.helo = _spoken(origin.helo or "")
