@@ -24,7 +24,9 @@ def explanation(trace: Trace, host: str = "the recipient's mail host") -> str:
             "The Received lines of this message do not show which host outside the recipient's mail system "
             "handed it over, so no host is named as its source."
         )
-    return " ".join([_who(trace, trace.source, host), _why(trace.source), _below(trace), _sure(trace.source)])
+    return " ".join(
+        [_who(trace, trace.source, host), _why(trace, trace.source), _below(trace), _sure(trace.source)]
+    )
 
 
 def _who(trace: Trace, source: Source, host: str) -> str:
@@ -36,8 +38,13 @@ def _who(trace: Trace, source: Source, host: str) -> str:
     return f"{when} took this message from {source.ip}."
 
 
-def _why(source: Source) -> str:
+def _why(trace: Trace, source: Source) -> str:
     line = source.hop + 1
+    if trace.grade >= "C":
+        return (
+            "A Received line of the recipient's own mail system says so; the order of the lines was lost on "
+            "their way to us. The address is the one seen on the connection, not one that was claimed."
+        )
     if line == 1:
         return (
             "The topmost Received line says so; the recipient's own mail system wrote it, and the address in "

@@ -208,6 +208,10 @@ def _address_in(text: str) -> str | None:
     return None
 
 
+# Exim, and software that is not known to write otherwise.
+_HELO_IN_COMMENT = frozenset({"exim", ""})
+
+
 def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
     """Decide what was seen, and what the word after `from` is."""
     ip = origin.strong or origin.weak or origin.literal
@@ -216,7 +220,7 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
         origin.helo = _spoken(origin.helo or said)
         return
     numeric = _numeric(said)
-    if announced and _contradicts(said, numeric, ip, origin):
+    if announced and dialect.name in _HELO_IN_COMMENT and _contradicts(said, numeric, ip, origin):
         origin.defect = TWO_ADDRESSES
         origin.helo = _spoken(origin.helo or "")
         return

@@ -5,6 +5,7 @@ source: the first address outside the border, as seen by the last believed host.
 of strangers and are shown, never used.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.lines import hides_an_address, is_from_qmails_door, read
 from complaints.message import Header, Message
+from complaints.rebuild import contradicts, is_late, order
 from complaints.received import Received
 from complaints.reserved import is_inside_only, why_not_public
 from complaints.through import passage, rewriter
@@ -23,8 +25,8 @@ __all__ = ["MAX_HOPS", "Hop", "Source", "Trace", "Trust", "trace"]
 MAX_HOPS = 200
 """Received fields read; real mail is bounced as looping long before (RFC 5321 §6.3 names 100)."""
 
+_BOUNDARY = re.compile(rb"boundary=\"?([^\"\s;]{4,100})", re.IGNORECASE)
 _GAP = timedelta(hours=26)
-_LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
     """
     fields = message.fields("received")
     lines = [read(header) for header in fields[:MAX_HOPS]]
+    rebuilt = order(lines, trust) if grade == "C" else None
+    if rebuilt:
+        fields, lines = [fields[n] for n in rebuilt] + fields[MAX_HOPS:], [lines[n] for n in rebuilt]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         return _nothing(lines)
     walk = _Walk(message, fields, lines, Border(trust), grade=grade)
@@ -105,13 +110,25 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
         walk.notes.append(
             "The message was resent (Resent- fields): the newest lines belong to the resending."
         )
-    if lines[0].date and _is_reordered(lines, trust):
+    if rebuilt:
+        walk.doubts += [_DISORDER, _DISORDER]
+        walk.notes.append(
+            "The Received lines came in a mixed order; by the names of the trusted hosts and the times they "
+            "were put back into theirs."
+        )
+    if is_late(lines, trust):
         walk.grade = max(grade, "C")
         walk.doubts += [_DISORDER, _DISORDER]
         walk.notes.append(
             "The Received lines are not in their order: a trusted host wrote a lower one later."
         )
     source = _walk(walk)
+    if grade == "C" and source and contradicts(lines, trust, source.ip):
+        source = None
+        walk.notes.append(
+            "The order of the Received lines is not certain, and lines in the names of trusted hosts saw "
+            "different addresses outside: nobody is named."
+        )
     if walk.grade == "A" and _lost_its_parts(message):
         walk.grade = "B"
     confidence = source.confidence if source else "low"
@@ -134,18 +151,11 @@ def _lost_its_parts(message: Message) -> bool:
     fields = message.fields("content-type")
     if not fields or not fields[0].body.lstrip()[:10].lower().startswith(b"multipart/"):
         return False
+    plain = _BOUNDARY.search(fields[0].body)
+    if plain and message.raw.find(b"--" + plain[1], message.body) >= 0:
+        return False
     boundary = parameters(fields[0].value)[1].get("boundary", "").encode("utf-8", "replace")
     return message.raw.find(b"--" + boundary, message.body) < 0
-
-
-def _is_reordered(lines: list[Received], trust: Trust) -> bool:
-    """Tell whether a host that the reporter named wrote its line long after the topmost one."""
-    top = lines[0].date
-    if top is None or not trust.hosts or trust.has_host(lines[0].by):
-        return False
-    return any(
-        line.date is not None and line.date - top > _LATE and trust.has_host(line.by) for line in lines[1:]
-    )
 
 
 def _walk(walk: _Walk) -> Source | None:

@@ -154,6 +154,12 @@ def provider_of(host: str) -> Provider | None:
 
 
 @lru_cache(maxsize=8192)
+def _sharing(ip: str) -> Provider | None:
+    """Return the provider whose receiving servers and customers' relays share this address's network."""
+    return next((p for p in providers() if any(address(ip) in network for network in p.shared)), None)
+
+
+@lru_cache(maxsize=8192)
 def is_customer_name(name: str, ip: str) -> bool:
     """Tell whether a name looks like one that a network hands to its customers, not like its own host."""
     octets = ip.split(".")
@@ -206,7 +212,7 @@ class Border:
             return False
         if is_below(host, self.trust.hosts) or is_below(host, self.domains):
             return True
-        if any(provider.owns(host) for provider in self.providers):
+        if self.providers and provider_of(host) in self.providers:
             return True
         return self.trust.has_ip(canonical_ip(host))
 
@@ -215,14 +221,13 @@ class Border:
 
         `helo` counts only in networks where the provider alone decides what its machines say.
         """
-        for provider in self.providers:
-            if any(address(ip) in network for network in provider.internal):
-                return provider
-            if helo is None or not any(address(ip) in network for network in provider.shared):
-                continue
-            if provider.owns(helo) and not provider.outbound.match(helo):
-                return provider
-        return None
+        found = provider_of(ip)
+        if found is not None and found in self.providers:
+            return found
+        found = _sharing(ip) if helo is not None else None
+        if found is None or helo is None or found not in self.providers:
+            return None
+        return found if found.owns(helo) and not found.outbound.match(helo) else None
 
     def is_own_name(self, name: str, ip: str) -> bool:
         """Tell whether a verified name marks a host of the border, and not a customer under its domain."""
