@@ -5,6 +5,7 @@ Takes the text of a date (RFC 5322 §3.3 and what is met instead of it); leaves 
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {spelled: n for n, name in enumerate(_NAMES, 1) for spelled in (name, name.title(), name.upper())}
@@ -18,7 +19,7 @@ _ZONES = (
 )
 # What nearly every line ends with, on text whose white space is single blanks.
 _PLAIN = re.compile(
-    r" ?(?:[A-Z][a-z]{2}, )?([0-9]{1,2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r" ?(?:[A-Z][a-z]{2}, )?([0-9]{1,2} [A-Z][a-z]{2} [0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2})"
     r" ([+-][0-9]{4})(?: \([^()]*\))?"
 )
 _CLOCK = r"(\d{1,2}): ?(\d{2})(?:: ?(\d{2}))?(?:[.,]\d{1,9})?(?:\s?([AaPp])\.?[Mm]\b\.?)?"
@@ -48,16 +49,18 @@ def plain_date(text: str) -> datetime | None:
     match = _PLAIN.fullmatch(text)
     if match is None:
         return None
-    day, month, year, hour, minute, second, offset = match.groups()
-    shift = _SHIFTS.get(offset)
-    if shift is None or second == "60":
-        return None
+    day, clock, offset = match.groups()
     try:
-        return datetime(
-            int(year), _MONTHS.get(month, 0), int(day), int(hour), int(minute), int(second), tzinfo=UTC
-        ) - shift  # fmt: skip
+        return datetime.fromisoformat(f"{_day(day)}T{clock}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _day(text: str) -> str:
+    """Return `24 Nov 2026` as `2026-11-24`, a month that is none as `00`."""
+    day, month, year = text.split(" ")
+    return f"{year}-{_MONTHS.get(month, 0):02}-{day:0>2}"
 
 
 def parse_date(text: str) -> datetime | None:
@@ -123,15 +126,6 @@ def _shift(offset: str | None, zone: str | None) -> timedelta | None:
     minutes = int(digits[:2]) * 60 + int(digits[2:])
     shift = timedelta(minutes=-minutes if offset[0] == "-" else minutes)
     return shift if minutes < 24 * 60 else None
-
-
-_SHIFTS = {
-    f"{sign}{hour:02}{minute:02}": timedelta(hours=hour, minutes=minute) * (1 if sign == "+" else -1)
-    for sign in "+-"
-    for hour in range(15)
-    for minute in (0, 30, 45)
-}
-"""The zones that clocks are set to; plain_date leaves stranger ones to parse_date."""
 
 
 def rfc3339(moment: datetime) -> str:

@@ -68,9 +68,14 @@ def dialect_of(protocol: str, by: str, notes: list[str], id_: str, utc: bool) ->
     the date ends in `-0000`.
     """
     table = _table()
-    if found := table.withs.get(protocol.lower()):
-        return found if found.name != "webmail" or not _is_exchange(by) else table.names["exchange"]
-    if host := _by_host(by):
+    found = table.withs.get(protocol.lower())
+    if found and found.name != "webmail":
+        return found
+    host = table.hosts.get(_domain(by))
+    if found:
+        # Microsoft's hosts speak HTTPS among themselves; that is no browser.
+        return host if host and host.name == "exchange" else found
+    if host:
         return host
     for note in notes:
         if found := _signed(note):
@@ -82,19 +87,11 @@ def dialect_of(protocol: str, by: str, notes: list[str], id_: str, utc: bool) ->
     return next((row for start, row in table.ids.items() if id_.startswith(start)), GENERIC)
 
 
-def _by_host(by: str) -> Dialect | None:
-    """Return the dialect of a provider's own hosts; Google writes its private addresses in 6to4 form."""
-    hosts = _table().hosts
-    if by.startswith("2002:a"):
-        return hosts["google.com"]
-    end = by.rfind(".")
-    return hosts.get(by[by.rfind(".", 0, end) + 1 :].lower()) if end > 0 else None
-
-
-def _is_exchange(by: str) -> bool:
-    """Tell whether a line with HTTPS is one between Microsoft's own hosts, not that of a browser."""
-    host = _by_host(by)
-    return host is not None and host.name == "exchange"
+def _domain(by: str) -> str:
+    """Return the last two labels of a name; Google writes its private addresses in 6to4 form."""
+    if by[:6] == "2002:a":
+        return "google.com"
+    return by[by.rfind(".", 0, max(0, by.rfind("."))) + 1 :].lower()
 
 
 @lru_cache(maxsize=1024)

@@ -158,7 +158,8 @@ def _read_headers(raw: bytes, start: int, stop: int) -> tuple[tuple[Header, ...]
         match = field_at(raw, position, stop)
         if match is not None:
             end = match.end()
-            headers.append(Header(match[1].decode("ascii"), match[0], position, end))
+            whole, name = match.group(0, 1)
+            headers.append(Header(str(name, "ascii"), whole, position, end))
             position = end
             continue
         # An mbox line among the fields is passed over; any other line without a name ends the block, as it

@@ -92,7 +92,7 @@ def _read_literal(ip: str | None, origin: Origin) -> None:
     """
     if ip is None:
         return
-    if origin.strong not in {None, ip}:
+    if (origin.strong or ip) != ip:
         origin.defect = TWO_ADDRESSES
     origin.literal = ip
     if origin.helo is None:
@@ -111,7 +111,7 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
     if dialect.bare and (not rest or rest.startswith("with ")):
         ident, _, address = word.rpartition("@")
         if ip := _address_in(address):
-            if origin.weak not in {None, ip} or origin.strong not in {None, ip}:
+            if (origin.strong or ip) != ip or (origin.weak or ip) != ip:
                 origin.defect = TWO_ADDRESSES
             origin.weak, origin.literal = ip, None
             origin.ident = ident or origin.ident
@@ -165,7 +165,7 @@ def _read_bracketed(inner: str, origin: Origin) -> bool:
     name = name.strip()
     if name and (" " in name or "=" in name or "(" in name or name.upper() in _GREETINGS):
         return False
-    if origin.strong not in {None, ip} or origin.weak not in {None, ip}:
+    if (origin.strong or ip) != ip or (origin.weak or ip) != ip:
         origin.defect = TWO_ADDRESSES
     origin.strong = ip
     if "@" in name:
@@ -194,7 +194,7 @@ def _read_after_address(after: str, ip: str, origin: Origin) -> None:
         rest = _IDENT.sub("", _HELO.sub("", after))
         for other in rest.split("[")[1:]:
             seen = _address_in(other.partition("]")[0])
-            if seen not in {None, ip}:
+            if (seen or ip) != ip:
                 origin.defect = TWO_ADDRESSES
 
 

@@ -149,7 +149,10 @@ def _is_login(protocol: str, notes: list[str], dialect: str) -> bool:
         known = False
     else:
         known = dialect == "webmail" or _LOGIN_PROTOCOL.fullmatch(protocol) is not None
-    return known or any(is_login(note[1:-1].strip()) for note in notes if "uth" in note)
+    for note in notes:
+        if "uth" in note:
+            known = known or is_login(note[1:-1].strip())
+    return known
 
 
 def _envelope_from(text: str) -> str | None:

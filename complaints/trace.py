@@ -5,15 +5,17 @@ source: the first address outside the border, as seen by the last believed host.
 of strangers and are shown, never used.
 """
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
+from complaints.lines import hides_an_address, is_from_qmails_door, read
 from complaints.message import Header, Message
-from complaints.received import Received, parse_received
+from complaints.received import Received
 from complaints.reserved import is_inside_only, why_not_public
+from complaints.through import passage, rewriter
 from complaints.trust import Border, Trust
 
 __all__ = ["MAX_HOPS", "Hop", "Source", "Trace", "Trust", "trace"]
@@ -39,8 +41,7 @@ class Source:
     doubts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One Received field, newest first; `trusted` tells whether it is believed, `tls` what it says of TLS."""
 
     n: int
@@ -94,7 +95,7 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
     readable Received field is always `D`.
     """
     fields = message.fields("received")
-    lines = [_read(header) for header in fields[:MAX_HOPS]]
+    lines = [read(header) for header in fields[:MAX_HOPS]]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         return _nothing(lines)
     walk = _Walk(message, fields, lines, Border(trust), grade=grade)
@@ -115,17 +116,6 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
         walk.grade = "B"
     confidence = source.confidence if source else "low"
     return Trace(source, _hops(walk, source), confidence, tuple(dict.fromkeys(walk.notes)), walk.grade)
-
-
-# A message that begins with a blank is glued to the line that the host wrote on top of it.
-_GLUED = re.compile(rb"\n[ \t]+[A-Za-z][A-Za-z-]{2,}[ \t]*:")
-
-
-def _read(header: Header) -> Received:
-    line = parse_received(header.body)
-    if line.defect and (glued := _GLUED.search(header.raw)):
-        return parse_received(header.raw[header.raw.index(b":") + 1 : glued.start()])
-    return line
 
 
 _DISORDER = "the Received lines are not in their order"
@@ -175,7 +165,7 @@ def _walk(walk: _Walk) -> Source | None:
             return None
         if line.by_ip is not None:
             border.seen.add(line.by_ip)
-        hidden = line.from_ip is None and _hides_an_address(walk.fields[n], line)
+        hidden = line.from_ip is None and hides_an_address(walk.fields[n], line)
         inside = None if hidden else _inside(border, line)
         if inside is None:
             return _outside(walk, n)
@@ -233,18 +223,6 @@ def _inside(border: Border, line: Received) -> str | None:  # noqa: C901, PLR091
     return None
 
 
-_ADDRESS = re.compile(rb"[\[(@](?:IPv6:)?([0-9A-Fa-f:.]{3,45})[\])%: ]", re.IGNORECASE)
-
-
-def _hides_an_address(header: Header, line: Received) -> bool:
-    """Tell whether a line without an address holds one after all.
-
-    Then the client said something that broke the line, and it only looks like a delivery inside one host.
-    """
-    found = (canonical_ip(text.decode("ascii")) for text in _ADDRESS.findall(header.raw))
-    return any(ip is not None and ip != line.by_ip for ip in found)
-
-
 _LOCAL = frozenset({"lmtp", "webmail"})
 _LOCAL_WITH = ("local", "lmtp", "qmail-scanner")
 # These always write the address of a client on the network; without one the message came from the same host.
@@ -276,6 +254,12 @@ def _outside(walk: _Walk, n: int) -> Source | None:
         walk.whys.append(f"{_opening(n)} {writer} saw {ip}, which is {reason} and is never accused.")
         walk.notes.append(f"{ip} is {reason}: it is never accused.")
         return None
+    if service := rewriter(walk.message, line):
+        walk.whys.append(f"{_opening(n)} {writer} took it from {service.name}, which writes mail anew.")
+        walk.notes.append(
+            f"{service.name} wrote the message anew, so no line tells which host gave it to them."
+        )
+        return None
     walk.whys.append(
         f"{_opening(n)} {writer} saw {ip} hand the message over, the first address outside the border."
     )
@@ -304,13 +288,16 @@ def _judge(walk: _Walk, n: int) -> None:
     if n and top and line.date and not -_GAP < top - line.date < _GAP:
         walk.notes.append(f"The clocks of hop 0 and hop {n} lie more than a day apart.")
         walk.doubts.append("the clocks of the recipient's hosts lie more than a day apart")
+    through = passage(walk.message, walk.lines, n)
+    walk.notes += through.notes
+    walk.doubts += through.doubts
 
 
 def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to fit
     """Tell whether line n+1 can be what the host inside, which handed over line n, wrote."""
     above, below = walk.lines[n], walk.lines[n + 1]
     border = walk.border
-    if above.dialect == "fetchmail" or _is_from_qmails_door(walk.fields[n], above):
+    if above.dialect == "fetchmail" or is_from_qmails_door(walk.fields[n], above):
         # What was fetched is what the mailbox host stored: its topmost line is as good as that of any
         # message. And qmail's door writes a line whenever its queue says that it was called from there.
         border.learn(below.by)
@@ -349,10 +336,6 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
         f"{below.by or 'no host'}, which is not trusted: it may be forged. If that host is yours, name it."
     )
     return False
-
-
-def _is_from_qmails_door(header: Header, line: Received) -> bool:
-    return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
 
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})

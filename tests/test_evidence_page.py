@@ -131,6 +131,18 @@ def test_what_is_too_much_to_read_is_counted(website: Website) -> None:
     assert "And 2 further ones." in page
 
 
+def test_addresses_without_end_do_not_make_a_page_without_end(website: Website) -> None:
+    def endless(evidence: dict[str, Any]) -> dict[str, Any]:
+        [link] = evidence["links"]
+        url = "http://pills.example/" + "z" * 16_000
+        return {"links": [link | {"url": f"{url}{n}", "via": [url] * 6, "notes": [url]} for n in range(500)]}
+
+    page = review(website, with_evidence(website, endless))
+    assert "http://pills.example/zzz" in page.text
+    assert "And 490 further ones." in page.text
+    assert len(page.content) < 150_000
+
+
 def test_links_stand_by_who_answers_for_them_and_bystanders_say_why(website: Website) -> None:
     def grouped(evidence: dict[str, Any]) -> dict[str, Any]:
         [link] = evidence["links"]

@@ -35,7 +35,7 @@ def test_a_broken_line_seldom_costs_the_source() -> None:
 
 
 GUARDS: dict[str, tuple[object, str, Callable[..., object]]] = {
-    "an address that a line hides": (walking, "_hides_an_address", lambda *_: False),
+    "an address that a line hides": (walking, "hides_an_address", lambda *_: False),
     "a HELO proves nothing": (trusting.Border, "is_own_name", lambda *_: True),
 }
 

@@ -591,8 +591,9 @@ def stalwart_field(name: str, value: Any, received: Received) -> tuple[Any, Any]
     if name == "date":
         hours = timedelta(hours=value["tz_hour"], minutes=value["tz_minute"])
         zone = timezone(-hours if value["tz_before_gmt"] else hours)
+        year, month, day = value["year"], value["month"], value["day"]
         return datetime(
-            *(value[unit] for unit in ("year", "month", "day", "hour", "minute", "second")), tzinfo=zone
+            year, month, day, value["hour"], value["minute"], value["second"], tzinfo=zone
         ), received.date
     if isinstance(value, dict):
         value = next(iter(value.values())).lower().rpartition("@")[2]

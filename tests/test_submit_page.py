@@ -42,7 +42,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     after = website.http.get(answer.headers["location"])
     assert "http-equiv" not in after.text
     assert "Evidence grade <strong>A</strong>: complete, as it came." in after.text
-    assert "Grade <strong>D</strong>" in after.text
+    assert "Evidence grade <strong>D</strong>" in after.text
     assert "There is no Received line" in after.text
     assert {website.review(complaint) for complaint in found} == set(
         re.findall(r'href="(/review/[^"]+)"', after.text)

@@ -76,9 +76,9 @@ def _plain(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def _cut(text: str) -> str:
-    """At most LONGEST_NAME characters: a name that goes on and on tells nothing more."""
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+def _cut(text: str, most: int = LONGEST_NAME) -> str:
+    """At most so many characters: a name or address that goes on and on tells nothing more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _bytes(raw: bytes) -> str:

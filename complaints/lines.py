@@ -1,0 +1,37 @@
+"""What the bytes of a Received field show beyond its words.
+
+Takes header fields; leaves them read, without what a sender glued to them, and says where a line that looks
+like a delivery inside one host hides an address.
+"""
+
+import re
+
+from complaints.hosts import canonical_ip
+from complaints.message import Header
+from complaints.received import Received, parse_received
+
+# A message that begins with a blank is glued to the line that the host wrote on top of it.
+_GLUED = re.compile(rb"\n[ \t]+[A-Za-z][A-Za-z-]{2,}[ \t]*:")
+_ADDRESS = re.compile(rb"[\[(@](?:IPv6:)?([0-9A-Fa-f:.]{3,45})[\])%: ]", re.IGNORECASE)
+
+
+def read(header: Header) -> Received:
+    """Read a field; a broken one without the header field that is glued to it."""
+    line = parse_received(header.body)
+    if line.defect and (glued := _GLUED.search(header.raw)):
+        return parse_received(header.raw[header.raw.index(b":") + 1 : glued.start()])
+    return line
+
+
+def hides_an_address(header: Header, line: Received) -> bool:
+    """Tell whether a line without an address holds one after all.
+
+    Then the client said something that broke the line, and it only looks like a delivery inside one host.
+    """
+    found = (canonical_ip(text.decode("ascii")) for text in _ADDRESS.findall(header.raw))
+    return any(ip is not None and ip != line.by_ip for ip in found)
+
+
+def is_from_qmails_door(header: Header, line: Received) -> bool:
+    """Tell whether qmail's queue says that its door called it: that one always writes a line below."""
+    return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
