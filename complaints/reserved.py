@@ -7,7 +7,7 @@ only a neighbour of the host that saw it can have it.
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from complaints.hosts import address
+from complaints.hosts import packed
 
 _INSIDE: tuple[tuple[str, str], ...] = (
     ("10.0.0.0/8", "a private network (RFC 1918)"),
@@ -57,21 +57,20 @@ _NOBODY: tuple[tuple[str, str], ...] = (
 INSIDE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net, _ in _INSIDE)
 """Networks that only a neighbour can have: private, loopback, link-local, carrier NAT."""
 
-# First and last address as numbers, by version: comparing them is much faster than `in network`.
-_ROWS: dict[int, list[tuple[int, int, str, bool]]] = {4: [], 6: []}
+# First and last address, by their length in bytes: comparing them is much faster than `in network`.
+_ROWS: dict[int, list[tuple[bytes, bytes, str, bool]]] = {4: [], 16: []}
 for _rows, _is_inside in ((_INSIDE, True), (_NOBODY, False)):
     for _text, _what in _rows:
         _net = ip_network(_text)
-        _first = int(_net.network_address)
-        _ROWS[_net.version].append((_first, _first + _net.num_addresses - 1, _what, _is_inside))
+        _first, _last = _net[0].packed, _net[-1].packed
+        _ROWS[len(_first)].append((_first, _last, _what, _is_inside))
 
 
 @lru_cache(maxsize=16384)
 def _row(ip: str) -> tuple[str | None, bool]:
-    parsed = address(ip)
-    number = int(parsed)
-    for first, last, what, is_inside in _ROWS[parsed.version]:
-        if first <= number <= last:
+    address = packed(ip)
+    for first, last, what, is_inside in _ROWS[len(address)]:
+        if first <= address <= last:
             return what, is_inside
     return None, False
 

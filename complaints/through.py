@@ -5,7 +5,7 @@ that the last believed host verified; what the lines below tell is said as a cla
 """
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from complaints.hosts import organisational_domain
 from complaints.message import Message
@@ -20,12 +20,14 @@ _LIST_POST = re.compile(r"mailto:[^@\s<>]{1,100}@([A-Za-z0-9.-]{3,120})", re.IGN
 _DOMAIN = re.compile(r"@([A-Za-z0-9.-]{3,253})")
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """What is to be said to the reporter, and what lowers the confidence (in words that name no host)."""
 
-    notes: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+_NOTHING = Passage()
 
 
 def rewriter(message: Message, line: Received) -> Provider | None:
@@ -45,12 +47,14 @@ def passage(message: Message, lines: list[Received], n: int) -> Passage:
     name = lines[n].from_name
     organisation = organisational_domain(name) if lines[n].verified and name else None
     if organisation is None:
-        return Passage()
+        return _NOTHING
     below = [
         (i, line)
         for i, line in enumerate(lines[n + 1 : n + 1 + _NEAR], n + 1)
         if line.by and organisational_domain(line.by) == organisation
     ]
+    if not below:
+        return _NOTHING
     given = next((pair for pair in below if _is_from_outside(pair[1], organisation)), None)
     if given and (name_of_list := _mailing_list(message, organisation)):
         hop, line = given
@@ -59,20 +63,20 @@ def passage(message: Message, lines: list[Received], n: int) -> Passage:
             f"{line.from_ip} gave it to the list. If you get that list, name {organisation} as trusted: the "
             "trace then goes on to the host that it names."
         )
-        return Passage([note], ["the host that handed the message over is that of a mailing list"])
+        return Passage((note,), ("the host that handed the message over is that of a mailing list",))
     if client := next((i for i, line in below if line.authenticated), None):
         note = (
             f"Hop {client}, written in the name of {organisation}, tells of a client that signed in there: "
             "the source is a relay, and its desk can find the customer."
         )
-        return Passage([note])
+        return Passage((note,))
     if given and (message.fields("x-forwarded-to") or message.fields("x-forwarded-for")):
         note = (
             f"The header says that a mailbox at {organisation} passed the message on; hop {given[0]} claims "
             f"that {given[1].from_ip} gave it to that. If the mailbox is yours, do not report the relay."
         )
-        return Passage([note], ["the header says that a mailbox passed the message on"])
-    return Passage()
+        return Passage((note,), ("the header says that a mailbox passed the message on",))
+    return _NOTHING
 
 
 def _is_from_outside(line: Received, organisation: str) -> bool:

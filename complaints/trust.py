@@ -14,8 +14,9 @@ from fnmatch import translate
 from functools import cache, lru_cache
 from importlib.resources import files
 from ipaddress import ip_network
+from typing import Literal
 
-from complaints.hosts import Network, address, canonical_ip, clean_host, organisational_domain
+from complaints.hosts import Network, address, canonical_ip, clean_host, organisational_domain, packed
 
 # Names that a network gives to its customers' machines: the numbers of the address stand in them.
 _CUSTOMER = re.compile(
@@ -26,16 +27,16 @@ _CUSTOMER = re.compile(
 
 def is_below(host: str, domains: AbstractSet[str]) -> bool:
     """Tell whether a name is one of these domains or lies below one (all in lower case)."""
-    while host:
+    while host and domains:
         if host in domains:
             return True
         host = host.partition(".")[2]
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Provider:
-    """A row of `data/providers.toml`."""
+    """A row of `data/providers.toml`; there is one object for each."""
 
     role: str
     name: str
@@ -148,15 +149,46 @@ def providers() -> tuple[Provider, ...]:
 @lru_cache(maxsize=8192)
 def provider_of(host: str) -> Provider | None:
     """Return the provider whose servers carry this name or internal address, or None."""
-    if (ip := canonical_ip(host)) is None:
+    if ip := canonical_ip(host):
+        return _in_ranges(ip, _ranges("internal"))
+    if "." not in host:
         return next((provider for provider in providers() if provider.owns(host)), None)
-    return next((p for p in providers() if any(address(ip) in network for network in p.internal)), None)
+    by_host = _by_host()
+    while host:
+        if found := by_host.get(host):
+            return found
+        host = host.partition(".")[2]
+    return None
+
+
+@cache
+def _by_host() -> dict[str, Provider]:
+    """Return the providers by their domains; no domain lies below another provider's."""
+    return {host: provider for provider in reversed(providers()) for host in provider.hosts}
+
+
+_Ranges = dict[int, list[tuple[bytes, bytes, Provider]]]
+"""First and last address of networks, by their length in bytes, and whose they are."""
+
+
+@cache
+def _ranges(kind: Literal["internal", "shared"]) -> _Ranges:
+    found: _Ranges = {4: [], 16: []}
+    for provider in providers():
+        for network in provider.internal if kind == "internal" else provider.shared:
+            found[network.max_prefixlen // 8].append((network[0].packed, network[-1].packed, provider))
+    return found
+
+
+def _in_ranges(ip: str, ranges: _Ranges) -> Provider | None:
+    address = packed(ip)
+    return next((owner for first, last, owner in ranges[len(address)] if first <= address <= last), None)
 
 
 @lru_cache(maxsize=8192)
 def _sharing(ip: str) -> Provider | None:
     """Return the provider whose receiving servers and customers' relays share this address's network."""
-    return next((p for p in providers() if any(address(ip) in network for network in p.shared)), None)
+    return _in_ranges(ip, _ranges("shared"))
 
 
 @lru_cache(maxsize=8192)
