@@ -51,9 +51,19 @@ def plain_date(text: str) -> datetime | None:
         return None
     day, clock, offset = match.groups()
     try:
-        return datetime.fromisoformat(f"{_day(day)}T{clock}{offset}").astimezone(UTC)
+        moment = datetime.fromisoformat(f"{_day(day)}T{clock}+00:00")
+        return moment - _ahead(offset) if offset not in {"+0000", "-0000"} else moment
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _ahead(offset: str) -> timedelta:
+    """Return how far `+0100` is ahead of UTC (raises ValueError where no clock can be)."""
+    shift = _shift(offset, None)
+    if shift is None:
+        raise ValueError(offset)
+    return shift
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ Takes what the writer itself put into the field: protocol, own name, own comment
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -61,19 +62,19 @@ def _table() -> _Table:
 
 
 def dialect_of(  # noqa: PLR0911 - one return per mark
-    protocol: str, by: str, notes: list[str], id_: str, utc: bool
+    protocol: str, domain: str, notes: Sequence[str], id_: str, utc: bool
 ) -> Dialect:
     """Return the dialect of a field.
 
-    `protocol` is the first word of `with`, else of `via`; `by` the word after `by`; `notes` the comments of
-    the two clauses, in their brackets; `id_` what `id` says where only `via` names a protocol; `utc` whether
-    the date ends in `-0000`.
+    `protocol` is the first word of `with`, else of `via`; `domain` that of the word after `by`; `notes` the
+    comments of the two clauses, in their brackets; `id_` what `id` says where only `via` names a protocol;
+    `utc` whether the date ends in `-0000`.
     """
     table = _table()
     found = table.withs.get(protocol.lower())
     if found and found.name != "webmail":
         return found
-    host = table.hosts.get(_domain(by))
+    host = table.hosts.get(domain)
     if found:
         # Microsoft's hosts speak HTTPS among themselves; that is no browser.
         return host if host and host.name == "exchange" else found
@@ -89,7 +90,7 @@ def dialect_of(  # noqa: PLR0911 - one return per mark
     return next((row for start, row in table.ids.items() if id_.startswith(start)), GENERIC)
 
 
-def _domain(by: str) -> str:
+def domain_of(by: str) -> str:
     """Return the last two labels of a name; Google writes its private addresses in 6to4 form."""
     if by[:6] == "2002:a":
         return "google.com"

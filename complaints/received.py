@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from complaints.clauses import clauses_of
-from complaints.dialects import Dialect, dialect_of
+from complaints.dialects import Dialect, dialect_of, domain_of
 from complaints.encodings import printable
 from complaints.hosts import canonical_ip, clean_host
 from complaints.origin import is_login, origin_of
@@ -108,11 +108,25 @@ class _Writer(NamedTuple):
 @lru_cache(maxsize=2048)
 def _writer(by: tuple[str, ...], with_: tuple[str, ...], via: str, id_: str, utc: bool) -> _Writer:
     """Read the by and with clauses: one host writes them the same for every message."""
-    said = _words(with_)
-    notes = [piece for piece in by + with_ if piece[0] == "("]
-    dialect = dialect_of((said or via).partition(" ")[0], by[0] if by else "", notes, id_, utc)
     host, ip = _own_name(by) if by else (None, None)
-    return _Writer(host, ip, said, dialect, _is_login(said or via, notes, dialect.name))
+    said = _words(with_)
+    protocol = said or via
+    # The many hosts of one provider differ in name, address and id only: what else they write is read once.
+    # An address names no software, unless it can be a version such as 4.3.122.
+    notes = tuple([piece for piece in by if piece[0] == "(" and (piece[1:-1] != ip or piece[2] == ".")])
+    notes += tuple([piece for piece in with_ if piece[0] == "("])
+    mark = id_ if protocol.startswith("SMTP") else ""
+    dialect, knows = _software(domain_of(by[0]) if by else "", notes, protocol, mark, utc)
+    return _Writer(host, ip, said, dialect, knows)
+
+
+@lru_cache(maxsize=1024)
+def _software(
+    domain: str, notes: tuple[str, ...], protocol: str, id_: str, utc: bool
+) -> tuple[Dialect, bool]:
+    """Return the dialect, and whether the writer knew the client."""
+    dialect = dialect_of(protocol.partition(" ")[0], domain, notes, id_, utc)
+    return dialect, _is_login(protocol, notes, dialect.name)
 
 
 def _words(pieces: Sequence[str]) -> str:
@@ -151,7 +165,7 @@ def _recipient(tokens: list[str]) -> str | None:
     return None if " " in word and '"' not in word else word or None
 
 
-def _is_login(protocol: str, notes: list[str], dialect: str) -> bool:
+def _is_login(protocol: str, notes: Sequence[str], dialect: str) -> bool:
     """Tell whether the writer knew the client as a user of its own: web mail, SMTP with AUTH (RFC 3848)."""
     if protocol in {"ESMTP", "SMTP", "ESMTPS"}:
         known = False
