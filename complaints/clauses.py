@@ -51,13 +51,14 @@ class Clauses:
     a second `from` names, after the `by`.
     """
 
-    date: datetime | None = None
-    utc: bool = False
-    defect: str | None = None
-    envelope_from: str | None = None
+    __slots__ = ("date", "defect", "envelope_from", "found", "utc")
 
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {}
+        self.date: datetime | None = None
+        self.utc = False
+        self.defect: str | None = None
+        self.envelope_from: str | None = None
 
 
 def clauses_of(text: str) -> Clauses:
@@ -66,7 +67,7 @@ def clauses_of(text: str) -> Clauses:
     if date := plain_date(tail):
         # The semicolon counts only where it stands outside of everything, as it does when nothing is open.
         pieces = _TOKEN.findall(head)
-        if not _left_open(pieces):
+        if not pieces or pieces[-1][0] not in _DEFECTS or not _left_open(pieces):
             result = Clauses()
             result.date, result.utc = date, "-0000" in tail
             return _cut(pieces, result)

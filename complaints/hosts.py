@@ -28,7 +28,7 @@ def canonical_ip(text: str) -> str | None:
     return _canonical_ip(text)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16384)
 def _canonical_ip(text: str) -> str | None:
     if ":" not in text:
         return text if _V4.fullmatch(text) else None
@@ -59,7 +59,7 @@ def clean_host(text: str) -> str | None:
     return _clean_host(text) if len(text) < 300 else None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=16384)
 def _clean_host(text: str) -> str | None:
     host = text.strip().rstrip(".").lower()
     return host if _HOST.fullmatch(host) else None

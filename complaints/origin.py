@@ -7,6 +7,7 @@ looked up; all of them may be made to look like something else.
 """
 
 import re
+from dataclasses import dataclass
 
 from complaints.dialects import Dialect
 from complaints.hosts import canonical_ip, clean_host
@@ -35,6 +36,7 @@ _LOGGED_IN = re.compile(
 )
 
 
+@dataclass(slots=True)
 class Origin:
     """The from clause.
 

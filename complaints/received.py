@@ -68,27 +68,30 @@ def parse_received(value: str | bytes) -> Received:
     via, id_, recipients = found.get("via"), found.get("id"), found.get("for")
     via_said = _words(via) if via else ""
     word = id_[0].strip("<>,") if id_ else ""
-    writer = _writer(
+    host, by_ip, said, dialect, knows = _writer(
         tuple(found.get("by", ())), tuple(found.get("with", ())), via_said, word if via else "", clauses.utc
     )
-    origin = origin_of(found.get("from") or [], writer.dialect)
+    origin = origin_of(found.get("from") or [], dialect)
     defect = clauses.defect or origin.defect
+    if defect:
+        origin.ip = origin.name = host = by_ip = None
+        origin.verified = False
     return Received(
-        None if defect else origin.ip,
-        None if defect else origin.name,
+        origin.ip,
+        origin.name,
         origin.helo,
-        None if defect else writer.host,
-        None if defect else writer.ip,
-        writer.said or None,
+        host,
+        by_ip,
+        said or None,
         via_said or None,
         word or None,
         _recipient(recipients) if recipients else None,
         clauses.date,
-        writer.dialect.name,
-        origin.verified and not defect,
+        dialect.name,
+        origin.verified,
         origin.rdns,
         origin.ident,
-        origin.authenticated or writer.knows,
+        origin.authenticated or knows,
         clauses.envelope_from or (_envelope_from(text) if "envelope-" in text else None),
         _tls(text) if "TLS" in text or "SSL" in text else None,
         defect,
