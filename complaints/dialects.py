@@ -16,9 +16,9 @@ _SENDMAIL_VERSION = re.compile(r"\([A-Za-z]{0,6}-?\d+\.\d+\.[^()/ ]+/", re.ASCII
 _CRITICAL_PATH_VERSION = re.compile(r"\(\d\.\d\.\d{3}(?:\.\d)?\)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
-    """A row of `data/dialects.toml`: how one kind of software writes the field."""
+    """A row of `data/dialects.toml`: how one kind of software writes the field; one object for each."""
 
     name: str = ""
     confirms: bool = False

@@ -8,6 +8,7 @@ looked up; all of them may be made to look like something else.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from complaints.dialects import Dialect
 from complaints.hosts import canonical_ip, clean_host
@@ -65,8 +66,13 @@ class Origin:
     strange: bool = False
 
 
-def origin_of(pieces: list[str], dialect: Dialect) -> Origin:
-    """Tell apart what the writer saw and what the client claimed."""
+@lru_cache(maxsize=2048)
+def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
+    """Tell apart what the writer saw and what the client claimed.
+
+    Hosts that hand on to each other write the same for every message. Whoever takes the result leaves it as
+    it is.
+    """
     origin = Origin()
     said = ""
     for n, piece in enumerate(pieces):
@@ -77,7 +83,7 @@ def origin_of(pieces: list[str], dialect: Dialect) -> Origin:
             said = piece.strip("<>") if first == "<" else piece
         elif first == "[":
             _read_literal(_address_in(piece.strip("[]() ")), origin)
-        elif piece == "claiming" and pieces[n + 1 : n + 3] == ["to", "be"]:
+        elif piece == "claiming" and pieces[n + 1 : n + 3] == ("to", "be"):
             origin.helo = pieces[n + 3].strip('"') if len(pieces) > n + 3 else ""
         elif pieces[n - 1] == "-" and dialect.name == "exchange":
             origin.literal = _address_in(piece)

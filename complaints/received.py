@@ -71,14 +71,13 @@ def parse_received(value: str | bytes) -> Received:
     host, by_ip, said, dialect, knows = _writer(
         tuple(found.get("by", ())), tuple(found.get("with", ())), via_said, word if via else "", clauses.utc
     )
-    origin = origin_of(found.get("from") or [], dialect)
+    origin = origin_of(tuple(found.get("from", ())), dialect)
     defect = clauses.defect or origin.defect
     if defect:
-        origin.ip = origin.name = host = by_ip = None
-        origin.verified = False
+        host = by_ip = None
     return Received(
-        origin.ip,
-        origin.name,
+        None if defect else origin.ip,
+        None if defect else origin.name,
         origin.helo,
         host,
         by_ip,
@@ -88,7 +87,7 @@ def parse_received(value: str | bytes) -> Received:
         _recipient(recipients) if recipients else None,
         clauses.date,
         dialect.name,
-        origin.verified,
+        origin.verified and not defect,
         origin.rdns,
         origin.ident,
         origin.authenticated or knows,
