@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from complaints.message import MAX_PARTS, parse
+from complaints.message import MAX_PARTS, Header, parse
 
 MULTIPART = (
     b"From: a@example.com\r\n"
@@ -200,3 +200,28 @@ def test_parsing_never_raises(raw: bytes) -> None:
     for part in message.leaves():
         assert 0 <= part.start <= part.end <= len(raw)
         part.text()
+
+
+_LINES = [
+    "A: b\n", "A: b\r\n", " c\n", "\t\r\n", "\n", "\r\n", "From x\n", ">From x\n", "junk\n", "--x: y\n",
+    "a b: c\n", "X :y\n", "\r", ": \n", "-a: \n", "Z:",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_LINES), max_size=9))
+@settings(max_examples=500)
+def test_a_header_reads_the_same_whether_or_not_a_blank_line_ends_it_soon(lines: list[str]) -> None:
+    def read(raw: bytes) -> list[Header]:
+        return [header for header in parse(raw).headers if header.end <= len(head)]
+
+    head = "A: 1\n" + "".join(lines).replace("\n\n", "\n").replace("\n\r\n", "\n")
+    head += "" if head.endswith("\n") else "\n"
+    # The longer one is read field by field.
+    assert read(f"{head}\nB: 1\n".encode()) == read(f"{head}{'X: ' + 'x' * 140_000}\n\nB: 1\n".encode())
+
+
+def test_a_long_line_without_a_colon_is_passed_over_in_linear_time() -> None:
+    for text in (b"a" * 130_000, b"--" * 65_000, b"a " * 65_000, b"a\n" * 65_000, b"a" + b" " * 130_000):
+        begun = time.process_time()
+        assert [header.name for header in parse(b"A: 1\n" + text + b"\n\n").headers] == ["A"]
+        assert time.process_time() - begun < 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from complaints.hosts import canonical_ip
 from complaints.message import parse
 from complaints.trace import MAX_HOPS, Trace, Trust, trace
+from complaints.trust import is_below, providers
 
 DATA = Path(__file__).parents[1] / "../shared/data"
 DATE = "Tue, 24 Nov 2026 01:02:03 +0000"
@@ -364,3 +365,11 @@ def whole(network: str) -> str:
         + ".".join([*octets, *["0"] * (4 - len(octets))])
         + f"/{length or 8 * len(octets)}"
     )
+
+
+def test_no_provider_has_a_domain_below_that_of_another() -> None:
+    rows = providers()
+    assert not [
+        (host, other.name) for row in rows for host in row.hosts for other in rows
+        if other is not row and is_below(host, other.hosts)
+    ]  # fmt: skip
