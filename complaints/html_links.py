@@ -6,7 +6,7 @@ only puts together a string of literals, the string is read.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import unquote, unquote_to_bytes, urljoin
@@ -152,7 +152,7 @@ class _Tree:
         else:
             self.references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
 
-    def places(self, tag: str, names: frozenset[str], attributes: dict[str, str | None]) -> None:
+    def places(self, tag: str, names: Iterable[str], attributes: dict[str, str | None]) -> None:
         """Read the attributes that can hold a reference."""
         for name in names:
             value = attributes[name]
@@ -174,7 +174,7 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         attributes, tag = node.attributes, node.tag
         if tag in _SPECIAL:
             read.special(node, tag or "", attributes)
-        holders = _HOLDERS.intersection(attributes)
+        holders = [name for name in attributes if name in _HOLDERS] if attributes else ()
         if holders:
             read.places(tag or "", holders, attributes)
     if read.has_template and nesting < _MAX_NESTING:
