@@ -293,8 +293,10 @@ def _phones(text: str) -> Iterator[str]:
     if "+" in text or "00" in text:
         if not text.isascii():
             text = INVISIBLE.sub("", text)
-        found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
-        found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
+        if "+" in text:
+            found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
+        if "00" in text:
+            found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
     for match in _TOLL_FREE.finditer(text) if "8" in text else ():
         opened = _BEFORE_TOLL_FREE.search(text, max(0, match.start() - 3), match.start())
         start = opened.start() if opened else match.start()
