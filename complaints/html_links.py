@@ -35,9 +35,13 @@ _HOLDERS = _PLACES | {
     *("style", "srcset", "imagesrcset", "content", "value", "srcdoc", "onclick", "onload", "onmouseover"),
     *("onmousedown", "onmouseup", "onsubmit", "onerror", "ontouchstart", "onfocus", "onchange"),
 }
+_OUTRIGHT = _HOLDERS - {"style"}
 _SPECIAL = frozenset({"a", "base", "input", "template", "style", "script"})
 _RECIPIENTS = frozenset({"recipient", "recipients", "mailto", "sendto", "_to", "mail_to"})
-_SKIPPED = ("cid:", "mid:", "about:", "x-apple-data-detectors:")
+_SKIPPED = (
+    *("cid:", "mid:", "about:", "x-apple-data-detectors:"),
+    *("data:image/png", "data:image/jpeg", "data:image/jpg", "data:image/gif"),
+)
 _CSS_URL = re.compile(r"(?i)url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
 _REFRESH = re.compile(r"(?i)url\s*=\s*['\"]?([^'\"]+)")
@@ -158,7 +162,7 @@ class _Tree:
             if not value or name not in _HOLDERS:
                 continue
             if name == "style":
-                if "(" in value or "@" in value or "\\" in value:
+                if _may_refer(value):
                     self.references += [(found, "") for found in _css(value)]
             elif name in _PLACES:
                 if tag != "a" or name != "href":
@@ -176,7 +180,7 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         attributes, tag = node.attributes, node.tag
         if tag in _SPECIAL:
             read.special(node, tag or "", attributes)
-        if attributes and not _HOLDERS.isdisjoint(attributes):
+        if attributes and (not _OUTRIGHT.isdisjoint(attributes) or _may_refer(attributes.get("style") or "")):
             read.places(tag or "", attributes)
     if read.has_template and nesting < _MAX_NESTING:
         # Its content stands apart in the tree; scripts and AMP put it on the page.
@@ -224,6 +228,10 @@ def _references(tag: str, name: str, value: str) -> Iterator[str]:
         yield f"data:text/html,{value.replace('%', '%25')}"
     elif "/" in value or "(" in value:
         yield from _script(value)
+
+
+def _may_refer(style: str) -> bool:
+    return "(" in style or "@" in style or "\\" in style
 
 
 def _css(text: str) -> Iterator[str]:
