@@ -23,6 +23,8 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # line, drive a terminal, or make a shown text read differently from its bytes.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST_FIELD = 16_384
+_SHORT = 200
+"""Bytes of a field that may be met again, and is read once for all messages."""
 _MOST_RUNS = 10_000
 """Runs of base64, each with its padding, in one body."""
 
@@ -116,17 +118,32 @@ def parameters(value: bytes) -> tuple[str, dict[str, str]]:
 
     Returns the type in lower case and the parameters by lower-case name; the first of two equal names counts.
     """
+    kind, found = _parameters(value) if len(value) < _SHORT else _read_parameters(value)
+    return kind, found.copy()
+
+
+@lru_cache(maxsize=1024)
+def _parameters(value: bytes) -> tuple[str, dict[str, str]]:
+    return _read_parameters(value)
+
+
+def _read_parameters(value: bytes) -> tuple[str, dict[str, str]]:
     text = value[:_LONGEST_FIELD].decode("utf-8", "replace")
-    kind = _COMMENT.sub("", text.partition(";")[0]).strip().lower()
+    kind = text.partition(";")[0]
+    if "(" in kind:
+        kind = _COMMENT.sub("", kind)
+    kind = kind.strip().lower()
     plain: dict[str, str] = {}
     pieces: dict[str, list[tuple[int, bool, str]]] = {}
     for match in _PARAMETER.finditer(text):
         name = match[1].lower()
-        content = _QUOTED_PAIR.sub(r"\1", match[2]) if match[2] is not None else match[3]
-        base, star, rest = name.partition("*")
-        if not star:
+        content: str = match[3] if match[2] is None else match[2]
+        if "\\" in content and match[2] is not None:
+            content = _QUOTED_PAIR.sub(r"\1", content)
+        if "*" not in name:
             plain.setdefault(name, content)
         else:
+            base, _, rest = name.partition("*")
             number = rest.rstrip("*")
             order = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0
             pieces.setdefault(base, []).append((order, name.endswith("*"), content))

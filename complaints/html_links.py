@@ -35,9 +35,13 @@ _HOLDERS = _PLACES | {
     *("style", "srcset", "imagesrcset", "content", "value", "srcdoc", "onclick", "onload", "onmouseover"),
     *("onmousedown", "onmouseup", "onsubmit", "onerror", "ontouchstart", "onfocus", "onchange"),
 }
+_OUTRIGHT = _HOLDERS - {"style"}
 _SPECIAL = frozenset({"a", "base", "input", "template", "style", "script"})
 _RECIPIENTS = frozenset({"recipient", "recipients", "mailto", "sendto", "_to", "mail_to"})
-_SKIPPED = ("cid:", "mid:", "about:", "x-apple-data-detectors:")
+_SKIPPED = (
+    *("cid:", "mid:", "about:", "x-apple-data-detectors:"),
+    *("data:image/png", "data:image/jpeg", "data:image/jpg", "data:image/gif"),
+)
 _CSS_URL = re.compile(r"(?i)url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
 _REFRESH = re.compile(r"(?i)url\s*=\s*['\"]?([^'\"]+)")
@@ -102,7 +106,7 @@ def read_page(html: str, base: str = "") -> Page:
 def _read(html: str, base: str, page: Page, nesting: int) -> None:
     for piece in _pieces(html):
         _read_tree(piece, base, page, nesting)
-    if ("<!--[if" in html or "<!--[IF" in html) and nesting < _MAX_NESTING:
+    if "<!--[" in html and nesting < _MAX_NESTING:
         hidden = "\n".join(
             text for text in _conditional(html) if "http" in text or "href" in text or "src" in text
         )
@@ -118,7 +122,7 @@ def _conditional(html: str) -> Iterator[str]:
 
 def _pieces(html: str) -> list[str]:
     """Cut a document with far more tags than any mail has: the tree costs the square of its depth."""
-    if html.count("<") <= _MOST_TAGS:
+    if len(html) <= _MOST_TAGS or html.count("<") <= _MOST_TAGS:
         return [html]
     tags = html.split("<")
     return ["<" + "<".join(tags[n : n + _TAGS_OF_A_PIECE]) for n in range(0, len(tags), _TAGS_OF_A_PIECE)]
@@ -152,17 +156,19 @@ class _Tree:
         else:
             self.references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
 
-    def places(self, tag: str, names: frozenset[str], attributes: dict[str, str | None]) -> None:
+    def places(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Read the attributes that can hold a reference."""
-        for name in names:
-            value = attributes[name]
-            if not value:
+        for name, value in attributes.items():
+            if not value or name not in _HOLDERS:
                 continue
-            if name in _PLACES:
+            if name == "style":
+                if _may_refer(value):
+                    self.references += [(found, "") for found in _css(value)]
+            elif name in _PLACES:
                 if tag != "a" or name != "href":
                     self.references.append((value, ""))
-            elif name != "style" or "(" in value or "@" in value or "\\" in value:
-                self.references += ((found, "") for found in _references(tag, name, value))
+            else:
+                self.references += [(found, "") for found in _references(tag, name, value)]
 
 
 def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
@@ -174,9 +180,8 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         attributes, tag = node.attributes, node.tag
         if tag in _SPECIAL:
             read.special(node, tag or "", attributes)
-        holders = _HOLDERS.intersection(attributes)
-        if holders:
-            read.places(tag or "", holders, attributes)
+        if attributes and (not _OUTRIGHT.isdisjoint(attributes) or _may_refer(attributes.get("style") or "")):
+            read.places(tag or "", attributes)
     if read.has_template and nesting < _MAX_NESTING:
         # Its content stands apart in the tree; scripts and AMP put it on the page.
         _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
@@ -210,9 +215,7 @@ def _read_words(tree: LexborHTMLParser, nameless: list[LexborNode], page: Page) 
 
 def _references(tag: str, name: str, value: str) -> Iterator[str]:
     """Read an attribute that holds more than one plain reference."""
-    if name == "style":
-        yield from _css(value)
-    elif name in {"srcset", "imagesrcset"}:
+    if name in {"srcset", "imagesrcset"}:
         yield from (candidate.split()[0] for candidate in value.split(", ") if candidate.strip())
     elif name == "content":
         refresh = _REFRESH.search(value) if tag == "meta" else None
@@ -225,6 +228,10 @@ def _references(tag: str, name: str, value: str) -> Iterator[str]:
         yield f"data:text/html,{value.replace('%', '%25')}"
     elif "/" in value or "(" in value:
         yield from _script(value)
+
+
+def _may_refer(style: str) -> bool:
+    return "(" in style or "@" in style or "\\" in style
 
 
 def _css(text: str) -> Iterator[str]:

@@ -6,7 +6,8 @@ lures: mail addresses and phone numbers the reader is to use. Nothing is fetched
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from complaints.hosts import canonical_ip, organisational_domain
@@ -34,13 +35,13 @@ _MESSENGER = re.compile(
     r"https?://(?:wa\.me/|(?:api|web|chat)\.whatsapp\.com/send/?\?(?:[^#]*&)?phone=)(?:\+|%2B)?(\d{7,15})",
     re.IGNORECASE,
 )
+_MESSENGERS = frozenset({"wa.me", "api.whatsapp.com", "web.whatsapp.com", "chat.whatsapp.com"})
 _SHOWN_URL = re.compile(
     r"(?:https?:[/\\]+)?([^\s/\\?#:@]+\.[^\s/\\?#:@]+)(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One web link: `domain` is the registrable domain of `host`, or the address; `via` what was unwrapped.
 
     A rewriter's URL in `via` may carry the reporter's address: show it to nobody else. `notes` are sentences
@@ -55,8 +56,7 @@ class Link:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Lure:
+class Lure(NamedTuple):
     """A mail address or phone number (`kind` `mail` or `phone`) that the reader is to answer to."""
 
     kind: str
@@ -120,12 +120,12 @@ class _Found:
             if self.tried > MAX_TRIED or len(self.web) >= MAX_LINKS:
                 return
             url = self.seen[text] = self._new(text, found_in)
-        if url and "." in shown and len(shown) < _LONGEST_SHOWN and url in self.web:
+        if shown and url and "." in shown and len(shown) < _LONGEST_SHOWN and url in self.web:
             self._compare(url, shown.strip())
 
     def _new(self, text: str, found_in: str) -> str | None:
         scheme = text[:9].lower()
-        if scheme.startswith(("http", "ftp")):
+        if scheme[:4] == "http" or scheme[:3] == "ftp":
             target = read_url(text)
             return self._keep(target, found_in) if target else None
         if scheme.startswith("mailto:"):
@@ -140,19 +140,20 @@ class _Found:
         return None
 
     def _keep(self, target: Target, found_in: str) -> str | None:
-        if target.url not in self.web:
+        url = target.url
+        if url not in self.web:
             if len(self.web) >= MAX_LINKS:
                 return None
             self._store(target, found_in)
-            if "http" in target.url[8:].lower() or "aHR0c" in target.url:
+            if "http" in url[8:].lower() or "aHR0c" in url:
                 self._keep_inner(target, found_in)
-            if messenger := _MESSENGER.match(target.url):
+            if target.host in _MESSENGERS and (messenger := _MESSENGER.match(url)):
                 self.lure("phone", "+" + messenger[1], found_in)
-        return target.url
+        return url
 
     def _store(self, target: Target, found_in: str) -> None:
-        domain = organisational_domain(target.host) or target.host
-        self.web[target.url] = Link(target.url, target.host, domain, found_in, target.via, target.notes)
+        url, host, via, notes = target
+        self.web[url] = Link(url, host, organisational_domain(host) or host, found_in, via, notes)
 
     def _keep_inner(self, outer: Target, found_in: str) -> None:
         """Take the URLs inside a URL, and those inside them: an open redirector says where it leads."""
@@ -179,7 +180,7 @@ class _Found:
             return
         note = f"The text shows {shown} but leads to {link.host}"
         if note not in link.notes and len(link.notes) < 8:
-            self.web[url] = replace(link, notes=(*link.notes, note))
+            self.web[url] = link._replace(notes=(*link.notes, note))
 
     def lure(self, kind: str, value: str, found_in: str) -> None:
         """Take one mail address or phone number."""
@@ -243,8 +244,9 @@ def _read_part(part: Part, found: _Found) -> None:
 
 def _base_of(part: Part) -> str:
     """Return the URL that a part says it came from (RFC 2557 §4.2), or an empty text."""
-    for header in part.headers:
-        if header.name.lower() in {"content-base", "content-location"}:
+    # Most fields are others, which is told by the first letter without making the name lower case.
+    for header in [header for header in part.headers if header[0][0] in "Cc"]:
+        if header[0].lower() in {"content-base", "content-location"}:
             value = header.text.strip('<>" ')
             if value.startswith(("http://", "https://")):
                 return value

@@ -63,8 +63,12 @@ class Header(NamedTuple):
     @property
     def value(self) -> bytes:
         """The start of the field body, unfolded (RFC 5322 §2.2.3), otherwise byte for byte."""
-        colon = self.raw.index(b":") + 1
-        return _FOLD.sub(b"", self.raw[colon : colon + LONGEST_FIELD]).strip()
+        raw = self.raw
+        colon = raw.index(b":") + 1
+        body = raw[colon : colon + LONGEST_FIELD]
+        value = body.strip()
+        # Most fields are one line, and have nothing to unfold.
+        return _FOLD.sub(b"", body).strip() if b"\n" in value else value
 
     @property
     def text(self) -> str:
@@ -72,9 +76,8 @@ class Header(NamedTuple):
         return printable(decode_words(self.value))
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A leaf of the MIME tree: its fields, and its body as `raw[start:end]`."""
+class Part(NamedTuple):
+    """A leaf of the MIME tree: its fields, and its body as `raw[start:end]`; a tuple, as `Header` is."""
 
     headers: tuple[Header, ...]
     content_type: str
@@ -84,7 +87,7 @@ class Part:
     start: int
     end: int
     depth: int
-    raw: bytes = field(repr=False)
+    raw: bytes
 
     def content(self, limit: int | None = None) -> bytes:
         """Return the body with its transfer encoding undone; damaged encodings give what can be read.
@@ -202,55 +205,60 @@ def _read_block(raw: bytes, start: int, end: int) -> tuple[Header, ...] | None:
     return tuple(headers) if position == end else None
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(NamedTuple):
     """A part whose end has not been seen: what its header said, and where its body starts."""
 
     headers: tuple[Header, ...]
     content_type: str
     parameters: dict[str, str]
+    encoding: Header | None
+    disposition: Header | None
     start: int
     depth: int
     boundary: bytes | None
 
 
 def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
-    kind, values = default, dict[str, str]()
-    for header in headers:
-        if len(header.name) == 12 and header.name.lower() == "content-type":
-            kind, values = parameters(header.value)
-            break
-    boundary = values.get("boundary") if kind.startswith("multipart/") and depth < MAX_DEPTH else None
-    return _Open(
-        headers,
-        kind if "/" in kind else default,
-        values,
-        body,
-        depth,
-        boundary.rstrip().encode("utf-8", "surrogateescape") if boundary else None,
-    )
+    kind: Header | None = None
+    encoding: Header | None = None
+    disposition: Header | None = None
+    # Most fields are others, which is told by the first letter without making the name lower case.
+    for header in [header for header in headers if header[0][0] in "Cc"]:
+        name = header[0].lower()
+        if name == "content-type":
+            kind = kind or header
+        elif name == "content-transfer-encoding":
+            encoding = header
+        elif name == "content-disposition":
+            disposition = header
+    content_type, values = parameters(kind.value) if kind else (default, {})
+    boundary = None
+    if values.get("boundary") and depth < MAX_DEPTH and content_type.startswith("multipart/"):
+        boundary = values["boundary"].rstrip().encode("utf-8", "surrogateescape")
+    if "/" not in content_type:
+        content_type = default
+    return _Open(headers, content_type, values, encoding, disposition, body, depth, boundary)
 
 
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:
-    encoding = filename = ""
-    for header in part.headers:
-        # Most names are of another length, which is told without making them lower case.
-        length = len(header.name)
-        if length == 25 and header.name.lower() == "content-transfer-encoding":
-            encoding = header.value.decode("ascii", "replace").split(";")[0].split("(")[0].strip().lower()
-        elif length == 19 and header.name.lower() == "content-disposition":
-            filename = parameters(header.value)[1].get("filename", "")
+    values = part.parameters
+    filename = parameters(part.disposition.value)[1].get("filename", "") if part.disposition else ""
+    filename = filename or values.get("name", "")
     return Part(
-        headers=part.headers,
-        content_type=part.content_type,
-        charset=part.parameters.get("charset"),
-        transfer_encoding=encoding,
-        filename=printable(filename or part.parameters.get("name", "")) or None,
-        start=part.start,
-        end=max(part.start, end),
-        depth=part.depth,
-        raw=raw,
+        part.headers,
+        part.content_type,
+        values.get("charset"),
+        _encoding(part.encoding.value) if part.encoding else "",
+        (printable(filename) or None) if filename else None,
+        part.start,
+        max(part.start, end),
+        part.depth,
+        raw,
     )
+
+
+def _encoding(value: bytes) -> str:
+    return value.decode("ascii", "replace").split(";")[0].split("(")[0].strip().lower()
 
 
 def _split(message: Message) -> Iterator[Part]:
@@ -312,7 +320,7 @@ def _only(stack: list[_Open]) -> re.Pattern[bytes]:
 
 
 def _unstructured(part: _Open) -> _Open:
-    return _Open(part.headers, "text/plain", part.parameters, part.start, part.depth, None)
+    return part._replace(content_type="text/plain", boundary=None)
 
 
 def _which(stack: list[_Open], line: bytes) -> tuple[int, bool]:

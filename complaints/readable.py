@@ -6,7 +6,7 @@ believed until the bytes say otherwise: pages called plain text, encodings named
 
 import binascii
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from complaints.encodings import decode_base64, decode_text
 from complaints.message import Part
@@ -38,8 +38,7 @@ _CARD_ESCAPES = {"\\n": "\n", "\\N": "\n", "\\,": ",", "\\;": ";", "\\\\": "\\"}
 _CARD_ESCAPE = re.compile(r"\\[nN,;\\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(NamedTuple):
     """The text of a part; `kind` is `text`, `page` or `calendar`."""
 
     kind: str
@@ -78,16 +77,13 @@ def _content(part: Part, limit: int) -> bytes:
         return part.raw[part.start : min(part.end, part.start + limit)] if _is_plain(body) else content
     if encoding == "quoted-printable":
         return content
-    if content[:200].count(b" ") == 0 and len(content) > 80 and _BASE64_LINES.match(content):
+    if len(content) > 80 and b" " not in content[:200] and _BASE64_LINES.match(content):
         return decode_base64(content)
-    if (
-        b'=3D"' in content
-        or b"=3Dhttp" in content
-        or b"=\r\n" in content[:4_000]
-        or b"=\n" in content[:4_000]
-    ):
-        return binascii.a2b_qp(content) if b"=3D" in content else content
-    return content
+    if b"=3D" not in content:
+        return content
+    head = content[:4_000]
+    quoted = b"=\r\n" in head or b"=\n" in head or b'=3D"' in content or b"=3Dhttp" in content
+    return binascii.a2b_qp(content) if quoted else content
 
 
 def _is_plain(body: bytes) -> bool:
@@ -106,7 +102,8 @@ def _decoded(part: Part, limit: int, page: bool = False) -> str:
         charset = label[1].decode("ascii") if label else None
     text = decode_text(content, charset)[:limit]
     if part.content_type == "text/plain" and (" \n" in text or " \r\n" in text) and "://" in text:
-        kinds = [header.raw for header in part.headers if header.name.lower() == "content-type"]
+        fields = part.headers
+        kinds = [field.raw for field in fields if len(field[0]) == 12 and field[0].lower() == "content-type"]
         if kinds and _FLOWED.search(kinds[0]):
             return _unflowed(text)
     return text

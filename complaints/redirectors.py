@@ -46,7 +46,9 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True)
-class _Redirector:
+class Redirector:
+    """One row of the data: a service, the paths it redirects at, and where in its URLs the target stands."""
+
     name: str
     path: str
     parameters: tuple[str, ...]
@@ -56,11 +58,11 @@ class _Redirector:
 
 
 @cache
-def _redirectors() -> dict[str, list[_Redirector]]:
+def _redirectors() -> dict[str, list[Redirector]]:
     text = files("complaints").joinpath("data/redirectors.toml").read_text("utf-8")
-    found: dict[str, list[_Redirector]] = {}
+    found: dict[str, list[Redirector]] = {}
     for row in tomllib.loads(text)["redirector"]:
-        redirector = _Redirector(
+        redirector = Redirector(
             name=row["name"],
             path=row.get("path", "/"),
             parameters=tuple(row.get("parameter", ())),
@@ -74,9 +76,10 @@ def _redirectors() -> dict[str, list[_Redirector]]:
 
 
 @lru_cache(maxsize=4096)
-def _redirectors_of(host: str) -> tuple[_Redirector, ...]:
+def redirectors_of(host: str) -> tuple[Redirector, ...]:
+    """Return the services at this host, those of the host itself before those of a domain above it."""
     table = _redirectors()
-    found: list[_Redirector] = []
+    found: list[Redirector] = []
     rest = host
     while rest:
         found += table.get(rest, ())
@@ -93,7 +96,7 @@ def hidden(host: str, url: str) -> Iterator[Hidden]:
 
     A target of None means that the link is rewritten and only its service can tell where it leads.
     """
-    rows = _redirectors_of(host)
+    rows = redirectors_of(host)
     if not rows:
         return
     rest = url.partition("://")[2]
@@ -111,7 +114,7 @@ def hidden(host: str, url: str) -> Iterator[Hidden]:
         yield unread
 
 
-def _target(row: _Redirector, url: str) -> str | None:
+def _target(row: Redirector, url: str) -> str | None:
     if row.pattern is not None:
         match = row.pattern.search(url)
         return _PATTERN_DECODERS[row.decode](match) if match else None

@@ -66,7 +66,7 @@ class Evidence:
             "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [_link(link) for link in self.links.web],
-            "lures": [asdict(lure) for lure in self.links.lures],
+            "lures": [lure._asdict() for lure in self.links.lures],
             "hosts": [_group(group) for group in groups(self.links.web, self.own)],
             "drop_boxes": [asdict(box) for box in drop_boxes(self.message, self.links.lures, self.own)],
             "authentication": [_result(result) for result in self.authentication if result.believed],
@@ -130,7 +130,7 @@ def _hop(hop: Hop) -> dict[str, Any]:
 
 
 def _link(link: Link) -> dict[str, Any]:
-    return {**asdict(link), "via": list(link.via), "notes": list(link.notes)}
+    return {**link._asdict(), "via": list(link.via), "notes": list(link.notes)}
 
 
 def _group(group: Group) -> dict[str, Any]:

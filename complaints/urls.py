@@ -16,7 +16,7 @@ import idna
 from complaints.encodings import printable
 from complaints.hosts import canonical_ip
 from complaints.lookalikes import lookalike_note
-from complaints.redirectors import hidden
+from complaints.redirectors import hidden, redirectors_of
 
 LONGEST = 16_384
 """Characters of one URL that are read."""
@@ -91,8 +91,8 @@ def _read_short(text: str) -> Target | None:
 
 def _read(text: str) -> Target | None:
     found = read_one(text)
-    if found is None:
-        return None
+    if found is None or not redirectors_of(found.host):
+        return found
     via: list[str] = []
     notes = list(found.notes)
     while len(via) < _MOST_WRAPPINGS:
@@ -111,9 +111,9 @@ def _read(text: str) -> Target | None:
 
 def read_one(text: str) -> Target | None:
     """Read one absolute URL as it stands; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and len(plain[1]) <= 253:
-        note = lookalike_note(plain[1])
-        return Target(text, plain[1], (), (note,) if note else ())
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and len(host := plain[1]) <= 253:
+        note = lookalike_note(host) if "xn--" in host else None
+        return Target(text, host, (), (note,) if note else ())
     return _canonical(text)
 
 
