@@ -97,8 +97,8 @@ def _group(domain: str, members: Sequence[Link], ours: set[str], alone: bool) ->
 
 def _used(link: Link) -> str:
     """How a link is used: what the reader of the parts says, else what the name of the file tells."""
-    if used := getattr(link, "used", ""):
-        return str(used)
+    if link.used:
+        return link.used
     if link.found_in in _GUILT:
         return link.found_in
     path = link.url.partition("?")[0].partition("#")[0]

@@ -36,6 +36,21 @@ _HOLDERS = _PLACES | {
     *("onmousedown", "onmouseup", "onsubmit", "onerror", "ontouchstart", "onfocus", "onchange"),
 }
 _OUTRIGHT = _HOLDERS - {"style"}
+# What a reader is led to by other means than an anchor, and what a mail program loads by itself.
+_USED = {
+    **dict.fromkeys(("action", "formaction"), "form"),
+    **dict.fromkeys(
+        ("background", "poster", "lowsrc", "dynsrc", "bgimage", "srcset", "imagesrcset"), "image"
+    ),
+    "content": "refresh",
+    "style": "style",
+}
+_USED_BY_TAG = {
+    **dict.fromkeys((("img", "src"), ("input", "src"), ("source", "src"), ("v:fill", "src")), "image"),
+    **dict.fromkeys((("image", "xlink:href"), ("image", "href"), ("v:imagedata", "src")), "image"),
+    ("link", "href"): "style",
+    ("script", "src"): "script",
+}
 _SPECIAL = frozenset({"a", "base", "input", "template", "style", "script"})
 _RECIPIENTS = frozenset({"recipient", "recipients", "mailto", "sendto", "_to", "mail_to"})
 _SKIPPED = (
@@ -85,15 +100,18 @@ _INLINE = [
 
 @dataclass(slots=True)
 class Page:
-    """What was found: references with the words their anchor shows, and running texts."""
+    """What was found: references with the words their anchor shows and how they are used, and running texts.
 
-    references: list[tuple[str, str]] = field(default_factory=list)
+    `anchor`, `form` and `refresh` lead the reader there; `image`, `style` and `script` are only loaded.
+    """
+
+    references: list[tuple[str, str, str]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    def add(self, reference: str, shown: str = "") -> None:
+    def add(self, reference: str, shown: str, used: str) -> None:
         """Keep one reference unless there are far too many."""
         if reference and len(self.references) < MAX_REFERENCES:
-            self.references.append((reference, shown))
+            self.references.append((reference, shown, used))
 
 
 def read_page(html: str, base: str = "") -> Page:
@@ -132,7 +150,7 @@ def _pieces(html: str) -> list[str]:
 class _Tree:
     """What the nodes of one tree hold, in their order."""
 
-    references: list[tuple[str, str]] = field(default_factory=list)
+    references: list[tuple[str, str, str]] = field(default_factory=list)
     base: str = ""
     nameless: list[LexborNode] = field(default_factory=list)
     has_template: bool = False
@@ -141,7 +159,7 @@ class _Tree:
         """Read a node whose attributes are not all there is to it."""
         if tag == "a":
             if "href" in attributes:
-                self.references.append((attributes["href"] or "", node.text()))
+                self.references.append((attributes["href"] or "", node.text(), "anchor"))
             else:
                 self.nameless.append(node)
         elif tag == "base":
@@ -150,25 +168,27 @@ class _Tree:
             # The address that a form is mailed to; other fields may hold the reader's own.
             value = attributes.get("value") or ""
             if "@" in value and (attributes.get("name") or "").lower() in _RECIPIENTS:
-                self.references.append((f"mailto:{value}", ""))
+                self.references.append((f"mailto:{value}", "", "form"))
         elif tag == "template":
             self.has_template = True
         else:
-            self.references += ((found, "") for found in (_css if tag == "style" else _script)(node.text()))
+            read = _css if tag == "style" else _script
+            self.references += ((found, "", tag) for found in read(node.text()))
 
     def places(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Read the attributes that can hold a reference."""
         for name, value in attributes.items():
             if not value or name not in _HOLDERS:
                 continue
+            used = _USED_BY_TAG.get((tag, name)) or _USED.get(name, "anchor")
             if name == "style":
                 if _may_refer(value):
-                    self.references += [(found, "") for found in _css(value)]
+                    self.references += [(found, "", used) for found in _css(value)]
             elif name in _PLACES:
                 if tag != "a" or name != "href":
-                    self.references.append((value, ""))
+                    self.references.append((value, "", used))
             else:
-                self.references += [(found, "") for found in _references(tag, name, value)]
+                self.references += [(found, "", used) for found in _references(tag, name, value)]
 
 
 def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
@@ -188,8 +208,8 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         return
     if read.base:
         base = _join(base, read.base) if base else read.base
-    for reference, shown in read.references:
-        _take(reference, base, page, nesting, shown)
+    for reference, shown, used in read.references:
+        _take(reference, base, page, nesting, shown, used)
     _read_words(tree, read.nameless, page)
 
 
@@ -270,11 +290,11 @@ def _characters(codes: str) -> str:
     return "".join(map(chr, values))
 
 
-def _take(reference: str, base: str, page: Page, nesting: int, shown: str) -> None:
+def _take(reference: str, base: str, page: Page, nesting: int, shown: str, used: str) -> None:
     """Take one reference: absolute, relative to a base, or a data: or javascript: one with links inside."""
     text = reference.strip()
     if text.startswith(("http://", "https://")) and text.isascii():
-        page.add(text, shown)
+        page.add(text, shown, used)
         return
     if text.startswith(_SKIPPED) or (text.startswith("#") and not base):
         return
@@ -284,9 +304,9 @@ def _take(reference: str, base: str, page: Page, nesting: int, shown: str) -> No
         _take_data(text, base, page, nesting)
     elif lowered.startswith(("javascript:", "vbscript:")):
         for found in _script(unquote(text)):
-            page.add(found)
+            page.add(found, "", used)
     else:
-        page.add(_absolute(text, lowered, base), shown)
+        page.add(_absolute(text, lowered, base), shown, used)
 
 
 def _absolute(text: str, lowered: str, base: str) -> str:

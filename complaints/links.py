@@ -41,11 +41,16 @@ _SHOWN_URL = re.compile(
 )
 
 
+_LED = frozenset({"anchor", "form", "refresh"})
+
+
 class Link(NamedTuple):
     """One web link: `domain` is the registrable domain of `host`, or the address; `via` what was unwrapped.
 
     A rewriter's URL in `via` may carry the reporter's address: show it to nobody else. `notes` are sentences
-    about disguises: letters that look like others, a text that shows another site.
+    about disguises: letters that look like others, a text that shows another site. `used` tells of a link
+    in a page whether the reader is led there (`anchor`, `form`, `refresh`) or a mail program only loads it
+    (`image`, `style`, `script`); of any other link it is empty.
     """
 
     url: str
@@ -54,6 +59,7 @@ class Link(NamedTuple):
     found_in: str
     via: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    used: str = ""
 
 
 class Lure(NamedTuple):
@@ -106,28 +112,31 @@ class _Found:
     def page(self, html: str, base: str, found_in: str) -> None:
         """Take all that stands in a page."""
         page = read_page(html, base)
-        for reference, shown in page.references:
-            self.reference(reference, found_in, shown)
+        for reference, shown, used in page.references:
+            self.reference(reference, found_in, shown, used)
         for text in page.texts:
             self.text(text, found_in)
 
-    def reference(self, text: str, found_in: str, shown: str = "") -> None:
+    def reference(self, text: str, found_in: str, shown: str = "", used: str = "") -> None:
         """Take one absolute URL, mailto: or tel: reference; `shown` is the text of its anchor."""
         if text in self.seen:
             url = self.seen[text]
+            if url and used in _LED and self.web[url].used not in _LED:
+                # A picture's address may also be where the reader is led.
+                self.web[url] = self.web[url]._replace(used=used)
         else:
             self.tried += 1
             if self.tried > MAX_TRIED or len(self.web) >= MAX_LINKS:
                 return
-            url = self.seen[text] = self._new(text, found_in)
+            url = self.seen[text] = self._new(text, found_in, used)
         if shown and url and "." in shown and len(shown) < _LONGEST_SHOWN and url in self.web:
             self._compare(url, shown.strip())
 
-    def _new(self, text: str, found_in: str) -> str | None:
+    def _new(self, text: str, found_in: str, used: str) -> str | None:
         scheme = text[:9].lower()
         if scheme[:4] == "http" or scheme[:3] == "ftp":
             target = read_url(text)
-            return self._keep(target, found_in) if target else None
+            return self._keep(target, found_in, used) if target else None
         if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
                 self.lure("mail", address, found_in)
@@ -136,26 +145,26 @@ class _Found:
             phone = re.search(r"phone=([^&#]+)", number)
             self.lure("phone", phone[1] if phone else re.split(r"[?@;]", number)[0], found_in)
         elif scheme.startswith("file:") and (share := read_one("http" + text[4:])):
-            return self._keep(share._replace(url="file" + share.url[4:]), found_in)
+            return self._keep(share._replace(url="file" + share.url[4:]), found_in, used)
         return None
 
-    def _keep(self, target: Target, found_in: str) -> str | None:
+    def _keep(self, target: Target, found_in: str, used: str) -> str | None:
         url = target.url
         if url not in self.web:
             if len(self.web) >= MAX_LINKS:
                 return None
-            self._store(target, found_in)
+            self._store(target, found_in, used)
             if "http" in url[8:].lower() or "aHR0c" in url:
-                self._keep_inner(target, found_in)
+                self._keep_inner(target, found_in, used)
             if target.host in _MESSENGERS and (messenger := _MESSENGER.match(url)):
                 self.lure("phone", "+" + messenger[1], found_in)
         return url
 
-    def _store(self, target: Target, found_in: str) -> None:
+    def _store(self, target: Target, found_in: str, used: str) -> None:
         url, host, via, notes = target
-        self.web[url] = Link(url, host, organisational_domain(host) or host, found_in, via, notes)
+        self.web[url] = Link(url, host, organisational_domain(host) or host, found_in, via, notes, used)
 
-    def _keep_inner(self, outer: Target, found_in: str) -> None:
+    def _keep_inner(self, outer: Target, found_in: str, used: str) -> None:
         """Take the URLs inside a URL, and those inside them: an open redirector says where it leads."""
         waiting, taken = [outer], 0
         while waiting and taken < _MOST_INNER:
@@ -168,7 +177,7 @@ class _Found:
                     continue
                 taken += 1
                 target = target._replace(via=(*wrapper.via, wrapper.url, *target.via))
-                self._store(target, found_in)
+                self._store(target, found_in, used)
                 waiting.append(target)
 
     def _compare(self, url: str, shown: str) -> None:

@@ -17,8 +17,17 @@ def html_mail(body: str) -> bytes:
     return f"Content-Type: text/html; charset=utf-8\n\n{body}".encode()
 
 
+def element(url: str) -> str:
+    """What a page writes for this address: pictures, styles and scripts are loaded, all else is an anchor."""
+    if url.endswith((".png", ".gif", ".jpg", ".ico", ".svg")):
+        return f'<img src="{url}">'
+    if url.endswith(".css"):
+        return f'<link rel=stylesheet href="{url}">'
+    return f'<script src="{url}"></script>' if url.endswith(".js") else f'<a href="{url}">x</a>'
+
+
 def links_to(*urls: str) -> list[Link]:
-    message = html_mail("".join(f'<a href="{url}">x</a>' for url in urls))
+    message = html_mail("".join(map(element, urls)))
     found = links(parse(message)).web
     assert [link.url for link in found] == list(urls)
     return list(found)
@@ -36,6 +45,23 @@ def test_links_are_counted_under_the_domain_that_answers_for_them() -> None:
         ("pills.example", "shop.pills.example", 2),
         ("other.example", "other.example", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("html", "used"),
+    [
+        ('<img src="https://x.example/a">', "image"),
+        ('<table background="https://x.example/a">', "image"),
+        ('<div style="background:url(https://x.example/a)">', "style"),
+        ('<img src="https://x.example/a"><a href="https://x.example/a">x</a>', "anchor"),
+        ('<a href="https://x.example/a"><img src="https://x.example/a"></a>', "anchor"),
+        ('<form action="https://x.example/a">', "form"),
+        ('<meta http-equiv=refresh content="0; url=https://x.example/a">', "refresh"),
+    ],
+)
+def test_how_a_page_uses_a_link_decides_and_not_its_name(html: str, used: str) -> None:
+    [group] = groups(links(parse(html_mail(html))).web)
+    assert group.used == used
 
 
 def test_customers_of_a_platform_are_kept_apart() -> None:

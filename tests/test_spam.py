@@ -44,6 +44,7 @@ def test_the_document_has_the_contracted_shape() -> None:
             "found_in": "text",
             "via": [],
             "notes": [],
+            "used": "",
         }
     ]
     assert document["lures"] == [{"kind": "mail", "value": "drop@box.example", "found_in": "text"}]
