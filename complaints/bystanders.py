@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit
 
 from complaints.hosts import organisational_domain
 from complaints.links import Link, Lure
@@ -27,6 +26,7 @@ _GUILT = ("form", "refresh", "anchor", "qr", "pdf", "text", "subject", "calendar
 _LOADED = frozenset({"image", "style", "script"})
 _PICTURE = re.compile(r"(?i)\.(?:png|jpe?g|gif|webp|svg|ico|bmp|avif)$")
 _STYLE = re.compile(r"(?i)\.(?:css|js|mjs|woff2?|ttf|otf|eot|dtd|xsd)$")
+_PATH = re.compile(r"^[a-z]+://[^/?#]*|[?#].*", re.IGNORECASE | re.DOTALL)
 _SHOWN_LINK = 2_000
 _HEADER_ADDRESS = re.compile(r"[^\s<>@,;:\"()]{1,64}@([A-Za-z0-9.-]{1,253})")
 _LONGEST_HEADER = 4_000
@@ -134,7 +134,8 @@ def _covers(row: dict[str, Any], link: Link) -> bool:
     paths = row.get("paths")
     if paths is None:
         return True
-    path = urlsplit(link.url).path or "/"
+    # urllib refuses what browsers take, a bracket in the path of a broken host for one.
+    path = _PATH.sub("", link.url) or "/"
     return any(path.startswith(start) for start in paths)
 
 
