@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 
 from complaints.decoders import LIBRARIES, MOST_OUTPUT, SMALLEST
 from complaints.encodings import decode_base64
-from complaints.message import LARGEST_ENCLOSED, Message, Part, parse
+from complaints.message import Message, leaves_within
 
 SECONDS = 3.0
 """Wall time after which the child is ended, however busy the machine; its own limit is processor time."""
@@ -28,7 +28,6 @@ MOST_FILES = {"pdf": 6, "image": 24}
 """Files of one kind that are opened in one message; what real mail has, and no more work than a second."""
 LARGEST = 12 << 20
 """Bytes of one file, and of all that are opened in one message."""
-MAX_NESTING = 4
 _MOST_PEEKED = 500
 _HEAD = 1_500
 _SMALLEST_FILE = 60
@@ -98,7 +97,7 @@ def _count(kind: str, number: int) -> str:
 
 def _files(message: Message) -> Iterator[tuple[str, bytes]]:
     """The PDF files and pictures of a message, told by how they begin, not by what they are called."""
-    for part in islice(_parts(message, 0), _MOST_PEEKED):
+    for part in islice(leaves_within(message), _MOST_PEEKED):
         if part.content_type in {"text/html", "application/xhtml+xml", "image/svg+xml"}:
             for hit in _DATA_IMAGE.finditer(part.content(_HTML_READ)):
                 encoded = unquote_to_bytes(hit[1]) if b"%" in hit[1] else hit[1]
@@ -109,14 +108,6 @@ def _files(message: Message) -> Iterator[tuple[str, bytes]]:
             size = (part.end - part.start) * 3 // 4
             if kind := _kind(part.content(_HEAD), size):
                 yield kind, part.content(2 * LARGEST)
-
-
-def _parts(message: Message, nesting: int) -> Iterator[Part]:
-    for part in message.leaves():
-        if part.content_type.startswith("message/") and nesting < MAX_NESTING:
-            yield from _parts(parse(part.content(LARGEST_ENCLOSED)), nesting + 1)
-        else:
-            yield part
 
 
 def _kind(head: bytes, size: int) -> str | None:

@@ -134,7 +134,7 @@ def _covers(row: dict[str, Any], link: Link) -> bool:
     paths = row.get("paths")
     if paths is None:
         return True
-    # urllib refuses what browsers take, a bracket in the path of a broken host for one.
+    # urllib raises on what browsers take: a bracket before the @ of `http://[@shop.example/`.
     path = _PATH.sub("", link.url) or "/"
     return any(path.startswith(start) for start in paths)
 

@@ -5,14 +5,14 @@ lures: mail addresses and phone numbers the reader is to use. Nothing is fetched
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.html_links import read_page
-from complaints.message import LARGEST_ENCLOSED, Message, Part, parse
+from complaints.message import Message, Part, leaves_within
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
 from complaints.text_links import is_real, references_in
@@ -26,8 +26,6 @@ MAX_TRIED = 5_000
 """References looked at in one message, the useless ones included."""
 MAX_TEXT = 2_000_000
 """Characters of text read for links in one message; what lies beyond is said to be unread."""
-MAX_NESTING = 4
-"""Messages inside each other that are looked into."""
 _MOST_INNER = 12
 _LONGEST_SHOWN = 300
 
@@ -217,21 +215,13 @@ def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links
     found = _Found()
     if subject := message.subject:
         found.text(subject, "subject")
-    for part in _parts(message, 0):
+    for part in leaves_within(message):
         if found.full:
             break
         _read_part(part, found)
     for text, found_in in references:
         found.text(text, found_in)
     return Links(tuple(found.web.values()), tuple(found.lures.values()), not found.full)
-
-
-def _parts(message: Message, nesting: int) -> Iterator[Part]:
-    for part in message.leaves():
-        if part.content_type.startswith("message/") and nesting < MAX_NESTING:
-            yield from _parts(parse(part.content(LARGEST_ENCLOSED)), nesting + 1)
-        else:
-            yield part
 
 
 def _read_part(part: Part, found: _Found) -> None:

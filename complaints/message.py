@@ -21,6 +21,8 @@ MAX_DEPTH = 32
 """Multiparts inside each other; a deeper one is one leaf."""
 MAX_MULTIPARTS = 1_000
 """Multiparts read from one message; a further one is one leaf."""
+MAX_NESTING = 4
+"""Enclosed messages inside each other that are looked into."""
 LARGEST_ENCLOSED = 32 * 1024 * 1024
 """Bytes of a message inside another that are worth reading: each level is a copy of its own."""
 LONGEST_FIELD = 65_536
@@ -162,6 +164,15 @@ def parse(raw: bytes) -> Message:
     if blank and (headers := _read_block(raw, start, blank.start(1))):
         return Message(raw, headers, blank.end())
     return Message(raw, *_read_headers(raw, start, len(raw)))
+
+
+def leaves_within(message: Message, nesting: int = 0) -> Iterator[Part]:
+    """Iterate the leaf parts in order, also of enclosed messages, `MAX_NESTING` deep."""
+    for part in message.leaves():
+        if part.content_type.startswith("message/") and nesting < MAX_NESTING:
+            yield from leaves_within(parse(part.content(LARGEST_ENCLOSED)), nesting + 1)
+        else:
+            yield part
 
 
 def _read_headers(raw: bytes, start: int, stop: int) -> tuple[tuple[Header, ...], int]:
