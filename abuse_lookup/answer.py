@@ -100,6 +100,12 @@ class Sighting:
     holder: str = ""
     """Who holds the resource, as the answer says."""
 
+    def told(self) -> tuple[str, ...]:
+        """Say in short what was read: the range, then each mailbox or form with its confidence."""
+        span = (f"{self.span.first} - {self.span.last}",) if self.span else ()
+        desks = (f"{one.address or one.form} ({one.scope}, {one.confidence})" for one in self.findings)
+        return (*span, *desks)
+
     def with_better(self, other: "Sighting") -> "Sighting":
         """Put what a follow-up question found before what the first answer held."""
         return Sighting(other.findings + self.findings, self.span, self.holder)
@@ -141,6 +147,41 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """One question that was asked for a lookup, and what came of it; only noted when asked to explain."""
+
+    at: datetime
+    """When it was asked, aware UTC."""
+    source: str
+    """`rdap`, `whois` or `dns`; `cache` when an answer to an earlier lookup was still good."""
+    server: str
+    question: str
+    """What was asked: a URL, a WHOIS query, or type and name."""
+    status: Status
+    seconds: float
+    reason: str = ""
+    answer: str = ""
+    """What came back, as text, bounded; it is a stranger's and may hold anything."""
+    read: tuple[str, ...] = ()
+    """What was read in the answer: networks, mailboxes, forms."""
+    cached: bool = False
+    """Whether nobody was asked, because an earlier answer was still good."""
+
+    def document(self) -> dict[str, Any]:
+        """Make its JSON document; what is empty is left out."""
+        more = {"reason": self.reason, "read": list(self.read), "answer": self.answer, "cached": self.cached}
+        return {
+            "at": self.at.isoformat(),
+            "source": self.source,
+            "server": self.server,
+            "question": self.question,
+            "status": self.status.value,
+            "seconds": round(self.seconds, 3),
+            **{name: value for name, value in more.items() if value},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """The answer to one target. `contacts` holds only what may be used, the best first."""
 
@@ -151,9 +192,12 @@ class Lookup:
     contacts: tuple[Contact, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     failures: tuple[Failure, ...] = field(default=())
+    questions: tuple[Question, ...] | None = None
+    """All that was asked for it, in order; None unless it was to be explained."""
 
     def document(self) -> dict[str, Any]:
         """Make the JSON document of `plaint lookup`: times are RFC 3339 UTC."""
+        explained = {} if self.questions is None else {"questions": [q.document() for q in self.questions]}
         return {
             "target": self.target,
             "kind": self.kind,
@@ -164,11 +208,12 @@ class Lookup:
                 {"source": f.source, "server": f.server, "reason": f.reason, "permanent": f.permanent}
                 for f in self.failures
             ],
+            **explained,
         }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Lookup":
-        """Undo `document`; raises KeyError, TypeError or ValueError when it is not one."""
+        """Undo `document` but for `questions`; raises KeyError, TypeError or ValueError for other texts."""
         return cls(
             document["target"],
             document["kind"],

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
 from abuse_lookup.contactdb import ContactZones
@@ -60,13 +61,18 @@ class AbuseLookup:
         self._one = OneAtATime()
         self._recent: dict[str, tuple[Lookup, datetime]] = {}
 
-    async def find_contacts(self, target: str) -> Lookup:
+    async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
 
         Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
-        none of these.
+        none of these. With `explain` the answer holds all `questions`.
         """
+        if explain:
+            with journal.recording() as questions:
+                found = await self.find_contacts(target)
+            return replace(found, questions=journal.in_order(questions))
         if (recent := self._recent.get(target)) is not None and recent[1] > self._clock():
+            journal.kept(target, recent[1])
             return recent[0]
         parsed = Target.parse(target)
         if why := parsed.refusal():
@@ -105,6 +111,7 @@ class AbuseLookup:
         try:
             document = json.loads(text)
             expires = datetime.fromisoformat(document["expires"])
+            journal.kept(target.key, expires)
             return replace(Lookup.from_document(document), target=target.text, kind=target.kind), expires
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
