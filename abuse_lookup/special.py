@@ -1,8 +1,8 @@
 """Takes an address, AS number or host name; leaves why nobody on the public Internet answers for it, or None.
 
-The knowledge is in `data/special.toml`, complete and the same under every version of Python: IANA's registries
-of special-purpose addresses (RFC 6890 §2.2) and AS numbers (RFC 6996 §5, RFC 7300, RFC 7607). What is set aside
-for documentation counts as public (RFC 5737, RFC 3849, RFC 5398): examples and tests live there.
+The knowledge is in `data/special.toml`, complete and the same under every version of Python: IANA's
+registries of special-purpose addresses (RFC 6890 §2.2) and AS numbers (RFC 6996 §5, RFC 7300, RFC 7607). What
+is set aside for documentation counts as public (RFC 5737, RFC 3849, RFC 5398): examples and tests live there.
 """
 
 import ipaddress
