@@ -192,6 +192,10 @@ class Lookup:
     contacts: tuple[Contact, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     failures: tuple[Failure, ...] = field(default=())
+    as_of: datetime | None = None
+    """When it was found out, aware UTC; None where nobody was asked. What is kept is given with its age."""
+    stale: bool = False
+    """Older than it should be: it is being asked anew, or that failed (then `failures` say how)."""
     questions: tuple[Question, ...] | None = None
     """All that was asked for it, in order; None unless it was to be explained."""
 
@@ -208,6 +212,8 @@ class Lookup:
                 {"source": f.source, "server": f.server, "reason": f.reason, "permanent": f.permanent}
                 for f in self.failures
             ],
+            "as_of": self.as_of.isoformat() if self.as_of else None,
+            "stale": self.stale,
             **explained,
         }
 
@@ -224,6 +230,8 @@ class Lookup:
             ),
             tuple(Rejected(**item) for item in document["rejected"]),
             tuple(Failure(**item) for item in document["failures"]),
+            datetime.fromisoformat(document["as_of"]) if document["as_of"] else None,
+            document["stale"],
         )
 
 

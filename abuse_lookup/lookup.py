@@ -9,13 +9,14 @@ import asyncio
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
+from abuse_lookup.batch import each_done
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
 from abuse_lookup.contactdb import ContactZones
 from abuse_lookup.judge import Case, Judge, ranked, unique
@@ -82,6 +83,18 @@ class AbuseLookup:
             del self._recent[next(iter(self._recent))]
         self._recent[target] = (found, expires)
         return found
+
+    async def find_many(
+        self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
+    ) -> AsyncIterator[Lookup]:
+        """Look up many targets, up to `at_once` at a time; yields each answer as soon as it is there.
+
+        So not in the order of the targets: `Lookup.target` is the text that was handed in. Limits of servers
+        are waited for, however long that takes; a target's own seconds count without it. Raises
+        `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
+        """
+        async for found in each_done(targets, self.find_contacts, at_once):
+            yield found
 
     async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
         ask = self._ask_domain if target.host is not None else self._ask_number
