@@ -22,8 +22,10 @@ WHAT = {
     "link": "{provider} passes every link under {name} on and can switch one off",
     "name": "{provider} hands out the names under {name} and can take one back; the host is somebody else's",
     "tunnel": "{provider} passes everything under {name} on to a machine of its user's, which is not visible",
+    "cdn": "{provider} passes everything under {name} on from a host of its customer's, which is not visible",
     "mailing": "{provider} sends mail for its customers and counts clicks under {name}",
     "chat": "{provider} runs every account and file under {name}",
+    "mail": "{provider} runs every mailbox under {name}",
 }
 """What a platform does (`kind`), and the sentence that says why it answers."""
 _PROXY = "{provider} only passes traffic on here; it can tell whose host is behind it, which is not visible"
@@ -45,7 +47,10 @@ _ALWAYS = ("source", "date")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One row: what it is about, and the desk that is right for it: a mailbox, a form or (`never`) none."""
+    """One row: what it is about, and the desk that is right for it: a mailbox, a form or (`never`) none.
+
+    A proxy may have none either: the registry's answer then names its desk, and the row says what it does.
+    """
 
     table: str
     """`platform`, `proxy`, `form` or `override`."""
@@ -75,6 +80,11 @@ class Desk:
             return self.told
         text = {"platform": WHAT.get(self.kind, ""), "proxy": _PROXY, "form": _FORM}[self.table]
         return text.format(provider=self.provider, name=self.matched or ", ".join(self.suffixes[:3]))
+
+    @property
+    def sentence(self) -> str:
+        """`why` with its source and date, without a full stop."""
+        return f"{self.why} ({self.source}, {self.date:%Y-%m-%d})"
 
     @property
     def about(self) -> tuple[str, ...]:
@@ -141,7 +151,10 @@ class _Row:
     def _answer(self) -> dict[str, Any]:
         """Read the desk itself: exactly one of a mailbox, a form and `use = "never"`."""
         use, address, form = (self.fields.get(name) for name in ("use", "address", "form"))
-        if sum(value is not None for value in (use, address, form)) != 1:
+        given = sum(value is not None for value in (use, address, form))
+        if given == 0 and self.table == "proxy":
+            return {}
+        if given != 1:
             choice = "`address` or `form`" + (' or `use = "never"`' if self.table == "override" else "")
             raise self._wrong("", f"needs exactly one of {choice}")
         if use is not None:

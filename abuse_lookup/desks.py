@@ -129,25 +129,23 @@ class KnownDesks:
 
     def override(self, target: Target) -> Answer[Sighting] | None:
         """Tell who is right for an address, network or AS number, whatever its registry says."""
-        return self._number("override", target)
+        network, desk = self._number("override", target)
+        span = Span(network[0], network[-1]) if network else None
+        return said(desk, "network", span=span) if desk else None
 
-    def proxy(self, target: Target) -> Answer[Sighting] | None:
+    def proxy(self, target: Target) -> Desk | None:
         """Tell who only passes traffic on at an address, in a network or AS."""
-        return self._number("proxy", target)
+        return self._number("proxy", target)[1]
 
-    def _number(self, table: str, target: Target) -> Answer[Sighting] | None:
+    def _number(self, table: str, target: Target) -> tuple[IPNetwork | None, Desk | None]:
         if target.asn is not None:
             found = (rows.asn(target.asn) for rows in self._both)
-            desk = next((one for one in found if one and one.table == table), None)
-            return said(desk, "network") if desk else None
+            return None, next((desk for desk in found if desk and desk.table == table), None)
         asked = target.network if target.ip is None else ipaddress.ip_network(target.ip)
         if asked is None:
-            return None
-        for rows in self._both:
-            if found_net := rows.network(table, asked):
-                network, desk = found_net
-                return said(desk, "network", span=Span(network[0], network[-1]))
-        return None
+            return None, None
+        there = (rows.network(table, asked) for rows in self._both)
+        return next((one for one in there if one), (None, None))
 
     @property
     def _both(self) -> tuple[DeskRows, DeskRows]:
@@ -189,7 +187,7 @@ def said(
     span: Span | None = None,
 ) -> Answer[Sighting]:
     """Put a row in the shape of an answer. `about`: the part of the sentence before its own why."""
-    why = f"{about}{desk.why} ({desk.source}, {desk.date:%Y-%m-%d})"
+    why = f"{about}{desk.sentence}"
     as_of = datetime(desk.date.year, desk.date.month, desk.date.day, tzinfo=UTC)
     finding = Finding(confidence, why, desk.address, desk.form, scope=scope, as_of=as_of)
     return Answer(Status.FOUND, Sighting((finding,), span), desk.provider)

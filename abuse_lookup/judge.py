@@ -107,18 +107,21 @@ class Judge:
         case.rejected.append(Rejected(finding.address, known.why))
         return None
 
-    async def with_known(self, found: Lookup, passing: Answer[Sighting] | None = None) -> Lookup:
+    async def with_known(self, found: Lookup, proxy: Desk | None = None) -> Lookup:
         """Put what is known on top of what servers said: better mailboxes, forms, who only passes traffic on.
 
         Returns `found` itself where nothing is known.
         """
         named = [*(c.address for c in found.contacts if c.address), *(r.address for r in found.rejected)]
-        if passing is None and not any(map(self._known.mailbox, named)):
+        if proxy is None and not any(map(self._known.mailbox, named)):
             return found
         case = Case(rejected=list(found.rejected), failures=list(found.failures))
-        if passing is not None:
-            await self.take(case, "known", [passing])
-        for contact in found.contacts:
+        contacts = found.contacts
+        if proxy is not None:
+            contacts = tuple(replace(one, why=f"{one.why} {proxy.sentence}.") for one in contacts)
+            if proxy.address or proxy.form:
+                await self.take(case, "known", [said(proxy, "network")])
+        for contact in contacts:
             desk = self._known.mailbox(contact.address) if contact.address else None
             if desk is None:
                 case.contacts.append(contact)

@@ -213,7 +213,7 @@ class AbuseLookup:
                 _add_host(case, name, ip, there)
             passing = [self.known.proxy(Target(ip, "ip", ip=parse_ip(ip))) for ip in addresses]
             if passing and all(passing):
-                case.hidden_by = " and ".join(dict.fromkeys(one.server for one in passing if one))
+                case.hidden_by = " and ".join(dict.fromkeys(one.provider for one in passing if one))
 
     async def _host_part(self, ip: str, seconds: float) -> Lookup:
         address = parse_ip(ip) or ipaddress.ip_address(ip)
