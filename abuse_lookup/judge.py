@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from abuse_lookup.answer import (
     CONFIDENCES,
@@ -21,9 +22,9 @@ from abuse_lookup.answer import (
     Span,
     Status,
 )
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.mailbox import is_desk_name
 from abuse_lookup.overrides import refusal
-from abuse_lookup.resolver import Resolver
 
 _SCOPE_ORDER = {"network": 0, "host": 0, "sender": 1, "domain": 2, "registrar": 3}
 
@@ -48,8 +49,8 @@ class Case:
 class Judge:
     """Turns findings into contacts; asks the DNS whether their domains take mail."""
 
-    def __init__(self, resolver: Resolver, clock: Callable[[], datetime]) -> None:
-        self._resolver, self._clock = resolver, clock
+    def __init__(self, mail: MailDomains, clock: Callable[[], datetime]) -> None:
+        self._mail, self._clock = mail, clock
 
     async def take(self, case: Case, source: str, answers: Iterable[Answer[Sighting]]) -> None:
         """Add what one source said to the case; the server asked last knows best and comes first."""
@@ -69,7 +70,7 @@ class Judge:
     async def _take_findings(self, case: Case, source: str, answer: Answer[Sighting]) -> None:
         allowed = [found for finding in answer.value.findings if (found := _allowed(case, finding))]
         domains = {found.address.rpartition("@")[2] for found in allowed if found.address}
-        mail = dict(zip(domains, await asyncio.gather(*map(self._resolver.mx, domains)), strict=True))
+        mail = dict(zip(domains, await asyncio.gather(*map(self._mail.check, domains)), strict=True))
         now = self._clock()
         for found in allowed:
             takes_mail = mail[found.address.rpartition("@")[2]] if found.address else None
@@ -86,6 +87,11 @@ class Judge:
                         found.form,
                     )
                 )
+
+
+def dns_failure(answer: Answer[Any]) -> Failure:
+    """Note an answer of the DNS that is none."""
+    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
 
 
 def ranked(contacts: Sequence[Contact]) -> tuple[Contact, ...]:
