@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 
 from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
+from abuse_lookup.declared import Declared
 from abuse_lookup.judge import Case, Judge, dns_failure, ranked, unique
 from abuse_lookup.last_resort import LastResort
+from abuse_lookup.mailbox import mail_address
 from abuse_lookup.overrides import known_desk
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
@@ -76,6 +78,25 @@ class AbuseLookup:
             del self._recent[next(iter(self._recent))]
         self._recent[target] = (found, expires)
         return found
+
+    async def check_declared(self, declared: Declared) -> Lookup:
+        """Check a mailbox that a sender declares as any other: is it refused, does its domain take mail."""
+        case = Case()
+        if mail_address(declared.address) is None:
+            why = "only a mailer that speaks SMTPUTF8 could reach it"
+            case.rejected.append(Rejected(declared.address, why))
+        else:
+            finding = Finding("medium", declared.why, declared.address, scope="sender")
+            await self._judge.take(
+                case, "header", [Answer(Status.FOUND, Sighting((finding,)), declared.signer)]
+            )
+        return Lookup(
+            declared.signer,
+            "domain",
+            contacts=ranked(case.contacts),
+            rejected=unique(case.rejected),
+            failures=tuple(case.failures),
+        )
 
     async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
         ask = self._ask_domain if target.host is not None else self._ask_number
