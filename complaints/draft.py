@@ -15,7 +15,12 @@ from complaints.models import Complaint, ComplaintState, Json, Report, Reporter,
 from complaints.office import Office
 from complaints.redact import CannotRedact
 
-PART_FACTS = ("url", "found_in", "selector")  # what a report says of a target besides its name
+# What a report says of a target besides its name
+PART_FACTS = ("url", "found_in", "selector", "rule", "report")
+SENDERS_OWN = (
+    "The sender itself named this mailbox for complaints. A report there confirms to the sender that your"
+    " mailbox exists and is read, and which message it got: tick it if you trust the sender to stop."
+)
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
@@ -34,6 +39,10 @@ def step(office: Office, complaint_id: str) -> None:
         once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
         kept = list(session.exec(select(Report).where(*once)))
     desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
+    if any(_only_declared(desk) for desk in desks) and report.hides_ids(reporter, spam):
+        why = "Its sender needs the message's own number, which shows your address or name."
+        rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
+        desks = [desk for desk in desks if not _only_declared(desk)]
     drafts = _drafts(office, complaint, desks, kept)
     try:
         report.write(office, reporter, complaint, drafts, spam)
@@ -100,6 +109,10 @@ def _best_of_source(contacts: Json) -> int:
 def _why_not_ticked(contact: Json, lookup: Json, best: int, signers: set[str]) -> str | None:
     """Why the reporter has to decide on this desk; None when it is proposed (docs/decisions/0008)."""
     sure = contact["confidence"] == "high"
+    if lookup["role"] == "sender-declared":
+        return SENDERS_OWN
+    if contact["source"] == "soa":
+        return "Whoever keeps a DNS zone need not run the host: tick it if you know that they do."
     if lookup["role"] == "source":
         found = STRENGTH.get(contact["confidence"], 0) == best
         return None if found else "A better-founded desk for the same host is ticked."
@@ -120,6 +133,10 @@ def _why_no_link_desk(contact: Json, lookup: Json, signers: set[str]) -> str | N
     if sure and lookup.get("domain") in signers:
         return None
     return "A link may lead to somebody innocent: tick it if the spam advertises this host."
+
+
+def _only_declared(desk: Json) -> bool:
+    return all(part["role"] == "sender-declared" for part in desk["parts"])
 
 
 def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | None) -> None:
