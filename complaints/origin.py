@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from complaints.clauses import pieces_of
 from complaints.dialects import Dialect
 from complaints.hosts import canonical_ip, clean_host
 
@@ -67,7 +68,7 @@ class Origin:
 
 
 @lru_cache(maxsize=2048)
-def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
+def origin_of(clause: str, dialect: Dialect) -> Origin:
     """Tell apart what the writer saw and what the client claimed.
 
     Hosts that hand on to each other write the same for every message. Whoever takes the result leaves it as
@@ -75,6 +76,7 @@ def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
     """
     origin = Origin()
     said = ""
+    pieces = pieces_of(clause)
     for n, piece in enumerate(pieces):
         first = piece[0]
         if first == "(":
@@ -83,7 +85,7 @@ def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
             said = piece.strip("<>") if first == "<" else piece
         elif first == "[":
             _read_literal(_address_in(piece.strip("[]() ")), origin)
-        elif piece == "claiming" and pieces[n + 1 : n + 3] == ("to", "be"):
+        elif piece == "claiming" and pieces[n + 1 : n + 3] == ["to", "be"]:
             origin.helo = pieces[n + 3].strip('"') if len(pieces) > n + 3 else ""
         elif pieces[n - 1] == "-" and dialect.name == "exchange":
             origin.literal = _address_in(piece)
