@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from complaints.dates import find_date, parse_date, plain_date
+from complaints.dates import PLAIN, find_date, moment, parse_date, plain_date
 
 # Comments may nest (RFC 5322 §3.2.2); five levels are read, deeper ones count as unclosed. Atomic
 # throughout, so that an unclosed construct costs one scan and not one per retry.
@@ -26,16 +26,20 @@ _CLOSED = (
 # What is left open takes all the rest.
 _TOKEN = re.compile(rf"[^ ()\[<;\"]++|{_CLOSED}|;|[(\[<\"].*", re.DOTALL)
 _IS_CLOSED = re.compile(_CLOSED, re.DOTALL)
-# What nearly every field is, behind a blank: each clause once, in the usual order, one blank before
-# everything, nothing quoted, comments one level deep.
-_ONE = r"(?:[^ ()\[<;\"]++|\([^()\\]*+(?>(?:\([^()\\]*+\)[^()\\]*+)*)\)|\[[^\[\]]*+\]|<[^<>\"]*+>)"
+# What nearly every field is: printable ASCII, each clause once and in the usual order, one blank before
+# everything, nothing quoted, comments one level deep, and an ordinary date.
+_COMMENT_TEXT = r"[ -'*-\[\]-~]*+"
+_ONE = (
+    rf"(?:[!#-'*-:=-Z\\-~]++|\({_COMMENT_TEXT}(?>(?:\({_COMMENT_TEXT}\){_COMMENT_TEXT})*)\)"
+    r"|\[[ -Z\\^-~]*+\]|<[ !#-;=?-~]*+>)"
+)
 _NO_KEYWORD = r"(?![bfivwBFIVW](?i:rom|y|ia|ith|d:?|or)(?: |\Z))"
 _WORD = rf" {_NO_KEYWORD}{_ONE}"
-_CLAUSE = rf"((?>(?:{_WORD})+))"
+_CLAUSE = rf" ({_NO_KEYWORD}{_ONE}(?>(?:{_WORD})*))"
 _FIRST_WORD = rf" {_NO_KEYWORD}({_ONE})(?>(?:{_WORD})*)"
 _ORDINARY = re.compile(
-    rf"(?: from{_CLAUSE})? by{_CLAUSE}(?: via{_CLAUSE})?(?: with{_CLAUSE})?"
-    rf"(?: id{_FIRST_WORD})?(?: via{_CLAUSE})?(?: for{_FIRST_WORD})? ?"
+    rf"(?:from{_CLAUSE} )?by{_CLAUSE}(?: via{_CLAUSE})?(?: with{_CLAUSE})?"
+    rf"(?: id{_FIRST_WORD})?(?: via{_CLAUSE})?(?: for{_FIRST_WORD})? ?;{PLAIN}"
 )
 _MOST_SEMICOLONS = 4
 """Semicolons behind which a date is looked for, from the last one back."""
@@ -76,19 +80,28 @@ class Clauses(NamedTuple):
     envelope_from: str | None = None
 
 
+def ordinary_clauses(text: str) -> Clauses | None:
+    """Return what `clauses_of` does for a field as nearly every one is, None for any other."""
+    match = _ORDINARY.fullmatch(text)
+    if match is None:
+        return None
+    from_, by, via, with_, id_, transport, recipient, day, clock, offset = match.groups("")
+    date = moment(day, clock, offset)
+    if date is None or (via and transport):
+        return None
+    found = (from_, by, via or transport, with_, id_, recipient, date, offset == "-0000", None, None)
+    # What Clauses() does, without a call of Python code.
+    return tuple.__new__(Clauses, found)
+
+
 def clauses_of(text: str) -> Clauses:
     """Cut the field at its keywords, which count only outside comments, quotes and literals."""
     head, _, tail = text.rpartition(";")
     if date := plain_date(tail):
-        utc = "-0000" in tail
-        if ordinary := _ORDINARY.fullmatch(" " + head):
-            from_, by, via, with_, id_, transport, recipient = ordinary.groups("")
-            if not (via and transport):
-                return Clauses(from_, by, via or transport, with_, id_, recipient, date, utc)
         # The semicolon counts only where it stands outside of everything, as it does when nothing is open.
         pieces = _TOKEN.findall(head)
         if not pieces or pieces[-1][0] not in _DEFECTS or not _left_open(pieces):
-            return _cut(pieces, date, utc)
+            return _cut(pieces, date, "-0000" in tail)
     return _cut_slowly(text)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from complaints.clauses import clauses_of, pieces_of
+from complaints.clauses import clauses_of, ordinary_clauses, pieces_of
 from complaints.dialects import Dialect, dialect_of, domain_of
 from complaints.encodings import printable
 from complaints.hosts import canonical_ip, clean_host
@@ -59,11 +59,8 @@ def parse_received(value: str | bytes) -> Received:
     raw = value if isinstance(value, bytes) else value[:LONGEST].encode("utf-8", "replace")
     # Only the white space of ASCII separates; a client may say a name with other blanks in it.
     text = b" ".join(raw[:LONGEST].split()).decode("utf-8", "replace")
-    if not text.isprintable():
-        text = printable(text.replace("\0", ""))
-    if text[:1] == "(" and (wrapped := _WRAPPED.match(text)):
-        text = "from " + wrapped[1] + text[wrapped.end() :]
-    from_, by, via, with_, id_, recipients, date, utc, defect, envelope_from = clauses_of(text)
+    clauses = ordinary_clauses(text) or clauses_of(text := _tidied(text))
+    from_, by, via, with_, id_, recipients, date, utc, defect, envelope_from = clauses
     word = id_.strip("<>,")
     # The id tells of the writer only where the protocol may stand in `via` or is SMTP.
     mark = word if via and with_[:1] in _MAY_BE_SMTP else ""
@@ -96,6 +93,15 @@ def parse_received(value: str | bytes) -> Received:
             defect,
         ),
     )
+
+
+def _tidied(text: str) -> str:
+    """Return a field without what no screen shows, and one without the bracket that stands around it."""
+    if not text.isprintable():
+        text = printable(text.replace("\0", ""))
+    if text[:1] == "(" and (wrapped := _WRAPPED.match(text)):
+        text = "from " + wrapped[1] + text[wrapped.end() :]
+    return text
 
 
 _MAY_BE_SMTP = ("", "S", "(")
