@@ -7,7 +7,6 @@ looked up; all of them may be made to look like something else.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from complaints.clauses import pieces_of
@@ -30,6 +29,10 @@ _HELO = re.compile(
 _IDENT = re.compile(r"\bident=([^ ()]+)", re.IGNORECASE)
 _GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
 _NAME_ONLY = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?(?: \[[a-z]+\])?")
+# What most clauses are: what the client said, and behind it the address, with the name that was looked up.
+_USUAL = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9._-]*+) \((?:([A-Za-z0-9][A-Za-z0-9._-]*+ )?\[((?:IPv6:)?[0-9A-Fa-f.:]+)\]|([0-9A-Fa-f.:]+))\)"
+)
 _AFTER_ADDRESS = frozenset(" :")
 _LOGGED_IN = re.compile(
     r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
@@ -38,7 +41,6 @@ _LOGGED_IN = re.compile(
 )
 
 
-@dataclass(slots=True)
 class Origin:
     """The from clause.
 
@@ -75,6 +77,8 @@ def origin_of(clause: str, dialect: Dialect) -> Origin:
     it is.
     """
     origin = Origin()
+    if (usual := _USUAL.fullmatch(clause)) and _read_usual(usual, origin, dialect):
+        return origin
     said = ""
     pieces = pieces_of(clause)
     for n, piece in enumerate(pieces):
@@ -93,6 +97,26 @@ def origin_of(clause: str, dialect: Dialect) -> Origin:
             origin.ident = pieces[n + 1].partition("@")[0]
     _conclude(said, origin, dialect)
     return origin
+
+
+def _read_usual(usual: re.Match[str], origin: Origin, dialect: Dialect) -> bool:
+    """Read `SAID (NAME [IP])`, `SAID ([IP])` and `SAID (IP)`; tell whether it is one of them."""
+    said, name, in_brackets, alone = usual.groups()
+    ip = canonical_ip(in_brackets or alone)
+    if ip is None or not (in_brackets or dialect.bare):
+        return False
+    if alone:
+        origin.weak = ip
+    else:
+        origin.strong = ip
+    if name:
+        host = clean_host(name[:-1])
+        if host in UNKNOWN:
+            origin.refuted = host == "unverified"
+        elif host and not (host[-1].isdigit() and canonical_ip(host)):
+            origin.rdns = host
+    _conclude(said, origin, dialect)
+    return True
 
 
 def _read_literal(ip: str | None, origin: Origin) -> None:

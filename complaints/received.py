@@ -21,6 +21,7 @@ LONGEST = 8_192
 
 _WRAPPED = re.compile(r"\(from ([^()]*(?:\([^()]*\)[^()]*)*)\)", re.IGNORECASE)
 _ENVELOPE = re.compile(r"envelope-(?:from|sender) <?([^ <>()]*)", re.IGNORECASE)
+_NAME_AND_ADDRESS = re.compile(r"([A-Za-z0-9.-]*[A-Za-z]) \(([0-9a-f.:]+:[0-9a-f.:]+)\)")
 _LOGIN_PROTOCOL = re.compile(r"(?:utf8)?(?:e?smtps?a|lmtps?a|asmtp)", re.IGNORECASE)
 _TLS = re.compile(r"(TLS|SSL)[ _-]?[vV]?([0-9])(?:[._]([0-9]))?(?![0-9])")
 
@@ -158,6 +159,10 @@ def _own_name(clause: str) -> tuple[str | None, str | None, str, tuple[str, ...]
 
     Behind them the domain of the name as it is written, and the comments, without that address.
     """
+    if usual := _NAME_AND_ADDRESS.fullmatch(clause):
+        name, address = usual.groups()
+        if canonical_ip(address) == address:
+            return name.lower(), address, domain_of(name), ()
     name, *more = pieces_of(clause)
     domain = domain_of(name)
     if name[0] == "(":
