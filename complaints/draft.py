@@ -16,6 +16,9 @@ from complaints.office import Office
 from complaints.redact import CannotRedact
 
 PART_FACTS = ("url", "found_in", "selector")  # what a report says of a target besides its name
+DONE = "Every desk that answers for it has its report already."
+AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
+"""States of reports that may be written anew."""
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
@@ -35,6 +38,7 @@ def step(office: Office, complaint_id: str) -> None:
         kept = list(session.exec(select(Report).where(*once)))
     desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
     drafts = _drafts(office, complaint, desks, kept)
+    done = bool(desks) and not drafts
     try:
         report.write(office, reporter, complaint, drafts, spam)
     except CannotRedact as error:
@@ -42,19 +46,28 @@ def step(office: Office, complaint_id: str) -> None:
         rejected += [{"address": draft.to, "why": why} for draft in drafts]
         drafts = []
     with office.db.transaction() as session:
-        _store(session, office, complaint, drafts, rejected)
+        _store(session, office, complaint, drafts, rejected, done=done)
 
 
 def _store(
-    session: Session, office: Office, complaint: Complaint, drafts: list[Report], rejected: list[Json]
+    session: Session,
+    office: Office,
+    complaint: Complaint,
+    drafts: list[Report],
+    rejected: list[Json],
+    *,
+    done: bool,
 ) -> None:
-    """Put the drafts where the reporter finds them; or refuse the complaint with the reason."""
+    """Put the drafts where the reporter finds them; or refuse the complaint with the reason.
+
+    `done`: there are desks, and each has its report.
+    """
     contacts = (complaint.contacts or {}) | {"rejected": rejected}
     session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
     draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
     look_at(session, "notice", complaint.submission_id)
     if not drafts:
-        reason = _no_desk(contacts, rejected)
+        reason = DONE if done else _no_desk(contacts, rejected)
         move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
         return
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
@@ -142,14 +155,18 @@ def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | N
 
 
 def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:
-    """One report per desk, still without bytes; a desk's row that was kept is used again."""
+    """One report per desk, still without bytes; a desk's row that was kept is used again.
+
+    A desk that has its report, or may have it, gets no second one, and what it got stays as it was.
+    """
     rows = {row.to.lower(): row for row in kept}
     drafts = []
     for desk in desks:
         new = _new_report(office, complaint, desk, number=len(rows) + 1)
         draft = rows.setdefault(desk["address"].lower(), new)
-        draft.ticked, draft.contact = desk["ticked"], desk
-        drafts.append(draft)
+        if draft.state in AGAIN:
+            draft.ticked, draft.contact = desk["ticked"], desk
+            drafts.append(draft)
     return drafts
 
 

@@ -145,6 +145,8 @@ class Reporter(SQLModel, table=True):
     verified_at: datetime | None = None
     policy: str | None = None
     policy_at: datetime | None = None
+    # Set while everything of theirs is being removed: only then do their consents go
+    erased_at: datetime | None = None
 
 
 class SubmissionAddress(SQLModel, table=True):
@@ -303,6 +305,22 @@ class ConsentedReport(SQLModel, table=True):
     report_id: str = Field(primary_key=True, foreign_key="report.id", index=True)
     digest: str
     to: str
+
+
+class ConsentEntry(SQLModel, table=True):
+    """One link of a reporter's chain of consents and withdrawals: sealed words, and their digest."""
+
+    __tablename__: ClassVar[Any] = "consent_entry"
+    reporter_id: str = Field(primary_key=True, foreign_key="reporter.id")
+    number: int = Field(primary_key=True)
+    kind: str
+    complaint_id: str | None = Field(default=None, foreign_key="complaint.id")
+    at: datetime
+    # The digest of the entry before, "" for the first; `digest` covers it and all that is said
+    previous: str
+    digest: str = Field(unique=True)
+    body: bytes = Field(sa_column=blob())
+    __table_args__ = (Index("consent_entry_of_complaint", "complaint_id"),)
 
 
 class Letter(SQLModel, table=True):
