@@ -182,13 +182,17 @@ def _said(consent: Consent, complaint: Complaint, reports: list[Json]) -> Json:
 def undo(session: Session, office: Office, complaint: Complaint, *, via: str) -> int:
     """Take the consent back while nothing left yet; returns how many reports were cancelled.
 
-    Raises ConsentError when the undo window is over or something was already sent.
+    A discarded complaint awaits consent again. Raises ConsentError when the undo window is over or something
+    was already sent.
     """
+    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
+    if complaint.state == ComplaintState.DISCARDED:
+        move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
+        return 0
     queued = _undoable(session, office, complaint)
     if not queued:
         raise ConsentError(f"{complaint.id}: nothing can be undone; the undo window is over")
     _take_back(session, office, complaint, queued, via)
-    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
     move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
     return len(queued)
 
@@ -232,6 +236,11 @@ def undo_until(session: Session, office: Office, complaint: Complaint) -> Json |
         if queued
         else None
     )
+
+
+def withdrawable(session: Session, complaint: Complaint) -> int:
+    """How many reports have not been sent yet and can be withdrawn."""
+    return len(_queued(session, complaint))
 
 
 def _undoable(session: Session, office: Office, complaint: Complaint) -> list[Report]:

@@ -23,7 +23,7 @@ class SubmissionState(StrEnum):
 
 
 class ComplaintState(StrEnum):
-    """Where a complaint stands; `closed`, `expired` and `discarded` are ends."""
+    """Where a complaint stands; `closed` and `expired` are ends."""
 
     RECEIVED = "received"
     ANALYSED = "analysed"
@@ -72,7 +72,8 @@ COMPLAINT_STEPS: dict[ComplaintState, frozenset[ComplaintState]] = {
     # `received` again: the reporter said that a host of it is theirs, so its source may lie further down
     C.REFUSED: frozenset({C.RECEIVED}),
     C.EXPIRED: frozenset(),
-    C.DISCARDED: frozenset(),
+    # taken back: a button pressed by mistake, or by a machine
+    C.DISCARDED: frozenset({C.AWAITING_CONSENT}),
 }
 REPORT_STEPS: dict[ReportState, frozenset[ReportState]] = {
     R.DRAFT: frozenset({R.SUPPRESSED, R.CONSENTED}),
