@@ -6,6 +6,7 @@ nobody is accused by a guess alone while a better answer exists.
 """
 
 from datetime import timedelta
+from itertools import count
 
 from sqlmodel import Session, col, delete, select
 
@@ -160,19 +161,27 @@ def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[
     A desk that has its report, or may have it, gets no second one, and what it got stays as it was.
     """
     rows = {row.to.lower(): row for row in kept}
+    free = (n for n in count(1) if _report_id(complaint, n) not in {row.id for row in kept})
     drafts = []
     for desk in desks:
-        new = _new_report(office, complaint, desk, number=len(rows) + 1)
-        draft = rows.setdefault(desk["address"].lower(), new)
+        address = desk["address"].lower()
+        if address not in rows:
+            rows[address] = _new_report(office, complaint, desk, next(free))
+        draft = rows[address]
         if draft.state in AGAIN:
             draft.ticked, draft.contact = desk["ticked"], desk
             drafts.append(draft)
     return drafts
 
 
+def _report_id(complaint: Complaint, number: int) -> str:
+    """Name a report: `PL-...-01` is the first of its complaint."""
+    return f"{complaint.id}-{number:02}"
+
+
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:
     return Report(
-        id=f"{complaint.id}-{number:02}",
+        id=_report_id(complaint, number),
         complaint_id=complaint.id,
         token=tokens.random_letters(tokens.REPORT_LETTERS),
         to=desk["address"],
