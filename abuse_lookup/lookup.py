@@ -7,33 +7,32 @@ registrar's, and `abuse@` of the domain itself.
 
 import asyncio
 import ipaddress
-import json
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from abuse_lookup import journal
-from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
+from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Status
 from abuse_lookup.batch import each_done
-from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
+from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood
 from abuse_lookup.contactdb import ContactZones
 from abuse_lookup.judge import Case, Judge, ranked, unique
+from abuse_lookup.kept import KEPT_FOUND, KEPT_HOST, Kept, lifetime
 from abuse_lookup.overrides import known_desk
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
+from abuse_lookup.shelf import Entry
 from abuse_lookup.span import span_text
-from abuse_lookup.target import IPAddress, Target, organisational_domain, parse_ip
+from abuse_lookup.target import Target, organisational_domain, parse_ip
 from abuse_lookup.whois import Whois
 
 _log = logging.getLogger(__name__)
-KEPT_FOUND = timedelta(days=1)
-KEPT_ABSENT = timedelta(hours=1)
-KEPT_ERROR = timedelta(minutes=2)
 MOST_HOSTS = 4
 """Addresses of one domain whose networks are looked up."""
-_MOST_RECENT = 100_000
+_PATIENCE_OF_MANY = 86400.0  # seconds; what waits in a batch waits for limits
 _RDAP_SHARE, _WHOIS_SHARE = 0.4, 0.4  # of the deadline; the rest is for the DNS
 
 Ask = Callable[[Case, Target, float], Awaitable[None]]
@@ -57,10 +56,11 @@ class AbuseLookup:
     ) -> None:
         self.resolver = resolver
         self._rdap, self._whois, self._zones = rdap, whois, zones
-        self._cache, self._clock, self._seconds = cache, clock, seconds
+        self._kept = Kept(cache, clock)
+        self._clock, self._seconds = clock, seconds
         self._judge = Judge(resolver, clock)
         self._one = OneAtATime()
-        self._recent: dict[str, tuple[Lookup, datetime]] = {}
+        self._renewing: dict[str, asyncio.Task[Lookup]] = {}
 
     async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
@@ -70,67 +70,89 @@ class AbuseLookup:
         """
         if explain:
             with journal.recording() as questions:
-                found = await self.find_contacts(target)
+                found = await self._look_up(target, self._seconds)
             return replace(found, questions=journal.in_order(questions))
-        if (recent := self._recent.get(target)) is not None and recent[1] > self._clock():
-            journal.kept(target, recent[1])
-            return recent[0]
-        parsed = Target.parse(target)
-        if why := parsed.refusal():
-            return Lookup(target, parsed.kind, rejected=(Rejected(parsed.key, why),))
-        found, expires = await self._find(parsed, self._seconds)
-        while len(self._recent) >= _MOST_RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[target] = (found, expires)
-        return found
+        return self._kept.at_hand(target) or await self._look_up(target, self._seconds)
 
     async def find_many(
         self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
     ) -> AsyncIterator[Lookup]:
         """Look up many targets, up to `at_once` at a time; yields each answer as soon as it is there.
 
-        So not in the order of the targets: `Lookup.target` is the text that was handed in. Limits of servers
-        are waited for, however long that takes; a target's own seconds count without it. Raises
+        So not in the order of the targets: `Lookup.target` is the text that was handed in. A server's limits
+        are waited for, however long that takes, and each single question is bounded as ever. Raises
         `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
         """
-        async for found in each_done(targets, self.find_contacts, at_once):
+
+        async def one(target: str) -> Lookup:
+            return self._kept.at_hand(target) or await self._look_up(target, _PATIENCE_OF_MANY)
+
+        async for found in each_done(targets, one, at_once):
             yield found
 
-    async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
-        ask = self._ask_domain if target.host is not None else self._ask_number
-        return await self._answered(target, seconds, ask, _keys(target))
+    async def aclose(self) -> None:
+        """End what is being asked in the background."""
+        for task in (tasks := list(self._renewing.values())):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_up(self, text: str, seconds: float) -> Lookup:
+        target = Target.parse(text)
+        if why := target.refusal():
+            return Lookup(text, target.kind, rejected=(Rejected(target.key, why),))
+        return await self._find(target, seconds, at_once=True)
+
+    async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Lookup:
+        if target.host is not None:
+            return await self._answered(target, seconds, self._ask_domain, _keys(target), longest=KEPT_HOST)
+        return await self._answered(target, seconds, self._ask_number, _keys(target), at_once=at_once)
 
     async def _answered(
-        self, target: Target, seconds: float, ask: Ask, keys: list[str]
-    ) -> tuple[Lookup, datetime]:
-        """Answer from the cache, or ask; equal questions and those of neighbours go one at a time."""
-        if kept := self._kept(target, keys):
-            return kept
-        case = Case()
+        self,
+        target: Target,
+        seconds: float,
+        ask: Ask,
+        keys: list[str],
+        *,
+        longest: timedelta = KEPT_FOUND,
+        at_once: bool = False,
+    ) -> Lookup:
+        """Answer from what is kept, or ask; equal questions and those of neighbours go one at a time.
+
+        With `at_once` a stale answer will do, which is then renewed in the background.
+        """
+        kept = await self._kept.get(target, keys)
+        if kept is not None and self._kept.is_fresh(kept):
+            return kept.found
+        if kept is not None and at_once and self._kept.is_given_at_once(kept):
+            self._renew(target, ask, keys, kept.found.network)
+            return replace(kept.found, stale=True)
+        case, asked = Case(), False
         try:
             async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
-                if kept := self._kept(target, keys):
-                    return kept
+                kept = await self._kept.get(target, keys)
+                if kept is not None and self._kept.is_fresh(kept):
+                    return kept.found
+                asked = True
                 await ask(case, target, seconds)
         except TimeoutError:
             reason = f"the {seconds:g} s for this target were over before every source had answered"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
-        return self._keep(target, case, keys[:1])
+        return await self._keep(
+            target, keys, case, kept if longest > KEPT_HOST else None, longest, asked=asked
+        )
 
-    def _kept(self, target: Target, keys: list[str]) -> tuple[Lookup, datetime] | None:
-        text = self._cache.get(keys, self._clock())
-        if text is None:
-            return None
-        try:
-            document = json.loads(text)
-            expires = datetime.fromisoformat(document["expires"])
-            journal.kept(target.key, expires)
-            return replace(Lookup.from_document(document), target=target.text, kind=target.kind), expires
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
-            return None
-
-    def _keep(self, target: Target, case: Case, keys: list[str]) -> tuple[Lookup, datetime]:
+    async def _keep(
+        self,
+        target: Target,
+        keys: list[str],
+        case: Case,
+        before: Entry | None,
+        longest: timedelta,
+        *,
+        asked: bool,
+    ) -> Lookup:
+        """Keep what was found; where that failed, what was known before stands in, with the failures."""
         found = Lookup(
             target.text,
             target.kind,
@@ -138,13 +160,32 @@ class AbuseLookup:
             ranked(case.contacts),
             unique(case.rejected),
             tuple(dict.fromkeys(case.failures)),
+            self._clock(),
         )
-        expires = self._clock() + _lifetime(found, settled=case.settled)
-        if target.ip is not None and case.span is not None and _holds_for(case.span, target.ip, found):
-            keys = span_keys(case.span, target.ip)
-        text = json.dumps({**found.document(), "expires": expires.isoformat()})
-        self._cache.put(keys, text, expires)
-        return found, expires
+        unsure = any(not failure.permanent for failure in found.failures)
+        if before is not None and unsure and not case.settled:
+            return (await self._kept.put_again(target, keys, before, found.failures)).found
+        if not asked:
+            return found
+        good_for = lifetime(found, settled=case.settled, longest=longest)
+        lasting = case.settled and longest > KEPT_HOST
+        return (await self._kept.put(target, keys, found, case.span, good_for, lasting=lasting)).found
+
+    def _renew(self, target: Target, ask: Ask, keys: list[str], network: str | None) -> None:
+        """Ask anew in the background, once for all addresses of a network."""
+        name = network or keys[0]
+        if name in self._renewing:
+            return
+
+        def ended(task: asyncio.Task[Lookup]) -> None:
+            del self._renewing[name]
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("answer for %s not renewed", target.key, exc_info=error)
+
+        # In a context of its own, lest it notes its questions in the journal of the lookup that started it
+        task = asyncio.create_task(self._answered(target, self._seconds, ask, keys), context=Context())
+        self._renewing[name] = task
+        task.add_done_callback(ended)
 
     async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
@@ -209,7 +250,7 @@ class AbuseLookup:
         target = Target(ip, "ip", ip=address)
         if why := target.refusal():
             return Lookup(ip, "ip", rejected=(Rejected(ip, why),))
-        return (await self._find(target, seconds))[0]
+        return await self._find(target, seconds)
 
     async def _ask_registrar(self, case: Case, target: Target, seconds: float) -> None:
         """Ask who registered the domain. Low: a registrar acts on abuse of the DNS, not on every spam."""
@@ -217,7 +258,7 @@ class AbuseLookup:
             return
         keys = [f"registrar:{domain}"]
         registered = Target(domain, "domain", host=domain)
-        found, _ = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        found = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
         case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
         case.rejected += found.rejected
         case.failures += found.failures
@@ -256,17 +297,3 @@ def _keys(target: Target) -> list[str]:
     if target.ip is not None:
         return covering_keys(target.ip)
     return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}"]
-
-
-def _holds_for(span: Span, ip: IPAddress, found: Lookup) -> bool:
-    """Whether the answer is the registry's, for the whole network, not only for the one address."""
-    by_registry = all(contact.source in {"rdap", "whois"} for contact in found.contacts)
-    return ip in span and bool(found.contacts) and by_registry
-
-
-def _lifetime(found: Lookup, *, settled: bool) -> timedelta:
-    """How long an answer is good: a day when found, an hour when nobody is there, minutes after errors."""
-    unsure = any(not failure.permanent for failure in found.failures)
-    if settled:
-        return KEPT_ABSENT if unsure else KEPT_FOUND
-    return KEPT_ERROR if unsure else KEPT_ABSENT
