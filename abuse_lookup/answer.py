@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -88,6 +88,8 @@ class Finding:
     holder: str = ""
     """Who holds the resource, as the answer says."""
     scope: Scope = "network"
+    as_of: datetime | None = None
+    """Since when this is known, aware UTC; None: said just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Sighting:
     """The address range the answer is about."""
     holder: str = ""
     """Who holds the resource, as the answer says."""
+    whois: tuple[str, ...] = ()
+    """WHOIS servers that know more, as the answer's remarks say."""
 
     def told(self) -> tuple[str, ...]:
         """Say in short what was read: the range, then each mailbox or form with its confidence."""
@@ -108,7 +112,19 @@ class Sighting:
 
     def with_better(self, other: "Sighting") -> "Sighting":
         """Put what a follow-up question found before what the first answer held."""
-        return Sighting(other.findings + self.findings, self.span, self.holder)
+        return replace(self, findings=other.findings + self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A further way in which a contact was found: the fields mean what they mean in `Contact`."""
+
+    scope: Scope
+    source: str
+    server: str
+    confidence: Confidence
+    why: str
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ class Contact:
 
     scope: Scope
     source: str
-    """`rdap`, `whois`, `dns` or `known`."""
+    """`rdap`, `whois`, `dns`, `known`, `soa` (who keeps the DNS zone), `header` (the message's own word)."""
     server: str
     confidence: Confidence
     why: str
@@ -126,6 +142,8 @@ class Contact:
     """When the server said so, aware UTC."""
     address: str | None = None
     form: str | None = None
+    also: tuple[Reason, ...] = ()
+    """The other ways in which the same desk was found, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +243,7 @@ class Lookup:
             document["kind"],
             document["network"],
             tuple(
-                Contact(**{**item, "as_of": datetime.fromisoformat(item["as_of"])})
+                Contact(**_dated(item), also=tuple(Reason(**_dated(reason)) for reason in item["also"]))
                 for item in document["contacts"]
             ),
             tuple(Rejected(**item) for item in document["rejected"]),
@@ -237,12 +255,20 @@ class Lookup:
 
 def _contact_document(contact: Contact) -> dict[str, Any]:
     reach = {"form": contact.form} if contact.form else {"address": contact.address}
+    return {**reach, **_reason_document(contact), "also": [_reason_document(one) for one in contact.also]}
+
+
+def _reason_document(found: Contact | Reason) -> dict[str, Any]:
     return {
-        **reach,
-        "scope": contact.scope,
-        "source": contact.source,
-        "server": contact.server,
-        "confidence": contact.confidence,
-        "why": contact.why,
-        "as_of": contact.as_of.isoformat(),
+        "scope": found.scope,
+        "source": found.source,
+        "server": found.server,
+        "confidence": found.confidence,
+        "why": found.why,
+        "as_of": found.as_of.isoformat(),
     }
+
+
+def _dated(item: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in item.items() if name != "also"}
+    return {**kept, "as_of": datetime.fromisoformat(item["as_of"])}

@@ -29,6 +29,7 @@ AT_ONCE = timedelta(days=1)
 KEPT_ANYWAY = timedelta(days=7)
 """How old an answer may be that stands in where asking anew fails (RFC 5861 §4)."""
 _PURGED_EVERY = 500  # answers kept
+_TIMES = ("fresh_until", "kept_until")
 
 # Answers of another shape than this version's are asked for again.
 _KINDS = (kind for kind in vars(answer).values() if isinstance(kind, type) and is_dataclass(kind))
@@ -40,12 +41,23 @@ class Kept:
 
     def __init__(self, cache: Cache, clock: Callable[[], datetime]) -> None:
         self._cache, self._clock = cache, clock
-        self._shelf = Shelf()
+        self._shelf, self._hand = Shelf(), Shelf()
         self._puts = 0
 
     def at_hand(self, text: str) -> Lookup | None:
         """Return a fresh answer that this process has, for a target as it is written."""
-        return self._shelf.at_hand(text, self._clock())
+        return self._hand.at_hand(text, self._clock())
+
+    def put_at_hand(self, target: Target, entry: Entry, *, alike: bool) -> None:
+        """Have the finished answer at hand; `alike`: it is the same for all that it is about."""
+        now = self._clock()
+        if entry.fresh_until > now:
+            self._hand.put(target, target.key, entry, entry.about if alike else None, now)
+            self._hand.note(target, entry)
+
+    def clear_hand(self) -> None:
+        """Finish all answers anew."""
+        self._hand = Shelf()
 
     async def get(self, target: Target, keys: list[str]) -> Entry | None:
         """Return the best that is known, fresh or not; put it at hand."""
@@ -57,9 +69,7 @@ class Kept:
             return None
         if entry.fresh_until > now:
             journal.kept(target.key, entry.fresh_until)
-        entry = replace(entry, found=replace(entry.found, target=target.text, kind=target.kind))
-        self._shelf.note(target, entry)
-        return entry
+        return replace(entry, found=replace(entry.found, target=target.text, kind=target.kind))
 
     def is_fresh(self, entry: Entry | None) -> bool:
         """Whether nothing needs to be asked."""
@@ -79,28 +89,20 @@ class Kept:
         keys: list[str],
         found: Lookup,
         span: Span | None,
-        lifetime: timedelta,
         *,
-        lasting: bool,
+        settled: bool,
+        longest: timedelta,
     ) -> Entry:
-        """Keep an answer for `lifetime`; a `lasting` one also beyond, for when asking anew fails.
+        """Keep an answer about `span`, fresh for `longest`; shorter where nobody or not all was found.
 
-        It is at hand before this first waits.
+        A `settled` one is kept beyond, for when asking anew fails, unless where it leads to changes any hour.
+        It can be had before this first waits.
         """
         now = self._clock()
-        fresh_until = now + lifetime
-        kept_until = max(fresh_until, (found.as_of or now) + KEPT_ANYWAY) if lasting else fresh_until
-        entry = Entry(found, fresh_until, kept_until)
-        about = _about(target.ip, span, found)
-        before = self._shelf.get(target, keys[0])
-        self._shelf.put(target, keys[0], entry, about, now)
-        text = _text(entry)
-        keys = keys[:1] if about is None or target.ip is None else span_keys(about, target.ip)
-        keys += _outdated(target.ip, before, about)
-        await self._cache.put(list(dict.fromkeys(keys)), text, kept_until)
-        self._puts += 1
-        if self._puts % _PURGED_EVERY == 0:
-            await self._cache.purge(now)
+        fresh_until = now + _lifetime(found, settled=settled, longest=longest)
+        kept_until = now + KEPT_ANYWAY if settled and longest > KEPT_HOST else fresh_until
+        entry = Entry(found, fresh_until, kept_until, _about(target.ip, span, found))
+        await self._put(target, keys, entry)
         return entry
 
     async def put_again(
@@ -108,20 +110,33 @@ class Kept:
     ) -> Entry:
         """Keep a stale answer for a while longer, with what failed when it was asked anew."""
         found = replace(entry.found, failures=failures, stale=True)
-        span = parse_span(found.network) if found.network else None
-        return await self.put(target, keys, found, span, KEPT_ERROR, lasting=True)
+        entry = replace(entry, found=found, fresh_until=self._clock() + KEPT_ERROR)
+        await self._put(target, keys, entry)
+        return entry
+
+    async def _put(self, target: Target, keys: list[str], entry: Entry) -> None:
+        now, before = self._clock(), self._shelf.get(target, keys[0])
+        self._shelf.put(target, keys[0], entry, entry.about, now)
+        if entry.about is not None and target.ip is not None:
+            keys = [*span_keys(entry.about, target.ip), *_outdated(target.ip, before, entry.about)]
+        else:
+            keys = keys[:1]
+        await self._cache.put(
+            list(dict.fromkeys(keys)), _text(entry), max(entry.kept_until, entry.fresh_until)
+        )
+        self._puts += 1
+        if self._puts % _PURGED_EVERY == 0:
+            await self._cache.purge(now)
 
     async def _shared(self, target: Target, keys: list[str]) -> Entry | None:
         text = await self._cache.get(keys, self._clock())
         entry = _parsed(text, target) if text is not None else None
         if entry is not None:
-            span = parse_span(entry.found.network) if entry.found.network else None
-            about = _about(target.ip, span, entry.found)
-            self._shelf.put(target, keys[0], entry, about, self._clock())
+            self._shelf.put(target, keys[0], entry, entry.about, self._clock())
         return entry
 
 
-def lifetime(found: Lookup, *, settled: bool, longest: timedelta) -> timedelta:
+def _lifetime(found: Lookup, *, settled: bool, longest: timedelta) -> timedelta:
     """How long an answer is fresh: `longest` when found, an hour for nobody, minutes after errors."""
     unsure = any(not failure.permanent for failure in found.failures)
     if settled:
@@ -148,14 +163,12 @@ def _about(ip: IPAddress | None, span: Span | None, found: Lookup) -> Span | Non
     return span if ip_refusal(span.first) is None and ip_refusal(span.last) is None else None
 
 
-def _outdated(ip: IPAddress | None, before: Entry | None, about: Span | None) -> list[str]:
+def _outdated(ip: IPAddress, before: Entry | None, about: Span) -> list[str]:
     """The keys of a former answer about a smaller range than the new one, which would else be found first."""
-    if ip is None or before is None or about is None or not before.found.network:
+    if before is None or before.about is None or ip not in before.about:
         return []
-    span = parse_span(before.found.network)
-    if span is None or ip not in span or span.first not in about or span.last not in about:
-        return []
-    return span_keys(span, ip)
+    inside = before.about.first in about and before.about.last in about
+    return span_keys(before.about, ip) if inside else []
 
 
 def _text(entry: Entry) -> str:
@@ -174,8 +187,10 @@ def _parsed(text: str, target: Target) -> Entry | None:
         document = json.loads(text)
         if document["shape"] != _SHAPE:
             return None
-        times = (datetime.fromisoformat(document[name]) for name in ("fresh_until", "kept_until"))
-        return Entry(Lookup.from_document(document["found"]), *times)
+        found = Lookup.from_document(document["found"])
+        fresh_until, kept_until = (datetime.fromisoformat(document[name]) for name in _TIMES)
+        span = parse_span(found.network) if found.network else None
+        return Entry(found, fresh_until, kept_until, _about(target.ip, span, found))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
         return None

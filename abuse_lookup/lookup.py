@@ -1,8 +1,9 @@
 """Takes a target; leaves the desks responsible for it, ranked, with reasons, and everything that failed.
 
-An address, network or AS number: RDAP, then WHOIS, then contact zones, then `abuse@` of the confirmed reverse
-name, each only while nobody good is known. A domain: the desks of the networks its hosts are in, its
-registrar's, and `abuse@` of the domain itself.
+An address, network or AS number: RDAP, then WHOIS, then what the DNS says (`last_resort.py`), each only
+while nobody good is known. A domain: the desks of the networks its hosts are in, its registrar's, and what
+its owner publishes; or the desk of the platform that it is on. What is known of networks and mailboxes, and
+what earlier reports came to, is put on top of what the cache holds.
 """
 
 import asyncio
@@ -12,21 +13,34 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from abuse_lookup import journal
-from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Status
+from abuse_lookup.answer import (
+    Answer,
+    Contact,
+    Failure,
+    Finding,
+    Lookup,
+    Rejected,
+    Scope,
+    Sighting,
+    Status,
+)
 from abuse_lookup.batch import each_done
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood
-from abuse_lookup.contactdb import ContactZones
-from abuse_lookup.judge import Case, Judge, ranked, unique
-from abuse_lookup.kept import KEPT_FOUND, KEPT_HOST, Kept, lifetime
-from abuse_lookup.overrides import known_desk
+from abuse_lookup.declared import Declared
+from abuse_lookup.desks import KnownDesks, said
+from abuse_lookup.history import History, remembered
+from abuse_lookup.judge import Case, Judge, dns_failure
+from abuse_lookup.kept import KEPT_ABSENT, KEPT_ERROR, KEPT_FOUND, KEPT_HOST, Kept
+from abuse_lookup.last_resort import LastResort
+from abuse_lookup.mailbox import mail_address
+from abuse_lookup.ranking import ranked, unique
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
 from abuse_lookup.shelf import Entry
 from abuse_lookup.span import span_text
-from abuse_lookup.target import Target, organisational_domain, parse_ip
+from abuse_lookup.target import Target, parse_ip
 from abuse_lookup.whois import Whois
 
 _log = logging.getLogger(__name__)
@@ -48,19 +62,22 @@ class AbuseLookup:
         resolver: Resolver,
         rdap: Rdap,
         whois: Whois,
-        zones: ContactZones,
+        last_resort: LastResort,
+        judge: Judge,
         *,
+        known: KnownDesks,
+        history: History | None,
         cache: Cache,
         clock: Callable[[], datetime],
         seconds: float,
     ) -> None:
-        self.resolver = resolver
-        self._rdap, self._whois, self._zones = rdap, whois, zones
+        self.resolver, self.known, self._history = resolver, known, history
+        self._rdap, self._whois, self._last_resort = rdap, whois, last_resort
         self._kept = Kept(cache, clock)
         self._clock, self._seconds = clock, seconds
-        self._judge = Judge(resolver, clock)
+        self._judge = judge
         self._one = OneAtATime()
-        self._renewing: dict[str, asyncio.Task[Lookup]] = {}
+        self._renewing: dict[str, asyncio.Task[Entry]] = {}
 
     async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
@@ -70,9 +87,9 @@ class AbuseLookup:
         """
         if explain:
             with journal.recording() as questions:
-                found = await self._look_up(target, self._seconds)
+                found = await self._answer(target, self._seconds, at_hand=False)
             return replace(found, questions=journal.in_order(questions))
-        return self._kept.at_hand(target) or await self._look_up(target, self._seconds)
+        return await self._answer(target, self._seconds)
 
     async def find_many(
         self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
@@ -83,11 +100,7 @@ class AbuseLookup:
         are waited for, however long that takes, and each single question is bounded as ever. Raises
         `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
         """
-
-        async def one(target: str) -> Lookup:
-            return self._kept.at_hand(target) or await self._look_up(target, _PATIENCE_OF_MANY)
-
-        async for found in each_done(targets, one, at_once):
+        async for found in each_done(targets, self._patiently, at_once):
             yield found
 
     async def aclose(self) -> None:
@@ -96,16 +109,65 @@ class AbuseLookup:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _patiently(self, text: str) -> Lookup:
+        return await self._answer(text, _PATIENCE_OF_MANY)
+
+    async def _answer(self, text: str, seconds: float, *, at_hand: bool = True) -> Lookup:
+        if self.known.changed():
+            self._kept.clear_hand()
+        found = self._kept.at_hand(text) if at_hand else None
+        if found is None:
+            found = await self._look_up(text, seconds)
+        return await remembered(found, self._history, self._clock()) if self._history else found
+
     async def _look_up(self, text: str, seconds: float) -> Lookup:
         target = Target.parse(text)
         if why := target.refusal():
             return Lookup(text, target.kind, rejected=(Rejected(target.key, why),))
-        return await self._find(target, seconds, at_once=True)
+        entry = await self._find(target, seconds, at_once=True)
+        alike = entry.about is not None and not self.known.names_part_of(entry.about)
+        self._kept.put_at_hand(target, entry, alike=alike)
+        return entry.found
 
-    async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Lookup:
+    async def check_declared(self, declared: Declared) -> Lookup:
+        """Check a mailbox that a sender declares as any other: is it refused, does its domain take mail."""
+        case = Case()
+        if mail_address(declared.address) is None:
+            why = "only a mailer that speaks SMTPUTF8 could reach it"
+            case.rejected.append(Rejected(declared.address, why))
+        else:
+            finding = Finding("medium", declared.why, declared.address, scope="sender")
+            await self._judge.take(
+                case, "header", [Answer(Status.FOUND, Sighting((finding,)), declared.signer)]
+            )
+        found = Lookup(
+            declared.signer,
+            "domain",
+            contacts=ranked(case.contacts),
+            rejected=unique(case.rejected),
+            failures=tuple(case.failures),
+        )
+        return await remembered(found, self._history, self._clock()) if self._history else found
+
+    async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
+        """Answer with what servers said, and what is known put on top of it."""
+        keys, proxy = self._keys(target), None
         if target.host is not None:
-            return await self._answered(target, seconds, self._ask_domain, _keys(target), longest=KEPT_HOST)
-        return await self._answered(target, seconds, self._ask_number, _keys(target), at_once=at_once)
+            entry = await self._answered(target, seconds, self._ask_domain, keys, longest=KEPT_HOST)
+        elif (right := self.known.override(target)) is not None:
+            return await self._overridden(target, right)
+        else:
+            entry = await self._answered(target, seconds, self._ask_number, keys, at_once=at_once)
+            proxy = self.known.proxy(target)
+        return replace(entry, found=await self._judge.with_known(entry.found, proxy))
+
+    async def _overridden(self, target: Target, right: Answer[Sighting]) -> Entry:
+        """Answer from a row that is right whatever registries say, without a question to them."""
+        case = Case()
+        await self._judge.take(case, "known", [right])
+        found = _lookup(target, case, self._clock())
+        until = self._clock() + (KEPT_ERROR if case.failures else KEPT_ABSENT)
+        return Entry(found, until, until)
 
     async def _answered(
         self,
@@ -116,60 +178,35 @@ class AbuseLookup:
         *,
         longest: timedelta = KEPT_FOUND,
         at_once: bool = False,
-    ) -> Lookup:
+    ) -> Entry:
         """Answer from what is kept, or ask; equal questions and those of neighbours go one at a time.
 
-        With `at_once` a stale answer will do, which is then renewed in the background.
+        An answer is fresh for `longest`. With `at_once` a stale one will do, and is renewed behind it.
         """
         kept = await self._kept.get(target, keys)
         if kept is not None and self._kept.is_fresh(kept):
-            return kept.found
+            return kept
         if kept is not None and at_once and self._kept.is_given_at_once(kept):
             self._renew(target, ask, keys, kept.found.network)
-            return replace(kept.found, stale=True)
+            return replace(kept, found=replace(kept.found, stale=True))
         case, asked = Case(), False
         try:
             async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
                 kept = await self._kept.get(target, keys)
                 if kept is not None and self._kept.is_fresh(kept):
-                    return kept.found
+                    return kept
                 asked = True
                 await ask(case, target, seconds)
         except TimeoutError:
             reason = f"the {seconds:g} s for this target were over before every source had answered"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
-        return await self._keep(
-            target, keys, case, kept if longest > KEPT_HOST else None, longest, asked=asked
-        )
-
-    async def _keep(
-        self,
-        target: Target,
-        keys: list[str],
-        case: Case,
-        before: Entry | None,
-        longest: timedelta,
-        *,
-        asked: bool,
-    ) -> Lookup:
-        """Keep what was found; where that failed, what was known before stands in, with the failures."""
-        found = Lookup(
-            target.text,
-            target.kind,
-            span_text(case.span) if case.span else None,
-            ranked(case.contacts),
-            unique(case.rejected),
-            tuple(dict.fromkeys(case.failures)),
-            self._clock(),
-        )
-        unsure = any(not failure.permanent for failure in found.failures)
-        if before is not None and unsure and not case.settled:
-            return (await self._kept.put_again(target, keys, before, found.failures)).found
+        found = _lookup(target, case, self._clock())
+        if kept is not None and not case.settled and any(not failure.permanent for failure in found.failures):
+            # What was known before stands in
+            return await self._kept.put_again(target, keys, kept, found.failures)
         if not asked:
-            return found
-        good_for = lifetime(found, settled=case.settled, longest=longest)
-        lasting = case.settled and longest > KEPT_HOST
-        return (await self._kept.put(target, keys, found, case.span, good_for, lasting=lasting)).found
+            return Entry(found, self._clock(), self._clock())
+        return await self._kept.put(target, keys, found, case.span, settled=case.settled, longest=longest)
 
     def _renew(self, target: Target, ask: Ask, keys: list[str], network: str | None) -> None:
         """Ask anew in the background, once for all addresses of a network."""
@@ -177,7 +214,7 @@ class AbuseLookup:
         if name in self._renewing:
             return
 
-        def ended(task: asyncio.Task[Lookup]) -> None:
+        def ended(task: asyncio.Task[Entry]) -> None:
             del self._renewing[name]
             if not task.cancelled() and (error := task.exception()) is not None:
                 _log.error("answer for %s not renewed", target.key, exc_info=error)
@@ -187,13 +224,17 @@ class AbuseLookup:
         self._renewing[name] = task
         task.add_done_callback(ended)
 
+    def _keys(self, target: Target) -> list[str]:
+        """Name where the answer is kept; one about a name holds as long as the known desks are the same."""
+        if target.ip is not None:
+            return covering_keys(target.ip)
+        rows = self.known.digest if target.host is not None else ""
+        return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}{rows}"]
+
     async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
         await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
-        if not case.settled:
-            await self._judge.take(case, "dns", await self._zones.look_up(target))
-        if not case.contacts and target.ip is not None:
-            await self._guess_from_reverse_name(case, str(target.ip))
+        await self._last_resort.ask_of_number(case, target)
 
     async def _ask_whois(self, case: Case, target: Target, seconds: float) -> None:
         """Start at the root, but first at a server that is known to know more than a rejected mailbox."""
@@ -206,27 +247,24 @@ class AbuseLookup:
             answers = await self._whois.look_up(target, seconds, first=start)
             await self._judge.take(case, "whois", answers)
 
-    async def _guess_from_reverse_name(self, case: Case, ip: str) -> None:
-        names = await self.resolver.confirmed_ptr(ip)
-        if names.failed:
-            case.failures.append(_dns_failure(names))
-        domains = dict.fromkeys(organisational_domain(name) for name in names.value)
-        for domain in list(domains)[:1]:
-            if domain is not None:
-                why = f"no contact is registered; {ip} is called {names.value[0]}, which points back to it"
-                await self._judge.take_guess(case, f"abuse@{domain}", why, names.server)
-
     async def _ask_domain(self, case: Case, target: Target, seconds: float) -> None:
         host = target.host or ""
-        if desk := known_desk(host):
-            finding = Finding("high", desk.why, desk.address, desk.form, scope="host")
-            known = Answer(Status.FOUND, Sighting((finding,)), desk.provider)
-            await self._judge.take(case, "known", [known])
+        if (right := self.known.domain(host)) is not None:
+            await self._judge.take(case, "known", [said(right, "domain")])
+        if (platform := self.known.platform(host)) is not None:
+            # Who registered its name, and its abuse@, are the platform's: its desk is the one for its users
+            scope: Scope = "domain" if platform.kind == "name" else "host"
+            await self._judge.take(case, "known", [said(platform, scope)])
+            await self._ask_hosts(case, target, seconds)
+            return
         await asyncio.gather(
             self._ask_hosts(case, target, seconds),
             self._ask_registrar(case, target, seconds),
-            self._ask_owner(case, target),
+            self._last_resort.ask_of_owner(case, target),
         )
+        if case.hidden_by:
+            case.contacts = [_next_who_can_act(contact, case.hidden_by) for contact in case.contacts]
+        await self._last_resort.ask_of_zone(case, target)
 
     async def _ask_hosts(self, case: Case, target: Target, seconds: float) -> None:
         """Look up the networks of its web host, or of its mail hosts for a mail address."""
@@ -234,23 +272,26 @@ class AbuseLookup:
         if target.kind == "address":
             mail = await self.resolver.mx(names[0])
             if mail.failed:
-                case.failures.append(_dns_failure(mail))
+                case.failures.append(dns_failure(mail))
             names = [host for _, host in mail.value[:2]]
         for name in names:
             answer = await self.resolver.addresses(name)
             if answer.failed:
-                case.failures.append(_dns_failure(answer))
+                case.failures.append(dns_failure(answer))
             addresses = answer.value[:MOST_HOSTS]
             found = await asyncio.gather(*(self._host_part(ip, seconds * 0.9) for ip in addresses))
             for ip, there in zip(addresses, found, strict=True):
                 _add_host(case, name, ip, there)
+            passing = [self.known.proxy(Target(ip, "ip", ip=parse_ip(ip))) for ip in addresses]
+            if passing and all(passing):
+                case.hidden_by = " and ".join(dict.fromkeys(one.provider for one in passing if one))
 
     async def _host_part(self, ip: str, seconds: float) -> Lookup:
         address = parse_ip(ip) or ipaddress.ip_address(ip)
         target = Target(ip, "ip", ip=address)
         if why := target.refusal():
             return Lookup(ip, "ip", rejected=(Rejected(ip, why),))
-        return await self._find(target, seconds)
+        return (await self._find(target, seconds)).found
 
     async def _ask_registrar(self, case: Case, target: Target, seconds: float) -> None:
         """Ask who registered the domain. Low: a registrar acts on abuse of the DNS, not on every spam."""
@@ -258,7 +299,8 @@ class AbuseLookup:
             return
         keys = [f"registrar:{domain}"]
         registered = Target(domain, "domain", host=domain)
-        found = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        entry = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        found = await self._judge.with_known(entry.found)
         case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
         case.rejected += found.rejected
         case.failures += found.failures
@@ -269,13 +311,6 @@ class AbuseLookup:
             answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE)
             await self._judge.take(case, "whois", answers)
 
-    async def _ask_owner(self, case: Case, target: Target) -> None:
-        """Propose what the domain's owner publishes: contact zones by domain, and RFC 2142's mailbox."""
-        await self._judge.take(case, "dns", await self._zones.look_up(target))
-        if (domain := target.organisation) is not None:
-            why = f"RFC 2142 names it for complaints about {domain}, whose owner may be the spammer"
-            await self._judge.take_guess(case, f"abuse@{domain}", why, domain)
-
 
 def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
     for contact in found.contacts:
@@ -285,15 +320,25 @@ def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
     case.failures += found.failures
 
 
-def _dns_failure(answer: Answer[Any]) -> Failure:
-    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
+def _lookup(target: Target, case: Case, now: datetime) -> Lookup:
+    return Lookup(
+        target.text,
+        target.kind,
+        span_text(case.span) if case.span else None,
+        ranked(case.contacts),
+        unique(case.rejected),
+        tuple(dict.fromkeys(case.failures)),
+        now,
+    )
+
+
+def _next_who_can_act(contact: Contact, proxy: str) -> Contact:
+    """Raise the registrar of a name whose host is hidden: besides the proxy, nobody else is known."""
+    if contact.scope != "registrar" or contact.confidence != "low":
+        return contact
+    why = f"{contact.why} {proxy} hides the host of this name, so whoever registered it is told, too."
+    return replace(contact, confidence="medium", why=why)
 
 
 def _flight(target: Target, keys: list[str]) -> str:
     return str(neighbourhood(target.ip)) if target.ip is not None else keys[0]
-
-
-def _keys(target: Target) -> list[str]:
-    if target.ip is not None:
-        return covering_keys(target.ip)
-    return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}"]

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,13 @@ from abuse_lookup.book import Book, FileBook, MemoryBook
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.cache import Cache, FileCache, MemoryCache
 from abuse_lookup.contactdb import ContactZones
+from abuse_lookup.desks import KnownDesks
 from abuse_lookup.fetch import Fetcher
+from abuse_lookup.history import History
+from abuse_lookup.judge import Judge
+from abuse_lookup.last_resort import LastResort
 from abuse_lookup.lookup import AbuseLookup
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.pace import Pace, limit_rows
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.reach import Reach
@@ -59,37 +64,48 @@ class Config:
     """Questions a minute to one server, at most; known limits are lower. 0: no limits at all."""
     limits: Path | None = None
     """TOML file with own `[[limit]]` rows in the form of data/limits.toml, for agreements with registries."""
+    desks: Path | None = None
+    """TOML file with known desks of your own, which win over the shipped ones; read again when it changes."""
 
 
 @asynccontextmanager
 async def open_lookup(
-    config: Config, *, clock: Callable[[], datetime] = now, shared: tuple[Cache, Book] | None = None
+    config: Config,
+    *,
+    clock: Callable[[], datetime] = now,
+    history: History | None = None,
+    shared: tuple[Cache, Book] | None = None,
 ) -> AsyncIterator[AbuseLookup]:
     """Open a lookup for the body of the `async with`; raises `ConfigError` for what cannot work.
 
-    `shared` are a cache and a book of the caller's own, in the place of `cache_path`; they are closed too.
+    `history` tells what earlier reports to a mailbox came to; contacts are ranked by it. `shared` are a cache
+    and a book of the caller's own, in the place of a file at `cache_path`; they are closed too.
     """
+    known = KnownDesks(config.desks)
     resolver = Resolver(config.dns, seconds=min(5.0, config.seconds / 4), clock=clock)
     reach = Reach(resolver, config.allow_nets, dns_on_loopback=_on_loopback(config.dns))
-    cache, book = shared or _stores(config.cache_path)
     own = limit_rows(config.limits) if config.limits else ()
-    most = config.seconds * EXCHANGE_SHARE
-    pace = Pace(config.limit_per_minute, clock, book, cache, exchange_seconds=most, own=own)
+    cache, book = shared or _stores(config.cache_path)
+    longest = config.seconds * EXCHANGE_SHARE
+    pace = Pace(config.limit_per_minute, clock, book, cache, exchange_seconds=longest, own=own)
+    judge = Judge(MailDomains(resolver, reach.permits), known, clock)
+    last_resort = LastResort(resolver, ContactZones(resolver, config.contact_zones), judge)
     fetcher = Fetcher(reach, ca_file=config.ca_file, user_agent=config.user_agent)
     try:
         lookup = AbuseLookup(
             resolver,
             Rdap(Bootstrap(config.rdap_bootstrap, fetcher, pace, clock), fetcher, pace, clock),
             Whois(reach, pace, cache, clock, root=config.whois_root, port=config.whois_port),
-            ContactZones(resolver, config.contact_zones),
+            last_resort,
+            judge,
+            known=known,
+            history=history,
             cache=cache,
             clock=clock,
             seconds=config.seconds,
         )
-        try:
+        async with aclosing(lookup):
             yield lookup
-        finally:
-            await lookup.aclose()
     finally:
         await fetcher.aclose()
         pace.close()

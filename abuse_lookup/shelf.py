@@ -22,6 +22,8 @@ class Entry:
     found: Lookup
     fresh_until: datetime
     kept_until: datetime
+    about: Span | None = None
+    """The addresses it is the answer for; None where it is for the target alone."""
 
 
 class _Ranges:
