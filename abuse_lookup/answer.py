@@ -88,6 +88,8 @@ class Finding:
     holder: str = ""
     """Who holds the resource, as the answer says."""
     scope: Scope = "network"
+    as_of: datetime | None = None
+    """Since when this is known, aware UTC; None: said just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,18 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """A further way in which a contact was found: the fields mean what they mean in `Contact`."""
+
+    scope: Scope
+    source: str
+    server: str
+    confidence: Confidence
+    why: str
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """One way to reach a responsible desk: a mailbox or a web form, never both."""
 
@@ -126,6 +140,8 @@ class Contact:
     """When the server said so, aware UTC."""
     address: str | None = None
     form: str | None = None
+    also: tuple[Reason, ...] = ()
+    """The other ways in which the same desk was found, the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +241,7 @@ class Lookup:
             document["kind"],
             document["network"],
             tuple(
-                Contact(**{**item, "as_of": datetime.fromisoformat(item["as_of"])})
+                Contact(**_dated(item), also=tuple(Reason(**_dated(reason)) for reason in item["also"]))
                 for item in document["contacts"]
             ),
             tuple(Rejected(**item) for item in document["rejected"]),
@@ -237,12 +253,20 @@ class Lookup:
 
 def _contact_document(contact: Contact) -> dict[str, Any]:
     reach = {"form": contact.form} if contact.form else {"address": contact.address}
+    return {**reach, **_reason_document(contact), "also": [_reason_document(one) for one in contact.also]}
+
+
+def _reason_document(found: Contact | Reason) -> dict[str, Any]:
     return {
-        **reach,
-        "scope": contact.scope,
-        "source": contact.source,
-        "server": contact.server,
-        "confidence": contact.confidence,
-        "why": contact.why,
-        "as_of": contact.as_of.isoformat(),
+        "scope": found.scope,
+        "source": found.source,
+        "server": found.server,
+        "confidence": found.confidence,
+        "why": found.why,
+        "as_of": found.as_of.isoformat(),
     }
+
+
+def _dated(item: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in item.items() if name != "also"}
+    return {**kept, "as_of": datetime.fromisoformat(item["as_of"])}

@@ -407,5 +407,6 @@ def test_the_document_has_the_published_shape() -> None:
         "confidence",
         "why",
         "as_of",
+        "also",
     ]
     assert Lookup.from_document(document) == found
