@@ -19,7 +19,7 @@ WINDOW = 2_000
 """Targets taken in whose answers are not yet handed on: what memory holds, however many there are."""
 
 
-async def look_up(lookup: AbuseLookup, target: str, *, explain: bool = False) -> Json:
+async def look_up(lookup: AbuseLookup, target: str, explain: bool = False) -> Json:
     """The document of one target, as `plaint lookup --json` prints it."""
     try:
         return (await lookup.find_contacts(target, explain=explain)).document()
@@ -41,7 +41,7 @@ async def look_up_many(
             number += 1
 
     async def one(item: tuple[int, str]) -> tuple[int, Json]:
-        return item[0], await look_up(lookup, item[1], explain=explain)
+        return item[0], await look_up(lookup, item[1], explain)
 
     early: dict[int, Json] = {}
     due = 0

@@ -19,6 +19,7 @@ from complaints.vault import Vault
 from complaints.web.app import create_app
 from tests import docs
 from tests.test_architecture import ROOT, modules, name_of, tracked
+from tests.website import nobody
 
 DOCS = ROOT / "docs"
 LETTERS = ROOT / "complaints" / "templates" / "letters"
@@ -120,7 +121,7 @@ def routes(tmp_path: Path) -> set[str]:
     from complaints.settings import load
 
     office = Office.open(load(data=tmp_path / "data"))
-    app: Any = create_app(office, ready=ready)
+    app: Any = create_app(office, ready=ready, look_up=nobody)
     office.close()
     return {path for route in app.routes for path in below(route) if path != "/api/v1/openapi.json"}
 
