@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -101,6 +101,8 @@ class Sighting:
     """The address range the answer is about."""
     holder: str = ""
     """Who holds the resource, as the answer says."""
+    whois: tuple[str, ...] = ()
+    """WHOIS servers that know more, as the answer's remarks say."""
 
     def told(self) -> tuple[str, ...]:
         """Say in short what was read: the range, then each mailbox or form with its confidence."""
@@ -110,7 +112,7 @@ class Sighting:
 
     def with_better(self, other: "Sighting") -> "Sighting":
         """Put what a follow-up question found before what the first answer held."""
-        return Sighting(other.findings + self.findings, self.span, self.holder)
+        return replace(self, findings=other.findings + self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Contact:
 
     scope: Scope
     source: str
-    """`rdap`, `whois`, `dns` or `known`."""
+    """`rdap`, `whois`, `dns`, `known`, `soa` (who keeps the DNS zone), `header` (the message's own word)."""
     server: str
     confidence: Confidence
     why: str

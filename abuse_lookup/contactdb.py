@@ -75,6 +75,13 @@ class ContactZones:
         return None
 
 
+def terms(zone: str) -> str:
+    """What the keeper of a contact zone asks of its users, and what is known to be wrong in it; one line."""
+    row = _row(zone)
+    known = f"; known: it {row['failures']}" if "failures" in row else ""
+    return f"{zone}, asked by {row['by']}: {row.get('terms', 'its terms are not known to us')}{known}"
+
+
 def _row(zone: str) -> Row:
     known = next((row for row in rows("zones", "zone") if row["zone"] == zone), {"zone": zone})
     return {"by": "address", **known}

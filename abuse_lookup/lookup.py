@@ -15,13 +15,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from abuse_lookup import journal
-from abuse_lookup.answer import Answer, Contact, Failure, Lookup, Rejected, Scope, Sighting, Span
+from abuse_lookup.answer import (
+    Answer,
+    Contact,
+    Failure,
+    Finding,
+    Lookup,
+    Rejected,
+    Scope,
+    Sighting,
+    Span,
+    Status,
+)
 from abuse_lookup.batch import each_done
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
+from abuse_lookup.declared import Declared
 from abuse_lookup.desks import KnownDesks, said
 from abuse_lookup.history import History, remembered
 from abuse_lookup.judge import Case, Judge, dns_failure
 from abuse_lookup.last_resort import LastResort
+from abuse_lookup.mailbox import mail_address
 from abuse_lookup.ranking import ranked, unique
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
@@ -106,6 +119,26 @@ class AbuseLookup:
         """
         async for found in each_done(targets, self.find_contacts, at_once):
             yield found
+
+    async def check_declared(self, declared: Declared) -> Lookup:
+        """Check a mailbox that a sender declares as any other: is it refused, does its domain take mail."""
+        case = Case()
+        if mail_address(declared.address) is None:
+            why = "only a mailer that speaks SMTPUTF8 could reach it"
+            case.rejected.append(Rejected(declared.address, why))
+        else:
+            finding = Finding("medium", declared.why, declared.address, scope="sender")
+            await self._judge.take(
+                case, "header", [Answer(Status.FOUND, Sighting((finding,)), declared.signer)]
+            )
+        found = Lookup(
+            declared.signer,
+            "domain",
+            contacts=ranked(case.contacts),
+            rejected=unique(case.rejected),
+            failures=tuple(case.failures),
+        )
+        return await remembered(found, self._history, self._clock()) if self._history else found
 
     async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
         if target.host is not None:

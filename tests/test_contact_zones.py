@@ -6,7 +6,7 @@ import pytest
 
 from abuse_lookup import Resolver, Status, Target
 from abuse_lookup.answer import Answer, Sighting
-from abuse_lookup.contactdb import ContactZones
+from abuse_lookup.contactdb import ContactZones, terms
 from complaints.loopback import World, loopback_internet
 
 WORLD = """
@@ -134,3 +134,9 @@ def test_a_broken_zone_is_an_error_beside_the_others() -> None:
 
 def test_no_zones_no_questions() -> None:
     assert asked("198.51.100.9") == []
+
+
+def test_the_terms_of_a_zone_are_known_or_said_not_to_be() -> None:
+    assert "shown to a person first" in terms("contacts.abuse.net")
+    assert "LACNIC" in terms("abuse-contacts.abusix.zone")
+    assert terms("zone.example") == "zone.example, asked by address: its terms are not known to us"
