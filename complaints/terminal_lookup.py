@@ -21,7 +21,14 @@ _LONGEST_REACH = 254  # characters of a mailbox (RFC 5321 §4.5.3.1.3) or the fo
 MOST_ANSWER = 24
 """Lines of one answer that `--explain` prints; `--json` has them all."""
 
-_SOURCES = {"rdap": "RDAP", "whois": "WHOIS", "dns": "DNS", "known": "known to us", "cache": "kept"}
+_SOURCES = {
+    "rdap": "RDAP",
+    "whois": "WHOIS",
+    "dns": "DNS",
+    "soa": "DNS zone",
+    "known": "known to us",
+    "cache": "kept",
+}
 _STATES = {"temporary": "failed, may work later", "permanent": "failed"}
 
 
@@ -73,7 +80,8 @@ def _contact(contact: Json, screen: Screen, now: datetime, *, best: bool) -> lis
     reached = _cut(clean(contact.get("address") or contact.get("form") or ""), _LONGEST_REACH)
     source = _SOURCES.get(contact["source"], clean(contact["source"]))
     server = f", {_cut(clean(contact['server']), 80)}" if contact["server"] else ""
-    age = f", {_age(contact['as_of'], now)}" if contact["source"] != "known" else ""
+    known = contact["source"] == "known"
+    age = f", as of {contact['as_of'][:10]}" if known else f", {_age(contact['as_of'], now)}"
     return [
         f"  {mark} {reached}  ({clean(contact['scope'])}, {contact['confidence']})",
         *_short(screen, contact["why"], "    ", _MOST_WHY),

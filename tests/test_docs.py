@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,7 +153,16 @@ def test_the_flow_fits_on_a_page_and_names_every_state() -> None:
 
 @pytest.mark.parametrize(
     "paper",
-    ["flow.md", "promises.md", "threat-model.md", "pages.md", "tests.md", "known-issues.md", "evidence.md"],
+    [
+        "flow.md",
+        "promises.md",
+        "threat-model.md",
+        "pages.md",
+        "tests.md",
+        "known-issues.md",
+        "evidence.md",
+        "lookup.md",
+    ],
 )
 def test_files_functions_and_tests_named_in_a_paper_exist(paper: str) -> None:
     names = {name_of(file) for file in tracked()} | {"docs/cli.md", "docs/settings.md"}
@@ -258,6 +268,19 @@ def test_the_library_example_of_the_readme_works_as_it_stands(monkeypatch: pytes
 
     found = asyncio.run(main())
     assert [contact.address for contact in found.contacts] == ["abuse@victim.example"]
+
+
+def test_the_paper_on_lookups_names_every_part_of_the_library() -> None:
+    text = read("docs/lookup.md")
+    fields = {field.name for field in dataclasses.fields(abuse_lookup.Config)}
+    assert {name for name in fields if f"`{name}`" not in text} == set()
+    assert {
+        name
+        for name in abuse_lookup.errors.__dict__
+        if name.endswith(("Error", "Target")) and name not in text
+    } == set()
+    [example] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert example in read("README.md")
 
 
 def test_review_links_in_the_papers_are_of_the_length_we_make(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_form_is_shown_where_there_is_no_mailbox() -> None:
     del form["address"]
     text = said(document(form, network=None))
     assert "# https://host.example/abuse  (network, high)" in text
-    assert "    known to us, Host\n" in text + "\n"
+    assert "    known to us, Host, as of 2026-11-02" in text
 
 
 def test_nobody_found_is_said() -> None:

@@ -147,7 +147,7 @@ class DeskContact(_Document):
     address: str | None = None
     form: str | None = None
     scope: Literal["network", "domain", "registrar", "host", "sender"]
-    source: str = Field(description="rdap, whois, dns or known")
+    source: str = Field(description="rdap, whois, dns, soa or known")
     server: str
     confidence: Literal["high", "medium", "low"]
     why: str = Field(description="one sentence")
