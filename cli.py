@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, looking_up, operate, receipt_verbs, terminal, terminal_trace
+from complaints import __version__, lookup_verb, operate, receipt_verbs, terminal, terminal_trace
 from complaints.on_complaints import on_complaints
 from complaints.operate import JsonOption, load
 from complaints.terminal import (
@@ -156,7 +156,7 @@ def _read(name: str) -> bytes | None:
     return raw
 
 
-app.command()(looking_up.lookup)
+app.command()(lookup_verb.lookup)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from complaints.looking_up import Tally
+from complaints.lookup_verb import Tally
 from complaints.loopback import Internet, World, loopback_internet
 from tests.house import CLOUD, SAVANNA
 from tests.test_cli import CLOUD_DESK, PLAINT, good, plaint
