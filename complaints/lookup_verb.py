@@ -74,7 +74,8 @@ async def _look_up_all(config: Any, targets: list[str], *, as_json: bool, explai
 
     tally, progress = Tally(), Progress(sys.stderr, _count(targets))
     async with open_lookup(config) as opened, showing(progress, sys.stderr):
-        answers = look_up_many(opened, _each(targets), as_asked=as_json, explain=explain)
+        many = STDIN in targets  # a list takes as long as the limits of servers make it; a few targets do not
+        answers = look_up_many(opened, _each(targets), as_asked=as_json, explain=explain, patient=many)
         async for document in answers:
             progress.step()
             if sys.stdout.isatty():

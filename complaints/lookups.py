@@ -19,16 +19,21 @@ WINDOW = 2_000
 """Targets taken in whose answers are not yet handed on: what memory holds, however many there are."""
 
 
-async def look_up(lookup: AbuseLookup, target: str, explain: bool = False) -> Json:
-    """The document of one target, as `plaint lookup --json` prints it."""
+async def look_up(lookup: AbuseLookup, target: str, explain: bool = False, patient: bool = False) -> Json:
+    """The document of one target, as `plaint lookup --json` prints it; a patient one waits for limits."""
     try:
-        return (await lookup.find_contacts(target, explain=explain)).document()
+        return (await lookup.find_contacts(target, explain=explain, patient=patient)).document()
     except UnusableTarget as error:
         return {"target": target, "error": str(error)}
 
 
 async def look_up_many(
-    lookup: AbuseLookup, targets: AsyncIterable[str], *, as_asked: bool, explain: bool = False
+    lookup: AbuseLookup,
+    targets: AsyncIterable[str],
+    *,
+    as_asked: bool,
+    explain: bool = False,
+    patient: bool = False,
 ) -> AsyncIterator[Json]:
     """The document of each target: in the order of the targets (`as_asked`), or as they come."""
     room = asyncio.Semaphore(WINDOW)
@@ -41,7 +46,7 @@ async def look_up_many(
             number += 1
 
     async def one(item: tuple[int, str]) -> tuple[int, Json]:
-        return item[0], await look_up(lookup, item[1], explain)
+        return item[0], await look_up(lookup, item[1], explain, patient)
 
     early: dict[int, Json] = {}
     due = 0

@@ -23,6 +23,7 @@ from abuse_lookup import AbuseLookup, Config, open_lookup
 from complaints import __version__
 from complaints.forward import Outgoing, Send
 from complaints.logs import place_of
+from complaints.lookup_store import DatabaseBook, DatabaseCache
 from complaints.lookups import look_up
 from complaints.office import Office
 from complaints.receive import Reception
@@ -65,6 +66,15 @@ def lookup_config(settings: Settings) -> Config:
     )
 
 
+@asynccontextmanager
+async def looking_up(office: Office) -> AsyncIterator[AbuseLookup]:
+    """A lookup whose limits and answers are shared with every other process of this service."""
+    db = office.db
+    shared = None if db.embedded else (DatabaseCache(db), DatabaseBook(db))
+    async with open_lookup(lookup_config(office.settings), shared=shared) as lookup:
+        yield lookup
+
+
 def sender(settings: Settings, lookup: AbuseLookup) -> Send:
     """The SMTP client of the forward stage: through the relay, or straight to MX."""
     route = (
@@ -95,7 +105,7 @@ async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIt
         stack.callback(office.close)
         service = Service(office)
         if {"worker", "web"} & set(roles):
-            lookup = await stack.enter_async_context(open_lookup(lookup_config(settings)))
+            lookup = await stack.enter_async_context(looking_up(office))
         if "worker" in roles:
             await stack.enter_async_context(_working(service, lookup))
         if "smtp" in roles:

@@ -22,7 +22,7 @@ class Registry:
         self.go = asyncio.Event()
         self.asked: list[str] = []
 
-    async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
+    async def find_contacts(self, target: str, *, explain: bool = False, patient: bool = False) -> Lookup:
         parsed = Target.parse(target)
         self.asked.append(target)
         if target.startswith("slow"):

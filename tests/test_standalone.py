@@ -122,7 +122,7 @@ def test_every_public_thing_says_what_it_is() -> None:
     assert [name for name, thing in spoken if not (inspect.getdoc(thing) or "").strip()] == []
     signature = inspect.signature(abuse_lookup.AbuseLookup.find_contacts)
     assert "UnusableTarget" in (abuse_lookup.AbuseLookup.find_contacts.__doc__ or "")
-    assert list(signature.parameters) == ["self", "target", "explain"]
+    assert list(signature.parameters) == ["self", "target", "explain", "patient"]
 
 
 def test_all_errors_have_one_root_and_say_what_to_do() -> None:
