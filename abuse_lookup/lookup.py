@@ -84,8 +84,8 @@ class AbuseLookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
 
         Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
-        none of these. With `explain` the answer holds all `questions`; a `patient` lookup waits for the limits
-        of servers, however long that takes, as `find_many` does.
+        none of these. With `explain` the answer holds all `questions`; a `patient` lookup waits for limits
+        of servers however long that takes, as `find_many` does.
         """
         seconds = _PATIENCE_OF_MANY if patient else self._seconds
         if explain:
