@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from abuse_lookup import journal
 from abuse_lookup.answer import (
@@ -79,17 +80,19 @@ class AbuseLookup:
         self._one = OneAtATime()
         self._renewing: dict[str, asyncio.Task[Entry]] = {}
 
-    async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
+    async def find_contacts(self, target: str, *, explain: bool = False, patient: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
 
         Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
-        none of these. With `explain` the answer holds all `questions`.
+        none of these. With `explain` the answer holds all `questions`; a `patient` lookup waits for limits
+        of servers however long that takes, as `find_many` does.
         """
+        seconds = _PATIENCE_OF_MANY if patient else self._seconds
         if explain:
             with journal.recording() as questions:
-                found = await self._answer(target, self._seconds, at_hand=False)
+                found = await self._answer(target, seconds, at_hand=False)
             return replace(found, questions=journal.in_order(questions))
-        return await self._answer(target, self._seconds)
+        return await self._answer(target, seconds)
 
     async def find_many(
         self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
@@ -100,7 +103,8 @@ class AbuseLookup:
         are waited for, however long that takes, and each single question is bounded as ever. Raises
         `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
         """
-        async for found in each_done(targets, self._patiently, at_once):
+        patiently = partial(self.find_contacts, patient=True)
+        async for found in each_done(targets, patiently, at_once):
             yield found
 
     async def aclose(self) -> None:
@@ -108,9 +112,6 @@ class AbuseLookup:
         for task in (tasks := list(self._renewing.values())):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _patiently(self, text: str) -> Lookup:
-        return await self._answer(text, _PATIENCE_OF_MANY)
 
     async def _answer(self, text: str, seconds: float, *, at_hand: bool = True) -> Lookup:
         if self.known.changed():

@@ -95,6 +95,7 @@ class Whois:
         question = f"whois {step.host} {'' if ip else query}"
         try:
             async with self._pace.turn(step.host, left, question, ip) as turn:
+                noted.cached = turn.known is not None
                 text = turn.known or await self._exchange(step, query)
                 report = read(text, target)
                 if report.refusal:
