@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from abuse_lookup import AbuseLookup, Config, open_lookup
 from complaints import __version__
+from complaints.desk_history import DeskHistory
 from complaints.forward import Outgoing, Send
 from complaints.logs import place_of
 from complaints.office import Office
@@ -60,6 +61,7 @@ def lookup_config(settings: Settings) -> Config:
         cache_path=settings.data / "lookups.sqlite",
         user_agent=f"Plaint/{__version__} (+{settings.url})",
         limit_per_minute=settings.limit_lookups,
+        desks=settings.desks_file,
     )
 
 
@@ -93,7 +95,8 @@ async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIt
         stack.callback(office.close)
         service = Service(office)
         if "worker" in roles:
-            lookup = await stack.enter_async_context(open_lookup(lookup_config(settings)))
+            opening = open_lookup(lookup_config(settings), history=DeskHistory(office))
+            lookup = await stack.enter_async_context(opening)
             await stack.enter_async_context(_working(service, lookup))
         if "smtp" in roles:
             await stack.enter_async_context(_smtp(service))
