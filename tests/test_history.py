@@ -19,6 +19,7 @@ from complaints.models import Attempt, Report, ReportState
 from tests.house import house
 from tests.house import spam as sent_spam
 from tests.test_lookup import config_for, looking
+from tests.visitor import confirm
 from tests.website import NETWORK_DESK, Website, running_website, spam
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -218,11 +219,11 @@ def record(website: Website, address: str = NETWORK_DESK) -> Record | None:
 def reported(website: Website, subject: str, *, failed: bool = False) -> str:
     """A report that went to the network's desk just now, or that its mail host refused."""
     complaint = website.waiting(spam(subject=subject))
+    confirm(website, complaint)
     with website.office.db.transaction() as session:
         report = session.get_one(Report, f"{complaint}-01")
         assert report.to == NETWORK_DESK
-        for state in (ReportState.CONSENTED, ReportState.QUEUED, ReportState.SENDING):
-            move(session, report, state)
+        move(session, report, ReportState.SENDING)
         now = website.clock.now
         if failed:
             move(session, report, ReportState.FAILED)
