@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, lookup_verb, operate, receipt_verbs, terminal, terminal_trace
+from complaints import (
+    __version__,
+    lookup_verb,
+    operate,
+    operate_desks,
+    receipt_verbs,
+    terminal,
+    terminal_trace,
+)
 from complaints.on_complaints import on_complaints
 from complaints.operate import JsonOption, load
 from complaints.terminal import (
@@ -331,7 +339,7 @@ def mine(
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
 app.add_typer(operate.reporters_app, name="reporters")
-app.add_typer(operate.desks_app, name="desks")
+app.add_typer(operate_desks.desks_app, name="desks")
 app.add_typer(operate.db_app, name="db")
 
 

@@ -254,8 +254,8 @@ class AbuseLookup:
             await self._judge.take(case, "known", [said(right, "domain")])
         if (platform := self.known.platform(host)) is not None:
             # Who registered its name, and its abuse@, are the platform's: its desk is the one for its users
-            scope: Scope = "domain" if platform.kind == "name" else "host"
-            await self._judge.take(case, "known", [said(platform, scope)])
+            scopes: tuple[Scope, ...] = ("domain",) if platform.kind == "name" else ("host", "domain")
+            await self._judge.take(case, "known", [said(platform, scope) for scope in scopes])
             await self._ask_hosts(case, target, seconds)
             return
         await asyncio.gather(
