@@ -17,11 +17,13 @@ import dns.exception
 import dns.message
 import dns.name
 import dns.nameserver
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
 import dns.rrset
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, MailAnswer, Status
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.target import parse_ip
@@ -131,6 +133,13 @@ class Resolver:
 
         The start of authority comes with a negative answer as well (RFC 2308 §2), so one question is enough.
         """
+        with journal.asking("dns", self.server, f"SOA {name}") as asked:
+            answer = await self._zone(name)
+            asked.said("\n".join(f"{zone.name} SOA, run by {zone.mailbox}" for zone in answer.value))
+            asked.ended(answer.status, answer.reason)
+            return answer
+
+    async def _zone(self, name: str) -> Answer[tuple[Zone, ...]]:
         try:
             found = await self._resolved(name, "SOA")
             server, sections = f"{found.nameserver or ''}", _sections([found.response])
@@ -167,6 +176,22 @@ class Resolver:
         return _mapped(answer, tuple(record.to_text() for record in answer.value))
 
     async def _ask(self, name: str, kind: str) -> Answer[tuple[Any, ...]]:
+        with journal.asking("dns", self.server, f"{kind} {name}") as asked:
+            asked.cached = journal.is_open() and self._knows(name, kind)
+            answer = await self._resolve(name, kind)
+            asked.said("\n".join(record.to_text() for record in answer.value))
+            asked.ended(answer.status, answer.reason)
+            return answer
+
+    def _knows(self, name: str, kind: str) -> bool:
+        """Whether this was asked before and the answer is still good."""
+        try:
+            key = (dns.name.from_text(name), dns.rdatatype.from_text(kind), dns.rdataclass.IN)
+        except (dns.exception.DNSException, UnicodeError, ValueError):
+            return False
+        return self._resolver.cache is not None and self._resolver.cache.get(key) is not None
+
+    async def _resolve(self, name: str, kind: str) -> Answer[tuple[Any, ...]]:
         try:
             found = await self._resolved(name, kind)
         except dns.resolver.NXDOMAIN as error:
