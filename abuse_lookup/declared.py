@@ -190,14 +190,8 @@ def _not_covered(case: _Case, signature: Signed, number: int) -> str:
 
 def _is_parent(domain: str, author: str) -> bool:
     """Whether d= is the author's domain, or one above it of the same organisation."""
-    if domain == author:
-        return True
-    organisation = organisational_domain(author)
-    return (
-        author.endswith(f".{domain}")
-        and organisation is not None
-        and organisational_domain(domain) == organisation
-    )
+    above = author.endswith(f".{domain}") and organisational_domain(domain) == organisational_domain(author)
+    return domain == author or above
 
 
 def _read(body: str) -> tuple[str, str, Literal["arf", "xarf"]] | None:
