@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Sighting, Status
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher, FetchError, Page
@@ -79,9 +80,9 @@ class Rdap:
             page = await self._page(url, deadline)
             document = _document(page)
             if target.host is not None:
-                return _judged(read_domain(document), target, page.url.host), related_links(document)
+                return _judged(read_domain(document), target, page.url), related_links(document)
             sighting = await self._with_linked(read_number(document), document, deadline)
-            return _judged(sighting, target, page.url.host), []
+            return _judged(sighting, target, page.url), []
         except _Ended as end:
             return end.answer, []
 
@@ -121,6 +122,13 @@ class Rdap:
         return page
 
     async def _once(self, url: httpx.URL, deadline: float) -> Page:
+        with journal.asking("rdap", url.host, str(url)) as noted:
+            page = await self._get(url, deadline)
+            noted.said(page.body)
+            noted.ended(*_said(page))
+            return page
+
+    async def _get(self, url: httpx.URL, deadline: float) -> Page:
         plain_allowed = url.scheme == "http" and self._bootstrap.may_be_plain(str(url))
         if url.scheme != "https" and not plain_allowed:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
@@ -185,13 +193,32 @@ def _document(page: Page) -> Mapping[str, Any]:
     return document
 
 
+def _said(page: Page) -> tuple[Status, str]:
+    """Tell by the HTTP status alone what became of a question, before its answer is read."""
+    where = page.headers.get("Location", "")
+    reason = f"HTTP {page.status}" + (f" to {where}" if where else "")
+    if page.status == httpx.codes.OK:
+        return Status.FOUND, ""
+    if page.status in _REDIRECTS:
+        return Status.FOUND, reason
+    if page.status == httpx.codes.NOT_FOUND:
+        return Status.ABSENT, reason
+    return Status.TEMPORARY if page.status in _BUSY or page.status >= 500 else Status.PERMANENT, reason
+
+
 def _error_code(document: Any) -> int:
     code = document.get("errorCode") if isinstance(document, dict) else None
     return int(code) if isinstance(code, int | str) and str(code).isdecimal() else 0
 
 
-def _judged(sighting: Sighting, target: Target, host: str) -> Answer[Sighting]:
+def _judged(sighting: Sighting, target: Target, url: httpx.URL) -> Answer[Sighting]:
     """Refuse an answer about some other network; tell one with a mailbox from one without."""
+    answer = _checked(sighting, target, url.host)
+    journal.read_in(str(url), answer.status, answer.reason, sighting.told())
+    return answer
+
+
+def _checked(sighting: Sighting, target: Target, host: str) -> Answer[Sighting]:
     ip = target.ip if target.ip is not None else target.network and target.network.network_address
     if ip and sighting.span is not None and ip not in sighting.span:
         return _failed(host, f"{host} answered about {sighting.span.first}, not about {ip}", permanent=True)

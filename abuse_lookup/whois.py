@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Sighting, Status
 from abuse_lookup.cache import Cache, covering_keys, span_keys
+from abuse_lookup.journal import Asked
 from abuse_lookup.pace import NotNow, Pace
 from abuse_lookup.reach import Reach, Unreachable
 from abuse_lookup.target import Target
@@ -37,32 +39,45 @@ class Whois:
         self._root, self._port = root.lower().rstrip("."), port
 
     async def look_up(
-        self, target: Target, seconds: float, *, first: str | None = None
+        self,
+        target: Target,
+        seconds: float,
+        *,
+        first: str | None = None,
+        asked: set[tuple[str, str]] | None = None,
     ) -> list[Answer[Sighting]]:
         """Ask from the root (or `first`) along the referrals; returns the servers' answers in that order.
 
-        Takes at most `seconds`. Never raises on a server's behaviour.
+        `asked` holds (server, question) of what is not to be asked again, and grows. Takes at most `seconds`.
+        Never raises on a server's behaviour.
         """
         answers: list[Answer[Sighting]] = []
-        asked: set[tuple[str, str]] = set()
+        asked = set() if asked is None else asked
+        most = len(asked) + MOST_SERVERS
         deadline = asyncio.get_running_loop().time() + seconds
         waiting = [self._start(target, first)]
-        while waiting and len(asked) < MOST_SERVERS:
+        step: Referral | None = None
+        while waiting and len(asked) < most:
             step = waiting.pop(0)
             step = replace(step, host=present_name(step.host))
             query = step.query or query_for(step.host, target)
             if (step.host, query) in asked:
                 continue
             asked.add((step.host, query))
-            report, answer = await self._ask(step, query, target, deadline)
+            with journal.asking("whois", step.host, query) as noted:
+                report, answer = await self._ask(step, query, target, deadline, noted)
+                noted.ended(*_told(report, answer))
             if answer is not None:
                 answers.append(answer)
             if report is not None:
                 self._remember(step, target, report)
                 waiting = next_steps(step, report, target) or waiting
-        if waiting and len(asked) >= MOST_SERVERS:
+        if waiting and len(asked) >= most:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
+        if not answers and step is not None:
+            reason = f"the servers asked only name each other, {step.host} last"
+            answers.append(Answer(Status.ABSENT, Sighting(), step.host, reason))
         return answers
 
     def _start(self, target: Target, first: str | None) -> Referral:
@@ -81,15 +96,16 @@ class Whois:
         self._cache.put(keys, report.referrals[0].host, self._clock() + _ROOT_KEPT)
 
     async def _ask(
-        self, step: Referral, query: str, target: Target, deadline: float
+        self, step: Referral, query: str, target: Target, deadline: float, noted: Asked
     ) -> tuple[Report | None, Answer[Sighting] | None]:
         """Ask one server; an answer that only refers on is no answer of its own."""
-        if why := gone(step.host):
-            return None, _failed(step.host, f"{step.host} is not asked: {why}", permanent=True)
         left = deadline - asyncio.get_running_loop().time()
+        if unasked := _unasked(step.host, left):
+            return None, unasked
         try:
             async with asyncio.timeout(left), self._pace.turn(step.host, left):
                 text = await self._exchange(step, query)
+            noted.said(text)
             self._pace.answered(step.host)
         except TimeoutError:
             self._pace.silent(step.host)
@@ -97,13 +113,19 @@ class Whois:
         except (NotNow, Unreachable) as error:
             permanent = isinstance(error, Unreachable) and error.permanent
             return None, _failed(step.host, str(error), permanent=permanent)
+        return self._heard(step.host, text, target)
+
+    def _heard(self, host: str, text: str, target: Target) -> tuple[Report | None, Answer[Sighting] | None]:
         if not text.strip():
-            return None, _failed(step.host, f"{step.host} closed the connection without an answer")
+            return None, _failed(host, f"{host} closed the connection without an answer")
         report = read(text, target)
         if report.refusal:
-            self._pace.pause(step.host, report.refusal_seconds, report.refusal)
-            return None, _failed(step.host, report.refusal)
-        return report, _answer(step.host, report)
+            self._pace.pause(host, report.refusal_seconds, report.refusal)
+            return None, _failed(host, report.refusal)
+        if host == self._root and not report.referrals and not report.sighting.findings:
+            reason = f"{host} knows of no WHOIS server for it"
+            return report, Answer(Status.ABSENT, report.sighting, host, reason)
+        return report, _answer(host, report)
 
     async def _exchange(self, step: Referral, query: str) -> str:
         """Send one line, read until the server closes; raises `Unreachable`."""
@@ -120,6 +142,12 @@ class Whois:
             writer.close()
             with suppress(OSError):  # the answer is read, or the error of reading it is on its way up
                 await writer.wait_closed()
+
+
+def _unasked(host: str, left: float) -> Answer[Sighting] | None:
+    if why := gone(host):
+        return _failed(host, f"{host} is not asked: {why}", permanent=True)
+    return _failed(host, f"{host} was not asked: no time was left") if left <= 0 else None
 
 
 def _root_keys(target: Target) -> list[str]:
@@ -155,6 +183,15 @@ async def _read_all(reader: asyncio.StreamReader, *, rwhois: bool) -> bytes:
     if last.strip() and (len(received) >= MOST_BYTES or b"@" in last):
         whole = head + newline
     return whole
+
+
+def _told(report: Report | None, answer: Answer[Sighting] | None) -> tuple[Status, str, tuple[str, ...]]:
+    """Say for a journal what came of a question."""
+    referrals = report.referrals if report else ()
+    referred = tuple(dict.fromkeys(f"refers to {referral.host}" for referral in referrals if referral.host))
+    if answer is None:
+        return Status.FOUND, "", referred
+    return answer.status, answer.reason, (*answer.value.told(), *referred)
 
 
 def _answer(server: str, report: Report) -> Answer[Sighting] | None:

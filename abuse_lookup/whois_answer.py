@@ -95,7 +95,9 @@ def read(text: str, target: Target) -> Report:
     lines = text.splitlines()[:_MOST_LINES]
     segments = _segments(lines)
     chosen = _covering(segments, target)
-    findings = [*_ranked(chosen, target), *_manager(text, chosen)]
+    findings = list(_ranked(chosen, target))
+    if all(found.confidence == "low" for found in findings):
+        findings += _manager(text, chosen)
     registrar = _registrar(segments) if target.host is not None else ""
     told = any(segment.main for segment in segments) if target.host is None else _delegated(segments)
     refusal = None if findings or registrar else _refusal(lines, known=told)
@@ -199,16 +201,17 @@ def _lowered(found: Finding, why: str) -> Finding:
     return Finding("low", why, found.address, holder=found.holder)
 
 
-def _manager(text: str, chosen: list[_Segment]) -> Iterator[Finding]:
+def _manager(text: str, chosen: list[_Segment]) -> list[Finding]:
     """Read the one mailbox of registries that publish no other: the widest network's, the provider's."""
     for row in rows("whois", "manager"):
         if str(row["marker"]) not in text or not chosen:
             continue
         values = (value for key, value, _ in chosen[-1].lines if key == row["field"])
-        found = (addresses for value in values if (addresses := addresses_in(value)))
-        for address in next(found, ()):
-            confidence: Confidence = "low" if row["confidence"] == "low" else "medium"
-            yield Finding(confidence, str(row["why"]), address)
+        confidence: Confidence = "low" if row["confidence"] == "low" else "medium"
+        for value in values:
+            if addresses := addresses_in(value):
+                return [Finding(confidence, str(row["why"]), address) for address in addresses]
+    return []
 
 
 def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:

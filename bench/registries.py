@@ -30,7 +30,9 @@ from typing import Any
 
 from abuse_lookup import Contact, MailAnswer, Resolver, Status, Target, UnusableTarget
 from abuse_lookup.answer import Answer, Sighting
-from abuse_lookup.judge import Case, Judge, ranked
+from abuse_lookup.desks import KnownDesks
+from abuse_lookup.judge import Case, Judge
+from abuse_lookup.ranking import ranked
 from abuse_lookup.rdap_answer import read_domain, read_number, related_links
 from abuse_lookup.whois import next_steps
 from abuse_lookup.whois_answer import Referral, read
@@ -39,6 +41,7 @@ from abuse_lookup.whois_dialect import decoded
 REGISTRY = Path(__file__).parents[1] / "../shared/data/registry"
 PEERS = Path(__file__).with_name("peer_registries.py")
 EX_UNAVAILABLE = 69
+KNOWN = KnownDesks()
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,7 @@ def _judged(
     source: str, sighting: Sighting, steps: list[Referral], question: Question, *, named: bool = False
 ) -> Reading:
     case = Case()
-    judge = Judge(AllTakeMail(), lambda: datetime.now(UTC))
+    judge = Judge(AllTakeMail(), KNOWN, lambda: datetime.now(UTC))
     asyncio.run(judge.take(case, source, [Answer(Status.FOUND, sighting, question.server)]))
     contacts = ranked(case.contacts)
     steps = steps + [Referral(server) for server in case.better_servers]
