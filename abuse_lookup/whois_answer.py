@@ -23,6 +23,7 @@ from abuse_lookup.whois_dialect import (
     refused,
     says_absent,
     servers_in,
+    transferred_to,
 )
 
 _MOST_LINES = 20_000
@@ -78,7 +79,8 @@ class _Segment:
     def handed_on(self) -> bool:
         """Whether it names another registry of numbers: its own mailboxes are those of who handed it on."""
         found = (_referral(value) for value in self.values("referral"))
-        return any(hands_numbers_out(referral.host) for referral in found if referral)
+        named = any(hands_numbers_out(referral.host) for referral in found if referral)
+        return named or any(transferred_to(value) for value in self.values("type"))
 
     @property
     def hearsay(self) -> bool:
@@ -106,7 +108,7 @@ def read(text: str, target: Target) -> Report:
     sighting = Sighting(tuple(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
     absent = not (findings or registrar or told) and says_absent(lines)
-    return Report(sighting, steps, absent=absent, registrar=registrar)
+    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar)
 
 
 def _refusal(lines: list[str], *, known: bool) -> Refused | None:
@@ -294,7 +296,11 @@ def _referrals(segments: list[_Segment], lines: list[str]) -> Iterator[Referral]
         for value in segment.values("referral"):
             if found := _referral(value):
                 yield found
+        for value in segment.values("type"):
+            if host := transferred_to(value):
+                yield Referral(host)
     texts = [line for line in lines if line.lstrip()[:1] in {"%", "#"} or "remarks:" in line.lower()[:12]]
+    texts = [line for line in texts if not line.startswith("%rwhois ")]  # its own name and version
     for host in servers_in(texts):
         yield Referral(host, port_of(host), binding=False)
 

@@ -233,6 +233,8 @@ def _judged(
     asyncio.run(judge.take(case, source, [Answer(Status.FOUND, sighting, question.server)]))
     contacts = ranked(case.contacts)
     steps = steps + [Referral(server) for server in case.better_servers]
+    if not contacts and not steps and any(item.address.endswith("@iana.org") for item in case.rejected):
+        return Reading((), "do-not-send")  # IANA holds what nobody uses
     return Reading(contacts, _action(contacts, steps, question, named=named))
 
 
