@@ -133,7 +133,7 @@ class Contact:
 
     scope: Scope
     source: str
-    """`rdap`, `whois`, `dns` or `known`."""
+    """`rdap`, `whois`, `dns`, `known`, `soa` (who keeps the DNS zone), `header` (the message's own word)."""
     server: str
     confidence: Confidence
     why: str

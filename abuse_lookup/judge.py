@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from abuse_lookup.answer import (
     Answer,
@@ -25,9 +26,9 @@ from abuse_lookup.answer import (
 )
 from abuse_lookup.desk_rows import Desk
 from abuse_lookup.desks import KnownDesks, said
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.overrides import refusal
 from abuse_lookup.ranking import ranked, unique
-from abuse_lookup.resolver import Resolver
 
 
 @dataclass(slots=True)
@@ -52,8 +53,8 @@ class Case:
 class Judge:
     """Turns findings into contacts; asks the DNS whether their domains take mail."""
 
-    def __init__(self, resolver: Resolver, known: KnownDesks, clock: Callable[[], datetime]) -> None:
-        self._resolver, self._known, self._clock = resolver, known, clock
+    def __init__(self, mail: MailDomains, known: KnownDesks, clock: Callable[[], datetime]) -> None:
+        self._mail, self._known, self._clock = mail, known, clock
 
     async def take(self, case: Case, source: str, answers: Iterable[Answer[Sighting]]) -> None:
         """Add what one source said to the case; the server asked last knows best and comes first."""
@@ -76,7 +77,7 @@ class Judge:
         allowed = [found for finding in named if (found := self._allowed(case, finding))]
         allowed.sort(key=lambda found: found not in named)  # last resorts after what nothing is known against
         domains = {found.address.rpartition("@")[2] for found in allowed if found.address}
-        mail = dict(zip(domains, await asyncio.gather(*map(self._resolver.mx, domains)), strict=True))
+        mail = dict(zip(domains, await asyncio.gather(*map(self._mail.check, domains)), strict=True))
         now = self._clock()
         for found in allowed:
             takes_mail = mail[found.address.rpartition("@")[2]] if found.address else None
@@ -154,6 +155,11 @@ class Judge:
                 about = f"{item.address} is named, but {item.why}; instead: "
                 scope: Scope = "network" if found.kind in {"ip", "network", "asn"} else "host"
                 await self.take(case, "known", [said(desk, scope, confidence="medium", about=about)])
+
+
+def dns_failure(answer: Answer[Any]) -> Failure:
+    """Note an answer of the DNS that is none."""
+    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
 
 
 def _refusal_of(desk: Desk) -> str:

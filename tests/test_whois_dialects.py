@@ -154,7 +154,7 @@ def test_rwhois_errors_are_told_apart(line: str, refuses: bool, absent: bool) ->
         ("% You have exceeded allowed connection rate.", 300),
         ("% You are not allowed to connect.", 3600),
         ("Number of allowed queries exceeded.", 300),
-        ("Your access is too fast,please try again later.", 60),
+        ("Your access is too fast,please try again later.", 300),
         ("Service temporarily unavailable.", 300),
         ("* Sorry, the Whois database is currently down.", 300),
         ("whois.nic.example: Server too busy, try again later", 60),
