@@ -32,6 +32,7 @@ from abuse_lookup import Contact, MailAnswer, Resolver, Status, Target, Unusable
 from abuse_lookup.answer import Answer, Sighting
 from abuse_lookup.desks import KnownDesks
 from abuse_lookup.judge import Case, Judge
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.ranking import ranked
 from abuse_lookup.rdap_answer import read_domain, read_number, related_links
 from abuse_lookup.whois import next_steps
@@ -79,13 +80,13 @@ class Reading:
         return [contact.address.lower() for contact in self.contacts if contact.address]
 
 
-class AllTakeMail(Resolver):
+class AllTakeMail(MailDomains):
     """Which domains took mail when the answers were recorded is not known: all do."""
 
     def __init__(self) -> None:
-        super().__init__([("127.0.0.1", 9)], seconds=0.1)
+        super().__init__(Resolver([("127.0.0.1", 9)], seconds=0.1), lambda _: True)
 
-    async def mx(self, domain: str) -> MailAnswer:
+    async def check(self, domain: str) -> MailAnswer:
         return MailAnswer(Status.FOUND, ((10, f"mx.{domain}"),))
 
 
