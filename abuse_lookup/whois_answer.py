@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from abuse_lookup.answer import Confidence, Finding, Sighting, Span
+from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
 from abuse_lookup.span import parse_span
@@ -17,6 +17,7 @@ from abuse_lookup.whois_dialect import (
     RWHOIS_PORT,
     Refused,
     hands_numbers_out,
+    is_hearsay,
     meaning,
     port_of,
     present_name,
@@ -28,7 +29,9 @@ from abuse_lookup.whois_dialect import (
 
 _MOST_LINES = 20_000
 _LONGEST_REFUSAL = 60  # lines
+_MOST_ABSENT_LINES = 300  # with terms of use, an answer about nothing has fewer
 _LONGEST_KEY = 48
+_MOST_FINDINGS = 50  # every one costs a look at the DNS
 _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network information ]")
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
@@ -85,8 +88,7 @@ class _Segment:
     @property
     def hearsay(self) -> bool:
         """Whether the object comes from a routing registry, where anybody may write."""
-        mirrors = {str(row["source_name"]) for row in rows("whois", "mirror")}
-        return any(value.split()[0].upper() in mirrors for value in self.values("origin"))
+        return any(is_hearsay(value.split()[0]) for value in self.values("origin"))
 
     def values(self, wanted: str) -> list[str]:
         return [value for key, value, _ in self.lines if value and meaning(key) == wanted]
@@ -105,10 +107,16 @@ def read(text: str, target: Target) -> Report:
     refusal = None if findings or registrar else _refusal(lines, known=told)
     if refusal is not None:
         return Report(Sighting(), (), f"it answered {refusal.said!r}", refusal.seconds)
-    sighting = Sighting(tuple(findings), chosen[0].span if chosen else None)
+    sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
-    absent = not (findings or registrar or told) and says_absent(lines)
+    absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
     return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar)
+
+
+def _best(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Leave each finding once, the surest first, and no more than a desk can have."""
+    unique = sorted(dict.fromkeys(findings), key=lambda found: CONFIDENCES.index(found.confidence))
+    return tuple(unique[:_MOST_FINDINGS])
 
 
 def _refusal(lines: list[str], *, known: bool) -> Refused | None:
@@ -186,12 +194,12 @@ def _ranked(segments: list[_Segment], target: Target) -> Iterator[Finding]:
     for segment in segments:
         if segment.handed_on:
             continue
-        size = span.size if (span := segment.span) else 0
+        size, hearsay = (span.size if (span := segment.span) else 0), segment.hearsay
         findings = list(_number_findings(segment))
         for found in findings:
             if spoken is not None and size > spoken:
                 yield _lowered(found, f"{found.why} of a wider network")
-            elif segment.hearsay:
+            elif hearsay:
                 yield _lowered(found, f"{found.why}, in a routing registry where anybody may write")
             else:
                 yield found

@@ -73,6 +73,16 @@ def hands_numbers_out(server: str) -> bool:
     return bool(_server(server).get("numbers"))
 
 
+@cache
+def _mirrors() -> frozenset[str]:
+    return frozenset(str(row["source_name"]) for row in rows("whois", "mirror"))
+
+
+def is_hearsay(source: str) -> bool:
+    """Whether an RPSL `source` is a routing registry, where anybody may write (`RADB`)."""
+    return source.upper() in _mirrors()
+
+
 def transferred_to(network_type: str) -> str | None:
     """Return the server of the registry that a network was handed to, as ARIN's type of the network says."""
     found = (
