@@ -199,7 +199,8 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         if tag in _SPECIAL:
             read.special(node, tag or "", attributes)
         if attributes and (
-            not _OUTRIGHT.isdisjoint(attributes) or ("style" in attributes and _may_refer(attributes["style"]))
+            not _OUTRIGHT.isdisjoint(attributes)
+            or ("style" in attributes and _may_refer(attributes["style"]))
         ):
             read.places(tag or "", attributes)
     if read.has_template and nesting < _MAX_NESTING:
@@ -210,7 +211,11 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         base = _join(base, read.base) if base else read.base
     for found in read.references:
         reference, shown, used = found
-        if reference.startswith(("http://", "https://")) and reference.isascii() and not reference[-1].isspace():
+        if (
+            reference.startswith(("http://", "https://"))
+            and reference.isascii()
+            and not reference[-1].isspace()
+        ):
             page.add(found)
         else:
             _take(reference, base, page, nesting, shown, used)
