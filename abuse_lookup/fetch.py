@@ -6,7 +6,7 @@ here, no proxy, cookie or credential is used.
 
 import ssl
 import typing
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,11 @@ class Fetcher:
             transport=transport, headers=headers, trust_env=False, follow_redirects=False, timeout=_PATIENCE
         )
 
-    async def get(self, url: httpx.URL, accept: str) -> Page:
-        """Ask once; raises `FetchError`. The caller's timeout bounds it."""
+    async def get(self, url: httpx.URL, accept: str, more: Mapping[str, str] | None = None) -> Page:
+        """Ask once, with `more` header fields; raises `FetchError`. The caller's timeout bounds it."""
         try:
-            async with self._client.stream("GET", url, headers={"Accept": accept}) as response:
+            headers = {"Accept": accept, **(more or {})}
+            async with self._client.stream("GET", url, headers=headers) as response:
                 self._client.cookies.clear()
                 if response.headers.get("Content-Encoding", "identity") != "identity":
                     raise FetchError(

@@ -35,7 +35,10 @@ class Config:
     be spoken to. So do not name a local caching resolver here: leave this empty for it.
     """
     rdap_bootstrap: Path | str | None = None
-    """Folder or URL with IANA's bootstrap files (RFC 9224); None: IANA's own."""
+    """Folder or URL with IANA's bootstrap files (RFC 9224); None: IANA's own, of which a copy is shipped.
+
+    A folder is read again when it changed. Fetched files are kept beside `cache_path`.
+    """
     whois_root: str = "whois.iana.org"
     whois_port: int = 43
     """Port of every WHOIS server that names none."""
@@ -63,10 +66,12 @@ async def open_lookup(config: Config, *, clock: Callable[[], datetime] = now) ->
     book: Book = FileBook(config.cache_path) if config.cache_path else MemoryBook()
     pace = Pace(config.limit_per_minute, clock, book)
     fetcher = Fetcher(reach, ca_file=config.ca_file, user_agent=config.user_agent)
+    kept = config.cache_path.parent / "rdap-bootstrap" if config.cache_path else None
+    bootstrap = Bootstrap(config.rdap_bootstrap, fetcher, pace, clock, folder=kept)
     try:
         yield AbuseLookup(
             resolver,
-            Rdap(Bootstrap(config.rdap_bootstrap, fetcher, pace, clock), fetcher, pace, clock),
+            Rdap(bootstrap, fetcher, pace, clock),
             Whois(reach, pace, cache, clock, root=config.whois_root, port=config.whois_port),
             ContactZones(resolver, config.contact_zones),
             cache=cache,
@@ -74,6 +79,7 @@ async def open_lookup(config: Config, *, clock: Callable[[], datetime] = now) ->
             seconds=config.seconds,
         )
     finally:
+        await bootstrap.aclose()
         await fetcher.aclose()
         pace.close()
         cache.close()

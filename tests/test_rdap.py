@@ -1,6 +1,5 @@
-"""RDAP answers as registries write them, and the bootstrap files that lead to them."""
+"""RDAP answers as registries write them."""
 
-import asyncio
 import json
 import time
 from datetime import UTC, datetime
@@ -8,20 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abuse_lookup import Status, Target
 from abuse_lookup.answer import CONFIDENCES
-from abuse_lookup.bootstrap import Bootstrap
-from abuse_lookup.fetch import Fetcher
 from abuse_lookup.mailbox import is_desk_name
 from abuse_lookup.overrides import refusal
-from abuse_lookup.pace import MemoryBook, Pace
 from abuse_lookup.rdap import _retry_after
 from abuse_lookup.rdap_answer import linked_abuse_entities, read_domain, read_number, related_links
-from abuse_lookup.reach import Reach
-from abuse_lookup.resolver import Resolver
 
 REGISTRY = Path(__file__).parent.parent.parent / "shared" / "data" / "registry"
 needs_answers = pytest.mark.skipif(not REGISTRY.is_dir(), reason="../shared/data/registry absent")
@@ -157,6 +150,7 @@ anything = st.recursive(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["entities", "remarks", "links", "notices", "name", "endAddress"]), anything
@@ -182,75 +176,3 @@ def test_a_wide_and_deep_answer_is_bounded() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
     assert _retry_after(value, NOW) == seconds
-
-
-def bases(folder: Path, target: str) -> tuple[Status, tuple[str, ...], bool]:
-    async def run() -> tuple[Status, tuple[str, ...], bool]:
-        reach = Reach(Resolver([("127.0.0.1", 9)], seconds=0.1), (), dns_on_loopback=False)
-        fetcher = Fetcher(reach, ca_file=None, user_agent="tests")
-        bootstrap = Bootstrap(folder, fetcher, Pace(0, lambda: NOW, MemoryBook()), lambda: NOW)
-        answer = await bootstrap.bases(Target.parse(target))
-        await fetcher.aclose()
-        return answer.status, answer.value, bootstrap.may_be_plain("http://plain.example/ip/192.0.2.1")
-
-    return asyncio.run(run())
-
-
-@pytest.fixture
-def iana(tmp_path: Path) -> Path:
-    files = {
-        "ipv4.json": [
-            [["192.0.0.0/8"], ["https://wide.example/"]],
-            [["192.0.2.0/24"], ["http://plain.example/", "https://narrow.example"]],
-        ],
-        "ipv6.json": [[["2001:db8::/32"], ["https://six.example/"]]],
-        "asn.json": [[["64496-64511", "65536"], ["https://asn.example/"]]],
-        "dns.json": [[["example"], ["https://tld.example/"]], [["co.example"], ["https://second.example/"]]],
-    }
-    for name, services in files.items():
-        (tmp_path / name).write_text(json.dumps({"version": "1.0", "services": services}))
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("target", "urls"),
-    [
-        ("192.0.2.1", ("https://narrow.example/", "http://plain.example/")),
-        ("192.0.3.1", ("https://wide.example/",)),
-        ("192.0.2.0/25", ("https://narrow.example/", "http://plain.example/")),
-        ("192.0.0.0/16", ("https://wide.example/",)),
-        ("2001:db8::1", ("https://six.example/",)),
-        ("AS64500", ("https://asn.example/",)),
-        ("AS65536", ("https://asn.example/",)),
-        ("www.pills.example", ("https://tld.example/",)),
-        ("pills.co.example", ("https://second.example/",)),
-        ("203.0.113.1", ()),
-        ("AS65537", ()),
-        ("pills.test", ()),
-    ],
-)
-def test_the_longest_match_of_ianas_files_wins(iana: Path, target: str, urls: tuple[str, ...]) -> None:
-    status, found, _ = bases(iana, target)
-    assert found == urls
-    assert status is (Status.FOUND if urls else Status.ABSENT)
-
-
-def test_plain_http_is_only_for_what_the_operators_files_name(iana: Path) -> None:
-    assert bases(iana, "192.0.2.1")[2] is True
-    assert bases(iana, "AS64500")[2] is False
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"services": 7}', "[" * 100_000])
-def test_a_bootstrap_file_that_is_none_is_a_permanent_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / "ipv4.json").write_text(text)
-    assert bases(tmp_path, "192.0.2.1")[0] is Status.PERMANENT
-
-
-def test_a_missing_bootstrap_file_is_a_temporary_error(tmp_path: Path) -> None:
-    assert bases(tmp_path, "192.0.2.1")[0] is Status.TEMPORARY
-
-
-def test_services_of_odd_shape_are_passed_over(tmp_path: Path) -> None:
-    services = [7, ["x"], [["192.0.2.0/24", "rubbish", 7], ["https://a.example", 9]], [["x"], "y"]]
-    (tmp_path / "ipv4.json").write_text(json.dumps({"services": services}))
-    assert bases(tmp_path, "192.0.2.1")[1] == ("https://a.example/",)
