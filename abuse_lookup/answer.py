@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -99,10 +99,12 @@ class Sighting:
     """The address range the answer is about."""
     holder: str = ""
     """Who holds the resource, as the answer says."""
+    servers: tuple[str, ...] = ()
+    """WHOIS servers of others that the answer names: they may know more."""
 
     def with_better(self, other: "Sighting") -> "Sighting":
         """Put what a follow-up question found before what the first answer held."""
-        return Sighting(other.findings + self.findings, self.span, self.holder)
+        return replace(self, findings=other.findings + self.findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import ipaddress
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from abuse_lookup.target import IPNetwork, Target
 
@@ -63,7 +64,7 @@ class Services:
     def of_organisation(self, suffix: str) -> str | None:
         """Find a base URL at a host under this domain (`ripe.net`), https only."""
         mine = (url for url in sorted(self.urls) if url.startswith("https://"))
-        return next((url for url in mine if f".{url.split('/')[2]}".endswith(f".{suffix}")), None)
+        return next((url for url in mine if f".{urlsplit(url).hostname}".endswith(f".{suffix}")), None)
 
     def _add(self, key: str, urls: Urls) -> None:
         self.size += 1
@@ -108,7 +109,12 @@ def _rows(document: Any) -> Iterator[tuple[list[str], Urls]]:
 
 
 def _is_base(url: Any) -> bool:
-    return isinstance(url, str) and url.startswith(("https://", "http://")) and len(url.split("/")[2]) > 0
+    try:
+        return (
+            isinstance(url, str) and url.startswith(("https://", "http://")) and bool(urlsplit(url).hostname)
+        )
+    except ValueError:
+        return False
 
 
 def _prefix(key: str) -> IPNetwork | None:

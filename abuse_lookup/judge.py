@@ -37,7 +37,7 @@ class Case:
     failures: list[Failure] = field(default_factory=list)
     span: Span | None = None
     better_servers: list[str] = field(default_factory=list)
-    """WHOIS servers that know more than a registry mailbox that was rejected."""
+    """WHOIS servers that know more than a rejected registry mailbox, or than an answer that names them."""
 
     @property
     def settled(self) -> bool:
@@ -60,6 +60,7 @@ class Judge:
             if case.span is None or (answer.value.span and answer.value.span.size < case.span.size):
                 case.span = answer.value.span
             await self._take_findings(case, source, answer)
+            case.better_servers += answer.value.servers
 
     async def take_guess(self, case: Case, address: str, scope_why: str, server: str) -> None:
         """Add a mailbox that nobody named, as RFC 2142 §2 gives it, where its domain takes mail."""

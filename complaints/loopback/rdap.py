@@ -41,6 +41,12 @@ class Rdap:
         """Return the server's base URL, with the final slash RFC 9224 §3 asks for."""
         return f"https://{server.rdap}:{self._port}{server.rdap_path}/"
 
+    def _verbatim(self, body: str) -> str:
+        """Fill in `{base:KEY}`, the base URL of a registry or registrar, in an answer given verbatim."""
+        for server in self._servers.values():
+            body = body.replace(f"{{base:{server.key}}}", self.base_of(server))
+        return body
+
     async def _serve(self, request: Request) -> Response:
         host, path = request.url.hostname or "", request.url.path
         self._ask("rdap", host, path)
@@ -66,11 +72,13 @@ class Rdap:
             return _error(400, "Bad Request", str(error))
         if found is None or server.key not in (found.registry, found.via):
             return _not_found(f"{kind}/{key}")
+        if found.registry != server.key and found.via_body:
+            return await self._answer(self._verbatim(found.via_body), server.rdap_way, "")
         if found.registry != server.key:
             # Another registry holds it: a redirect to there (RFC 7480 §5.2).
             there = self.base_of(self._world.registries[found.registry])
             return RedirectResponse(f"{there}{kind}/{key}", status_code=301)
-        body = found.rdap_body or json.dumps(holding_object(found, self.base_of(server)))
+        body = self._verbatim(found.rdap_body) or json.dumps(holding_object(found, self.base_of(server)))
         return await self._answer(body, found.rdap or server.rdap_way, f"{self.base_of(server)}{kind}/{key}")
 
     def _find(self, kind: str, key: str) -> Holding | None:
@@ -90,7 +98,7 @@ class Rdap:
         if isinstance(server, Registrar):
             return await self._answer(body, server.rdap_way, f"{base}domain/{key}")
         return await self._answer(
-            domain.rdap_body or body, domain.rdap or server.rdap_way, f"{base}domain/{key}"
+            self._verbatim(domain.rdap_body) or body, domain.rdap or server.rdap_way, f"{base}domain/{key}"
         )
 
     async def _answer(self, body: str, way: str, url: str) -> Response:

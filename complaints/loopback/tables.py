@@ -91,7 +91,8 @@ class Holding:
     """What networks and autonomous systems have in common.
 
     `registry` holds it; `via` is the registry IANA names when that is another one. `rdap` and `whois` say how
-    the answers misbehave, `rdap_body` and `whois_body` are answers verbatim.
+    the answers misbehave, `rdap_body` and `whois_body` are answers verbatim, and `via_body` is what `via`
+    answers over RDAP, where it does not redirect.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Holding:
     rdap: str = ""
     whois: str = ""
     rdap_body: str = ""
+    via_body: str = ""
     whois_body: str = ""
 
     @property
