@@ -16,11 +16,13 @@ from abuse_lookup.answer import (
     Failure,
     Lookup,
     MailAnswer,
+    Reason,
     Rejected,
     Scope,
     Status,
 )
 from abuse_lookup.errors import AbuseLookupError, ConfigError, UnusableTarget
+from abuse_lookup.history import History, Record
 from abuse_lookup.lookup import AbuseLookup
 from abuse_lookup.opening import Config, open_lookup
 from abuse_lookup.resolver import Resolver
@@ -35,8 +37,11 @@ __all__ = [
     "ConfigError",
     "Contact",
     "Failure",
+    "History",
     "Lookup",
     "MailAnswer",
+    "Reason",
+    "Record",
     "Rejected",
     "Resolver",
     "Scope",

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Status
 from abuse_lookup.bootstrap_table import Services
 from abuse_lookup.fetch import Fetcher, FetchError
@@ -57,7 +59,9 @@ class FolderFiles:
         except OSError as error:
             reason = f"bootstrap file not read: {error}"
             return before[1] if before else Answer(Status.TEMPORARY, _NOBODY, str(path), reason)
-        answer = _read(raw, str(path))
+        with journal.asking("rdap", str(path), name) as noted:
+            answer = _read(raw, str(path))
+            noted.ended(answer.status, answer.reason)
         if before is not None and before[1].found and (answer.failed or not answer.value.size):
             _log.warning("%s is not used, the one before it is: %s", path, answer.reason or "it is empty")
             answer = before[1]
@@ -108,7 +112,8 @@ class RemoteFiles:
                     return await self._fetch_first(name)
                 self._copies[name] = copy
         if copy.due <= self._clock() and name not in self._refreshing:
-            task = asyncio.create_task(self._refresh(name))
+            # Nobody who asked waits for it, so it is no part of what was asked for them.
+            task = asyncio.create_task(self._refresh(name), context=Context())
             self._refreshing[name] = task
             task.add_done_callback(lambda _: self._refreshing.pop(name, None))
         return Answer(Status.FOUND, copy.services, self._base + name)
@@ -162,8 +167,9 @@ class RemoteFiles:
         url = httpx.URL(self._base + name)
         asked = {"If-None-Match": present.etag, "If-Modified-Since": present.modified}
         conditions = {header: value for header, value in asked.items() if value}
-        async with asyncio.timeout(seconds), self._pace.turn(url.host, seconds):
-            page = await self._fetcher.get(url, "application/json", conditions)
+        with journal.asking("rdap", str(url), name):
+            async with asyncio.timeout(seconds), self._pace.turn(url.host, seconds):
+                page = await self._fetcher.get(url, "application/json", conditions)
         due = _due(page.headers, self._clock())
         if page.status == httpx.codes.NOT_MODIFIED and conditions:
             return replace(present, due=due)

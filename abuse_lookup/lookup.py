@@ -2,23 +2,28 @@
 
 An address, network or AS number: RDAP, then WHOIS, then contact zones, then `abuse@` of the confirmed reverse
 name, each only while nobody good is known. A domain: the desks of the networks its hosts are in, its
-registrar's, and `abuse@` of the domain itself.
+registrar's, and `abuse@` of the domain itself; or the desk of the platform that it is on. What is known of
+networks and mailboxes, and what earlier reports came to, is put on top of what the cache holds.
 """
 
 import asyncio
 import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
+from abuse_lookup import journal
+from abuse_lookup.answer import Answer, Contact, Failure, Lookup, Rejected, Scope, Sighting, Span, Status
+from abuse_lookup.batch import each_done
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
 from abuse_lookup.contactdb import ContactZones
-from abuse_lookup.judge import Case, Judge, ranked, unique
-from abuse_lookup.overrides import known_desk
+from abuse_lookup.desks import KnownDesks, said
+from abuse_lookup.history import History, remembered
+from abuse_lookup.judge import Case, Judge
+from abuse_lookup.ranking import ranked, unique
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
 from abuse_lookup.span import span_text
@@ -49,37 +54,74 @@ class AbuseLookup:
         whois: Whois,
         zones: ContactZones,
         *,
+        known: KnownDesks,
+        history: History | None,
         cache: Cache,
         clock: Callable[[], datetime],
         seconds: float,
     ) -> None:
-        self.resolver = resolver
+        self.resolver, self.known, self._history = resolver, known, history
         self._rdap, self._whois, self._zones = rdap, whois, zones
         self._cache, self._clock, self._seconds = cache, clock, seconds
-        self._judge = Judge(resolver, clock)
+        self._judge = Judge(resolver, known, clock)
         self._one = OneAtATime()
         self._recent: dict[str, tuple[Lookup, datetime]] = {}
 
-    async def find_contacts(self, target: str) -> Lookup:
+    async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
 
         Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
-        none of these.
+        none of these. With `explain` the answer holds all `questions`.
         """
-        if (recent := self._recent.get(target)) is not None and recent[1] > self._clock():
-            return recent[0]
-        parsed = Target.parse(target)
-        if why := parsed.refusal():
-            return Lookup(target, parsed.kind, rejected=(Rejected(parsed.key, why),))
-        found, expires = await self._find(parsed, self._seconds)
+        if explain:
+            with journal.recording() as questions:
+                found = await self.find_contacts(target)
+            return replace(found, questions=journal.in_order(questions))
+        if self.known.changed():
+            self._recent.clear()
+        if (recent := self._recent.get(target)) is None or recent[1] <= self._clock():
+            recent = await self._asked(target)
+        else:
+            journal.kept(target, recent[1])
+        return await remembered(recent[0], self._history, self._clock()) if self._history else recent[0]
+
+    async def _asked(self, text: str) -> tuple[Lookup, datetime]:
+        target = Target.parse(text)
+        if why := target.refusal():
+            return Lookup(text, target.kind, rejected=(Rejected(target.key, why),)), self._clock()
+        recent = await self._find(target, self._seconds)
         while len(self._recent) >= _MOST_RECENT:
             del self._recent[next(iter(self._recent))]
-        self._recent[target] = (found, expires)
-        return found
+        self._recent[text] = recent
+        return recent
+
+    async def find_many(
+        self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
+    ) -> AsyncIterator[Lookup]:
+        """Look up many targets, up to `at_once` at a time; yields each answer as soon as it is there.
+
+        So not in the order of the targets: `Lookup.target` is the text that was handed in. Limits of servers
+        are waited for, however long that takes; a target's own seconds count without it. Raises
+        `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
+        """
+        async for found in each_done(targets, self.find_contacts, at_once):
+            yield found
 
     async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
-        ask = self._ask_domain if target.host is not None else self._ask_number
-        return await self._answered(target, seconds, ask, _keys(target))
+        if target.host is not None:
+            found, expires = await self._answered(target, seconds, self._ask_domain, self._keys(target))
+            return await self._judge.with_known(found), expires
+        if (right := self.known.override(target)) is not None:
+            return await self._overridden(target, right)
+        found, expires = await self._answered(target, seconds, self._ask_number, self._keys(target))
+        return await self._judge.with_known(found, self.known.proxy(target)), expires
+
+    async def _overridden(self, target: Target, right: Answer[Sighting]) -> tuple[Lookup, datetime]:
+        """Answer from a row that is right whatever registries say, without a question to them."""
+        case = Case()
+        await self._judge.take(case, "known", [right])
+        found = _lookup(target, case)
+        return found, self._clock() + (KEPT_ERROR if case.failures else KEPT_ABSENT)
 
     async def _answered(
         self, target: Target, seconds: float, ask: Ask, keys: list[str]
@@ -98,6 +140,13 @@ class AbuseLookup:
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
         return self._keep(target, case, keys[:1])
 
+    def _keys(self, target: Target) -> list[str]:
+        """Name where the answer is kept; one about a name holds as long as the known desks are the same."""
+        if target.ip is not None:
+            return covering_keys(target.ip)
+        rows = self.known.digest if target.host is not None else ""
+        return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}{rows}"]
+
     def _kept(self, target: Target, keys: list[str]) -> tuple[Lookup, datetime] | None:
         text = self._cache.get(keys, self._clock())
         if text is None:
@@ -105,20 +154,14 @@ class AbuseLookup:
         try:
             document = json.loads(text)
             expires = datetime.fromisoformat(document["expires"])
+            journal.kept(target.key, expires)
             return replace(Lookup.from_document(document), target=target.text, kind=target.kind), expires
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
             return None
 
     def _keep(self, target: Target, case: Case, keys: list[str]) -> tuple[Lookup, datetime]:
-        found = Lookup(
-            target.text,
-            target.kind,
-            span_text(case.span) if case.span else None,
-            ranked(case.contacts),
-            unique(case.rejected),
-            tuple(dict.fromkeys(case.failures)),
-        )
+        found = _lookup(target, case)
         expires = self._clock() + _lifetime(found, settled=case.settled)
         if target.ip is not None and case.span is not None and _holds_for(case.span, target.ip, found):
             keys = span_keys(case.span, target.ip)
@@ -157,15 +200,21 @@ class AbuseLookup:
 
     async def _ask_domain(self, case: Case, target: Target, seconds: float) -> None:
         host = target.host or ""
-        if desk := known_desk(host):
-            finding = Finding("high", desk.why, desk.address, desk.form, scope="host")
-            known = Answer(Status.FOUND, Sighting((finding,)), desk.provider)
-            await self._judge.take(case, "known", [known])
+        if (right := self.known.domain(host)) is not None:
+            await self._judge.take(case, "known", [said(right, "domain")])
+        if (platform := self.known.platform(host)) is not None:
+            # Who registered its name, and its abuse@, are the platform's: its desk is the one for its users
+            scope: Scope = "domain" if platform.kind == "name" else "host"
+            await self._judge.take(case, "known", [said(platform, scope)])
+            await self._ask_hosts(case, target, seconds)
+            return
         await asyncio.gather(
             self._ask_hosts(case, target, seconds),
             self._ask_registrar(case, target, seconds),
             self._ask_owner(case, target),
         )
+        if case.hidden_by:
+            case.contacts = [_next_who_can_act(contact, case.hidden_by) for contact in case.contacts]
 
     async def _ask_hosts(self, case: Case, target: Target, seconds: float) -> None:
         """Look up the networks of its web host, or of its mail hosts for a mail address."""
@@ -183,6 +232,9 @@ class AbuseLookup:
             found = await asyncio.gather(*(self._host_part(ip, seconds * 0.9) for ip in addresses))
             for ip, there in zip(addresses, found, strict=True):
                 _add_host(case, name, ip, there)
+            passing = [self.known.proxy(Target(ip, "ip", ip=parse_ip(ip))) for ip in addresses]
+            if passing and all(passing):
+                case.hidden_by = " and ".join(dict.fromkeys(one.provider for one in passing if one))
 
     async def _host_part(self, ip: str, seconds: float) -> Lookup:
         address = parse_ip(ip) or ipaddress.ip_address(ip)
@@ -198,6 +250,7 @@ class AbuseLookup:
         keys = [f"registrar:{domain}"]
         registered = Target(domain, "domain", host=domain)
         found, _ = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        found = await self._judge.with_known(found)
         case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
         case.rejected += found.rejected
         case.failures += found.failures
@@ -222,18 +275,31 @@ def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
     case.failures += found.failures
 
 
+def _lookup(target: Target, case: Case) -> Lookup:
+    return Lookup(
+        target.text,
+        target.kind,
+        span_text(case.span) if case.span else None,
+        ranked(case.contacts),
+        unique(case.rejected),
+        tuple(dict.fromkeys(case.failures)),
+    )
+
+
+def _next_who_can_act(contact: Contact, proxy: str) -> Contact:
+    """Raise the registrar of a name whose host is hidden: besides the proxy, nobody else is known."""
+    if contact.scope != "registrar" or contact.confidence != "low":
+        return contact
+    why = f"{contact.why} {proxy} hides the host of this name, so whoever registered it is told, too."
+    return replace(contact, confidence="medium", why=why)
+
+
 def _dns_failure(answer: Answer[Any]) -> Failure:
     return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
 
 
 def _flight(target: Target, keys: list[str]) -> str:
     return str(neighbourhood(target.ip)) if target.ip is not None else keys[0]
-
-
-def _keys(target: Target) -> list[str]:
-    if target.ip is not None:
-        return covering_keys(target.ip)
-    return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}"]
 
 
 def _holds_for(span: Span, ip: IPAddress, found: Lookup) -> bool:

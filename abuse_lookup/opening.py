@@ -10,7 +10,9 @@ from pathlib import Path
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.cache import Cache, FileCache, MemoryCache
 from abuse_lookup.contactdb import ContactZones
+from abuse_lookup.desks import KnownDesks
 from abuse_lookup.fetch import Fetcher
+from abuse_lookup.history import History
 from abuse_lookup.lookup import AbuseLookup
 from abuse_lookup.pace import Book, FileBook, MemoryBook, Pace
 from abuse_lookup.rdap import Rdap
@@ -55,11 +57,19 @@ class Config:
     """How registries know who asks; name a contact in it."""
     limit_per_minute: int = 60
     """Questions a minute to one server, at most; known limits are lower. 0: no limits at all."""
+    desks: Path | None = None
+    """TOML file with known desks of your own, which win over the shipped ones; read again when it changes."""
 
 
 @asynccontextmanager
-async def open_lookup(config: Config, *, clock: Callable[[], datetime] = now) -> AsyncIterator[AbuseLookup]:
-    """Open a lookup for the body of the `async with`; raises `ConfigError` for what cannot work."""
+async def open_lookup(
+    config: Config, *, clock: Callable[[], datetime] = now, history: History | None = None
+) -> AsyncIterator[AbuseLookup]:
+    """Open a lookup for the body of the `async with`; raises `ConfigError` for what cannot work.
+
+    `history` tells what earlier reports to a mailbox came to; contacts are ranked by it.
+    """
+    known = KnownDesks(config.desks)
     resolver = Resolver(config.dns, seconds=min(5.0, config.seconds / 4), clock=clock)
     reach = Reach(resolver, config.allow_nets, dns_on_loopback=_on_loopback(config.dns))
     cache: Cache = FileCache(config.cache_path) if config.cache_path else MemoryCache()
@@ -74,6 +84,8 @@ async def open_lookup(config: Config, *, clock: Callable[[], datetime] = now) ->
             Rdap(bootstrap, fetcher, pace, clock),
             Whois(reach, pace, cache, clock, root=config.whois_root, port=config.whois_port),
             ContactZones(resolver, config.contact_zones),
+            known=known,
+            history=history,
             cache=cache,
             clock=clock,
             seconds=config.seconds,

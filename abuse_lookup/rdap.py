@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote, unquote, urlsplit
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Finding, Scope, Sighting, Span, Status
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher
@@ -267,6 +268,12 @@ def _about(sighting: Sighting, reply: Reply, target: Target) -> Sighting:
 
 def _answer(sighting: Sighting, reply: Reply) -> Answer[Sighting]:
     """Tell an answer with a mailbox from one without, and from one that was cut because we ask too much."""
+    answer = _judged(sighting, reply)
+    journal.read_in(str(reply.url), answer.status, answer.reason, sighting.told())
+    return answer
+
+
+def _judged(sighting: Sighting, reply: Reply) -> Answer[Sighting]:
     if sighting.findings:
         return Answer(Status.FOUND, sighting, reply.host)
     if reply.limit:

@@ -53,6 +53,11 @@ class _Entity:
     def handle(self) -> str:
         return _text(self.document.get("handle")).strip()
 
+    @property
+    def is_only_named(self) -> bool:
+        """Whether it has neither a card nor anybody in it: its description is elsewhere."""
+        return not (self.card.names or self.card.reachable or self.document.get("entities"))
+
     @cached_property
     def card(self) -> Card:
         return read_card(self.document)
@@ -107,7 +112,7 @@ def linked_contacts(document: Mapping[str, Any], *, domain: bool) -> list[Elsewh
     bare = [entity for entity in mine if entity.is_abuse and not entity.card.reachable]
     if not any(entity.is_abuse for entity in mine):
         inside = _SELLERS if domain else {"registrant"}
-        bare = [entity for entity in mine if inside & entity.roles and not entity.card.reachable]
+        bare = [entity for entity in mine if inside & entity.roles and entity.is_only_named]
     found = [
         Elsewhere(tuple(_links(entity.document, {"self"})), entity.handle, entity.is_abuse) for entity in bare
     ]

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Sighting, Status
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher, FetchError, Page
@@ -105,6 +106,13 @@ class Asker:
         return page
 
     async def _once(self, url: httpx.URL, deadline: float) -> Page:
+        with journal.asking("rdap", url.host, str(url)) as noted:
+            page = await self._get(url, deadline)
+            noted.said(page.body)
+            noted.ended(*_said(page))
+            return page
+
+    async def _get(self, url: httpx.URL, deadline: float) -> Page:
         plain_allowed = url.scheme == "http" and self._bootstrap.may_be_plain(str(url))
         if url.scheme != "https" and not plain_allowed:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
@@ -220,6 +228,19 @@ def _object(page: Page, document: Any, status: int) -> Mapping[str, Any]:
         kind = page.headers.get("Content-Type", "something").partition(";")[0]
         raise Ended(failed(host, f"{host} answered with {kind[:60]} that is no RDAP"))
     return document
+
+
+def _said(page: Page) -> tuple[Status, str]:
+    """Tell by the HTTP status alone what became of a question, before its answer is read."""
+    where = page.headers.get("Location", "")
+    reason = f"HTTP {page.status}" + (f" to {where}" if where else "")
+    if page.status == httpx.codes.OK:
+        return Status.FOUND, ""
+    if page.status in _REDIRECTS:
+        return Status.FOUND, reason
+    if page.status == httpx.codes.NOT_FOUND:
+        return Status.ABSENT, reason
+    return Status.TEMPORARY if page.status in _BUSY or page.status >= 500 else Status.PERMANENT, reason
 
 
 def _error_code(document: Any) -> int:

@@ -16,10 +16,12 @@ import dns.exception
 import dns.message
 import dns.name
 import dns.nameserver
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, MailAnswer, Status
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.target import parse_ip
@@ -127,6 +129,22 @@ class Resolver:
         return _mapped(answer, tuple(record.to_text() for record in answer.value))
 
     async def _ask(self, name: str, kind: str) -> Answer[tuple[Any, ...]]:
+        with journal.asking("dns", self.server, f"{kind} {name}") as asked:
+            asked.cached = journal.is_open() and self._knows(name, kind)
+            answer = await self._resolve(name, kind)
+            asked.said("\n".join(record.to_text() for record in answer.value))
+            asked.ended(answer.status, answer.reason)
+            return answer
+
+    def _knows(self, name: str, kind: str) -> bool:
+        """Whether this was asked before and the answer is still good."""
+        try:
+            key = (dns.name.from_text(name), dns.rdatatype.from_text(kind), dns.rdataclass.IN)
+        except (dns.exception.DNSException, UnicodeError, ValueError):
+            return False
+        return self._resolver.cache is not None and self._resolver.cache.get(key) is not None
+
+    async def _resolve(self, name: str, kind: str) -> Answer[tuple[Any, ...]]:
         try:
             question = dns.name.from_text(name)  # absolute: no search list ever applies
             found = await self._resolver.resolve(question, kind, search=False, raise_on_no_answer=False)

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Sighting, Status
 from abuse_lookup.cache import Cache, covering_keys, span_keys
+from abuse_lookup.journal import Asked
 from abuse_lookup.pace import NotNow, Pace
 from abuse_lookup.reach import Reach, Unreachable
 from abuse_lookup.target import Target
@@ -48,7 +50,9 @@ class Whois:
             if (step.host, query) in asked:
                 continue
             asked.add((step.host, query))
-            report, answer = await self._ask(step, query, target, deadline)
+            with journal.asking("whois", step.host, query) as noted:
+                report, answer = await self._ask(step, query, target, deadline, noted)
+                noted.ended(*_told(report, answer))
             if answer is not None:
                 answers.append(answer)
             if report is not None:
@@ -75,13 +79,14 @@ class Whois:
         self._cache.put(keys, report.referrals[0].host, self._clock() + _ROOT_KEPT)
 
     async def _ask(
-        self, step: Referral, query: str, target: Target, deadline: float
+        self, step: Referral, query: str, target: Target, deadline: float, noted: Asked
     ) -> tuple[Report | None, Answer[Sighting] | None]:
         """Ask one server; an answer that only refers on is no answer of its own."""
         left = deadline - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(left), self._pace.turn(step.host, left):
                 text = await self._exchange(step, query)
+            noted.said(text)
             self._pace.answered(step.host)
         except TimeoutError:
             self._pace.silent(step.host)
@@ -143,6 +148,15 @@ async def _read_all(reader: asyncio.StreamReader) -> str:
         return whole.decode("utf-8")
     except UnicodeDecodeError:
         return whole.decode("latin-1")  # RFC 3912 §4 knows no charset; latin-1 reads any octet
+
+
+def _told(report: Report | None, answer: Answer[Sighting] | None) -> tuple[Status, str, tuple[str, ...]]:
+    """Say for a journal what came of a question."""
+    referrals = report.referrals if report else ()
+    referred = tuple(dict.fromkeys(f"refers to {referral.host}" for referral in referrals if referral.host))
+    if answer is None:
+        return Status.FOUND, "", referred
+    return answer.status, answer.reason, (*answer.value.told(), *referred)
 
 
 def _answer(server: str, report: Report) -> Answer[Sighting] | None:

@@ -225,7 +225,6 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("refused", "mailbox"),
         ("limits", "limit"),
         ("zones", "zone"),
-        ("desks", "desk"),
         ("whois", "query"),
         ("whois", "field"),
         ("whois", "named"),
