@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, operate, screen, terminal, terminal_trace
+from complaints import __version__, operate, receipt_verbs, screen, terminal, terminal_trace
 from complaints.on_complaints import on_complaints
 from complaints.operate import DataOption, JsonOption, load
 from complaints.terminal import (
@@ -339,7 +339,8 @@ def _act(verb: str, words: str) -> None:
 
 
 _act("discard", "Send nothing for a complaint, ever.")
-_act("undo", "Take a consent back before anything left.")
+_act("undo", "Take a consent back before anything left; or bring a discarded complaint back.")
+_act("withdraw", "Take back what has not been sent yet, also after the undo window.")
 _act("refresh", "Trace and look up again; what was shown before is then stale.")
 
 
@@ -357,6 +358,8 @@ def mine(
     put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
 
 
+app.command()(receipt_verbs.receipt)
+app.command()(receipt_verbs.verify_receipt)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate.desks_app, name="desks")
 app.add_typer(operate.db_app, name="db")

@@ -101,8 +101,8 @@ class Sighting:
     """The address range the answer is about."""
     holder: str = ""
     """Who holds the resource, as the answer says."""
-    servers: tuple[str, ...] = ()
-    """WHOIS servers of others that the answer names: they may know more."""
+    whois: tuple[str, ...] = ()
+    """WHOIS servers that know more, as the answer's remarks say."""
 
     def told(self) -> tuple[str, ...]:
         """Say in short what was read: the range, then each mailbox or form with its confidence."""
@@ -133,7 +133,7 @@ class Contact:
 
     scope: Scope
     source: str
-    """`rdap`, `whois`, `dns` or `known`."""
+    """`rdap`, `whois`, `dns`, `known`, `soa` (who keeps the DNS zone), `header` (the message's own word)."""
     server: str
     confidence: Confidence
     why: str

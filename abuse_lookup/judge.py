@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from abuse_lookup.answer import (
     Answer,
@@ -25,9 +26,9 @@ from abuse_lookup.answer import (
 )
 from abuse_lookup.desk_rows import Desk
 from abuse_lookup.desks import KnownDesks, said
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.overrides import refusal
 from abuse_lookup.ranking import ranked, unique
-from abuse_lookup.resolver import Resolver
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class Case:
     failures: list[Failure] = field(default_factory=list)
     span: Span | None = None
     better_servers: list[str] = field(default_factory=list)
-    """WHOIS servers that know more than a rejected registry mailbox, or than an answer that names them."""
+    """WHOIS servers that know more: than a registry mailbox that was rejected, or by an answer's remarks."""
     hidden_by: str = ""
     """Who passes traffic on at every address of a name, so that its host is not visible."""
 
@@ -52,8 +53,8 @@ class Case:
 class Judge:
     """Turns findings into contacts; asks the DNS whether their domains take mail."""
 
-    def __init__(self, resolver: Resolver, known: KnownDesks, clock: Callable[[], datetime]) -> None:
-        self._resolver, self._known, self._clock = resolver, known, clock
+    def __init__(self, mail: MailDomains, known: KnownDesks, clock: Callable[[], datetime]) -> None:
+        self._mail, self._known, self._clock = mail, known, clock
 
     async def take(self, case: Case, source: str, answers: Iterable[Answer[Sighting]]) -> None:
         """Add what one source said to the case; the server asked last knows best and comes first."""
@@ -64,7 +65,7 @@ class Judge:
             if case.span is None or (answer.value.span and answer.value.span.size < case.span.size):
                 case.span = answer.value.span
             await self._take_findings(case, source, answer)
-            case.better_servers += answer.value.servers
+            case.better_servers += answer.value.whois
 
     async def take_guess(self, case: Case, address: str, scope_why: str, server: str) -> None:
         """Add a mailbox that nobody named, as RFC 2142 §2 gives it, where its domain takes mail."""
@@ -74,7 +75,7 @@ class Judge:
     async def _take_findings(self, case: Case, source: str, answer: Answer[Sighting]) -> None:
         allowed = [found for finding in answer.value.findings if (found := self._allowed(case, finding))]
         domains = {found.address.rpartition("@")[2] for found in allowed if found.address}
-        mail = dict(zip(domains, await asyncio.gather(*map(self._resolver.mx, domains)), strict=True))
+        mail = dict(zip(domains, await asyncio.gather(*map(self._mail.check, domains)), strict=True))
         now = self._clock()
         for found in allowed:
             takes_mail = mail[found.address.rpartition("@")[2]] if found.address else None
@@ -152,6 +153,11 @@ class Judge:
                 about = f"{item.address} is named, but {item.why}; instead: "
                 scope: Scope = "network" if found.kind in {"ip", "network", "asn"} else "host"
                 await self.take(case, "known", [said(desk, scope, confidence="medium", about=about)])
+
+
+def dns_failure(answer: Answer[Any]) -> Failure:
+    """Note an answer of the DNS that is none."""
+    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
 
 
 def _refusal_of(desk: Desk) -> str:

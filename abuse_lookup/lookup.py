@@ -1,9 +1,9 @@
 """Takes a target; leaves the desks responsible for it, ranked, with reasons, and everything that failed.
 
-An address, network or AS number: RDAP, then WHOIS, then contact zones, then `abuse@` of the confirmed reverse
-name, each only while nobody good is known. A domain: the desks of the networks its hosts are in, its
-registrar's, and `abuse@` of the domain itself; or the desk of the platform that it is on. What is known of
-networks and mailboxes, and what earlier reports came to, is put on top of what the cache holds.
+An address, network or AS number: RDAP, then WHOIS, then what the DNS says (`last_resort.py`), each only
+while nobody good is known. A domain: the desks of the networks its hosts are in, its registrar's, and what
+its owner publishes; or the desk of the platform that it is on. What is known of networks and mailboxes, and
+what earlier reports came to, is put on top of what the cache holds.
 """
 
 import asyncio
@@ -13,21 +13,33 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from abuse_lookup import journal
-from abuse_lookup.answer import Answer, Contact, Failure, Lookup, Rejected, Scope, Sighting, Span, Status
+from abuse_lookup.answer import (
+    Answer,
+    Contact,
+    Failure,
+    Finding,
+    Lookup,
+    Rejected,
+    Scope,
+    Sighting,
+    Span,
+    Status,
+)
 from abuse_lookup.batch import each_done
 from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
-from abuse_lookup.contactdb import ContactZones
+from abuse_lookup.declared import Declared
 from abuse_lookup.desks import KnownDesks, said
 from abuse_lookup.history import History, remembered
-from abuse_lookup.judge import Case, Judge
+from abuse_lookup.judge import Case, Judge, dns_failure
+from abuse_lookup.last_resort import LastResort
+from abuse_lookup.mailbox import mail_address
 from abuse_lookup.ranking import ranked, unique
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
 from abuse_lookup.span import span_text
-from abuse_lookup.target import IPAddress, Target, organisational_domain, parse_ip
+from abuse_lookup.target import IPAddress, Target, parse_ip
 from abuse_lookup.whois import Whois
 
 _log = logging.getLogger(__name__)
@@ -52,7 +64,8 @@ class AbuseLookup:
         resolver: Resolver,
         rdap: Rdap,
         whois: Whois,
-        zones: ContactZones,
+        last_resort: LastResort,
+        judge: Judge,
         *,
         known: KnownDesks,
         history: History | None,
@@ -61,9 +74,9 @@ class AbuseLookup:
         seconds: float,
     ) -> None:
         self.resolver, self.known, self._history = resolver, known, history
-        self._rdap, self._whois, self._zones = rdap, whois, zones
+        self._rdap, self._whois, self._last_resort = rdap, whois, last_resort
         self._cache, self._clock, self._seconds = cache, clock, seconds
-        self._judge = Judge(resolver, known, clock)
+        self._judge = judge
         self._one = OneAtATime()
         self._recent: dict[str, tuple[Lookup, datetime]] = {}
 
@@ -106,6 +119,26 @@ class AbuseLookup:
         """
         async for found in each_done(targets, self.find_contacts, at_once):
             yield found
+
+    async def check_declared(self, declared: Declared) -> Lookup:
+        """Check a mailbox that a sender declares as any other: is it refused, does its domain take mail."""
+        case = Case()
+        if mail_address(declared.address) is None:
+            why = "only a mailer that speaks SMTPUTF8 could reach it"
+            case.rejected.append(Rejected(declared.address, why))
+        else:
+            finding = Finding("medium", declared.why, declared.address, scope="sender")
+            await self._judge.take(
+                case, "header", [Answer(Status.FOUND, Sighting((finding,)), declared.signer)]
+            )
+        found = Lookup(
+            declared.signer,
+            "domain",
+            contacts=ranked(case.contacts),
+            rejected=unique(case.rejected),
+            failures=tuple(case.failures),
+        )
+        return await remembered(found, self._history, self._clock()) if self._history else found
 
     async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
         if target.host is not None:
@@ -172,10 +205,7 @@ class AbuseLookup:
     async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
         await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
-        if not case.settled:
-            await self._judge.take(case, "dns", await self._zones.look_up(target))
-        if not case.contacts and target.ip is not None:
-            await self._guess_from_reverse_name(case, str(target.ip))
+        await self._last_resort.ask_of_number(case, target)
 
     async def _ask_whois(self, case: Case, target: Target, seconds: float) -> None:
         """Start at the root, but first at a server that is known to know more than a rejected mailbox."""
@@ -187,16 +217,6 @@ class AbuseLookup:
             asked.append(start)
             answers = await self._whois.look_up(target, seconds, first=start)
             await self._judge.take(case, "whois", answers)
-
-    async def _guess_from_reverse_name(self, case: Case, ip: str) -> None:
-        names = await self.resolver.confirmed_ptr(ip)
-        if names.failed:
-            case.failures.append(_dns_failure(names))
-        domains = dict.fromkeys(organisational_domain(name) for name in names.value)
-        for domain in list(domains)[:1]:
-            if domain is not None:
-                why = f"no contact is registered; {ip} is called {names.value[0]}, which points back to it"
-                await self._judge.take_guess(case, f"abuse@{domain}", why, names.server)
 
     async def _ask_domain(self, case: Case, target: Target, seconds: float) -> None:
         host = target.host or ""
@@ -211,10 +231,11 @@ class AbuseLookup:
         await asyncio.gather(
             self._ask_hosts(case, target, seconds),
             self._ask_registrar(case, target, seconds),
-            self._ask_owner(case, target),
+            self._last_resort.ask_of_owner(case, target),
         )
         if case.hidden_by:
             case.contacts = [_next_who_can_act(contact, case.hidden_by) for contact in case.contacts]
+        await self._last_resort.ask_of_zone(case, target)
 
     async def _ask_hosts(self, case: Case, target: Target, seconds: float) -> None:
         """Look up the networks of its web host, or of its mail hosts for a mail address."""
@@ -222,12 +243,12 @@ class AbuseLookup:
         if target.kind == "address":
             mail = await self.resolver.mx(names[0])
             if mail.failed:
-                case.failures.append(_dns_failure(mail))
+                case.failures.append(dns_failure(mail))
             names = [host for _, host in mail.value[:2]]
         for name in names:
             answer = await self.resolver.addresses(name)
             if answer.failed:
-                case.failures.append(_dns_failure(answer))
+                case.failures.append(dns_failure(answer))
             addresses = answer.value[:MOST_HOSTS]
             found = await asyncio.gather(*(self._host_part(ip, seconds * 0.9) for ip in addresses))
             for ip, there in zip(addresses, found, strict=True):
@@ -259,13 +280,6 @@ class AbuseLookup:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
         await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
 
-    async def _ask_owner(self, case: Case, target: Target) -> None:
-        """Propose what the domain's owner publishes: contact zones by domain, and RFC 2142's mailbox."""
-        await self._judge.take(case, "dns", await self._zones.look_up(target))
-        if (domain := target.organisation) is not None:
-            why = f"RFC 2142 names it for complaints about {domain}, whose owner may be the spammer"
-            await self._judge.take_guess(case, f"abuse@{domain}", why, domain)
-
 
 def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
     for contact in found.contacts:
@@ -292,10 +306,6 @@ def _next_who_can_act(contact: Contact, proxy: str) -> Contact:
         return contact
     why = f"{contact.why} {proxy} hides the host of this name, so whoever registered it is told, too."
     return replace(contact, confidence="medium", why=why)
-
-
-def _dns_failure(answer: Answer[Any]) -> Failure:
-    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
 
 
 def _flight(target: Target, keys: list[str]) -> str:

@@ -13,7 +13,10 @@ from abuse_lookup.contactdb import ContactZones
 from abuse_lookup.desks import KnownDesks
 from abuse_lookup.fetch import Fetcher
 from abuse_lookup.history import History
+from abuse_lookup.judge import Judge
+from abuse_lookup.last_resort import LastResort
 from abuse_lookup.lookup import AbuseLookup
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.pace import Book, FileBook, MemoryBook, Pace
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.reach import Reach
@@ -75,6 +78,8 @@ async def open_lookup(
     cache: Cache = FileCache(config.cache_path) if config.cache_path else MemoryCache()
     book: Book = FileBook(config.cache_path) if config.cache_path else MemoryBook()
     pace = Pace(config.limit_per_minute, clock, book)
+    judge = Judge(MailDomains(resolver, reach.permits), known, clock)
+    last_resort = LastResort(resolver, ContactZones(resolver, config.contact_zones), judge)
     fetcher = Fetcher(reach, ca_file=config.ca_file, user_agent=config.user_agent)
     kept = config.cache_path.parent / "rdap-bootstrap" if config.cache_path else None
     bootstrap = Bootstrap(config.rdap_bootstrap, fetcher, pace, clock, folder=kept)
@@ -83,7 +88,8 @@ async def open_lookup(
             resolver,
             Rdap(bootstrap, fetcher, pace, clock),
             Whois(reach, pace, cache, clock, root=config.whois_root, port=config.whois_port),
-            ContactZones(resolver, config.contact_zones),
+            last_resort,
+            judge,
             known=known,
             history=history,
             cache=cache,

@@ -104,14 +104,14 @@ class Rdap:
                 failed(reply.host, f"{reply.host} answered about {other}, not {target.key}", permanent=True)
             ]
         sighting = await self._with_linked(sighting, reply, target, question)
-        sighting = replace(sighting, servers=tuple(_strangers(sighting, reply)))
+        sighting = replace(sighting, whois=tuple(_strangers(sighting, reply)))
         answers = [_answer(sighting, reply)]
         if on and not _usable(sighting):
             for base in await self._registries(sighting, reply, target):
                 answers += await self._number(base + _path(target), target, question, on=False)
             for link in _not_asked(related_links(reply.document), reply, question)[:1]:
                 answers += await self._number(link, target, question, on=False)
-            if not sighting.servers and not any(_usable(answer.value) for answer in answers):
+            if not sighting.whois and not any(_usable(answer.value) for answer in answers):
                 answers += await self._parents(reply, sighting.span, question)
         return answers
 
@@ -220,11 +220,11 @@ def _same(host: str, other: str) -> bool:
 
 
 def _strangers(sighting: Sighting, reply: Reply) -> Iterator[str]:
-    return (host for host in sighting.servers if not _same(host, reply.host))
+    return (host for host in sighting.whois if not _same(host, reply.host))
 
 
 def _pointed(sighting: Sighting) -> Iterator[str]:
-    yield from sighting.servers
+    yield from sighting.whois
     for finding in sighting.findings:
         known = refusal(finding.address, finding.holder) if finding.address else None
         if known is not None and known.whois:
@@ -260,10 +260,10 @@ def _about(sighting: Sighting, reply: Reply, target: Target) -> Sighting:
     name = domain_name(reply.document)
     servers = tuple(_strangers(sighting, reply))
     if name is None or name in {target.host, target.organisation}:
-        return replace(sighting, servers=servers)
+        return replace(sighting, whois=servers)
     why = f", in an answer about {name}"
     findings = tuple(replace(f, confidence="low", why=f.why + why) for f in sighting.findings)
-    return replace(sighting, findings=findings, servers=servers)
+    return replace(sighting, findings=findings, whois=servers)
 
 
 def _answer(sighting: Sighting, reply: Reply) -> Answer[Sighting]:

@@ -3,7 +3,6 @@
 Pure, never raises on content. Entities are looked for at any depth, roles may be a list, a string or missing.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from abuse_lookup.contact_card import Card, Mail, read_card
 from abuse_lookup.mailbox import complaint_addresses, complaint_forms, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import normal_host
+from abuse_lookup.whois_dialect import servers_in
 
 _DEEPEST = 8
 _MOST_ENTITIES = 300
@@ -22,7 +22,6 @@ _LINK_TYPES = {"application/rdap+json", "application/json", ""}
 _SELLERS = {"registrar", "sponsor"}
 _OWNERS = {"registrant", "administrative", "billing", "technical", "proxy"}
 _UP = {"up", "rdap-up"}
-_WHOIS = re.compile(r"(?i)\b(whois\.[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})\b")
 
 
 @dataclass(frozen=True)
@@ -245,8 +244,8 @@ def _servers(document: Mapping[str, Any], entities: list[_Entity]) -> tuple[str,
     texts = [*_remarks(document), *_strings(document.get("description"))]
     texts += [line for notice in _mappings(document.get("notices")) for line in _lines(notice)]
     texts += [line for entity in entities for line in _remarks(entity.document)]
-    named = [_text(document.get("port43")), *(name for text in texts for name in _WHOIS.findall(text[:2000]))]
-    hosts = (normal_host(name) for name in named)
+    named = normal_host(_text(document.get("port43")))
+    hosts = [named, *servers_in(texts)]
     return tuple(dict.fromkeys(host for host in hosts if host and "." in host))[:_MOST_SERVERS]
 
 

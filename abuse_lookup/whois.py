@@ -5,8 +5,10 @@ where it was cut.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from abuse_lookup import journal
@@ -16,12 +18,15 @@ from abuse_lookup.journal import Asked
 from abuse_lookup.pace import NotNow, Pace
 from abuse_lookup.reach import Reach, Unreachable
 from abuse_lookup.target import Target
-from abuse_lookup.whois_answer import RWHOIS_PORT, Referral, Report, query_for, read
+from abuse_lookup.whois_answer import Referral, Report, read
+from abuse_lookup.whois_dialect import RWHOIS_PORT, decoded, gone, port_of, present_name, query_for
 
 MOST_SERVERS = 6
 MOST_BYTES = 256 * 1024
 _ROOT_KEPT = timedelta(days=1)  # which registry holds which block changes rarely
 _READ_AT_ONCE = 65536
+_RWHOIS_DONE = re.compile(rb"(?m)^%(?:ok|error [0-9]{3}[^\r\n]*)\r?\n")
+_LONGEST_STATUS = 200  # bytes of the line by which an RWhois server ends
 
 
 class Whois:
@@ -46,6 +51,7 @@ class Whois:
         waiting = [self._start(target, first)]
         while waiting and len(asked) < MOST_SERVERS:
             step = waiting.pop(0)
+            step = replace(step, host=present_name(step.host))
             query = step.query or query_for(step.host, target)
             if (step.host, query) in asked:
                 continue
@@ -57,7 +63,7 @@ class Whois:
                 answers.append(answer)
             if report is not None:
                 self._remember(step, target, report)
-                waiting = _next_steps(step, report, target) or waiting
+                waiting = next_steps(step, report, target) or waiting
         if waiting and len(asked) >= MOST_SERVERS:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
@@ -82,6 +88,8 @@ class Whois:
         self, step: Referral, query: str, target: Target, deadline: float, noted: Asked
     ) -> tuple[Report | None, Answer[Sighting] | None]:
         """Ask one server; an answer that only refers on is no answer of its own."""
+        if why := gone(step.host):
+            return None, _failed(step.host, f"{step.host} is not asked: {why}", permanent=True)
         left = deadline - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(left), self._pace.turn(step.host, left):
@@ -104,12 +112,13 @@ class Whois:
 
     async def _exchange(self, step: Referral, query: str) -> str:
         """Send one line, read until the server closes; raises `Unreachable`."""
-        port = step.port if step.port in {self._port, RWHOIS_PORT, 43} else self._port
-        reader, writer = await self._reach.connect(step.host, port or self._port)
+        port = step.port or port_of(step.host) or self._port
+        port = port if port in {self._port, RWHOIS_PORT, 43} else self._port
+        reader, writer = await self._reach.connect(step.host, port)
         try:
             writer.write(f"{query}\r\n".encode("ascii", "replace"))
             await writer.drain()
-            return await _read_all(reader)
+            return decoded(await _read_all(reader, rwhois=port == RWHOIS_PORT), step.host)
         except OSError as error:
             raise Unreachable(f"{step.host} broke off: {error.strerror or type(error).__name__}") from error
         finally:
@@ -125,29 +134,32 @@ def _root_keys(target: Target) -> list[str]:
     return [f"root:{target.host.rpartition('.')[2] if target.host else target.key}"]
 
 
-def _next_steps(step: Referral, report: Report, target: Target) -> list[Referral]:
+def next_steps(step: Referral, report: Report, target: Target) -> list[Referral]:
     """Choose whom to ask next: whom a field names; where nobody was found yet, also whom a text names."""
     spoken = any(finding.confidence != "low" for finding in report.sighting.findings)
     if spoken and target.host is not None:
         return []  # the registry already names the registrar's contact
-    named = [r if r.host else Referral(step.host, step.port, r.query) for r in report.referrals]
+    named = [r if r.host else replace(r, host=step.host, port=step.port) for r in report.referrals]
+    named = [r for r in named if r.query or r.host != step.host]
     binding = [r for r in named if r.binding]
     return binding if binding or spoken else named
 
 
-async def _read_all(reader: asyncio.StreamReader) -> str:
-    """Read to the end, or to the bound; a last line that was cut is left out, lest a mailbox is misread."""
+async def _read_all(reader: asyncio.StreamReader, *, rwhois: bool) -> bytes:
+    """Read to the end, or to the bound; a last line that was cut is left out, lest a mailbox is misread.
+
+    An RWhois server says when it is done, and may hold the connection then (RFC 1714 §3.3.3, §3.3.4).
+    """
     received = bytearray()
     while len(received) < MOST_BYTES and (chunk := await reader.read(_READ_AT_ONCE)):
         received += chunk
+        if rwhois and _RWHOIS_DONE.search(received, max(0, len(received) - len(chunk) - _LONGEST_STATUS)):
+            break
     whole = bytes(received[:MOST_BYTES])
     head, newline, last = whole.rpartition(b"\n")
-    if newline and last.strip() and (len(received) >= MOST_BYTES or b"@" in last):
-        whole = head
-    try:
-        return whole.decode("utf-8")
-    except UnicodeDecodeError:
-        return whole.decode("latin-1")  # RFC 3912 §4 knows no charset; latin-1 reads any octet
+    if last.strip() and (len(received) >= MOST_BYTES or b"@" in last):
+        whole = head + newline
+    return whole
 
 
 def _told(report: Report | None, answer: Answer[Sighting] | None) -> tuple[Status, str, tuple[str, ...]]:
@@ -164,7 +176,12 @@ def _answer(server: str, report: Report) -> Answer[Sighting] | None:
         return Answer(Status.FOUND, report.sighting, server)
     if report.referrals:
         return None
-    reason = f"{server} names no mailbox for complaints"
+    if report.absent:
+        reason = f"{server} knows nothing of it"
+    elif report.registrar:
+        reason = f"{server} names the registrar ({report.registrar}), but no mailbox for complaints"
+    else:
+        reason = f"{server} names no mailbox for complaints"
     return Answer(Status.ABSENT, report.sighting, server, reason)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 
 from abuse_lookup import open_lookup
-from complaints import consent, reporters, show, submission
+from complaints import consent, ledger, reporters, show, submission
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -61,7 +61,10 @@ class Client(AbstractContextManager["Client"], Protocol):
         """Consent; the show document after it."""
 
     def act(self, complaint_id: str, verb: str) -> Json:
-        """discard, undo or refresh; the show document after it."""
+        """discard, undo, withdraw or refresh; the show document after it."""
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """The signed receipt of a complaint's consents, or of all."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -129,6 +132,11 @@ class Remote:
     def act(self, complaint_id: str, verb: str) -> Json:
         """See Client."""
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """See Client."""
+        of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
+        return self._document("GET", f"{of_one}/receipt")
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -261,11 +269,19 @@ class Local:
                 consent.discard(session, complaint)
             elif verb == "undo":
                 consent.undo(session, self._office, complaint, via="cli")
+            elif verb == "withdraw":
+                consent.withdraw(session, self._office, complaint, via="cli")
             else:
                 consent.refresh(session, self._office, complaint)
         if verb == "refresh":
             asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """See Client."""
+        with self._office.db.reading() as session:
+            one = self._own(session, complaint_id).id if complaint_id else None
+            return ledger.receipt(session, self._office, self._reporter, one)
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""

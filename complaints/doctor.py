@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from abuse_lookup import AbuseLookup, Status, open_lookup
+from abuse_lookup.contactdb import terms
 from complaints import signing
 from complaints.forward import SELECTOR
 from complaints.models import Json
@@ -84,6 +85,12 @@ def _json_files(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.glob("*.json"))
 
 
+async def _contact_zones(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    zones = [zone for zone in lookup_config(office.settings).contact_zones if zone.strip()]
+    return True, ". ".join(terms(zone.strip()) for zone in zones) or "none is asked"
+
+
 async def _way_out(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     del lookup
     relay = office.settings.relay_host
@@ -107,5 +114,6 @@ _CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]]
     "dkim": _dkim,
     "whois": _whois,
     "rdap": _rdap,
+    "contact zones": _contact_zones,
     "way out": _way_out,
 }

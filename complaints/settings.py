@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     rdap_bootstrap: str = ""
     whois_port: int = 43
     whois_root: str = "whois.iana.org"
-    contact_zones: str = "abuse-contacts.abusix.zone"
+    contact_zones: str = "abuse-contacts.abusix.zone,contacts.abuse.net"
     ca_file: Path | None = None
     allow_nets: str = ""
     lookup_seconds: float = Field(20, gt=0)

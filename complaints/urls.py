@@ -33,10 +33,8 @@ INVISIBLE = re.compile(
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")
 # The undisguised link, which most are: nothing in it has to be undone.
-_PLAIN = re.compile(
-    r"(?:https?|ftp)://([a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,20}\.[a-z][a-z0-9-]{1,62})"
-    r"(?::\d{1,5})?(?:[/?#][!-\[\]-~]*)?"
-)
+_PLAIN = re.compile(r"(?:https?|ftp)://([a-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
+_PLAIN_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,20}\.[a-z][a-z0-9-]{1,62}")
 _URL = re.compile(
     r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<path>[^?#]*+)(?P<rest>.*+)",
     re.IGNORECASE | re.DOTALL,
@@ -81,7 +79,21 @@ def refang(text: str, lowered: str | None = None) -> str:
 
 def read_url(text: str) -> Target | None:
     """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1]):
+        # What Target() does, without a call of Python code.
+        return tuple.__new__(Target, (text, host, (), ()))
     return _read_short(text) if len(text) < _SHORT else _read(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_plain(host: str) -> bool:
+    return _PLAIN_HOST.fullmatch(host) is not None
+
+
+@lru_cache(maxsize=8192)
+def _is_direct(host: str) -> bool:
+    """Tell whether a link to this host needs no more than its URL: no service there leads on, no disguise."""
+    return _is_plain(host) and "xn--" not in host and not redirectors_of(host)
 
 
 @lru_cache(maxsize=4096)
@@ -111,7 +123,7 @@ def _read(text: str) -> Target | None:
 
 def read_one(text: str) -> Target | None:
     """Read one absolute URL as it stands; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and len(host := plain[1]) <= 253:
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1]):
         note = lookalike_note(host) if "xn--" in host else None
         return Target(text, host, (), (note,) if note else ())
     return _canonical(text)

@@ -28,7 +28,7 @@ MEANINGS = {
     "rdap_bootstrap": "Folder or URL with IANA's RDAP bootstrap files; empty: IANA's own.",
     "whois_port": "Port of every WHOIS server that names none.",
     "whois_root": "Where a WHOIS search begins.",
-    "contact_zones": "DNS zones that publish abuse contacts, separated by commas.",
+    "contact_zones": "DNS zones that publish abuse contacts, separated by commas; empty: none. `plaint doctor` names their terms. A service for sale has to ask abuse.net first, or leave its zone out.",
     "ca_file": "PEM file of a CA that RDAP servers may be signed by, besides the public ones.",
     "allow_nets": "CIDRs, separated by commas, that are not public and may be spoken to nevertheless.",
     "lookup_seconds": "How long one address or host is looked up, at most.",

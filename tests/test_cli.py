@@ -687,6 +687,7 @@ def test_doctor_says_what_is_missing_and_what_to_publish(world: House) -> None:
     assert not findings["dkim"]["ok"]
     assert "plaint._domainkey.plaint.example. TXT" in findings["dkim"]["detail"]
     assert findings["whois"]["ok"]
+    assert "terms" in findings["contact zones"]["detail"]
     assert plaint("doctor").text.count("\n") == len(findings)
 
 

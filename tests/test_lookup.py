@@ -389,7 +389,16 @@ def test_limits_hold_over_all_questions_to_one_server() -> None:
 def test_the_document_has_the_published_shape() -> None:
     [found] = look_up("demo", "198.51.100.1").found
     document = found.document()
-    assert list(document) == ["target", "kind", "network", "contacts", "rejected", "failures", "as_of", "stale"]
+    assert list(document) == [
+        "target",
+        "kind",
+        "network",
+        "contacts",
+        "rejected",
+        "failures",
+        "as_of",
+        "stale",
+    ]
     assert list(document["contacts"][0]) == [
         "address",
         "scope",

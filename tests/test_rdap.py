@@ -305,7 +305,7 @@ def test_the_range_is_read_however_a_registry_writes_it(document: dict[str, Any]
 
 def test_the_whois_servers_that_an_answer_names_are_read() -> None:
     remarks = [{"description": ["Look it up at WHOIS.nic.example, or", "whois -h whois.nic.example"]}]
-    assert read_number({"port43": "whois.rir.example", "remarks": remarks}).servers == (
+    assert read_number({"port43": "whois.rir.example", "remarks": remarks}).whois == (
         "whois.rir.example",
         "whois.nic.example",
     )

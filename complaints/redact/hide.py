@@ -12,14 +12,16 @@ import codecs
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from complaints.encodings import decode_words
+from complaints.redact.find import Find, splice
+from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
 
-WORDS = frozenset({"name", "local part"})
+WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
 MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
@@ -33,7 +35,9 @@ _RUN = re.compile(
 )
 _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _SPACE = re.compile(rb"\s+")
-_WORDS = re.compile(rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)")
+ENCODED_WORDS = re.compile(
+    rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
+)
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
@@ -41,17 +45,6 @@ _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
 _READABLE = re.compile(rb"[\x20-\x7e\t\r\n]{12,}+")
-
-
-@dataclass(frozen=True, slots=True)
-class Find:
-    """`text[start:end]` gives the reporter away; `new` goes in its place. `plain`: it may be made longer."""
-
-    start: int
-    end: int
-    new: bytes
-    rule: str
-    plain: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,11 +89,11 @@ class Hider:
     def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
         if b"=?" not in text:
             return
-        for match in _WORDS.finditer(text):
+        for match in ENCODED_WORDS.finditer(text):
             decoded = decode_words(match[0]).encode("utf-8", "replace")
             if inside := self.finds(decoded, depth=depth + 1):
                 rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), _as_words(splice(decoded, inside)), rule, plain=False)
+                yield Find(match.start(), match.end(), as_words(splice(decoded, inside)), rule, plain=False)
 
     def _tokens(self, text: bytes, depth: int) -> Iterator[Find]:
         runs = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
@@ -209,9 +202,11 @@ def _octets(letters: bytes) -> bytes:
     return binascii.a2b_base64(letters[: len(letters) // 4 * 4])
 
 
-def hider(key: bytes, addresses: tuple[str, ...], names: tuple[str, ...]) -> Hider:
+def hider(
+    key: bytes, addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...] = ()
+) -> Hider:
     """Prepare the hiding of one identity under one key."""
-    found = _secrets(addresses, names)
+    found = _secrets(addresses, names, words)
     hints = tuple(dict.fromkeys(secret.private.split()[0].encode() for secret in found))
     return Hider(
         key=key,
@@ -219,19 +214,16 @@ def hider(key: bytes, addresses: tuple[str, ...], names: tuple[str, ...]) -> Hid
         hints=hints,
         digests=_all_digests(addresses),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints)) * 4 // 3),
-        pseudonyms={secret.private: _pseudonym(key, secret.private) for secret in found},
+        pseudonyms={secret.private: pseudonym(key, secret.private) for secret in found},
     )
 
 
 @lru_cache(maxsize=512)
-def _secrets(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[Secret, ...]:
+def _secrets(
+    addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...]
+) -> tuple[Secret, ...]:
     """Making patterns takes some 10 ms an address, and one reporter's spam is redacted for several desks."""
-    return tuple(secrets(addresses, names))
-
-
-def _pseudonym(key: bytes, private: str) -> bytes:
-    mac = hmac.new(key, private.encode(), hashlib.sha256).digest()
-    return b"redacted-" + base64.b32encode(mac)[:13].lower()
+    return tuple(secrets(addresses, names, words))
 
 
 @lru_cache(maxsize=512)
@@ -261,21 +253,6 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
     return telling or not (before.rstrip(_HOST).endswith(_HOST_STARTS) or _ADDRESS_AFTER.match(lower, end))
 
 
-def splice(text: bytes, finds: Iterable[Find], *, group: int = 1) -> bytes:
-    """Put in what replaces each find. With `group`, lengths change by multiples of it.
-
-    A text inside n layers of base64 takes 3**n: then the length of every layer around it changes by whole
-    groups, and what follows the find keeps its letters.
-    """
-    pieces, position = [], 0
-    for find in finds:
-        grown = len(find.new) - (find.end - find.start)
-        pad = b"x" * (-grown % group) if find.plain else b""
-        pieces += [text[position : find.start], find.new, pad]
-        position = find.end
-    return b"".join((*pieces, text[position:]))
-
-
 def _apart(finds: list[Find]) -> list[Find]:
     """Keep of overlapping finds the one that starts first, of those the longest."""
     kept: list[Find] = []
@@ -300,7 +277,7 @@ def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
     return b"".join((*pieces, new[position:]))
 
 
-def _as_words(text: bytes) -> bytes:
+def as_words(text: bytes) -> bytes:
     """Encode UTF-8 text as encoded words of at most 75 characters (RFC 2047 §2), each of whole characters."""
     words, chunk = [], b""
     for char in text.decode("utf-8", "replace"):

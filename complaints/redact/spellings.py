@@ -95,8 +95,8 @@ class Secret:
     word: bool = False
 
 
-def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
-    """Yield the secrets of an identity: addresses forwards, backwards and in rot13, local parts, names."""
+def secrets(addresses: Iterable[str], names: Iterable[str], phrases: Iterable[str] = ()) -> Iterator[Secret]:
+    """Yield the secrets of an identity: addresses, also backwards and in rot13, local parts, names, words."""
     for address in addresses:
         local, _, domain = address.lower().rpartition("@")
         for host in _domains(domain):
@@ -108,6 +108,9 @@ def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
         for word in words:
             if len(word) >= 3:
                 yield _word("name", word, (word,))
+    for phrase in phrases:
+        if words := tuple(re.findall(r"\w+", phrase.lower())):
+            yield _word("your words", " ".join(words), words)
 
 
 def _domains(domain: str) -> list[str]:

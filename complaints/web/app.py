@@ -12,7 +12,7 @@ from starlette.types import Scope
 from complaints import __version__
 from complaints.logs import place_of
 from complaints.office import Office
-from complaints.web import api, api_hosts, problems
+from complaints.web import api, api_consents, api_hosts, problems
 from complaints.web.metrics import metrics_text
 from complaints.web.pages import home, hosts, register, review, stop, submit
 from complaints.web.security import BodyLimit, Guard, Opened
@@ -43,6 +43,7 @@ def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastA
     problems.handle(app)
     app.include_router(api.router)
     app.include_router(api_hosts.router)
+    app.include_router(api_consents.router)
     for pages in (home, register, submit, review, hosts, stop):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))

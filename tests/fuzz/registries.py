@@ -16,7 +16,8 @@ from abuse_lookup.rdap_answer import (
     related_links,
 )
 from abuse_lookup.span import parse_span, span_text
-from abuse_lookup.whois_answer import query_for, read
+from abuse_lookup.whois_answer import read
+from abuse_lookup.whois_dialect import query_for
 from tests.fuzz import grammar, seeds
 from tests.fuzz.target import Target, printable
 
