@@ -24,6 +24,7 @@ from abuse_lookup.whois_dialect import RWHOIS_PORT, decoded, gone, port_of, pres
 MOST_SERVERS = 6
 MOST_BYTES = 256 * 1024
 _ROOT_KEPT = timedelta(days=1)  # which registry holds which block changes rarely
+_SAMPLE = 4096
 _READ_AT_ONCE = 65536
 _RWHOIS_DONE = re.compile(rb"(?m)^%(?:ok|error [0-9]{3}[^\r\n]*)\r?\n")
 _LONGEST_STATUS = 200  # bytes of the line by which an RWhois server ends
@@ -67,6 +68,9 @@ class Whois:
         if waiting and len(asked) >= MOST_SERVERS:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
+        if not answers:
+            reason = f"{step.host} only refers to servers that were asked already"
+            answers.append(_failed(step.host, reason, permanent=True))
         return answers
 
     def _start(self, target: Target, first: str | None) -> Referral:
@@ -102,8 +106,8 @@ class Whois:
         except (NotNow, Unreachable) as error:
             permanent = isinstance(error, Unreachable) and error.permanent
             return None, _failed(step.host, str(error), permanent=permanent)
-        if not text.strip():
-            return None, _failed(step.host, f"{step.host} closed the connection without an answer")
+        if why := _nothing_in(text):
+            return None, _failed(step.host, f"{step.host} {why}")
         report = read(text, target)
         if report.refusal:
             self._pace.pause(step.host, report.refusal_seconds, report.refusal)
@@ -160,6 +164,15 @@ async def _read_all(reader: asyncio.StreamReader, *, rwhois: bool) -> bytes:
     if last.strip() and (len(received) >= MOST_BYTES or b"@" in last):
         whole = head + newline
     return whole
+
+
+def _nothing_in(text: str) -> str | None:
+    """Say why an answer is none: it is empty, or a tenth of it and more is what no text has."""
+    seen = text[:_SAMPLE]
+    if not text.strip():
+        return "closed the connection without an answer"
+    odd = sum(not (letter.isprintable() or letter.isspace()) for letter in seen)
+    return "answered with bytes that are no text" if odd * 10 > len(seen) else None
 
 
 def _told(report: Report | None, answer: Answer[Sighting] | None) -> tuple[Status, str, tuple[str, ...]]:

@@ -6,7 +6,9 @@ templates in worlds/base.toml.
 
 import asyncio
 import re
+import socket
 import string
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
@@ -151,6 +153,9 @@ class Whois:
             if way == "cut":
                 writer.write(answer[: len(answer) // 2])
                 await writer.drain()
+                # Without lingering, closing is a reset.
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             return
         if way in ("drip", "endless"):
