@@ -48,6 +48,7 @@ class Whois:
         """
         answers: list[Answer[Sighting]] = []
         asked: set[tuple[str, str]] = set()
+        back = ""
         deadline = asyncio.get_running_loop().time() + seconds
         waiting = [self._start(target, first)]
         while waiting and len(asked) < MOST_SERVERS:
@@ -55,6 +56,7 @@ class Whois:
             step = replace(step, host=present_name(step.host))
             query = step.query or query_for(step.host, target)
             if (step.host, query) in asked:
+                back = step.host
                 continue
             asked.add((step.host, query))
             with journal.asking("whois", step.host, query) as noted:
@@ -68,9 +70,9 @@ class Whois:
         if waiting and len(asked) >= MOST_SERVERS:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
-        if not answers:
-            reason = f"{step.host} only refers to servers that were asked already"
-            answers.append(_failed(step.host, reason, permanent=True))
+        if back and not answers:
+            reason = f"the servers refer to each other, back to {back}, and none answers"
+            answers.append(_failed(back, reason, permanent=True))
         return answers
 
     def _start(self, target: Target, first: str | None) -> Referral:
