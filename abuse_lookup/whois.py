@@ -56,7 +56,6 @@ class Whois:
             step = replace(step, host=present_name(step.host))
             query = step.query or query_for(step.host, target)
             if (step.host, query) in asked:
-                back = step.host
                 continue
             asked.add((step.host, query))
             with journal.asking("whois", step.host, query) as noted:
@@ -66,7 +65,10 @@ class Whois:
                 answers.append(answer)
             if report is not None:
                 self._remember(step, target, report)
-                waiting = next_steps(step, report, target) or waiting
+                steps = next_steps(step, report, target)
+                if steps and all((on.host, on.query or query_for(on.host, target)) in asked for on in steps):
+                    back = steps[0].host
+                waiting = steps or waiting
         if waiting and len(asked) >= MOST_SERVERS:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
