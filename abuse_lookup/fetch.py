@@ -15,15 +15,13 @@ import httpcore
 import httpx
 
 from abuse_lookup.errors import ConfigError
-from abuse_lookup.reach import Reach, Unreachable
+from abuse_lookup.reach import CONNECT_SECONDS, Reach, Unreachable
 
 MOST_BYTES = 1 << 20
 """Octets of a body: the largest registry answers seen are below 200 kB."""
 
 
 _GZIP, _GZIP_OR_ZLIB = b"\x1f\x8b\x08", 47
-_CONNECT_SECONDS = 3.0
-"""For one address of a server, so that the next one has its turn."""
 _PATIENCE = 60.0  # seconds; the caller's deadline is shorter, this is for callers that set none
 
 
@@ -132,7 +130,7 @@ class _Network(httpcore.AsyncNetworkBackend):
             raise FetchError(str(error), permanent=error.permanent) from error
         for address in addresses:
             try:
-                seconds = min(timeout or _CONNECT_SECONDS, _CONNECT_SECONDS)
+                seconds = min(timeout or CONNECT_SECONDS, CONNECT_SECONDS)
                 return await self._sockets.connect_tcp(address, port, seconds, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = httpcore.ConnectError(f"{address} port {port}: {error}")

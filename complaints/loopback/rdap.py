@@ -74,6 +74,8 @@ class Rdap:
             return refusal(400, "Bad Request", str(error))
         if found is None or server.key not in (found.registry, found.via):
             return _not_found(f"{kind}/{key}")
+        if found.rdap_to:
+            return RedirectResponse(found.rdap_to, status_code=302)
         if found.registry != server.key and found.via_body:
             return await self._answer(self._verbatim(found.via_body), server.rdap_way, "")
         if found.registry != server.key:

@@ -108,7 +108,7 @@ class Holding:
 
     `registry` holds it; `via` is the registry IANA names when that is another one. `rdap` and `whois` say how
     the answers misbehave, `rdap_body` and `whois_body` are answers verbatim, and `via_body` is what `via`
-    answers over RDAP, where it does not redirect.
+    answers over RDAP, where it does not redirect. `rdap_to` is a URL that the answer redirects to.
     """
 
     name: str
@@ -124,6 +124,7 @@ class Holding:
     whois: str = ""
     rdap_body: str = ""
     via_body: str = ""
+    rdap_to: str = ""
     whois_body: str = ""
 
     @property
