@@ -168,7 +168,7 @@ class RemoteFiles:
         asked = {"If-None-Match": present.etag, "If-Modified-Since": present.modified}
         conditions = {header: value for header, value in asked.items() if value}
         with journal.asking("rdap", str(url), name):
-            async with asyncio.timeout(seconds), self._pace.turn(url.host, seconds):
+            async with self._pace.turn(url.host, seconds):
                 page = await self._fetcher.get(url, "application/json", conditions)
         due = _due(page.headers, self._clock())
         if page.status == httpx.codes.NOT_MODIFIED and conditions:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from abuse_lookup.answer import Answer, Confidence, Finding, Scope, Sighting, Span, Status
 from abuse_lookup.desk_rows import Desk, read_desks
-from abuse_lookup.errors import ConfigError
+from abuse_lookup.errors import ConfigError, UnusableTarget
 from abuse_lookup.knowledge import text_of
 from abuse_lookup.target import IPNetwork, Target
 
@@ -72,6 +72,15 @@ class DeskRows:
                 return around, known[around]
         return None
 
+    def names_part_of(self, span: Span) -> bool:
+        """Whether a row's networks begin or end inside a range, or lie around it."""
+        first, last, version = int(span.first), int(span.last), span.first.version
+        return any(
+            net.version == version and int(net[0]) <= last and first <= int(net[-1])
+            for known in self._networks.values()
+            for net in known
+        )
+
 
 class KnownDesks:
     """The shipped rows and the operator's, which are read again when their file changes.
@@ -115,6 +124,24 @@ class KnownDesks:
         for rows in self._both:
             yield from rows.desks
 
+    def about(self, query: str) -> list[Desk]:
+        """List the rows that hold for an address, network, AS number, host or mailbox, or that name it."""
+        word = query.strip().lower()
+        try:
+            target = Target.parse(query)
+        except UnusableTarget:
+            target = None
+        hold = [] if target is None else self._holding(target, word)
+        naming = [desk for desk in self.desks if word in " ".join((desk.provider, *desk.about)).lower()]
+        return list({desk.place: desk for desk in (*hold, *naming)}.values())
+
+    def _holding(self, target: Target, word: str) -> list[Desk]:
+        if target.host is None:
+            found = [self._number(table, target)[1] for table in ("override", "proxy")]
+        else:
+            found = [self.domain(target.host), self.platform(target.host)]
+        return [desk for desk in (self.mailbox(word), *found) if desk]
+
     def platform(self, host: str) -> Desk | None:
         """Find who runs the sites under the longest suffix of `host` (`shop.workers.dev`)."""
         return next((desk for rows in self._both if (desk := rows.platform(host))), None)
@@ -136,6 +163,10 @@ class KnownDesks:
     def proxy(self, target: Target) -> Desk | None:
         """Tell who only passes traffic on at an address, in a network or AS."""
         return self._number("proxy", target)[1]
+
+    def names_part_of(self, span: Span) -> bool:
+        """Whether the addresses of a range are not all alike to the rows about networks."""
+        return any(rows.names_part_of(span) for rows in self._both)
 
     def _number(self, table: str, target: Target) -> tuple[IPNetwork | None, Desk | None]:
         if target.asn is not None:

@@ -77,7 +77,7 @@ def read_number(document: Mapping[str, Any], about: str = "this network") -> Sig
     entities = list(_entities(document))
     holder = " ".join((_text(document.get("name")), *_remarks(document), *_holders(entities)))
     found = [*_abuse_roles(entities, holder, "network", about=about), *_free_text(document, entities, holder)]
-    return Sighting(_each_once(found), _span(document), holder, _servers(document, entities))
+    return Sighting(_each_once(found), span_of(document), holder, _servers(document, entities))
 
 
 def read_domain(document: Mapping[str, Any]) -> Sighting:
@@ -169,8 +169,8 @@ def withheld(document: Mapping[str, Any]) -> bool:
     return "email" in said or "e-mail" in said or "abuse" in said
 
 
-def _span(document: Mapping[str, Any]) -> Span | None:
-    """Read the range; RIPE's answers of 2015 wrote `192.0.2.0/32` for its ends."""
+def span_of(document: Mapping[str, Any]) -> Span | None:
+    """Read the range of a network; RIPE's answers of 2015 wrote `192.0.2.0/32` for its ends."""
     first, last = (_text(document.get(end)).partition("/")[0] for end in ("startAddress", "endAddress"))
     if found := parse_span(f"{first} - {last}"):
         return found

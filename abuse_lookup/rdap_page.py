@@ -22,8 +22,9 @@ from abuse_lookup.answer import Answer, Sighting, Status
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher, FetchError, Page
 from abuse_lookup.knowledge import Row, rows
-from abuse_lookup.pace import NotNow, Pace
-from abuse_lookup.rdap_answer import is_rdap, notices
+from abuse_lookup.pace import NotNow, Pace, Turn
+from abuse_lookup.rdap_answer import is_rdap, notices, span_of
+from abuse_lookup.target import IPAddress, parse_ip
 
 MOST_HOPS = 6
 MOST_PAGES = 12
@@ -92,7 +93,7 @@ class Asker:
             question.asked.add(str(url))
             page = await self._patient(url, question.deadline)
             if page.status not in _REDIRECTS:
-                return self._reply(page)
+                return _reply(page)
             url = _redirected(page)
         raise Ended(failed(url.host, f"more than {MOST_HOPS} redirects", permanent=True))
 
@@ -101,8 +102,6 @@ class Asker:
         page = await self._once(url, deadline)
         if page.status in _BUSY and self._pause(page) < deadline - asyncio.get_running_loop().time():
             page = await self._once(url, deadline)
-            if page.status in _BUSY:
-                self._pause(page)
         return page
 
     async def _once(self, url: httpx.URL, deadline: float) -> Page:
@@ -119,42 +118,33 @@ class Asker:
             raise Ended(failed(url.host, reason, permanent=True))
         left = deadline - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(left), self._pace.turn(url.host, left):
+            async with self._pace.turn(url.host, left, *_question(url)) as turn:
+                if turn.known is not None:
+                    return Page(url, httpx.codes.OK, httpx.Headers(), turn.known.encode())
                 page = await self._fetcher.get(url, _MEDIA_TYPE)
+                self._heed(page, turn)
         except TimeoutError:
-            self._pace.silent(url.host)
             raise Ended(failed(url.host, f"{url.host} did not answer in time")) from None
         except NotNow as error:
             raise Ended(failed(url.host, str(error))) from error
         except FetchError as error:
             raise Ended(failed(url.host, str(error), permanent=error.permanent)) from error
-        self._pace.answered(url.host)
         return page
 
-    def _pause(self, page: Page) -> float:
-        """Ask this server nothing for as long as it says (RFC 7480 §5.5); returns the seconds."""
-        seconds = retry_after(page.headers.get("Retry-After", ""), self._clock())
-        self._pace.pause(page.url.host, seconds, f"it answered {page.status} (too many questions)")
-        return seconds
-
-    def _reply(self, page: Page) -> Reply:
+    def _heed(self, page: Page, turn: Turn) -> None:
+        """Slow down where the server says so; hand a good answer to whoever waits for it."""
         document = _decoded(page.body or b"")
-        limit = self._heed(page.url.host, document)
-        status = page.status
-        if status == httpx.codes.OK and (said := _error_code(document)):
-            status = said  # an error, sent as if it were none
-        if status in _BUSY and status != page.status:
-            self._pause(page)
-        return Reply(page.url, _object(page, document, status), limit)
+        status = _status(page, document)
+        if status in _BUSY:
+            turn.pause(self._pause(page), f"it answered {status} (too many questions)")
+        elif limit := _limit(document):
+            turn.pause(limit.seconds, f"it said {limit.said!r}")
+        elif status == httpx.codes.OK and isinstance(document, dict) and is_rdap(document):
+            turn.keep((page.body or b"").decode("utf-8", "replace"), span_of(document))
 
-    def _heed(self, host: str, document: Any) -> str:
-        """Slow down where the answer says that we are too fast; returns the words that say so."""
-        said = notices(document)[:_LONGEST_NOTICE] if isinstance(document, dict) else ""
-        for row in rows("rdap", "limit"):
-            if match := _pattern(row).search(said):
-                self._pace.pause(host, _worth(row, match), f"it said {match[0]!r}")
-                return match[0]
-        return ""
+    def _pause(self, page: Page) -> float:
+        """Seconds to ask this server nothing, because it says so (RFC 7480 §5.5)."""
+        return retry_after(page.headers.get("Retry-After", ""), self._clock())
 
 
 def failed(server: str, reason: str, *, permanent: bool = False) -> Answer[Sighting]:
@@ -172,6 +162,39 @@ def retry_after(value: str, now: datetime) -> float:
         return _DEFAULT_PAUSE
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    said: str
+    seconds: float
+
+
+def _reply(page: Page) -> Reply:
+    document = _decoded(page.body or b"")
+    limit = _limit(document)
+    return Reply(page.url, _object(page, document, _status(page, document)), limit.said if limit else "")
+
+
+def _status(page: Page, document: Any) -> int:
+    """Return the status, also of an error that is sent as if it were none."""
+    return _error_code(document) or page.status if page.status == httpx.codes.OK else page.status
+
+
+def _limit(document: Any) -> _Limit | None:
+    """Find the words by which an answer says that we ask too much."""
+    said = notices(document)[:_LONGEST_NOTICE] if isinstance(document, dict) else ""
+    for row in rows("rdap", "limit"):
+        if match := _pattern(row).search(said):
+            return _Limit(match[0], _worth(row, match))
+    return None
+
+
+def _question(url: httpx.URL) -> tuple[str, IPAddress | None]:
+    """Split what is asked for from the address it is asked about (RFC 9082 §3.1.1)."""
+    base, slash, key = str(url).rpartition("/ip/")
+    ip = parse_ip(key) if slash else None
+    return (base, ip) if ip else (str(url), None)
 
 
 def _url(text: str) -> httpx.URL:

@@ -15,7 +15,7 @@ from abuse_lookup import Status, Target
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.bootstrap_files import RemoteFiles
 from abuse_lookup.fetch import Fetcher
-from abuse_lookup.pace import MemoryBook, Pace
+from abuse_lookup.pace import Pace
 from abuse_lookup.reach import Reach
 from abuse_lookup.resolver import Resolver
 
@@ -41,7 +41,7 @@ async def opened(
     clock = clock or Clock()
     reach = Reach(Resolver([("127.0.0.1", 9)], seconds=0.1), (), dns_on_loopback=True)
     fetcher = Fetcher(reach, ca_file=None, user_agent="tests")
-    bootstrap = Bootstrap(place, fetcher, Pace(0, clock, MemoryBook()), clock, folder=folder)
+    bootstrap = Bootstrap(place, fetcher, Pace(0, clock), clock, folder=folder)
     try:
         yield bootstrap
     finally:

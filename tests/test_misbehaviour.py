@@ -76,7 +76,7 @@ WHOIS: dict[str, str | None] = {
     "slow": None,
     "drip": "did not answer",
     "loop": "",
-    "ring": "refer to each other",
+    "ring": "",
     "chain": "gave up after",
     "private": "not a public address",
     "lame": "does not exist",
