@@ -16,7 +16,7 @@ from abuse_lookup.knowledge import rows
 from abuse_lookup.target import normal_host, organisational_domain
 
 Field = tuple[str, str]
-"""Name and unfolded body of a header field."""
+"""Name and body of a header field, folds and all; of a long body its first 4,000 characters are enough."""
 Rule = Literal["strict", "relaxed", "third party", "pre-signed"]
 
 ADDRESS, FEEDBACK_ID = "cfbl-address", "cfbl-feedback-id"
@@ -79,6 +79,11 @@ class Hint:
     header: str
     value: str
     why: str
+
+
+def concerns(name: str) -> bool:
+    """Whether a field of this name is read here at all; the others may be left out."""
+    return name.lower() in {ADDRESS, FEEDBACK_ID, "from"} or _hint(name.lower()) is not None
 
 
 def declaration(fields: Sequence[Field], signatures: Sequence[Signed]) -> Declaration:

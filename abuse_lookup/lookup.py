@@ -139,7 +139,8 @@ class AbuseLookup:
             finding = Finding("medium", declared.why, declared.address, scope="sender")
             said_so = Answer(Status.FOUND, Sighting((finding,)), declared.signer)
             await self._judge.take(case, "header", [said_so])
-        found = _lookup(Target(declared.signer, "domain", host=declared.signer), case)
+        signer = Target(declared.signer, "domain", host=declared.signer)
+        found = _lookup(signer, case, self._clock())
         return await remembered(found, self._history, self._clock()) if self._history else found
 
     async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
