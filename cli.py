@@ -21,6 +21,7 @@ from complaints import (
     operate,
     operate_desks,
     receipt_verbs,
+    redact_verb,
     terminal,
     terminal_trace,
 )
@@ -275,7 +276,13 @@ def confirm(
         typer.Option(metavar="ADDRESS", help="Only to these desks; else to the ticked ones."),
     ] = None,
     redaction: Annotated[
-        str | None, typer.Option(help="identity (default), or none: with your address.")
+        str | None,
+        typer.Option(
+            help="identity (default), strict, none (with your address) or statistics (send nothing)."
+        ),
+    ] = None,
+    hide: Annotated[
+        list[str] | None, typer.Option(metavar="WORDS", help="Hide these words too, each time.")
     ] = None,
     note: Annotated[str | None, typer.Option(help="Your words to the desk.")] = None,
     digest: Annotated[
@@ -292,7 +299,8 @@ def confirm(
     if not yes:
         there = "\n".join(f"  {report['to']}  {report['digest']}" for report in reports) or "  nobody"
         fail(f"nothing was sent. With --yes, {complaint} would go to:\n{there}", USAGE)
-    choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note)
+    words = tuple(hide) if hide else None
+    choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note, words)
     put(work.confirm(complaint, choice), as_json, terminal.complaint_lines)
 
 
@@ -338,6 +346,8 @@ def mine(
 
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
+app.command()(redact_verb.redact)
+app.command()(redact_verb.whose)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
 app.add_typer(operate.db_app, name="db")

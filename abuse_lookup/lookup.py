@@ -139,8 +139,7 @@ class AbuseLookup:
             finding = Finding("medium", declared.why, declared.address, scope="sender")
             said_so = Answer(Status.FOUND, Sighting((finding,)), declared.signer)
             await self._judge.take(case, "header", [said_so])
-        signer = Target(declared.signer, "domain", host=declared.signer)
-        found = _lookup(signer, case, self._clock())
+        found = _lookup(Target(declared.signer, "domain", host=declared.signer), case, self._clock())
         return await remembered(found, self._history, self._clock()) if self._history else found
 
     async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
@@ -233,12 +232,13 @@ class AbuseLookup:
     async def _ask_whois(self, case: Case, target: Target, seconds: float) -> None:
         """Start at the root, but first at a server that is known to know more than a rejected mailbox."""
         asked: list[str | None] = []
+        questions: set[tuple[str, str]] = set()
         while not case.settled and len(asked) < 2:
             start = next((server for server in case.better_servers if server not in asked), None)
             if start in asked:
                 return
             asked.append(start)
-            answers = await self._whois.look_up(target, seconds, first=start)
+            answers = await self._whois.look_up(target, seconds, first=start, asked=questions)
             await self._judge.take(case, "whois", answers)
 
     async def _ask_domain(self, case: Case, target: Target, seconds: float) -> None:

@@ -17,11 +17,14 @@ from abuse_lookup.rdap_answer import (
     related_links,
 )
 from abuse_lookup.span import parse_span, span_text
-from abuse_lookup.whois_answer import read
-from abuse_lookup.whois_dialect import query_for
+from abuse_lookup.target import normal_host
+from abuse_lookup.whois import next_steps
+from abuse_lookup.whois_answer import Referral, Report, read
+from abuse_lookup.whois_dialect import decoded, query_for
 from tests.fuzz import grammar, seeds
 from tests.fuzz.target import Target, printable
 
+_SERVERS = ("whois.example", "whois.arin.net", "whois.nic.ad.jp", "whois.trabis.gov.tr", "rwhois.example")
 _ASKED = tuple(map(Asked.parse, ("198.51.100.7", "2001:db8::7", "example.com", "AS64496")))
 
 
@@ -37,14 +40,33 @@ def _checked(found: Sighting) -> Hashable:
 
 
 def check_whois(data: bytes) -> Hashable:
-    text = data.decode("utf-8", "replace")
-    kinds = []
+    server = _SERVERS[len(data) % len(_SERVERS)]
+    text = decoded(data, server)
+    kinds: list[Hashable] = []
     for asked in _ASKED[: 1 + len(data) % 4]:
         report = read(text, asked)
         kinds.append(_checked(report.sighting))
-        query = query_for("whois.example", asked)
-        assert "\n" not in query.strip()
-    return tuple(kinds[:2])
+        kinds.append(
+            (report.refusal is None, report.absent, bool(report.registrar), min(len(report.referrals), 3))
+        )
+        _check_steps(report, server, asked)
+        assert "\n" not in query_for(server, asked).strip()
+    return tuple(kinds[:4])
+
+
+def _check_steps(report: Report, server: str, asked: Asked) -> None:
+    """Whatever an answer says, the next question is one line to a proper host name, and a pause is bounded."""
+    assert len(report.sighting.findings) <= 50
+    if report.refusal is not None:
+        assert report.sighting.findings == ()
+        assert not report.absent
+        assert 1 <= report.refusal_seconds <= 86400
+    for step in next_steps(Referral(server), report, asked):
+        assert normal_host(step.host) == step.host, step
+        assert step.port is None or 0 < step.port < 65536, step
+        assert step.query is None or (step.query.isascii() and step.query.isprintable()), step
+        assert (step.host, step.query) != (server, None)
+    printable(server)
 
 
 def check_rdap(data: bytes) -> Hashable:
@@ -129,6 +151,18 @@ _WHOIS = (
         b"remarks: abuse reports to abuse@net.example\nabuse-c: AR1-TEST\n\nrole: AR1-TEST\nabuse-mailbox: abuse@role.example\n"
     ),
     b"inetnum: 198.51/16\nowner: X\nabuse-c: ABC\n\nnic-hdl-br: ABC\ne-mail: abuse@lac.example\n",
+    (
+        b"[ JPNIC ]\n\nNetwork Information:\na. [Network Number] 198.51.100.0/24\nn. [Technical Contact] CK637JP\no. [Abuse]\n"
+        b"\n[ \x1b$B;q\x1b(B ]\n"
+    ),
+    (
+        b"KRNIC is not an ISP\n\n[ Network Information ]\nIPv4 Address : 198.51.100.0-198.51.100.255\nE-Mail : ip@net.example\n"
+        b"[ ISP Network Abuse Contact Information ]\nE-Mail : desk@net.example\n"
+    ),
+    b"Netname: X\nNetblock: 198.51.100.0/24\n\nAdministrator contact:\n   adm@net.example\n",
+    b"%rwhois V-1.5:003fff:00 x\nnetwork:IP-Network:198.51.100.0/28\nnetwork:Abuse-Contact;I:abuse@net.example\n%ok\n",
+    b"The WHOIS query quota for 192.0.2.1 has been exceeded\nand will be replenished in 50 seconds.\n",
+    b"Big BIG (NET-198-51-0-0-1) 198.51.0.0 - 198.51.255.255\n",
     b"Domain Name: EXAMPLE.COM\nRegistrar Abuse Contact Email: abuse@registrar.example\nRegistrar WHOIS Server: whois.example\n",
 )
 _RDAP = (
@@ -144,6 +178,16 @@ _RDAP = (
     ).encode(),
 )  # fmt: skip
 _FIELDS = (
+    b"[Technical Contact] CK637JP",
+    b"KRNIC is not",
+    b"Netblock: ",
+    b"NetType: Allocated to APNIC",
+    b"source: RADB",
+    b"(NET-198-51-100-0-1) 198.51.0.0 - 198.51.255.255",
+    b"% Query rate limit exceeded",
+    b"No match",
+    b"Registrar:",
+    b"%ok",
     b"abuse",
     b"e-mail: ",
     b"OrgAbuseEmail: ",
