@@ -217,6 +217,7 @@ def test_the_report_is_what_the_rfc_wants_and_gives_nobody_away(tmp_path: Path) 
             assert desks["abuse@cloud.example"]["ticked"]
             assert not desks[FBL]["ticked"]
             assert desks[FBL]["scope"] == "sender"
+            assert "confirms to the sender that your mailbox exists" in desks[FBL]["unticked"]
             await home.confirm(document, [FBL])
             [arrived] = await home.internet.wait_for(1, to=FBL)
             secret = (home.settings.data / "secrets" / "dkim.pem").read_bytes()
