@@ -8,7 +8,7 @@ shown and never obeyed. Pure: values in, values out; nothing here raises on cont
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from abuse_lookup.answer import Rejected
@@ -263,6 +263,7 @@ def _hint_patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(str(row["name"])), str(row["why"])) for row in rows("headers", "header"))
 
 
+@lru_cache(1_000)
 def _hint(name: str) -> str | None:
     return next((why for pattern, why in _hint_patterns() if pattern.fullmatch(name)), None)
 
