@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from abuse_lookup import AbuseLookup, ConfigError, Status, open_lookup
+from abuse_lookup import AbuseLookup, ConfigError, Status
 from abuse_lookup.contactdb import terms
 from abuse_lookup.desks import KnownDesks
 from complaints import signing
 from complaints.forward import SELECTOR
 from complaints.models import Json
 from complaints.office import Office
-from complaints.serve import lookup_config
+from complaints.serve import looking_up, lookup_config
 from complaints.settings import Settings
 from complaints.vault import kept_secret
 
@@ -24,7 +24,7 @@ async def check(settings: Settings) -> list[Json]:
     office = await asyncio.to_thread(Office.open, settings)
     try:
         # The operator's rows are checked for themselves: a mistake in them is a finding like others
-        async with open_lookup(replace(lookup_config(settings), desks=None)) as lookup:
+        async with looking_up(office, replace(lookup_config(settings), desks=None)) as lookup:
             findings = [_finding("database", ok=True, detail=settings.database.rpartition("@")[2])]
             for name, one in _CHECKS.items():
                 findings.append(await _guarded(name, one(office, lookup)))
