@@ -243,6 +243,25 @@ def test_a_changed_file_is_used_and_registries_are_not_asked_again(tmp_path: Pat
     assert again == 0
 
 
+def test_a_kept_answer_that_names_only_what_is_never_to_be_used_now_is_asked_for_anew(tmp_path: Path) -> None:
+    file = own(tmp_path)
+
+    async def run() -> tuple[list[Lookup], list[str]]:
+        async with looking(CLOUD, desks=file) as (lookup, net):
+            found = [await lookup.find_contacts("198.51.100.3")]
+            before = len(net.questions)
+            own(tmp_path, '[[override]]\nmailboxes = ["abuse@cloud.example"]\nuse = "never"\nwhy = "Dead"')
+            lookup.known._next_look = 0.0
+            found += [await lookup.find_contacts(target) for target in ("198.51.100.3", "198.51.100.4")]
+            return found, [q.protocol for q in net.questions[before:] if q.protocol in {"rdap", "whois"}]
+
+    (before, after, again), asked = asyncio.run(run())
+    assert addresses(before) == ["abuse@cloud.example"]
+    assert [item.address for item in after.rejected] == ["abuse@cloud.example"]
+    assert "whois" in asked, "whoever else may know is asked"
+    assert after.contacts == again.contacts
+
+
 def reread(known: KnownDesks) -> bool:
     """Look at the file again now, however short the last look is ago."""
     known._next_look = 0.0
