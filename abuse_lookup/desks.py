@@ -72,6 +72,15 @@ class DeskRows:
                 return around, known[around]
         return None
 
+    def names_part_of(self, span: Span) -> bool:
+        """Whether a row's networks begin or end inside a range, or lie around it."""
+        first, last, version = int(span.first), int(span.last), span.first.version
+        return any(
+            net.version == version and int(net[0]) <= last and first <= int(net[-1])
+            for known in self._networks.values()
+            for net in known
+        )
+
 
 class KnownDesks:
     """The shipped rows and the operator's, which are read again when their file changes.
@@ -136,6 +145,10 @@ class KnownDesks:
     def proxy(self, target: Target) -> Desk | None:
         """Tell who only passes traffic on at an address, in a network or AS."""
         return self._number("proxy", target)[1]
+
+    def names_part_of(self, span: Span) -> bool:
+        """Whether the addresses of a range are not all alike to the rows about networks."""
+        return any(rows.names_part_of(span) for rows in self._both)
 
     def _number(self, table: str, target: Target) -> tuple[IPNetwork | None, Desk | None]:
         if target.asn is not None:

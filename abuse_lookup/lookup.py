@@ -8,11 +8,12 @@ what earlier reports came to, is put on top of what the cache holds.
 
 import asyncio
 import ipaddress
-import json
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from abuse_lookup import journal
 from abuse_lookup.answer import (
@@ -24,31 +25,29 @@ from abuse_lookup.answer import (
     Rejected,
     Scope,
     Sighting,
-    Span,
     Status,
 )
 from abuse_lookup.batch import each_done
-from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
+from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood
 from abuse_lookup.declared import Declared
 from abuse_lookup.desks import KnownDesks, said
 from abuse_lookup.history import History, remembered
 from abuse_lookup.judge import Case, Judge, dns_failure
+from abuse_lookup.kept import KEPT_ABSENT, KEPT_ERROR, KEPT_FOUND, KEPT_HOST, Kept
 from abuse_lookup.last_resort import LastResort
 from abuse_lookup.mailbox import mail_address
 from abuse_lookup.ranking import ranked, unique
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
+from abuse_lookup.shelf import Entry
 from abuse_lookup.span import span_text
-from abuse_lookup.target import IPAddress, Target, parse_ip
+from abuse_lookup.target import Target, parse_ip
 from abuse_lookup.whois import Whois
 
 _log = logging.getLogger(__name__)
-KEPT_FOUND = timedelta(days=1)
-KEPT_ABSENT = timedelta(hours=1)
-KEPT_ERROR = timedelta(minutes=2)
 MOST_HOSTS = 4
 """Addresses of one domain whose networks are looked up."""
-_MOST_RECENT = 100_000
+_PATIENCE_OF_MANY = 86400.0  # seconds; what waits in a batch waits for limits
 _RDAP_SHARE, _WHOIS_SHARE = 0.4, 0.4  # of the deadline; the rest is for the DNS
 
 Ask = Callable[[Case, Target, float], Awaitable[None]]
@@ -75,50 +74,61 @@ class AbuseLookup:
     ) -> None:
         self.resolver, self.known, self._history = resolver, known, history
         self._rdap, self._whois, self._last_resort = rdap, whois, last_resort
-        self._cache, self._clock, self._seconds = cache, clock, seconds
+        self._kept = Kept(cache, clock)
+        self._clock, self._seconds = clock, seconds
         self._judge = judge
         self._one = OneAtATime()
-        self._recent: dict[str, tuple[Lookup, datetime]] = {}
+        self._renewing: dict[str, asyncio.Task[Entry]] = {}
 
-    async def find_contacts(self, target: str, *, explain: bool = False) -> Lookup:
+    async def find_contacts(self, target: str, *, explain: bool = False, patient: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
 
         Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
-        none of these. With `explain` the answer holds all `questions`.
+        none of these. With `explain` the answer holds all `questions`; a `patient` lookup waits for limits
+        of servers however long that takes, as `find_many` does.
         """
+        seconds = _PATIENCE_OF_MANY if patient else self._seconds
         if explain:
             with journal.recording() as questions:
-                found = await self.find_contacts(target)
+                found = await self._answer(target, seconds, at_hand=False)
             return replace(found, questions=journal.in_order(questions))
-        if self.known.changed():
-            self._recent.clear()
-        if (recent := self._recent.get(target)) is None or recent[1] <= self._clock():
-            recent = await self._asked(target)
-        else:
-            journal.kept(target, recent[1])
-        return await remembered(recent[0], self._history, self._clock()) if self._history else recent[0]
-
-    async def _asked(self, text: str) -> tuple[Lookup, datetime]:
-        target = Target.parse(text)
-        if why := target.refusal():
-            return Lookup(text, target.kind, rejected=(Rejected(target.key, why),)), self._clock()
-        recent = await self._find(target, self._seconds)
-        while len(self._recent) >= _MOST_RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[text] = recent
-        return recent
+        return await self._answer(target, seconds)
 
     async def find_many(
         self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
     ) -> AsyncIterator[Lookup]:
         """Look up many targets, up to `at_once` at a time; yields each answer as soon as it is there.
 
-        So not in the order of the targets: `Lookup.target` is the text that was handed in. Limits of servers
-        are waited for, however long that takes; a target's own seconds count without it. Raises
+        So not in the order of the targets: `Lookup.target` is the text that was handed in. A server's limits
+        are waited for, however long that takes, and each single question is bounded as ever. Raises
         `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
         """
-        async for found in each_done(targets, self.find_contacts, at_once):
+        patiently = partial(self.find_contacts, patient=True)
+        async for found in each_done(targets, patiently, at_once):
             yield found
+
+    async def aclose(self) -> None:
+        """End what is being asked in the background."""
+        for task in (tasks := list(self._renewing.values())):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answer(self, text: str, seconds: float, *, at_hand: bool = True) -> Lookup:
+        if self.known.changed():
+            self._kept.clear_hand()
+        found = self._kept.at_hand(text) if at_hand else None
+        if found is None:
+            found = await self._look_up(text, seconds)
+        return await remembered(found, self._history, self._clock()) if self._history else found
+
+    async def _look_up(self, text: str, seconds: float) -> Lookup:
+        target = Target.parse(text)
+        if why := target.refusal():
+            return Lookup(text, target.kind, rejected=(Rejected(target.key, why),))
+        entry = await self._find(target, seconds, at_once=True)
+        alike = entry.about is not None and not self.known.names_part_of(entry.about)
+        self._kept.put_at_hand(target, entry, alike=alike)
+        return entry.found
 
     async def check_declared(self, declared: Declared) -> Lookup:
         """Check a mailbox that a sender declares as any other: is it refused, does its domain take mail."""
@@ -140,38 +150,80 @@ class AbuseLookup:
         )
         return await remembered(found, self._history, self._clock()) if self._history else found
 
-    async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
+    async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
+        """Answer with what servers said, and what is known put on top of it."""
+        keys, proxy = self._keys(target), None
         if target.host is not None:
-            found, expires = await self._answered(target, seconds, self._ask_domain, self._keys(target))
-            return await self._judge.with_known(found), expires
-        if (right := self.known.override(target)) is not None:
+            entry = await self._answered(target, seconds, self._ask_domain, keys, longest=KEPT_HOST)
+        elif (right := self.known.override(target)) is not None:
             return await self._overridden(target, right)
-        found, expires = await self._answered(target, seconds, self._ask_number, self._keys(target))
-        return await self._judge.with_known(found, self.known.proxy(target)), expires
+        else:
+            entry = await self._answered(target, seconds, self._ask_number, keys, at_once=at_once)
+            proxy = self.known.proxy(target)
+        return replace(entry, found=await self._judge.with_known(entry.found, proxy))
 
-    async def _overridden(self, target: Target, right: Answer[Sighting]) -> tuple[Lookup, datetime]:
+    async def _overridden(self, target: Target, right: Answer[Sighting]) -> Entry:
         """Answer from a row that is right whatever registries say, without a question to them."""
         case = Case()
         await self._judge.take(case, "known", [right])
-        found = _lookup(target, case)
-        return found, self._clock() + (KEPT_ERROR if case.failures else KEPT_ABSENT)
+        found = _lookup(target, case, self._clock())
+        until = self._clock() + (KEPT_ERROR if case.failures else KEPT_ABSENT)
+        return Entry(found, until, until)
 
     async def _answered(
-        self, target: Target, seconds: float, ask: Ask, keys: list[str]
-    ) -> tuple[Lookup, datetime]:
-        """Answer from the cache, or ask; equal questions and those of neighbours go one at a time."""
-        if kept := self._kept(target, keys):
+        self,
+        target: Target,
+        seconds: float,
+        ask: Ask,
+        keys: list[str],
+        *,
+        longest: timedelta = KEPT_FOUND,
+        at_once: bool = False,
+    ) -> Entry:
+        """Answer from what is kept, or ask; equal questions and those of neighbours go one at a time.
+
+        An answer is fresh for `longest`. With `at_once` a stale one will do, and is renewed behind it.
+        """
+        kept = await self._kept.get(target, keys)
+        if kept is not None and self._kept.is_fresh(kept):
             return kept
-        case = Case()
+        if kept is not None and at_once and self._kept.is_given_at_once(kept):
+            self._renew(target, ask, keys, kept.found.network)
+            return replace(kept, found=replace(kept.found, stale=True))
+        case, asked = Case(), False
         try:
             async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
-                if kept := self._kept(target, keys):
+                kept = await self._kept.get(target, keys)
+                if kept is not None and self._kept.is_fresh(kept):
                     return kept
+                asked = True
                 await ask(case, target, seconds)
         except TimeoutError:
             reason = f"the {seconds:g} s for this target were over before every source had answered"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
-        return self._keep(target, case, keys[:1])
+        found = _lookup(target, case, self._clock())
+        if kept is not None and not case.settled and any(not failure.permanent for failure in found.failures):
+            # What was known before stands in
+            return await self._kept.put_again(target, keys, kept, found.failures)
+        if not asked:
+            return Entry(found, self._clock(), self._clock())
+        return await self._kept.put(target, keys, found, case.span, settled=case.settled, longest=longest)
+
+    def _renew(self, target: Target, ask: Ask, keys: list[str], network: str | None) -> None:
+        """Ask anew in the background, once for all addresses of a network."""
+        name = network or keys[0]
+        if name in self._renewing:
+            return
+
+        def ended(task: asyncio.Task[Entry]) -> None:
+            del self._renewing[name]
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("answer for %s not renewed", target.key, exc_info=error)
+
+        # In a context of its own, lest it notes its questions in the journal of the lookup that started it
+        task = asyncio.create_task(self._answered(target, self._seconds, ask, keys), context=Context())
+        self._renewing[name] = task
+        task.add_done_callback(ended)
 
     def _keys(self, target: Target) -> list[str]:
         """Name where the answer is kept; one about a name holds as long as the known desks are the same."""
@@ -179,28 +231,6 @@ class AbuseLookup:
             return covering_keys(target.ip)
         rows = self.known.digest if target.host is not None else ""
         return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}{rows}"]
-
-    def _kept(self, target: Target, keys: list[str]) -> tuple[Lookup, datetime] | None:
-        text = self._cache.get(keys, self._clock())
-        if text is None:
-            return None
-        try:
-            document = json.loads(text)
-            expires = datetime.fromisoformat(document["expires"])
-            journal.kept(target.key, expires)
-            return replace(Lookup.from_document(document), target=target.text, kind=target.kind), expires
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
-            return None
-
-    def _keep(self, target: Target, case: Case, keys: list[str]) -> tuple[Lookup, datetime]:
-        found = _lookup(target, case)
-        expires = self._clock() + _lifetime(found, settled=case.settled)
-        if target.ip is not None and case.span is not None and _holds_for(case.span, target.ip, found):
-            keys = span_keys(case.span, target.ip)
-        text = json.dumps({**found.document(), "expires": expires.isoformat()})
-        self._cache.put(keys, text, expires)
-        return found, expires
 
     async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
@@ -263,7 +293,7 @@ class AbuseLookup:
         target = Target(ip, "ip", ip=address)
         if why := target.refusal():
             return Lookup(ip, "ip", rejected=(Rejected(ip, why),))
-        return (await self._find(target, seconds))[0]
+        return (await self._find(target, seconds)).found
 
     async def _ask_registrar(self, case: Case, target: Target, seconds: float) -> None:
         """Ask who registered the domain. Low: a registrar acts on abuse of the DNS, not on every spam."""
@@ -271,8 +301,8 @@ class AbuseLookup:
             return
         keys = [f"registrar:{domain}"]
         registered = Target(domain, "domain", host=domain)
-        found, _ = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
-        found = await self._judge.with_known(found)
+        entry = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        found = await self._judge.with_known(entry.found)
         case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
         case.rejected += found.rejected
         case.failures += found.failures
@@ -292,7 +322,7 @@ def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
     case.failures += found.failures
 
 
-def _lookup(target: Target, case: Case) -> Lookup:
+def _lookup(target: Target, case: Case, now: datetime) -> Lookup:
     return Lookup(
         target.text,
         target.kind,
@@ -300,6 +330,7 @@ def _lookup(target: Target, case: Case) -> Lookup:
         ranked(case.contacts),
         unique(case.rejected),
         tuple(dict.fromkeys(case.failures)),
+        now,
     )
 
 
@@ -313,17 +344,3 @@ def _next_who_can_act(contact: Contact, proxy: str) -> Contact:
 
 def _flight(target: Target, keys: list[str]) -> str:
     return str(neighbourhood(target.ip)) if target.ip is not None else keys[0]
-
-
-def _holds_for(span: Span, ip: IPAddress, found: Lookup) -> bool:
-    """Whether the answer is the registry's, for the whole network, not only for the one address."""
-    by_registry = all(contact.source in {"rdap", "whois"} for contact in found.contacts)
-    return ip in span and bool(found.contacts) and by_registry
-
-
-def _lifetime(found: Lookup, *, settled: bool) -> timedelta:
-    """How long an answer is good: a day when found, an hour when nobody is there, minutes after errors."""
-    unsure = any(not failure.permanent for failure in found.failures)
-    if settled:
-        return KEPT_ABSENT if unsure else KEPT_FOUND
-    return KEPT_ERROR if unsure else KEPT_ABSENT

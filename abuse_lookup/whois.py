@@ -55,7 +55,7 @@ class Whois:
         asked = set() if asked is None else asked
         most = len(asked) + MOST_SERVERS
         deadline = asyncio.get_running_loop().time() + seconds
-        waiting = [self._start(target, first)]
+        waiting = [await self._start(target, first)]
         step: Referral | None = None
         while waiting and len(asked) < most:
             step = waiting.pop(0)
@@ -70,7 +70,7 @@ class Whois:
             if answer is not None:
                 answers.append(answer)
             if report is not None:
-                self._remember(step, target, report)
+                await self._remember(step, target, report)
                 waiting = next_steps(step, report, target) or waiting
         if waiting and len(asked) >= most:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
@@ -80,20 +80,20 @@ class Whois:
             answers.append(Answer(Status.ABSENT, Sighting(), step.host, reason))
         return answers
 
-    def _start(self, target: Target, first: str | None) -> Referral:
+    async def _start(self, target: Target, first: str | None) -> Referral:
         if first is not None:
             return Referral(first)
-        known = self._cache.get(_root_keys(target), self._clock())
+        known = await self._cache.get(_root_keys(target), self._clock())
         return Referral(known or self._root)
 
-    def _remember(self, step: Referral, target: Target, report: Report) -> None:
+    async def _remember(self, step: Referral, target: Target, report: Report) -> None:
         """Keep which registry the root named, for the whole block that it spoke about."""
         if step.host != self._root or not report.referrals or report.referrals[0].port:
             return
         keys = _root_keys(target)[:1]
         if target.ip is not None and report.sighting.span is not None:
             keys = [f"root:{key}" for key in span_keys(report.sighting.span, target.ip, whole=True)]
-        self._cache.put(keys, report.referrals[0].host, self._clock() + _ROOT_KEPT)
+        await self._cache.put(keys, report.referrals[0].host, self._clock() + _ROOT_KEPT)
 
     async def _ask(
         self, step: Referral, query: str, target: Target, deadline: float, noted: Asked
@@ -102,25 +102,29 @@ class Whois:
         left = deadline - asyncio.get_running_loop().time()
         if unasked := _unasked(step.host, left):
             return None, unasked
+        ip = target.ip if step.query is None else None
+        question = f"whois {step.host} {'' if ip else query}"
         try:
-            async with asyncio.timeout(left), self._pace.turn(step.host, left):
-                text = await self._exchange(step, query)
+            async with self._pace.turn(step.host, left, question, ip) as turn:
+                noted.cached = turn.known is not None
+                text = turn.known or await self._exchange(step, query)
+                report = read(text, target)
+                if report.refusal:
+                    turn.pause(report.refusal_seconds, report.refusal)
+                elif text.strip():
+                    turn.keep(text, report.sighting.span, whole=step.host == self._root)
             noted.said(text)
-            self._pace.answered(step.host)
         except TimeoutError:
-            self._pace.silent(step.host)
             return None, _failed(step.host, f"{step.host} did not answer {query!r} in time")
         except (NotNow, Unreachable) as error:
             permanent = isinstance(error, Unreachable) and error.permanent
             return None, _failed(step.host, str(error), permanent=permanent)
-        return self._heard(step.host, text, target)
+        return self._heard(step.host, text, report)
 
-    def _heard(self, host: str, text: str, target: Target) -> tuple[Report | None, Answer[Sighting] | None]:
+    def _heard(self, host: str, text: str, report: Report) -> tuple[Report | None, Answer[Sighting] | None]:
         if not text.strip():
             return None, _failed(host, f"{host} closed the connection without an answer")
-        report = read(text, target)
         if report.refusal:
-            self._pace.pause(host, report.refusal_seconds, report.refusal)
             return None, _failed(host, report.refusal)
         if host == self._root and not report.referrals and not report.sighting.findings:
             reason = f"{host} knows of no WHOIS server for it"

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from abuse_lookup import open_lookup
 from complaints import consent, ledger, reporters, show, submission
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
@@ -20,7 +19,7 @@ from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
-from complaints.serve import lookup_config, sender
+from complaints.serve import looking_up, sender
 from complaints.settings import Settings
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
 from complaints.worker import Worker
@@ -292,7 +291,7 @@ class Local:
 
     async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
         settings = self._office.settings
-        async with open_lookup(lookup_config(settings)) as lookup:
+        async with looking_up(self._office) as lookup:
             worker = Worker(self._office, lookup, sender(settings, lookup))
             for complaint_id in complaint_ids:
                 for step in ("evidence", "contacts", "draft"):

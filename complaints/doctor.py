@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from abuse_lookup import AbuseLookup, Status, open_lookup
+from abuse_lookup import AbuseLookup, Status
 from abuse_lookup.contactdb import terms
 from complaints import signing
 from complaints.forward import SELECTOR
 from complaints.models import Json
 from complaints.office import Office
-from complaints.serve import lookup_config
+from complaints.serve import looking_up, lookup_config
 from complaints.settings import Settings
 from complaints.vault import kept_secret
 
@@ -21,7 +21,7 @@ async def check(settings: Settings) -> list[Json]:
     """Findings as {"name", "ok", "detail"}; nothing is changed but what a first start would make."""
     office = await asyncio.to_thread(Office.open, settings)
     try:
-        async with open_lookup(lookup_config(settings)) as lookup:
+        async with looking_up(office) as lookup:
             findings = [_finding("database", ok=True, detail=settings.database.rpartition("@")[2])]
             for name, one in _CHECKS.items():
                 findings.append(await _guarded(name, one(office, lookup)))

@@ -40,7 +40,7 @@ MEANINGS = {
     "max_bytes": "The largest submission, SMTP or HTTP.",
     "limit_submissions": "Submissions a reporter may hand in per hour over SMTP and HTTP.",
     "limit_reports": "Reports a desk gets per hour; the others wait.",
-    "limit_lookups": "Questions a registry's server gets per minute; known lower limits hold besides.",
+    "limit_lookups": "Questions a registry's server gets per minute; known lower limits hold besides. Also the targets a reporter may ask about per minute over HTTP.",
 }
 """Setting → what it means to the operator."""
 EMPTY = {"", None}

@@ -7,7 +7,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from complaints.guards import install_statements
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
