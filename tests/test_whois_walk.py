@@ -247,6 +247,14 @@ def test_a_registry_that_names_only_the_registrar_says_who_that_is() -> None:
     assert "names the registrar (Thrifty Names Ltd)" in answers[-1].reason
 
 
+def test_an_answer_about_another_domain_is_not_believed() -> None:
+    other = "Domain Name: pills.example.other.example\nRegistrar Abuse Contact Email: abuse@evil.example\n"
+    answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": other}, "pills.example")
+    assert mailboxes(answers) == []
+    assert answers[-1].status is Status.PERMANENT
+    assert "answered about pills.example.other.example" in answers[-1].reason
+
+
 def test_a_registrar_that_says_nothing_leaves_the_registrys_word() -> None:
     nic = "Domain Name: pills.example\nRegistrar WHOIS Server: whois.thrifty.example\n"
     thrifty = "Domain: pills.example\nRegistrar Abuse Contact Email: abuse@thrifty.example\n"
