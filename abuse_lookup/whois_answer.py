@@ -335,9 +335,11 @@ def _referral(value: str) -> Referral | None:
         return None
     host = present_name(host)
     port = int(match[3]) if match[3] else port_of(host)
+    if port is not None and not 0 < port < 65536:
+        return None
     if match[1] == "rwhois":
         return Referral(host, port or RWHOIS_PORT, binding=False)
-    return Referral(host, port) if port is None or 0 < port < 65536 else None
+    return Referral(host, port)
 
 
 def _requery(text: str, target: Target) -> Iterator[Referral]:
