@@ -87,10 +87,17 @@ def refang(text: str, lowered: bytes | None = None) -> str:
 
 def read_url(text: str) -> Target | None:
     """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1]):
+    if host := direct_host(text):
         # What Target() does, without a call of Python code.
         return tuple.__new__(Target, (text, host, (), ()))
     return _read_short(text) if len(text) < _SHORT else _read(text)
+
+
+def direct_host(text: str) -> str | None:
+    """Return the host of an absolute URL that leads there as it stands, which most do."""
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(plain[1]):
+        return plain[1]
+    return None
 
 
 @lru_cache(maxsize=8192)
