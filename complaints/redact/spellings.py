@@ -136,7 +136,7 @@ def _domains(domain: str) -> list[str]:
 
 def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     plain = local.replace(".", "") if dots else local
-    between = f"(?:{letter('.')})?" if dots else ""
+    between = f"(?:{letter('.')}{GAP})?" if dots else ""
     left = spelled(plain, between)
     tag = f'(?:{GAP}(?:{letter("+")}|/){GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}}?)?'
     spoken = f"[\\s\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,6}}"
@@ -168,7 +168,8 @@ def _word(rule: str, private: str, words: tuple[str, ...]) -> Secret:
 
 
 def _lead(text: str) -> int:
-    return 0 if text.encode().startswith(letters_of(text)) else _LONG_LEAD
+    letters = letters_of(text)
+    return 0 if len(letters) >= _SHORTEST_LETTERS and text.encode().startswith(letters) else _LONG_LEAD
 
 
 def _letters(*texts: str) -> tuple[bytes, ...]:
@@ -186,7 +187,9 @@ def spelled(text: str, between: str = "") -> str:
     if not rest:
         return first
     # Nearly all first letters are followed by something else: one look at the next octet says so.
-    starts = re.escape(unicodedata.normalize("NFD", text[1])[0]) + (r"._\-" if text[1] in "._-" else "")
+    second = unicodedata.normalize("NFD", text[1])[0]
+    # What is beyond ASCII starts with an octet of the last class.
+    starts = (re.escape(second) if second.isascii() else "") + (r"._\-" if text[1] in "._-" else "")
     glance = f"(?=[{starts}(.%=&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
     return first + glance + (GAP + between).join(("", *rest))
 

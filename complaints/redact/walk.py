@@ -208,7 +208,7 @@ class Walk:
         if any(
             self.hider.finds(inside) for one in files for inside in (one.name.encode(), one.content or b"")
         ):
-            new = b"[This archive held the address or name of the reporter and was taken out.]\r\n"
+            new = b"[redacted: 1 archive]\r\n"
             self.edits.append(Edit("archive", where, line, b"an archive", new.strip()))
             return new
         return content
