@@ -286,7 +286,7 @@ TOKEN_PLACES: dict[str, _T] = {
     "link query without a name": lambda t: body("text/plain", f"https://click.spam.example/go?{t}\r\n".encode()),
     "link path": lambda t: body("text/plain", f"https://click.spam.example/c/{t}/go.php\r\n".encode()),
     "link fragment": lambda t: body("text/plain", f"https://click.spam.example/#{t}\r\n".encode()),
-    "link host": lambda t: body("text/plain", f"https://{_label(t)}.click.spam.example/\r\n".encode()),
+    "link host": lambda t: body("text/plain", f"https://{host_label(t)}.click.spam.example/\r\n".encode()),
     "link user": lambda t: body("text/plain", f"https://{t}@click.spam.example/\r\n".encode()),
     "link in HTML": lambda t: body("text/html", f'<a href="https://click.spam.example/?a=1&amp;u={t}">x</a>\r\n'.encode()),
     "picture": lambda t: body("text/html", f"<img src=https://click.spam.example/o/{t}.gif width=1>\r\n".encode()),
@@ -313,5 +313,6 @@ TOKEN_PLACES: dict[str, _T] = {
 """Places of a code: in every one of them level `strict` hides it."""
 
 
-def _label(token: str) -> str:
+def host_label(token: str) -> str:
+    """A code as a label of a host name."""
     return token.lower().replace("_", "-").replace("=", "").strip("-")

@@ -12,7 +12,8 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from html.entities import codepoint2name, html5
 
 from complaints.redact.glance import letters_of
@@ -94,12 +95,17 @@ class Secret:
 
     rule: str
     private: str
-    pattern: re.Pattern[bytes]
+    source: str = field(repr=False)
     letters: tuple[bytes, ...] = ()
     bare: bool = False
     word: bool = False
     lead: int = 0
     """Octets before the first of `letters` in which a match may begin."""
+
+    @cached_property
+    def pattern(self) -> re.Pattern[bytes]:
+        """Compiled when first needed: that takes some 10 ms, and most spellings are never met."""
+        return re.compile(self.source.encode("latin-1"), re.DOTALL)
 
 
 def secrets(addresses: Iterable[str], names: Iterable[str], phrases: Iterable[str] = ()) -> Iterator[Secret]:
@@ -147,24 +153,22 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     pattern = f"(?P<hide>{left}(?P<rest>{tag}(?={at}{right}))?)"
     bare = len(local) >= 4 and local not in COMMON
     needed = _letters(plain) if bare else _letters(plain, domain)
-    yield Secret("address", local, _compiled(pattern), needed, bare=bare, lead=_lead(plain))
+    yield Secret("address", local, pattern, needed, bare=bare, lead=_lead(plain))
     # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
     first = f"{right}{GAP}{_any_of('=!/#_-')}{{1,3}}{GAP}(?P<hide>{left})(?![a-z0-9])"
-    yield Secret("address", local, _compiled(first), _letters(plain, domain), lead=_LONG_LEAD)
+    yield Secret("address", local, first, _letters(plain, domain), lead=_LONG_LEAD)
     back, host_back = local[::-1], domain[::-1]
     pattern = f"{spelled(host_back)}{GAP}{_any_of('@=')}{GAP}(?P<hide>{spelled(back)})"
-    yield Secret("reversed address", local, _compiled(pattern), _letters(back, host_back), lead=_LONG_LEAD)
+    yield Secret("reversed address", local, pattern, _letters(back, host_back), lead=_LONG_LEAD)
     turned, host_turned = codecs.encode(local, "rot13"), codecs.encode(domain, "rot13")
     pattern = f"(?P<hide>{spelled(turned)}){GAP}{_any_of('@=')}{GAP}{spelled(host_turned)}"
-    yield Secret(
-        "rot13 address", local, _compiled(pattern), _letters(turned, host_turned), lead=_lead(turned)
-    )
+    yield Secret("rot13 address", local, pattern, _letters(turned, host_turned), lead=_lead(turned))
 
 
 def _word(rule: str, private: str, words: tuple[str, ...]) -> Secret:
     joined = f"{GAP}(?:{_any_of(' ._+,-')}|\\s|\\xc2\\xa0|&nbsp;){{1,4}}{GAP}".join(map(spelled, words))
     lead = _lead(words[0])
-    return Secret(rule, private, _compiled(f"(?P<hide>{joined})"), _letters(*words), word=True, lead=lead)
+    return Secret(rule, private, f"(?P<hide>{joined})", _letters(*words), word=True, lead=lead)
 
 
 def _lead(text: str) -> int:
@@ -175,10 +179,6 @@ def _lead(text: str) -> int:
 def _letters(*texts: str) -> tuple[bytes, ...]:
     """Return what a view must hold of each text, without the too short, which is in every view."""
     return tuple(letters for letters in map(letters_of, texts) if len(letters) >= _SHORTEST_LETTERS)
-
-
-def _compiled(pattern: str) -> re.Pattern[bytes]:
-    return re.compile(pattern.encode("latin-1"), re.DOTALL)
 
 
 def spelled(text: str, between: str = "") -> str:
