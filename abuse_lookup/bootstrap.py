@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Status
 from abuse_lookup.fetch import Fetcher, FetchError
 from abuse_lookup.pace import NotNow, Pace
@@ -69,6 +70,12 @@ class Bootstrap:
 
     async def _load(self, name: str) -> Answer[Services]:
         where = f"{str(self._place).rstrip('/')}/{name}"
+        with journal.asking("rdap", where, name) as noted:
+            answer = await self._load_from(where)
+            noted.ended(answer.status, answer.reason)
+            return answer
+
+    async def _load_from(self, where: str) -> Answer[Services]:
         try:
             raw = await self._read(where)
         except (OSError, FetchError, NotNow, TimeoutError) as error:

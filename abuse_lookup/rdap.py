@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 import httpx
 
-from abuse_lookup.answer import Answer, Sighting, Status
+from abuse_lookup import journal
+from abuse_lookup.answer import Answer, Sighting, Span, Status
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher, FetchError, Page
 from abuse_lookup.pace import NotNow, Pace
@@ -27,7 +28,8 @@ from abuse_lookup.rdap_answer import (
     read_number,
     related_links,
 )
-from abuse_lookup.target import Target
+from abuse_lookup.span import parse_span
+from abuse_lookup.target import IPAddress, Target, parse_ip
 
 _log = logging.getLogger(__name__)
 MOST_HOPS = 6
@@ -79,9 +81,9 @@ class Rdap:
             page = await self._page(url, deadline)
             document = _document(page)
             if target.host is not None:
-                return _judged(read_domain(document), target, page.url.host), related_links(document)
+                return _judged(read_domain(document), target, page.url), related_links(document)
             sighting = await self._with_linked(read_number(document), document, deadline)
-            return _judged(sighting, target, page.url.host), []
+            return _judged(sighting, target, page.url), []
         except _Ended as end:
             return end.answer, []
 
@@ -114,36 +116,61 @@ class Rdap:
     async def _patient(self, url: httpx.URL, deadline: float) -> Page:
         """Ask once more where the server says that it will answer before the deadline."""
         page = await self._once(url, deadline)
-        if page.status in _BUSY and self._pause(page) < deadline - asyncio.get_running_loop().time():
-            page = await self._once(url, deadline)
-            if page.status in _BUSY:
-                self._pause(page)
+        if page.status in _BUSY:
+            left = deadline - asyncio.get_running_loop().time()
+            if self._seconds_to_pause(page) < left:
+                page = await self._once(url, deadline)
         return page
 
     async def _once(self, url: httpx.URL, deadline: float) -> Page:
+        with journal.asking("rdap", url.host, str(url)) as noted:
+            page = await self._get(url, deadline)
+            noted.said(page.body)
+            noted.ended(*_said(page))
+            return page
+
+    async def _get(self, url: httpx.URL, deadline: float) -> Page:
         plain_allowed = url.scheme == "http" and self._bootstrap.may_be_plain(str(url))
         if url.scheme != "https" and not plain_allowed:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
             raise _Ended(_failed(url.host, reason, permanent=True))
         left = deadline - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(left), self._pace.turn(url.host, left):
+            async with self._pace.turn(url.host, left, *_question(url)) as turn:
+                if turn.known is not None:
+                    return Page(url, httpx.codes.OK, httpx.Headers(), turn.known.encode())
                 page = await self._fetcher.get(url, _MEDIA_TYPE)
+                if page.status in _BUSY:
+                    reason = f"it answered {page.status} (too many questions)"
+                    turn.pause(self._seconds_to_pause(page), reason)
+                elif page.status == httpx.codes.OK and page.body:
+                    turn.keep(page.body.decode("utf-8", "replace"), _span(page.body))
         except TimeoutError:
-            self._pace.silent(url.host)
             raise _Ended(_failed(url.host, f"{url.host} did not answer in time")) from None
         except NotNow as error:
             raise _Ended(_failed(url.host, str(error))) from error
         except FetchError as error:
             raise _Ended(_failed(url.host, str(error), permanent=error.permanent)) from error
-        self._pace.answered(url.host)
         return page
 
-    def _pause(self, page: Page) -> float:
-        """Ask this server nothing for as long as it says (RFC 7480 §5.5); returns the seconds."""
-        seconds = _retry_after(page.headers.get("Retry-After", ""), self._clock())
-        self._pace.pause(page.url.host, seconds, f"it answered {page.status} (too many questions)")
-        return seconds
+    def _seconds_to_pause(self, page: Page) -> float:
+        """Seconds to ask this server nothing, because it said so (RFC 7480 §5.5)."""
+        return _retry_after(page.headers.get("Retry-After", ""), self._clock())
+
+
+def _question(url: httpx.URL) -> tuple[str, IPAddress | None]:
+    """Split what is asked for from the address it is asked about (RFC 9082 §3.1.1)."""
+    base, slash, key = str(url).rpartition("/ip/")
+    ip = parse_ip(key) if slash else None
+    return (base, ip) if ip else (str(url), None)
+
+
+def _span(body: bytes) -> Span | None:
+    try:
+        document = json.loads(body)
+        return parse_span(f"{document['startAddress']} - {document['endAddress']}")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _path(target: Target) -> str:
@@ -185,13 +212,32 @@ def _document(page: Page) -> Mapping[str, Any]:
     return document
 
 
+def _said(page: Page) -> tuple[Status, str]:
+    """Tell by the HTTP status alone what became of a question, before its answer is read."""
+    where = page.headers.get("Location", "")
+    reason = f"HTTP {page.status}" + (f" to {where}" if where else "")
+    if page.status == httpx.codes.OK:
+        return Status.FOUND, ""
+    if page.status in _REDIRECTS:
+        return Status.FOUND, reason
+    if page.status == httpx.codes.NOT_FOUND:
+        return Status.ABSENT, reason
+    return Status.TEMPORARY if page.status in _BUSY or page.status >= 500 else Status.PERMANENT, reason
+
+
 def _error_code(document: Any) -> int:
     code = document.get("errorCode") if isinstance(document, dict) else None
     return int(code) if isinstance(code, int | str) and str(code).isdecimal() else 0
 
 
-def _judged(sighting: Sighting, target: Target, host: str) -> Answer[Sighting]:
+def _judged(sighting: Sighting, target: Target, url: httpx.URL) -> Answer[Sighting]:
     """Refuse an answer about some other network; tell one with a mailbox from one without."""
+    answer = _checked(sighting, target, url.host)
+    journal.read_in(str(url), answer.status, answer.reason, sighting.told())
+    return answer
+
+
+def _checked(sighting: Sighting, target: Target, host: str) -> Answer[Sighting]:
     ip = target.ip if target.ip is not None else target.network and target.network.network_address
     if ip and sighting.span is not None and ip not in sighting.span:
         return _failed(host, f"{host} answered about {sighting.span.first}, not about {ip}", permanent=True)

@@ -11,6 +11,7 @@ from typing import Any
 from abuse_lookup.answer import Finding, Scope, Sighting, Span
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
 from abuse_lookup.span import parse_span
+from abuse_lookup.whois_dialect import servers_in
 
 _DEEPEST = 8
 _MOST_ENTITIES = 300
@@ -43,7 +44,7 @@ def read_number(document: Mapping[str, Any]) -> Sighting:
     entities = list(_entities(document))
     holder = " ".join((_text(document.get("name")), *_remarks(document), *_holders(entities)))
     findings = [*_abuse_roles(entities, holder, "network"), *_free_text(document, entities, holder)]
-    return Sighting(tuple(findings), _span(document), holder)
+    return Sighting(tuple(findings), _span(document), holder, tuple(servers_in(_remarks(document))))
 
 
 def read_domain(document: Mapping[str, Any]) -> Sighting:

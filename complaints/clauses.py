@@ -7,8 +7,9 @@ and what is broken.
 import re
 from datetime import datetime
 from itertools import pairwise, product
+from typing import NamedTuple
 
-from complaints.dates import find_date, parse_date, plain_date
+from complaints.dates import PLAIN, find_date, moment, parse_date, plain_date
 
 # Comments may nest (RFC 5322 §3.2.2); five levels are read, deeper ones count as unclosed. Atomic
 # throughout, so that an unclosed construct costs one scan and not one per retry.
@@ -25,6 +26,21 @@ _CLOSED = (
 # What is left open takes all the rest.
 _TOKEN = re.compile(rf"[^ ()\[<;\"]++|{_CLOSED}|;|[(\[<\"].*", re.DOTALL)
 _IS_CLOSED = re.compile(_CLOSED, re.DOTALL)
+# What nearly every field is: printable ASCII, each clause once and in the usual order, one blank before
+# everything, nothing quoted, comments one level deep, and an ordinary date.
+_COMMENT_TEXT = r"[ -'*-\[\]-~]*+"
+_ONE = (
+    rf"(?:[!#-'*-:=-Z\\-~]++|\({_COMMENT_TEXT}(?>(?:\({_COMMENT_TEXT}\){_COMMENT_TEXT})*)\)"
+    r"|\[[ -Z\\^-~]*+\]|<[ !#-;=?-~]*+>)"
+)
+_NO_KEYWORD = r"(?![bfivwBFIVW](?i:rom|y|ia|ith|d:?|or)(?: |\Z))"
+_WORD = rf" {_NO_KEYWORD}{_ONE}"
+_CLAUSE = rf" ({_NO_KEYWORD}{_ONE}(?>(?:{_WORD})*))"
+_FIRST_WORD = rf" {_NO_KEYWORD}({_ONE})(?>(?:{_WORD})*)"
+_ORDINARY = re.compile(
+    rf"(?:from{_CLAUSE} )?by{_CLAUSE}(?: via{_CLAUSE})?(?: with{_CLAUSE})?"
+    rf"(?: id{_FIRST_WORD})?(?: via{_CLAUSE})?(?: for{_FIRST_WORD})? ?;{PLAIN}"
+)
 _MOST_SEMICOLONS = 4
 """Semicolons behind which a date is looked for, from the last one back."""
 _DEFECTS = {
@@ -43,22 +59,39 @@ _KEYWORDS = {
 } | {"id:": "id"}
 
 
-class Clauses:
+class Clauses(NamedTuple):
     """The field cut at its keywords.
 
-    `found` has the pieces of each clause in their order: words, and in their brackets comments, literals,
-    angle addresses and quoted strings. `utc` tells whether the date ends in `-0000`. `envelope_from` is what
-    a second `from` names, after the `by`.
+    `from_`, `by`, `via` and `with_` are the words of a clause and, in their brackets, its comments, literals,
+    angle addresses and quoted strings, all with single blanks between them; of `id` and `for_` the first of
+    these. A clause that is not there is empty. `utc` tells whether the date ends in `-0000`. `envelope_from`
+    is what a second `from` names, after the `by`.
     """
 
-    __slots__ = ("date", "defect", "envelope_from", "found", "utc")
+    from_: str = ""
+    by: str = ""
+    via: str = ""
+    with_: str = ""
+    id: str = ""
+    for_: str = ""
+    date: datetime | None = None
+    utc: bool = False
+    defect: str | None = None
+    envelope_from: str | None = None
 
-    def __init__(self) -> None:
-        self.found: dict[str, list[str]] = {}
-        self.date: datetime | None = None
-        self.utc = False
-        self.defect: str | None = None
-        self.envelope_from: str | None = None
+
+def ordinary_clauses(text: str) -> Clauses | None:
+    """Return what `clauses_of` does for a field as nearly every one is, None for any other."""
+    match = _ORDINARY.fullmatch(text)
+    if match is None:
+        return None
+    from_, by, via, with_, id_, transport, recipient, day, clock, offset = match.groups("")
+    date = moment(day, clock, offset)
+    if date is None or (via and transport):
+        return None
+    found = (from_, by, via or transport, with_, id_, recipient, date, offset == "-0000", None, None)
+    # What Clauses() does, without a call of Python code.
+    return tuple.__new__(Clauses, found)
 
 
 def clauses_of(text: str) -> Clauses:
@@ -68,10 +101,13 @@ def clauses_of(text: str) -> Clauses:
         # The semicolon counts only where it stands outside of everything, as it does when nothing is open.
         pieces = _TOKEN.findall(head)
         if not pieces or pieces[-1][0] not in _DEFECTS or not _left_open(pieces):
-            result = Clauses()
-            result.date, result.utc = date, "-0000" in tail
-            return _cut(pieces, result)
+            return _cut(pieces, date, "-0000" in tail)
     return _cut_slowly(text)
+
+
+def pieces_of(clause: str) -> list[str]:
+    """Cut a clause into its words, comments, literals and so on."""
+    return _TOKEN.findall(clause)
 
 
 def _left_open(pieces: list[str]) -> str | None:
@@ -83,41 +119,40 @@ def _left_open(pieces: list[str]) -> str | None:
 
 def _cut_slowly(text: str) -> Clauses:
     """Cut a field with an extraordinary date, or none, or something left open."""
-    pieces, result = _TOKEN.findall(text), Clauses()
+    pieces = _TOKEN.findall(text)
     if defect := _left_open(pieces):
-        result.defect = defect
-        return _cut(pieces[:-1], result)
+        return _cut(pieces[:-1], None, False, defect)
     semicolons = [n for n, piece in enumerate(pieces) if piece == ";"]
     for at in reversed(semicolons[-_MOST_SEMICOLONS:]):
         after = pieces[at + 1 :]
         said = " ".join(after)
         if date := parse_date(said):
-            result.date, result.utc = date, said.endswith("-0000")
             end = next((n for n, piece in enumerate(after) if piece in _KEYWORDS), len(after))
-            return _cut(pieces[:at] + after[end:], result)
+            return _cut(pieces[:at] + after[end:], date, said.endswith("-0000"))
+    date = None
     if found := find_date(text):
         # Some writers leave the semicolon out. What stands before the date is read by itself.
-        result.date = found[0]
+        date = found[0]
         before = _TOKEN.findall(text[: found[1]])
         if not semicolons and not _left_open(before):
             pieces = before
-    return _cut(pieces, result)
+    return _cut(pieces, date, False)
 
 
-def _cut(pieces: list[str], result: Clauses) -> Clauses:
+def _cut(pieces: list[str], date: datetime | None, utc: bool, defect: str | None = None) -> Clauses:
     """Give every piece to its clause: each keyword opens its own once, `from` only as the first."""
     if ";" in pieces:
         # Stray ones, or said by the client.
         pieces = [piece for piece in pieces if piece != ";"]
-    found, keyword_of = result.found, _KEYWORDS.get
-    clause = found[""] = list[str]()
+    clause = list[str]()
+    found = {"": clause}
     again = len(pieces) > 2 and pieces[1] in _KEYWORDS and _is_named_like_a_keyword(pieces)
     if again:
         # The client is called like a keyword: its name is a word of the first clause.
         clause = found["from"] = [pieces[1]]
         pieces = pieces[2:]
     for piece in pieces:
-        keyword = keyword_of(piece)
+        keyword = _KEYWORDS.get(piece)
         if keyword is None:
             clause.append(piece)
         elif keyword in found or (keyword == "from" and len(found) > 1):
@@ -125,9 +160,10 @@ def _cut(pieces: list[str], result: Clauses) -> Clauses:
             again = True
         else:
             clause = found[keyword] = []
-    if again:
-        _look_at_repeated(pieces, result)
-    return result
+    from_, by, via, with_ = (" ".join(found.get(keyword, ())) for keyword in ("from", "by", "via", "with"))
+    id_, for_ = (next(iter(found.get(keyword, ())), "") for keyword in ("id", "for"))
+    envelope_from, second = _repeated(pieces) if again else (None, None)
+    return Clauses(from_, by, via, with_, id_, for_, date, utc, second or defect, envelope_from)
 
 
 def _is_named_like_a_keyword(pieces: list[str]) -> bool:
@@ -136,18 +172,19 @@ def _is_named_like_a_keyword(pieces: list[str]) -> bool:
     return begins and (pieces[2][0] in "([" or _KEYWORDS.get(pieces[2]) == "by")
 
 
-def _look_at_repeated(pieces: list[str], result: Clauses) -> None:
-    """Look at what a second `by` or a late `from` names.
+def _repeated(pieces: list[str]) -> tuple[str | None, str | None]:
+    """Return what a late `from` names, the envelope sender, and the defect of a second `by`.
 
-    A late `from` names the envelope sender. A second `by` that names a host was brought in by the client, or
-    the first was; `by uid 500` and the like are harmless.
+    A second `by` that names a host was brought in by the client, or the first was; `by uid 500` and the like
+    are harmless.
     """
-    writers = 0
+    writers, envelope_from, defect = 0, None, None
     for piece, named in pairwise(pieces):
         keyword = _KEYWORDS.get(piece)
         if keyword == "from" and writers and named.startswith("<"):
-            result.envelope_from = named.strip("<>")
+            envelope_from = named.strip("<>")
         elif keyword == "by":
             writers += 1
             if writers > 1 and ("." in named or named.startswith("[")):
-                result.defect = TWO_WRITERS
+                defect = TWO_WRITERS
+    return envelope_from, defect

@@ -12,15 +12,14 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from abuse_lookup import open_lookup
-from complaints import consent, hiding, reporters, show, submission
+from complaints import consent, hiding, ledger, reporters, show, submission
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
-from complaints.serve import lookup_config, sender
+from complaints.serve import looking_up, sender
 from complaints.settings import Settings
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
 from complaints.worker import Worker
@@ -61,7 +60,10 @@ class Client(AbstractContextManager["Client"], Protocol):
         """Consent; the show document after it."""
 
     def act(self, complaint_id: str, verb: str) -> Json:
-        """discard, undo or refresh; the show document after it."""
+        """discard, undo, withdraw or refresh; the show document after it."""
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """The signed receipt of a complaint's consents, or of all."""
 
     def whose(self, quoted: str) -> Items:
         """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
@@ -133,6 +135,11 @@ class Remote:
     def act(self, complaint_id: str, verb: str) -> Json:
         """See Client."""
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """See Client."""
+        of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
+        return self._document("GET", f"{of_one}/receipt")
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -275,11 +282,19 @@ class Local:
                 consent.discard(session, complaint)
             elif verb == "undo":
                 consent.undo(session, self._office, complaint, via="cli")
+            elif verb == "withdraw":
+                consent.withdraw(session, self._office, complaint, via="cli")
             else:
                 consent.refresh(session, self._office, complaint)
         if verb == "refresh":
             asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """See Client."""
+        with self._office.db.reading() as session:
+            one = self._own(session, complaint_id).id if complaint_id else None
+            return ledger.receipt(session, self._office, self._reporter, one)
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -296,7 +311,7 @@ class Local:
 
     async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
         settings = self._office.settings
-        async with open_lookup(lookup_config(settings)) as lookup:
+        async with looking_up(self._office) as lookup:
             worker = Worker(self._office, lookup, sender(settings, lookup))
             for complaint_id in complaint_ids:
                 for step in ("evidence", "contacts", "draft"):

@@ -18,10 +18,11 @@ _ZONES = (
     | {"JST": 9, "KST": 9, "HKT": 8, "SGT": 8, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13}
 )
 # What nearly every line ends with, on text whose white space is single blanks.
-_PLAIN = re.compile(
+PLAIN = (
     r" ?(?:[A-Z][a-z]{2}, )?([0-9]{1,2} [A-Z][a-z]{2} [0-9]{4}) ([0-9]{2}:[0-9]{2}:[0-9]{2})"
-    r" ([+-][0-9]{4})(?: \([^()]*\))?"
+    r" ([+-][0-9]{4})(?: \([^();]*\))?"
 )
+_PLAIN = re.compile(PLAIN)
 _CLOCK = r"(\d{1,2}): ?(\d{2})(?:: ?(\d{2}))?(?:[.,]\d{1,9})?(?:\s?([AaPp])\.?[Mm]\b\.?)?"
 _ZONE = r"(?:\s*([+-]\d{2}:?\d{1,2})(?!\d)|\s+([A-Za-z]{1,5})\b)?"
 _COMMON = re.compile(
@@ -47,12 +48,14 @@ _ISO = re.compile(
 def plain_date(text: str) -> datetime | None:
     """Return the time where `text` is nothing but an ordinary date, with one blank between its words."""
     match = _PLAIN.fullmatch(text)
-    if match is None:
-        return None
-    day, clock, offset = match.groups()
+    return moment(*match.groups()) if match else None
+
+
+def moment(day: str, clock: str, offset: str) -> datetime | None:
+    """Return the time that the three groups of `PLAIN` say, None where there is no such time."""
     try:
-        moment = datetime.fromisoformat(f"{_day(day)}T{clock}+00:00")
-        return moment - _ahead(offset) if offset not in {"+0000", "-0000"} else moment
+        there = datetime.fromisoformat(f"{_day(day)}T{clock}+00:00")
+        return there - _ahead(offset) if offset not in {"+0000", "-0000"} else there
     except (ValueError, OverflowError):
         return None
 

@@ -2,7 +2,7 @@
 
 The trust boundary is the reporter's: the hosts they named, those learned from them (`learned.py`), and the
 mail hosts of their addresses' domains (`mail_hosts.py`). The keys of the spam's signatures are asked for at
-the same time.
+the same time; what these cover decides whether the sender's own wish for complaints counts (`declared.py`).
 A complaint whose spam does not show where it came from is refused with the reason; nobody is guessed at.
 """
 
@@ -14,6 +14,7 @@ from abuse_lookup import Resolver
 from complaints import mail_hosts
 from complaints.attachments import look_into
 from complaints.db import look_at, move
+from complaints.declared import sender_declared
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter
 from complaints.office import Office
@@ -79,7 +80,7 @@ def _put_off(office: Office, complaint_id: str) -> None:
 
 
 def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: list[str]) -> None:
-    document = evidence.document()
+    document = evidence.document() | sender_declared(evidence.message, evidence.signatures)
     document["notes"] += [f"The mail hosts of {domain} could not be looked up." for domain in failed]
     source = document["source"]
     facts = {

@@ -66,7 +66,8 @@ def _clean_host(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
+def suffixes() -> PublicSuffixList:
+    """Return the Public Suffix List."""
     return PublicSuffixList()
 
 
@@ -75,7 +76,7 @@ def organisational_domain(host: str) -> str | None:
     """Return the registrable domain by the Public Suffix List, None for addresses and bare names."""
     if "." not in host or canonical_ip(host):
         return None
-    found = _suffixes().privatesuffix(host)
+    found = suffixes().privatesuffix(host)
     return str(found) if found else None
 
 

@@ -160,7 +160,9 @@ class _Found:
 
     def _store(self, target: Target, found_in: str, used: str) -> None:
         url, host, via, notes = target
-        self.web[url] = Link(url, host, organisational_domain(host) or host, found_in, via, notes, used)
+        domain = organisational_domain(host) or host
+        # What Link() does, without a call of Python code.
+        self.web[url] = tuple.__new__(Link, (url, host, domain, found_in, via, notes, used))
 
     def _keep_inner(self, outer: Target, found_in: str, used: str) -> None:
         """Take the URLs inside a URL, and those inside them: an open redirector says where it leads."""

@@ -7,9 +7,9 @@ looked up; all of them may be made to look like something else.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from complaints.clauses import pieces_of
 from complaints.dialects import Dialect
 from complaints.hosts import canonical_ip, clean_host
 
@@ -29,6 +29,10 @@ _HELO = re.compile(
 _IDENT = re.compile(r"\bident=([^ ()]+)", re.IGNORECASE)
 _GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
 _NAME_ONLY = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?(?: \[[a-z]+\])?")
+# What most clauses are: what the client said, and behind it the address, with the name that was looked up.
+_USUAL = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9._-]*+) \((?:([A-Za-z0-9][A-Za-z0-9._-]*+ )?\[((?:IPv6:)?[0-9A-Fa-f.:]+)\]|([0-9A-Fa-f.:]+))\)"
+)
 _AFTER_ADDRESS = frozenset(" :")
 _LOGGED_IN = re.compile(
     r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
@@ -37,7 +41,6 @@ _LOGGED_IN = re.compile(
 )
 
 
-@dataclass(slots=True)
 class Origin:
     """The from clause.
 
@@ -67,14 +70,17 @@ class Origin:
 
 
 @lru_cache(maxsize=2048)
-def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
+def origin_of(clause: str, dialect: Dialect) -> Origin:
     """Tell apart what the writer saw and what the client claimed.
 
     Hosts that hand on to each other write the same for every message. Whoever takes the result leaves it as
     it is.
     """
     origin = Origin()
+    if (usual := _USUAL.fullmatch(clause)) and _read_usual(usual, origin, dialect):
+        return origin
     said = ""
+    pieces = pieces_of(clause)
     for n, piece in enumerate(pieces):
         first = piece[0]
         if first == "(":
@@ -83,7 +89,7 @@ def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
             said = piece.strip("<>") if first == "<" else piece
         elif first == "[":
             _read_literal(_address_in(piece.strip("[]() ")), origin)
-        elif piece == "claiming" and pieces[n + 1 : n + 3] == ("to", "be"):
+        elif piece == "claiming" and pieces[n + 1 : n + 3] == ["to", "be"]:
             origin.helo = pieces[n + 3].strip('"') if len(pieces) > n + 3 else ""
         elif pieces[n - 1] == "-" and dialect.name == "exchange":
             origin.literal = _address_in(piece)
@@ -91,6 +97,26 @@ def origin_of(pieces: tuple[str, ...], dialect: Dialect) -> Origin:
             origin.ident = pieces[n + 1].partition("@")[0]
     _conclude(said, origin, dialect)
     return origin
+
+
+def _read_usual(usual: re.Match[str], origin: Origin, dialect: Dialect) -> bool:
+    """Read `SAID (NAME [IP])`, `SAID ([IP])` and `SAID (IP)`; tell whether it is one of them."""
+    said, name, in_brackets, alone = usual.groups()
+    ip = canonical_ip(in_brackets or alone)
+    if ip is None or not (in_brackets or dialect.bare):
+        return False
+    if alone:
+        origin.weak = ip
+    else:
+        origin.strong = ip
+    if name:
+        host = clean_host(name[:-1])
+        if host in UNKNOWN:
+            origin.refuted = host == "unverified"
+        elif host and not (host[-1].isdigit() and canonical_ip(host)):
+            origin.rdns = host
+    _conclude(said, origin, dialect)
+    return True
 
 
 def _read_literal(ip: str | None, origin: Origin) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from complaints.clauses import clauses_of
+from complaints.clauses import clauses_of, ordinary_clauses, pieces_of
 from complaints.dialects import Dialect, dialect_of, domain_of
 from complaints.encodings import printable
 from complaints.hosts import canonical_ip, clean_host
@@ -21,6 +21,7 @@ LONGEST = 8_192
 
 _WRAPPED = re.compile(r"\(from ([^()]*(?:\([^()]*\)[^()]*)*)\)", re.IGNORECASE)
 _ENVELOPE = re.compile(r"envelope-(?:from|sender) <?([^ <>()]*)", re.IGNORECASE)
+_NAME_AND_ADDRESS = re.compile(r"([A-Za-z0-9.-]*[A-Za-z]) \(([0-9a-f.:]+:[0-9a-f.:]+)\)")
 _LOGIN_PROTOCOL = re.compile(r"(?:utf8)?(?:e?smtps?a|lmtps?a|asmtp)", re.IGNORECASE)
 _TLS = re.compile(r"(TLS|SSL)[ _-]?[vV]?([0-9])(?:[._]([0-9]))?(?![0-9])")
 
@@ -59,42 +60,52 @@ def parse_received(value: str | bytes) -> Received:
     raw = value if isinstance(value, bytes) else value[:LONGEST].encode("utf-8", "replace")
     # Only the white space of ASCII separates; a client may say a name with other blanks in it.
     text = b" ".join(raw[:LONGEST].split()).decode("utf-8", "replace")
+    clauses = ordinary_clauses(text) or clauses_of(text := _tidied(text))
+    from_, by, via, with_, id_, recipients, date, utc, defect, envelope_from = clauses
+    word = id_.strip("<>,")
+    # The id tells of the writer only where the protocol may stand in `via` or is SMTP.
+    mark = word if via and with_[:1] in _MAY_BE_SMTP else ""
+    host, by_ip, said, via_said, dialect, knows = _writer(by, with_, via, mark, utc)
+    origin = origin_of(from_, dialect)
+    defect = defect or origin.defect
+    if defect:
+        host = by_ip = None
+    # What Received() does, without a call of Python code.
+    return tuple.__new__(
+        Received,
+        (
+            None if defect else origin.ip,
+            None if defect else origin.name,
+            origin.helo,
+            host,
+            by_ip,
+            said or None,
+            via_said or None,
+            word or None,
+            _recipient(recipients) if recipients else None,
+            date,
+            dialect.name,
+            origin.verified and not defect,
+            origin.rdns,
+            origin.ident,
+            origin.authenticated or knows,
+            envelope_from or (_envelope_from(text) if "envelope-" in text else None),
+            _tls(text) if "TLS" in text or "SSL" in text else None,
+            defect,
+        ),
+    )
+
+
+def _tidied(text: str) -> str:
+    """Return a field without what no screen shows, and one without the bracket that stands around it."""
     if not text.isprintable():
         text = printable(text.replace("\0", ""))
     if text[:1] == "(" and (wrapped := _WRAPPED.match(text)):
         text = "from " + wrapped[1] + text[wrapped.end() :]
-    clauses = clauses_of(text)
-    found = clauses.found
-    via, id_, recipients = found.get("via"), found.get("id"), found.get("for")
-    via_said = _words(via) if via else ""
-    word = id_[0].strip("<>,") if id_ else ""
-    host, by_ip, said, dialect, knows = _writer(
-        tuple(found.get("by", ())), tuple(found.get("with", ())), via_said, word if via else "", clauses.utc
-    )
-    origin = origin_of(tuple(found.get("from", ())), dialect)
-    defect = clauses.defect or origin.defect
-    if defect:
-        host = by_ip = None
-    return Received(
-        None if defect else origin.ip,
-        None if defect else origin.name,
-        origin.helo,
-        host,
-        by_ip,
-        said or None,
-        via_said or None,
-        word or None,
-        _recipient(recipients) if recipients else None,
-        clauses.date,
-        dialect.name,
-        origin.verified and not defect,
-        origin.rdns,
-        origin.ident,
-        origin.authenticated or knows,
-        clauses.envelope_from or (_envelope_from(text) if "envelope-" in text else None),
-        _tls(text) if "TLS" in text or "SSL" in text else None,
-        defect,
-    )
+    return text
+
+
+_MAY_BE_SMTP = ("", "S", "(")
 
 
 class _Writer(NamedTuple):
@@ -103,23 +114,22 @@ class _Writer(NamedTuple):
     host: str | None
     ip: str | None
     said: str
+    via: str
     dialect: Dialect
     knows: bool
 
 
 @lru_cache(maxsize=2048)
-def _writer(by: tuple[str, ...], with_: tuple[str, ...], via: str, id_: str, utc: bool) -> _Writer:
+def _writer(by: str, with_: str, via: str, id_: str, utc: bool) -> _Writer:
     """Read the by and with clauses: one host writes them the same for every message."""
-    host, ip = _own_name(by) if by else (None, None)
-    said = _words(with_)
-    protocol = said or via
+    host, ip, domain, notes = _own_name(by) if by else (None, None, "", ())
+    said, more = _words(with_)
+    via_said = _words(via)[0]
     # The many hosts of one provider differ in name, address and id only: what else they write is read once.
-    # An address names no software, unless it can be a version such as 4.3.122.
-    notes = tuple([piece for piece in by if piece[0] == "(" and (piece[1:-1] != ip or piece[2] == ".")])
-    notes += tuple([piece for piece in with_ if piece[0] == "("])
+    protocol = said or via_said
     mark = id_ if protocol.startswith("SMTP") else ""
-    dialect, knows = _software(domain_of(by[0]) if by else "", notes, protocol, mark, utc)
-    return _Writer(host, ip, said, dialect, knows)
+    dialect, knows = _software(domain, notes + more, protocol, mark, utc)
+    return _Writer(host, ip, said, via_said, dialect, knows)
 
 
 @lru_cache(maxsize=1024)
@@ -131,39 +141,52 @@ def _software(
     return dialect, _is_login(protocol, notes, dialect.name)
 
 
-def _words(pieces: Sequence[str]) -> str:
-    """Return the words of a clause up to its first comment, one before them aside."""
+@lru_cache(maxsize=1024)
+def _words(clause: str) -> tuple[str, tuple[str, ...]]:
+    """Return the words of a clause up to its first comment, one before them aside, and all its comments."""
     words: list[str] = []
+    pieces = pieces_of(clause)
     for piece in pieces:
         if piece[0] != "(":
             words.append(piece)
         elif words:
             break
-    return " ".join(words).rstrip(",")
+    return " ".join(words).rstrip(","), tuple(piece for piece in pieces if piece[0] == "(")
 
 
-def _own_name(pieces: tuple[str, ...]) -> tuple[str | None, str | None]:
-    """Return name and address of the host that wrote the field: `by NAME`, `by NAME (IP)`, `by [IP]`."""
-    name = pieces[0]
+def _own_name(clause: str) -> tuple[str | None, str | None, str, tuple[str, ...]]:
+    """Return name and address of the host that wrote the field: `by NAME`, `by NAME (IP)`, `by [IP]`.
+
+    Behind them the domain of the name as it is written, and the comments, without that address.
+    """
+    if usual := _NAME_AND_ADDRESS.fullmatch(clause):
+        name, address = usual.groups()
+        if canonical_ip(address) == address:
+            return name.lower(), address, domain_of(name), ()
+    name, *more = pieces_of(clause)
+    domain = domain_of(name)
     if name[0] == "(":
-        return None, None
-    note = pieces[1] if len(pieces) > 1 else ""
+        return None, None, domain, tuple(piece for piece in (name, *more) if piece[0] == "(")
+    note = more[0] if more else ""
     address = canonical_ip(note.strip("()[] ")) if note and note[0] in "([" else None
-    if (host := clean_host(name)) and not host[-1].isdigit():
-        return host, address
-    # Masked mail has an address where a name was; what stands behind the @ is still the host's domain.
-    name = name.strip("<>[],").rpartition("@")[2]
-    if ip := canonical_ip(name):
-        return ip, ip
     host = clean_host(name)
-    if host is None and name.rpartition(":")[2].isdigit():
-        host = clean_host(name.rpartition(":")[0])
-    return host, address
+    if host is None or host[-1].isdigit():
+        # Masked mail has an address where a name was; what stands behind the @ is still the host's domain.
+        name = name.strip("<>[],").rpartition("@")[2]
+        if ip := canonical_ip(name):
+            host = address = ip
+        else:
+            host = clean_host(name)
+            if host is None and name.rpartition(":")[2].isdigit():
+                host = clean_host(name.rpartition(":")[0])
+    # An address names no software, unless it can be a version such as 4.3.122.
+    notes = tuple(p for p in more if p[0] == "(" and (p[1:-1] != address or p[2] == "."))
+    return host, address, domain, notes
 
 
-def _recipient(tokens: list[str]) -> str | None:
+def _recipient(word: str) -> str | None:
     """Return the first recipient; `<multiple recipients>` is none."""
-    word = tokens[0].strip("<>,")
+    word = word.strip("<>,")
     return None if " " in word and '"' not in word else word or None
 
 

@@ -84,13 +84,21 @@ def redirectors_of(host: str) -> tuple[Redirector, ...]:
     found: list[Redirector] = []
     rest = host
     while rest:
-        found += table.get(rest, ())
+        if rest in table:
+            found += table[rest]
         rest = rest.partition(".")[2]
-    brand, _, suffix = (organisational_domain(host) or "").partition(".")
-    # A brand under any other ending may be anybody's.
-    if _COUNTRY.fullmatch(suffix):
-        found += table.get(f"{brand}.*", ())
+    if not _brands().isdisjoint(host.split(".")):
+        brand, _, suffix = (organisational_domain(host) or "").partition(".")
+        # A brand under any other ending may be anybody's.
+        if _COUNTRY.fullmatch(suffix):
+            found += table.get(f"{brand}.*", ())
     return tuple(found)
+
+
+@cache
+def _brands() -> frozenset[str]:
+    """Return the labels that name a service under the ending of any country."""
+    return frozenset(host.removesuffix(".*") for host in _redirectors() if host.endswith(".*"))
 
 
 def hidden(host: str, url: str) -> Iterator[Hidden]:

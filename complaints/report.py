@@ -11,13 +11,14 @@ from sqlmodel import Session, select
 
 from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
+from complaints.declared import ids_of
 from complaints.hiding import identity_of, redacted, redacted_link
 from complaints.leaks import find_leaks
 from complaints.links import Link, links
 from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.office import Office
-from complaints.redact import CannotRedact, Identity
+from complaints.redact import CannotRedact, Identity, redact
 
 MOST_LINKS = 10  # links named outside the enclosed spam
 HIDDEN = {"qr": "QR code", "pdf": "PDF file"}  # places that a desk's own eyes would pass over
@@ -67,6 +68,16 @@ def leaks_in(raw: bytes, reporter: Reporter) -> str:
         enclosed = arf.parse_report(raw)
         leaks = find_leaks(enclosed.spam, identity) if enclosed else []
     return "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])
+
+
+def hides_ids(reporter: Reporter, spam: bytes) -> bool:
+    """Whether hiding the reporter would change what a sender finds its own message by (RFC 9477 §3.5)."""
+    message = parse(spam)
+    try:
+        done = redact(spam[: message.body], identity_of(reporter), key=bytes(16))
+    except CannotRedact:
+        return True
+    return ids_of(parse(done.raw)) != ids_of(message)
 
 
 def _freeze(
@@ -166,6 +177,8 @@ def _told(part: Json) -> str:
             return f"{target}, which signed this message (DKIM{selector}, verified by us)"
         case "drop-box":
             return f"the mailbox {target}, at which the message wants to be answered"
+        case "sender-declared":
+            return f"{target}, whose signed CFBL-Address asks for reports here (RFC 9477, {part.get('rule')})"
     hidden = [name for place, name in HIDDEN.items() if part.get("found_in") == [place]]
     return f"{target}, which the message advertises{''.join(f' in a {name}' for name in hidden)}"
 

@@ -57,22 +57,24 @@ _NOBODY: tuple[tuple[str, str], ...] = (
 INSIDE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(net) for net, _ in _INSIDE)
 """Networks that only a neighbour can have: private, loopback, link-local, carrier NAT."""
 
-# First and last address, by their length in bytes: comparing them is much faster than `in network`.
-_ROWS: dict[int, list[tuple[bytes, bytes, str, bool]]] = {4: [], 16: []}
+# First and last address, by their length in bytes and the first of these: most addresses find nothing there.
+_ROWS: dict[tuple[int, int], list[tuple[bytes, bytes, tuple[str, bool]]]] = {}
 for _rows, _is_inside in ((_INSIDE, True), (_NOBODY, False)):
     for _text, _what in _rows:
         _net = ip_network(_text)
         _first, _last = _net[0].packed, _net[-1].packed
-        _ROWS[len(_first)].append((_first, _last, _what, _is_inside))
+        for _byte in range(_first[0], _last[0] + 1):
+            _ROWS.setdefault((len(_first), _byte), []).append((_first, _last, (_what, _is_inside)))
+_ORDINARY = (None, False)
 
 
 @lru_cache(maxsize=16384)
 def _row(ip: str) -> tuple[str | None, bool]:
     address = packed(ip)
-    for first, last, what, is_inside in _ROWS[len(address)]:
+    for first, last, row in _ROWS.get((len(address), address[0]), ()):
         if first <= address <= last:
-            return what, is_inside
-    return None, False
+            return row
+    return _ORDINARY
 
 
 def why_not_public(ip: str) -> str | None:

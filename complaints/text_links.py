@@ -12,10 +12,8 @@ from functools import lru_cache
 from html import unescape
 from itertools import islice
 
-from publicsuffixlist import PublicSuffixList
-
-from complaints.hosts import organisational_domain
-from complaints.urls import INVISIBLE, read_host, refang
+from complaints.hosts import organisational_domain, suffixes
+from complaints.urls import INVISIBLE, UNSEEN, lower_ascii, read_host, refang
 
 _LONGEST_TOKEN = 20_000
 _SHORT = 100
@@ -49,10 +47,17 @@ _ADDRESS = re.compile(
 )
 _PLUS = re.compile(r"\+\(?\d(?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
 _ZEROS = re.compile(r"00 ?[1-9](?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
+_MAY_PLUS = re.compile(rf"\+{UNSEEN}*\(?{UNSEEN}*\d")
+_MAY_ZEROS = re.compile(rf"0{UNSEEN}*0{UNSEEN}* ?{UNSEEN}*[1-9]")
 _TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
 _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb\u3002"
+# Nearly every word with a link or an address in it: nothing around it but brackets and the end of a sentence.
+_PLAIN_LINK = re.compile(
+    r"[<(]?(https?://[A-Za-z0-9.-]*[A-Za-z0-9](?::\d++)?(?:[/?#][A-Za-z0-9./~_%=?&+#-]*[A-Za-z0-9/~%=&+#]|/)?)[>).,!?]*+"
+)
+_PLAIN_ADDRESS = re.compile(r"[<(]?([A-Za-z0-9][A-Za-z0-9._+-]{0,63}+@([A-Za-z0-9.-]*[A-Za-z0-9]))[>),.]*+")
 _ESCAPES = re.compile(r"\x1b[($][@-Z]?")
 _ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
@@ -116,13 +121,13 @@ def _undisguised(text: str) -> str:
         text = _ESCAPES.sub(" ", text)
     if not text.isascii() and ("\uff0e" in text or "\uff1a\uff0f" in text):
         text = text.translate(_WIDE)
-    lowered = text.lower()
+    lowered = lower_ascii(text)
     text = refang(text, lowered)
-    if "h t t p" in lowered:
+    if b"h t t p" in lowered:
         text = _SPACED_SCHEME.sub(r"http\1://", text)
-    if " dot " in lowered:
+    if b" dot " in lowered:
         text = _SPOKEN_DOT.sub(lambda match: re.sub(" dot ", ".", match[0], flags=re.IGNORECASE), text)
-    if "<" in text and ("<http" in lowered or "<url:" in lowered or "<ftp:" in lowered):
+    if b"<" in lowered and (b"<http" in lowered or b"<url:" in lowered or b"<ftp:" in lowered):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
         text = _IN_ANGLES.sub(_rejoined, text)
     return text
@@ -150,6 +155,10 @@ def _short_token(token: str) -> list[tuple[str, str]]:
 
 
 def _references_of(token: str) -> list[tuple[str, str]]:
+    if plain := _PLAIN_LINK.fullmatch(token):
+        return [("web", plain[1])]
+    if plain := _PLAIN_ADDRESS.fullmatch(token):
+        return [("mail", plain[1])] if is_real(plain[2]) else []
     found: list[tuple[str, str]] = []
     if "&" in token and ";" in token:
         token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
@@ -256,9 +265,10 @@ def _is_link(host: str, written: str, rest: str, before: str) -> bool:
     return marked and (ending in _WORDS or (ending in _SOURCES and last.isupper()))
 
 
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList(accept_unknown=False)
+@lru_cache(maxsize=4096)
+def _is_listed(ending: str) -> bool:
+    """Tell whether names below this are registered by the Public Suffix List."""
+    return suffixes().publicsuffix(ending, accept_unknown=False) is not None
 
 
 @lru_cache(maxsize=16384)
@@ -270,20 +280,18 @@ def is_real(host: str, bare_suffix: bool = False) -> bool:
     name = read_host(host)
     if name is None or "-." in name or ".-" in name:
         return False
-    if "_" in (organisational_domain(name) or ""):
-        return False
-    if name.endswith(".example") or _suffixes().privatesuffix(name):
-        return True
+    if domain := organisational_domain(name):
+        ending = domain.partition(".")[2]
+        if ending == "example" or _is_listed(ending):
+            return "_" not in domain
     ending = name.rpartition(".")[2]
-    return bare_suffix and any(
-        _suffixes().publicsuffix(f"{second}.{ending}") for second in ("co", "com", "gov")
-    )
+    return bare_suffix and any(_is_listed(f"{second}.{ending}") for second in ("co", "com", "gov"))
 
 
 def _phones(text: str) -> Iterator[str]:
     """Find numbers with a country code, and numbers that are free of charge in North America."""
     found: list[tuple[int, str]] = []
-    if "+" in text or "00" in text:
+    if ("+" in text or "00" in text) and (_MAY_PLUS.search(text) or _MAY_ZEROS.search(text)):
         if not text.isascii():
             text = INVISIBLE.sub("", text)
         if "+" in text:

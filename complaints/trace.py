@@ -140,9 +140,7 @@ _DISORDER = "the Received lines are not in their order"
 
 def _nothing(lines: list[Received]) -> Trace:
     note = "There is no Received line in this message, so nothing tells which host handed it over."
-    hops = tuple(
-        _hop(n, line, trusted=False, why="This line cannot be read.") for n, line in enumerate(lines)
-    )
+    hops = tuple([_hop(n, line, False, "This line cannot be read.") for n, line in enumerate(lines)])
     return Trace(None, hops, "low", (note,), "D")
 
 
@@ -375,25 +373,14 @@ def _hops(walk: _Walk, source: Source | None) -> tuple[Hop, ...]:
         if source
         else "Not believed: the walk ended above this line."
     )
-    whys, believed = walk.whys, walk.believed
-    return tuple(
-        _hop(n, line, trusted=n < believed, why=whys[n] if n < len(whys) else below)
-        for n, line in enumerate(walk.lines)
-    )
+    claims = len(walk.lines) - len(walk.whys)
+    whys = walk.whys + [below] * claims
+    return tuple([_hop(n, line, n < walk.believed, whys[n]) for n, line in enumerate(walk.lines)])
 
 
-def _hop(n: int, line: Received, *, trusted: bool, why: str) -> Hop:
-    return Hop(
-        n,
-        line.from_ip,
-        line.from_name,
-        line.helo,
-        line.by,
-        line.with_,
-        line.id,
-        line.for_,
-        line.date,
-        trusted,
-        why,
-        line.tls,
+def _hop(n: int, line: Received, trusted: bool, why: str) -> Hop:
+    from_ip, from_name, helo, by, _, with_, _, id_, for_, date = line[:10]
+    # What Hop() does, without a call of Python code.
+    return tuple.__new__(
+        Hop, (n, from_ip, from_name, helo, by, with_, id_, for_, date, trusted, why, line.tls)
     )

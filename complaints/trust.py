@@ -155,8 +155,8 @@ def provider_of(host: str) -> Provider | None:
         return next((provider for provider in providers() if provider.owns(host)), None)
     by_host = _by_host()
     while host:
-        if found := by_host.get(host):
-            return found
+        if host in by_host:
+            return by_host[host]
         host = host.partition(".")[2]
     return None
 
@@ -167,22 +167,27 @@ def _by_host() -> dict[str, Provider]:
     return {host: provider for provider in reversed(providers()) for host in provider.hosts}
 
 
-_Ranges = dict[int, list[tuple[bytes, bytes, Provider]]]
-"""First and last address of networks, by their length in bytes, and whose they are."""
+_Ranges = dict[tuple[int, int], list[tuple[bytes, bytes, Provider]]]
+"""First and last address of networks, by their length in bytes and the first of these, and whose they are."""
 
 
 @cache
 def _ranges(kind: Literal["internal", "shared"]) -> _Ranges:
-    found: _Ranges = {4: [], 16: []}
+    found: _Ranges = {}
     for provider in providers():
         for network in provider.internal if kind == "internal" else provider.shared:
-            found[network.max_prefixlen // 8].append((network[0].packed, network[-1].packed, provider))
+            first, last = network[0].packed, network[-1].packed
+            for byte in range(first[0], last[0] + 1):
+                found.setdefault((len(first), byte), []).append((first, last, provider))
     return found
 
 
 def _in_ranges(ip: str, ranges: _Ranges) -> Provider | None:
     address = packed(ip)
-    return next((owner for first, last, owner in ranges[len(address)] if first <= address <= last), None)
+    for first, last, owner in ranges.get((len(address), address[0]), ()):
+        if first <= address <= last:
+            return owner
+    return None
 
 
 @lru_cache(maxsize=8192)

@@ -16,7 +16,7 @@ from complaints.models import Complaint, Consent, Report, ReportState
 from complaints.office import Office
 from tests.house import ALICE
 from tests.visitor import problem
-from tests.website import LINK_DESK, NETWORK_DESK, Website, running_website, spam
+from tests.website import LINK_DESK, NETWORK_DESK, Website, nobody, running_website, spam
 
 ABSENT = "PL-222222222222"
 
@@ -252,7 +252,7 @@ def test_the_description_names_every_operation_and_how_to_sign_in(website: Websi
         ("get", "/api/v1/complaints/{complaint_id}/reports/{report_id}"),
             ("get", "/api/v1/complaints/{complaint_id}/reports/{report_id}/redaction"), ("get", "/api/v1/pseudonyms/{quoted}"),
         *(("post", f"/api/v1/complaints/{{complaint_id}}/{verb}") for verb in ("confirm", "discard", "undo", "refresh", "mine")),
-        ("get", "/api/v1/hosts"), *(("post", f"/api/v1/{name}") for name in ("hosts", "hosts/remove", "probes")),
+        ("get", "/api/v1/lookup"), ("get", "/api/v1/hosts"), *(("post", f"/api/v1/{name}") for name in ("hosts", "hosts/remove", "probes")),
     }  # fmt: skip
     for operation in operations.values():
         assert operation["security"] == [{"HTTPBearer": []}]
@@ -296,7 +296,7 @@ def test_readiness_that_fails_is_not_ready(tmp_path: Path) -> None:
         raise ConnectionError("the database is gone")
 
     async def main(office: Office) -> int:
-        transport = httpx.ASGITransport(create_app(office, ready=broken))
+        transport = httpx.ASGITransport(create_app(office, ready=broken, look_up=nobody))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             return (await http.get("/readyz")).status_code
 

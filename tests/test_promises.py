@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 
 from complaints import consent, forward, tokens
 from complaints.db import move
+from complaints.guards import GUARDS
 from complaints.loopback import World
 from complaints.models import (
     Complaint,
@@ -31,11 +32,19 @@ def desk_mails(home: House, to: str = CLOUD_DESK) -> int:
     return len([message for message in home.internet.messages if to in message.rcpt_tos])
 
 
+def unguarded(session: Session) -> None:
+    """Take the database's own refusals away, to see that the code refuses by itself."""
+    for guard in GUARDS:
+        on_table = "" if session.connection().dialect.name == "sqlite" else f" ON {guard.table}"
+        session.execute(text(f"DROP TRIGGER {guard.name}{on_table}"))
+
+
 def test_promise_1_without_consent_nothing_leaves(tmp_path: Path, database_url: str) -> None:
     async def main() -> None:
         async with house(tmp_path, database_url) as home:
             [document] = await home.waiting()
             with home.office.db.transaction() as session:
+                unguarded(session)
                 report = session.get_one(Report, document["reports"][0]["id"])
                 move(session, report, ReportState.CONSENTED)
                 move(session, report, ReportState.QUEUED, next_at=home.office.clock())
@@ -55,6 +64,7 @@ def test_promise_1_a_consent_covers_only_its_bytes_its_recipient_and_only_until_
             [document] = await home.waiting()
             assert (await home.confirm(document, [CLOUD_DESK])).status_code == 202
             with home.office.db.transaction() as session:
+                unguarded(session)
                 report = session.exec(select(Report).where(Report.to == CLOUD_DESK)).one()
                 tamper(session, home.office, report, tampering)
             held = await home.until(document["id"], "held")
@@ -224,6 +234,7 @@ def test_promise_6_a_report_that_shows_the_reporter_is_held(tmp_path: Path) -> N
             [document] = await home.waiting()
             await home.confirm(document, [CLOUD_DESK])
             with home.office.db.transaction() as session:
+                unguarded(session)
                 report = session.exec(select(Report).where(Report.to == CLOUD_DESK)).one()
                 reporter = session.exec(select(Reporter)).one()
                 raw = home.office.vault.unseal(reporter.key, report.raw) + f"hidden: {ALICE}\r\n".encode()

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from abuse_lookup import Status, Target
 from abuse_lookup.answer import CONFIDENCES
+from abuse_lookup.book import MemoryBook
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher
 from abuse_lookup.mailbox import is_desk_name
 from abuse_lookup.overrides import refusal
-from abuse_lookup.pace import MemoryBook, Pace
+from abuse_lookup.pace import Pace
 from abuse_lookup.rdap import _retry_after
 from abuse_lookup.rdap_answer import linked_abuse_entities, read_domain, read_number, related_links
 from abuse_lookup.reach import Reach

@@ -147,3 +147,48 @@ class ProbeDocument(_Document):
     id: str
     to: str
     expires_at: datetime
+
+
+class DeskContact(_Document):
+    """One way to reach a responsible desk: a mailbox (`address`) or a web form (`form`)."""
+
+    address: str | None = None
+    form: str | None = None
+    scope: Literal["network", "domain", "registrar", "host", "sender"]
+    source: str = Field(description="rdap, whois, dns, soa or known")
+    server: str
+    confidence: Literal["high", "medium", "low"]
+    why: str = Field(description="one sentence")
+    as_of: str = Field(description="when the server said so, RFC 3339")
+
+
+class LookupQuestion(_Document):
+    """One question that was asked, and what came of it."""
+
+    at: str = Field(description="RFC 3339")
+    source: str = Field(description="rdap, whois, dns; cache: an earlier answer was still good")
+    server: str
+    question: str
+    status: Literal["found", "absent", "temporary", "permanent"]
+    seconds: float
+    reason: str | None = None
+    answer: str | None = Field(None, description="what came back, as text, bounded; a stranger's words")
+
+
+class LookupDocument(_Document):
+    """Who answers for one target, best first; what was not used and what failed beside it."""
+
+    target: str
+    kind: Literal["ip", "network", "asn", "domain", "url", "address"] | None = None
+    network: str | None = Field(None, description="the range whose registration answered")
+    contacts: list[DeskContact] = Field([], description="only what may be used")
+    rejected: list[dict[str, str]] = Field([], description="address and why it is not used")
+    failures: list[dict[str, Any]] = Field([], description="source, server, reason, permanent")
+    questions: list[LookupQuestion] = Field([], description="with explain: all that was asked, in order")
+    error: str | None = Field(None, description="in place of all the rest: why it is no target")
+
+
+class LookupList(_Document):
+    """Several targets, in the order they were asked."""
+
+    items: list[LookupDocument]

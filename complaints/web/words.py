@@ -34,7 +34,14 @@ REPORT = {
         ),
     ),
 }
-SOURCES = {"rdap": "RDAP", "whois": "WHOIS", "dns": "DNS", "known": "our list of known desks"}
+SOURCES = {
+    "rdap": "RDAP",
+    "whois": "WHOIS",
+    "dns": "DNS",
+    "known": "our list of known desks",
+    "soa": "DNS, who keeps the zone",
+    "header": "the message itself, CFBL-Address",
+}
 REPLIES = {
     "bounce": "Bounce: the report, or a later copy of it, could not be delivered",
     "automatic": "Automatic answer, shown here and answered by nobody",
@@ -52,6 +59,7 @@ ROLES = {
         "the domain that signed it",
         "Whoever signs a mail may only have passed it on: tick it if you think it sent it.",
     ),
+    "sender-declared": ("the sender's own word, signed by", "The sender itself named this mailbox."),
     "drop-box": ("the drop-box", "It is where the spam wants its answers: tick it if you think so, too."),
 }
 # Each way to be named in a report → what it does

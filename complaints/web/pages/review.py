@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from pydantic import BaseModel
 from sqlmodel import Session, select
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from complaints import consent, tokens
+from complaints import consent, ledger, tokens
 from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
@@ -90,6 +90,17 @@ def raw(office: Opened, token: str) -> Response:
         return mail_file(office.spam_of(session, complaint), complaint.id)
 
 
+@router.get("/review/{token}/receipt")
+def receipt(office: Opened, token: str) -> Response:
+    """The signed receipt of what was consented to or withdrawn here, to be saved."""
+    with office.db.reading() as session:
+        complaint = _complaint(session, office, token)
+        reporter = session.get_one(Reporter, complaint.reporter_id)
+        document = ledger.receipt(session, office, reporter, complaint.id)
+    headers = {"Content-Disposition": f'attachment; filename="{complaint.id}-receipt.json"'}
+    return JSONResponse(document, headers=headers)
+
+
 @router.get("/review/{token}/reports/{report_id}")
 def report(office: Opened, token: str, report_id: str) -> Response:
     """Exactly the bytes one desk gets, to be saved."""
@@ -128,6 +139,10 @@ def _undo(session: Session, office: Office, complaint: Complaint, _decision: Dec
     consent.undo(session, office, complaint, via="page")
 
 
+def _withdraw(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
+    consent.withdraw(session, office, complaint, via="page")
+
+
 def _refresh(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
     consent.refresh(session, office, complaint)
 
@@ -152,6 +167,7 @@ ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
     "preview": _preview,
     "discard": _discard,
     "undo": _undo,
+    "withdraw": _withdraw,
     "refresh": _refresh,
     "mine": _mine,
 }

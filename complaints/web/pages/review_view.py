@@ -13,7 +13,7 @@ from complaints import consent, hiding, outline, show
 from complaints.consent import OPEN, REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.notice import REMEDIES, UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
@@ -28,7 +28,7 @@ from complaints.web.visible import visible_bytes
 MOST_CLAIMS, MOST_HOSTS, MOST_LINKS = 10, 20, 10
 """Claimed hops, link hosts, and links of one host that are shown; the rest is counted."""
 # What evidence read by an earlier version does not have
-_NOT_YET: Json = {"signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
+_NOT_YET: Json = {"hints": [], "signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ def review_page(
         may_learn=may_learn,
         nonce=nonce_for(office, complaint, rows) if may_learn else "",
         undo=consent.undo_until(session, office, complaint),
+        withdrawable=consent.withdrawable(session, complaint),
+        decided=any(row.state != ReportState.DRAFT for row in rows),
         undo_seconds=office.settings.undo_seconds,
         spam=spam,
         path=review_path(office, complaint.id),
