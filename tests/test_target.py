@@ -184,6 +184,7 @@ def test_a_host_name_normalises_to_itself(text: str) -> None:
         ("http://[::ffff:192.0.2.1]/", "url", "192.0.2.1"),
         ("ftp://pills.example", "url", "pills.example"),
         ("192.0.2.1/index.html", "url", "192.0.2.1"),
+        ("http://0xC0.0.0x2.1./", "url", "192.0.2.1"),
         # mail addresses
         ("mailto:joe@pills.example?subject=x@y.example", "address", "pills.example"),
         ("mailto:joe%40pills.example", "address", "pills.example"),
