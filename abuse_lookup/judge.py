@@ -73,7 +73,9 @@ class Judge:
         await self._take_findings(case, "dns", Answer(Status.FOUND, Sighting((finding,)), server))
 
     async def _take_findings(self, case: Case, source: str, answer: Answer[Sighting]) -> None:
-        allowed = [found for finding in answer.value.findings if (found := self._allowed(case, finding))]
+        named = answer.value.findings
+        allowed = [found for finding in named if (found := self._allowed(case, finding))]
+        allowed.sort(key=lambda found: found not in named)  # last resorts after what nothing is known against
         domains = {found.address.rpartition("@")[2] for found in allowed if found.address}
         mail = dict(zip(domains, await asyncio.gather(*map(self._mail.check, domains)), strict=True))
         now = self._clock()

@@ -39,17 +39,25 @@ class Whois:
         self._root, self._port = root.lower().rstrip("."), port
 
     async def look_up(
-        self, target: Target, seconds: float, *, first: str | None = None
+        self,
+        target: Target,
+        seconds: float,
+        *,
+        first: str | None = None,
+        asked: set[tuple[str, str]] | None = None,
     ) -> list[Answer[Sighting]]:
         """Ask from the root (or `first`) along the referrals; returns the servers' answers in that order.
 
-        Takes at most `seconds`. Never raises on a server's behaviour.
+        `asked` holds (server, question) of what is not to be asked again, and grows. Takes at most `seconds`.
+        Never raises on a server's behaviour.
         """
         answers: list[Answer[Sighting]] = []
-        asked: set[tuple[str, str]] = set()
+        asked = set() if asked is None else asked
+        most = len(asked) + MOST_SERVERS
         deadline = asyncio.get_running_loop().time() + seconds
         waiting = [await self._start(target, first)]
-        while waiting and len(asked) < MOST_SERVERS:
+        step: Referral | None = None
+        while waiting and len(asked) < most:
             step = waiting.pop(0)
             step = replace(step, host=present_name(step.host))
             query = step.query or query_for(step.host, target)
@@ -64,9 +72,12 @@ class Whois:
             if report is not None:
                 await self._remember(step, target, report)
                 waiting = next_steps(step, report, target) or waiting
-        if waiting and len(asked) >= MOST_SERVERS:
+        if waiting and len(asked) >= most:
             reason = f"gave up after {MOST_SERVERS} servers, each naming the next"
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
+        if not answers and step is not None:
+            reason = f"the servers asked only name each other, {step.host} last"
+            answers.append(Answer(Status.ABSENT, Sighting(), step.host, reason))
         return answers
 
     async def _start(self, target: Target, first: str | None) -> Referral:
@@ -88,9 +99,9 @@ class Whois:
         self, step: Referral, query: str, target: Target, deadline: float, noted: Asked
     ) -> tuple[Report | None, Answer[Sighting] | None]:
         """Ask one server; an answer that only refers on is no answer of its own."""
-        if why := gone(step.host):
-            return None, _failed(step.host, f"{step.host} is not asked: {why}", permanent=True)
         left = deadline - asyncio.get_running_loop().time()
+        if unasked := _unasked(step.host, left):
+            return None, unasked
         ip = target.ip if step.query is None else None
         question = f"whois {step.host} {'' if ip else query}"
         try:
@@ -108,11 +119,17 @@ class Whois:
         except (NotNow, Unreachable) as error:
             permanent = isinstance(error, Unreachable) and error.permanent
             return None, _failed(step.host, str(error), permanent=permanent)
+        return self._heard(step.host, text, report)
+
+    def _heard(self, host: str, text: str, report: Report) -> tuple[Report | None, Answer[Sighting] | None]:
         if not text.strip():
-            return None, _failed(step.host, f"{step.host} closed the connection without an answer")
+            return None, _failed(host, f"{host} closed the connection without an answer")
         if report.refusal:
-            return None, _failed(step.host, report.refusal)
-        return report, _answer(step.host, report)
+            return None, _failed(host, report.refusal)
+        if host == self._root and not report.referrals and not report.sighting.findings:
+            reason = f"{host} knows of no WHOIS server for it"
+            return report, Answer(Status.ABSENT, report.sighting, host, reason)
+        return report, _answer(host, report)
 
     async def _exchange(self, step: Referral, query: str) -> str:
         """Send one line, read until the server closes; raises `Unreachable`."""
@@ -129,6 +146,12 @@ class Whois:
             writer.close()
             with suppress(OSError):  # the answer is read, or the error of reading it is on its way up
                 await writer.wait_closed()
+
+
+def _unasked(host: str, left: float) -> Answer[Sighting] | None:
+    if why := gone(host):
+        return _failed(host, f"{host} is not asked: {why}", permanent=True)
+    return _failed(host, f"{host} was not asked: no time was left") if left <= 0 else None
 
 
 def _root_keys(target: Target) -> list[str]:

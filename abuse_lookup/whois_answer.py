@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from abuse_lookup.answer import Confidence, Finding, Sighting, Span
+from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
 from abuse_lookup.span import parse_span
@@ -17,17 +17,21 @@ from abuse_lookup.whois_dialect import (
     RWHOIS_PORT,
     Refused,
     hands_numbers_out,
+    is_hearsay,
     meaning,
     port_of,
     present_name,
     refused,
     says_absent,
     servers_in,
+    transferred_to,
 )
 
 _MOST_LINES = 20_000
 _LONGEST_REFUSAL = 60  # lines
+_MOST_ABSENT_LINES = 300  # with terms of use, an answer about nothing has fewer
 _LONGEST_KEY = 48
+_MOST_FINDINGS = 50  # every one costs a look at the DNS
 _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network information ]")
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
@@ -78,13 +82,13 @@ class _Segment:
     def handed_on(self) -> bool:
         """Whether it names another registry of numbers: its own mailboxes are those of who handed it on."""
         found = (_referral(value) for value in self.values("referral"))
-        return any(hands_numbers_out(referral.host) for referral in found if referral)
+        named = any(hands_numbers_out(referral.host) for referral in found if referral)
+        return named or any(transferred_to(value) for value in self.values("type"))
 
     @property
     def hearsay(self) -> bool:
         """Whether the object comes from a routing registry, where anybody may write."""
-        mirrors = {str(row["source_name"]) for row in rows("whois", "mirror")}
-        return any(value.split()[0].upper() in mirrors for value in self.values("origin"))
+        return any(is_hearsay(value.split()[0]) for value in self.values("origin"))
 
     def values(self, wanted: str) -> list[str]:
         return [value for key, value, _ in self.lines if value and meaning(key) == wanted]
@@ -95,16 +99,24 @@ def read(text: str, target: Target) -> Report:
     lines = text.splitlines()[:_MOST_LINES]
     segments = _segments(lines)
     chosen = _covering(segments, target)
-    findings = [*_ranked(chosen, target), *_manager(text, chosen)]
+    findings = list(_ranked(chosen, target))
+    if all(found.confidence == "low" for found in findings):
+        findings += _manager(text, chosen)
     registrar = _registrar(segments) if target.host is not None else ""
     told = any(segment.main for segment in segments) if target.host is None else _delegated(segments)
     refusal = None if findings or registrar else _refusal(lines, known=told)
     if refusal is not None:
         return Report(Sighting(), (), f"it answered {refusal.said!r}", refusal.seconds)
-    sighting = Sighting(tuple(findings), chosen[0].span if chosen else None)
+    sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
-    absent = not (findings or registrar or told) and says_absent(lines)
-    return Report(sighting, steps, absent=absent, registrar=registrar)
+    absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
+    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar)
+
+
+def _best(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Leave each finding once, the surest first, and no more than a desk can have."""
+    unique = sorted(dict.fromkeys(findings), key=lambda found: CONFIDENCES.index(found.confidence))
+    return tuple(unique[:_MOST_FINDINGS])
 
 
 def _refusal(lines: list[str], *, known: bool) -> Refused | None:
@@ -182,12 +194,12 @@ def _ranked(segments: list[_Segment], target: Target) -> Iterator[Finding]:
     for segment in segments:
         if segment.handed_on:
             continue
-        size = span.size if (span := segment.span) else 0
+        size, hearsay = (span.size if (span := segment.span) else 0), segment.hearsay
         findings = list(_number_findings(segment))
         for found in findings:
             if spoken is not None and size > spoken:
                 yield _lowered(found, f"{found.why} of a wider network")
-            elif segment.hearsay:
+            elif hearsay:
                 yield _lowered(found, f"{found.why}, in a routing registry where anybody may write")
             else:
                 yield found
@@ -199,16 +211,17 @@ def _lowered(found: Finding, why: str) -> Finding:
     return Finding("low", why, found.address, holder=found.holder)
 
 
-def _manager(text: str, chosen: list[_Segment]) -> Iterator[Finding]:
+def _manager(text: str, chosen: list[_Segment]) -> list[Finding]:
     """Read the one mailbox of registries that publish no other: the widest network's, the provider's."""
     for row in rows("whois", "manager"):
         if str(row["marker"]) not in text or not chosen:
             continue
         values = (value for key, value, _ in chosen[-1].lines if key == row["field"])
-        found = (addresses for value in values if (addresses := addresses_in(value)))
-        for address in next(found, ()):
-            confidence: Confidence = "low" if row["confidence"] == "low" else "medium"
-            yield Finding(confidence, str(row["why"]), address)
+        confidence: Confidence = "low" if row["confidence"] == "low" else "medium"
+        for value in values:
+            if addresses := addresses_in(value):
+                return [Finding(confidence, str(row["why"]), address) for address in addresses]
+    return []
 
 
 def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
@@ -291,7 +304,11 @@ def _referrals(segments: list[_Segment], lines: list[str]) -> Iterator[Referral]
         for value in segment.values("referral"):
             if found := _referral(value):
                 yield found
+        for value in segment.values("type"):
+            if host := transferred_to(value):
+                yield Referral(host)
     texts = [line for line in lines if line.lstrip()[:1] in {"%", "#"} or "remarks:" in line.lower()[:12]]
+    texts = [line for line in texts if not line.startswith("%rwhois ")]  # its own name and version
     for host in servers_in(texts):
         yield Referral(host, port_of(host), binding=False)
 

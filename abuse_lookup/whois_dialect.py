@@ -73,6 +73,24 @@ def hands_numbers_out(server: str) -> bool:
     return bool(_server(server).get("numbers"))
 
 
+@cache
+def _mirrors() -> frozenset[str]:
+    return frozenset(str(row["source_name"]) for row in rows("whois", "mirror"))
+
+
+def is_hearsay(source: str) -> bool:
+    """Whether an RPSL `source` is a routing registry, where anybody may write (`RADB`)."""
+    return source.upper() in _mirrors()
+
+
+def transferred_to(network_type: str) -> str | None:
+    """Return the server of the registry that a network was handed to, as ARIN's type of the network says."""
+    found = (
+        row for row in rows("whois", "transferred") if _compiled(str(row["pattern"])).search(network_type)
+    )
+    return next((str(row["whois"]) for row in found), None)
+
+
 def port_of(server: str) -> int | None:
     """Return the port of a server that does not listen on 43, where the referral names none."""
     if server.startswith("rwhois."):
@@ -113,14 +131,14 @@ def meaning(key: str) -> str:
 def refused(lines: Iterable[str], *, beside_data: bool) -> Refused | None:
     """Find the line by which a server refuses; `beside_data`: only texts that go with a shortened answer."""
     short = [bare for line in lines if 0 < len(bare := line.strip()) <= LONGEST_LINE]
-    for row in rows("whois", "refusal"):
-        if beside_data and not row.get("beside_data"):
-            continue
-        pattern = _compiled(str(row["pattern"]))
-        for number, line in enumerate(short):
-            if pattern.search(line):
-                return Refused(line, _said_seconds(" ".join(short[number : number + 2]), row))
-    return None
+    found = [
+        Refused(line, _said_seconds(" ".join(short[number : number + 2]), row))
+        for row in rows("whois", "refusal")
+        if row.get("beside_data") or not beside_data
+        for number, line in enumerate(short)
+        if _compiled(str(row["pattern"])).search(line)
+    ]
+    return max(found, key=lambda one: one.seconds, default=None)
 
 
 def says_absent(lines: Iterable[str]) -> bool:

@@ -30,7 +30,10 @@ from typing import Any
 
 from abuse_lookup import Contact, MailAnswer, Resolver, Status, Target, UnusableTarget
 from abuse_lookup.answer import Answer, Sighting
-from abuse_lookup.judge import Case, Judge, ranked
+from abuse_lookup.desks import KnownDesks
+from abuse_lookup.judge import Case, Judge
+from abuse_lookup.mail_domain import MailDomains
+from abuse_lookup.ranking import ranked
 from abuse_lookup.rdap_answer import read_domain, read_number, related_links
 from abuse_lookup.whois import next_steps
 from abuse_lookup.whois_answer import Referral, read
@@ -39,6 +42,7 @@ from abuse_lookup.whois_dialect import decoded
 REGISTRY = Path(__file__).parents[1] / "../shared/data/registry"
 PEERS = Path(__file__).with_name("peer_registries.py")
 EX_UNAVAILABLE = 69
+KNOWN = KnownDesks()
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,13 @@ class Reading:
         return [contact.address.lower() for contact in self.contacts if contact.address]
 
 
-class AllTakeMail(Resolver):
+class AllTakeMail(MailDomains):
     """Which domains took mail when the answers were recorded is not known: all do."""
 
     def __init__(self) -> None:
-        super().__init__([("127.0.0.1", 9)], seconds=0.1)
+        super().__init__(Resolver([("127.0.0.1", 9)], seconds=0.1), lambda _: True)
 
-    async def mx(self, domain: str) -> MailAnswer:
+    async def check(self, domain: str) -> MailAnswer:
         return MailAnswer(Status.FOUND, ((10, f"mx.{domain}"),))
 
 
@@ -226,10 +230,12 @@ def _judged(
     source: str, sighting: Sighting, steps: list[Referral], question: Question, *, named: bool = False
 ) -> Reading:
     case = Case()
-    judge = Judge(AllTakeMail(), lambda: datetime.now(UTC))
+    judge = Judge(AllTakeMail(), KNOWN, lambda: datetime.now(UTC))
     asyncio.run(judge.take(case, source, [Answer(Status.FOUND, sighting, question.server)]))
     contacts = ranked(case.contacts)
     steps = steps + [Referral(server) for server in case.better_servers]
+    if not contacts and not steps and any(item.address.endswith("@iana.org") for item in case.rejected):
+        return Reading((), "do-not-send")  # IANA holds what nobody uses
     return Reading(contacts, _action(contacts, steps, question, named=named))
 
 

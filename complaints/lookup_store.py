@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from abuse_lookup.book import BookError, Page
 from complaints.db import Database
-from complaints.models import LookupAnswer, LookupServer
+from complaints.lookup_tables import LookupAnswer, LookupServer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -243,6 +243,8 @@ class Complaint(SQLModel, table=True):
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     note: str = ""
     redaction: str = "identity"
+    # What the reporter wants hidden in this one besides address and names, each as it is written
+    hide: list[str] = json_list()
 
 
 class Report(SQLModel, table=True):
@@ -387,20 +389,3 @@ class Suppression(SQLModel, table=True):
     asked_by: str
     reason: str
     lifted_at: datetime | None = None
-
-
-class LookupAnswer(SQLModel, table=True):
-    """What a registry said, under every key it holds for; see abuse_lookup.cache."""
-
-    __tablename__: ClassVar[Any] = "lookup_answer"
-    key: str = Field(primary_key=True)
-    value: str
-    expires_at: datetime = Field(index=True)
-
-
-class LookupServer(SQLModel, table=True):
-    """How a registry's server stands with us: an abuse_lookup.book.Page as JSON."""
-
-    __tablename__: ClassVar[Any] = "lookup_server"
-    name: str = Field(primary_key=True)
-    page: str

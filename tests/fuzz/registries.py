@@ -5,6 +5,7 @@ from collections.abc import Hashable
 
 from abuse_lookup import Target as Asked
 from abuse_lookup.answer import Sighting
+from abuse_lookup.declared import Signed, declaration, hints
 from abuse_lookup.errors import UnusableTarget
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, complaint_forms, mail_address
 from abuse_lookup.rdap_answer import (
@@ -16,11 +17,14 @@ from abuse_lookup.rdap_answer import (
     related_links,
 )
 from abuse_lookup.span import parse_span, span_text
-from abuse_lookup.whois_answer import read
-from abuse_lookup.whois_dialect import query_for
+from abuse_lookup.target import normal_host
+from abuse_lookup.whois import next_steps
+from abuse_lookup.whois_answer import Referral, Report, read
+from abuse_lookup.whois_dialect import decoded, query_for
 from tests.fuzz import grammar, seeds
 from tests.fuzz.target import Target, printable
 
+_SERVERS = ("whois.example", "whois.arin.net", "whois.nic.ad.jp", "whois.trabis.gov.tr", "rwhois.example")
 _ASKED = tuple(map(Asked.parse, ("198.51.100.7", "2001:db8::7", "example.com", "AS64496")))
 
 
@@ -36,14 +40,33 @@ def _checked(found: Sighting) -> Hashable:
 
 
 def check_whois(data: bytes) -> Hashable:
-    text = data.decode("utf-8", "replace")
-    kinds = []
+    server = _SERVERS[len(data) % len(_SERVERS)]
+    text = decoded(data, server)
+    kinds: list[Hashable] = []
     for asked in _ASKED[: 1 + len(data) % 4]:
         report = read(text, asked)
         kinds.append(_checked(report.sighting))
-        query = query_for("whois.example", asked)
-        assert "\n" not in query.strip()
-    return tuple(kinds[:2])
+        kinds.append(
+            (report.refusal is None, report.absent, bool(report.registrar), min(len(report.referrals), 3))
+        )
+        _check_steps(report, server, asked)
+        assert "\n" not in query_for(server, asked).strip()
+    return tuple(kinds[:4])
+
+
+def _check_steps(report: Report, server: str, asked: Asked) -> None:
+    """Whatever an answer says, the next question is one line to a proper host name, and a pause is bounded."""
+    assert len(report.sighting.findings) <= 50
+    if report.refusal is not None:
+        assert report.sighting.findings == ()
+        assert not report.absent
+        assert 1 <= report.refusal_seconds <= 86400
+    for step in next_steps(Referral(server), report, asked):
+        assert normal_host(step.host) == step.host, step
+        assert step.port is None or 0 < step.port < 65536, step
+        assert step.query is None or (step.query.isascii() and step.query.isprintable()), step
+        assert (step.host, step.query) != (server, None)
+    printable(server)
 
 
 def check_rdap(data: bytes) -> Hashable:
@@ -90,6 +113,34 @@ def check_mailboxes(data: bytes) -> Hashable:
     return (min(len(found), 3), min(len(ranked), 3), min(len(forms), 2), span is None)
 
 
+def check_declared(data: bytes) -> Hashable:
+    """Fields of a message, of which the first octet says what the signatures cover."""
+    lines = data[1:].decode("utf-8", "replace").split("\n")
+    fields = [(name, body) for name, _, body in (line.partition(":") for line in lines)]
+    names = ("from", *["cfbl-address"] * (data[0] & 3 if data else 0), *["CFBL-Feedback-ID"] * 2)
+    signed = [Signed(domain, names) for domain in ("shop.example", "esp.example")]
+    found = declaration(fields, signed)
+    told = sum(name.lower() == "cfbl-address" for name, _ in fields)
+    assert bool(told) == bool(found.contacts or found.rejected)
+    assert len(found.contacts) <= min(told, names.count("cfbl-address"), 5), "more than a signature covers"
+    for contact in found.contacts:
+        assert contact.address.rpartition("@")[2].endswith(("shop.example", "esp.example"))
+        printable(contact.address, contact.why)
+    assert declaration(fields, []).contacts == ()
+    shown = hints(fields)
+    printable(*(hint.value for hint in shown), *(item.address for item in found.rejected))
+    return (
+        *sorted({contact.rule for contact in found.contacts}),
+        len(found.rejected) > 0,
+        min(len(shown), 2),
+    )
+
+
+_DECLARED = (
+    b"\x01From: News <news@shop.example>\nCFBL-Address: fbl@shop.example; report=arf\nCFBL-Feedback-ID: 1:2:3\n",
+    b"\x02From: news@shop.example\nCFBL-Address: (a) fbl@esp.example (b) ; report=xarf\nCFBL-Address: fbl@m.shop.example\n",
+    b"\x01From: news@shop.example\nX-Report-Abuse: abuse@esp.example\nFeedback-ID: 1:2\nX-CSA-Complaints: csa@esp.example\n",
+)
 _WHOIS = (
     (
         b"NetRange:       198.51.100.0 - 198.51.100.255\nOrgName:        Cloud\nOrgAbuseEmail:  abuse@cloud.example\n"
@@ -100,6 +151,18 @@ _WHOIS = (
         b"remarks: abuse reports to abuse@net.example\nabuse-c: AR1-TEST\n\nrole: AR1-TEST\nabuse-mailbox: abuse@role.example\n"
     ),
     b"inetnum: 198.51/16\nowner: X\nabuse-c: ABC\n\nnic-hdl-br: ABC\ne-mail: abuse@lac.example\n",
+    (
+        b"[ JPNIC ]\n\nNetwork Information:\na. [Network Number] 198.51.100.0/24\nn. [Technical Contact] CK637JP\no. [Abuse]\n"
+        b"\n[ \x1b$B;q\x1b(B ]\n"
+    ),
+    (
+        b"KRNIC is not an ISP\n\n[ Network Information ]\nIPv4 Address : 198.51.100.0-198.51.100.255\nE-Mail : ip@net.example\n"
+        b"[ ISP Network Abuse Contact Information ]\nE-Mail : desk@net.example\n"
+    ),
+    b"Netname: X\nNetblock: 198.51.100.0/24\n\nAdministrator contact:\n   adm@net.example\n",
+    b"%rwhois V-1.5:003fff:00 x\nnetwork:IP-Network:198.51.100.0/28\nnetwork:Abuse-Contact;I:abuse@net.example\n%ok\n",
+    b"The WHOIS query quota for 192.0.2.1 has been exceeded\nand will be replenished in 50 seconds.\n",
+    b"Big BIG (NET-198-51-0-0-1) 198.51.0.0 - 198.51.255.255\n",
     b"Domain Name: EXAMPLE.COM\nRegistrar Abuse Contact Email: abuse@registrar.example\nRegistrar WHOIS Server: whois.example\n",
 )
 _RDAP = (
@@ -115,6 +178,16 @@ _RDAP = (
     ).encode(),
 )  # fmt: skip
 _FIELDS = (
+    b"[Technical Contact] CK637JP",
+    b"KRNIC is not",
+    b"Netblock: ",
+    b"NetType: Allocated to APNIC",
+    b"source: RADB",
+    b"(NET-198-51-100-0-1) 198.51.0.0 - 198.51.255.255",
+    b"% Query rate limit exceeded",
+    b"No match",
+    b"Registrar:",
+    b"%ok",
     b"abuse",
     b"e-mail: ",
     b"OrgAbuseEmail: ",
@@ -174,6 +247,7 @@ _SIGNS = (
 TARGETS = (
     Target("whois", check_whois, _WHOIS, seeds.whois, longest=30_000, seconds=0.4, words=_FIELDS),
     Target("rdap", check_rdap, _RDAP, seeds.rdap, longest=30_000, seconds=0.4, words=_JSON),
+    Target("declared", check_declared, _DECLARED, longest=4_000, words=(b"CFBL-Address:", b"; report=", b"xarf", b"@shop.example", b'"', b"(", b"\\", b"\nFrom:")),
     Target("targets", check_target, (b"192.0.2.0/24", b"AS64496", b"a@b.example", b"http://x.example/", *_SPELLED), seeds.urls, grammar.link, 600, words=_SIGNS),
     Target("mailboxes", check_mailboxes, (b"send abuse to abuse@x.example or https://x.example/abuse", b"192.0.2.0 - 192.0.2.9"), seeds.whois, longest=8_000, words=_FIELDS),
 )  # fmt: skip
