@@ -27,6 +27,7 @@ _SOURCES = {
     "dns": "DNS",
     "soa": "DNS zone",
     "known": "known to us",
+    "header": "the message itself",
     "cache": "kept",
 }
 _STATES = {"temporary": "failed, may work later", "permanent": "failed"}
