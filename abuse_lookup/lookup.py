@@ -302,9 +302,7 @@ class AbuseLookup:
 
     async def _ask_registration(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
-        if not case.settled:
-            answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE)
-            await self._judge.take(case, "whois", answers)
+        await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
 
 
 def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:

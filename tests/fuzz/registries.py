@@ -9,7 +9,7 @@ from abuse_lookup.declared import Signed, declaration, hints
 from abuse_lookup.errors import UnusableTarget
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, complaint_forms, mail_address
 from abuse_lookup.rdap_answer import (
-    linked_abuse_entities,
+    linked_contacts,
     notices,
     read_domain,
     read_entity,
@@ -81,7 +81,7 @@ def check_rdap(data: bytes) -> Hashable:
         _checked(read_domain(document)),
         _checked(read_entity(document, "x")),
     )
-    links = [*linked_abuse_entities(document), *related_links(document)]
+    links = [*linked_contacts(document, domain=bool(len(data) % 2)), *related_links(document)]
     assert isinstance(notices(document), str)
     return (*kinds, min(len(links), 3))
 
