@@ -92,6 +92,22 @@ def test_what_is_still_good_is_marked_as_kept() -> None:
     assert known["MX cloud.example"]
 
 
+def test_what_a_server_said_to_another_lookup_a_moment_ago_is_marked_as_kept() -> None:
+    world = '[networks."2001:db8::/32"]\nname = "WIDE"\nregistry = "ripe"\nabuse = "abuse@cloud.example"\n'
+
+    async def run() -> tuple[list[Lookup], int]:
+        async with looking(world) as (lookup, net):
+            targets = ("2001:db8:1::1", "2001:db8:2::1")  # asked at once, for they are no neighbours
+            found = await asyncio.gather(*(lookup.find_contacts(one, explain=True) for one in targets))
+            return found, len(net.asked("rdap"))
+
+    found, count = asyncio.run(run())
+    urls = [q for one in found for q in asked(one, "rdap") if q.question.startswith("https://")]
+    assert count == 1
+    assert sorted(question.cached for question in urls) == [False, True]
+    assert all(question.answer for question in urls)
+
+
 def test_nothing_is_noted_when_nobody_asks() -> None:
     async def run() -> Lookup:
         async with looking("demo") as (lookup, _):
