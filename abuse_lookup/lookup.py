@@ -181,6 +181,7 @@ class AbuseLookup:
             return kept
         if kept is not None and at_once and self._kept.is_given_at_once(kept):
             self._renew(target, ask, keys, kept.found.network)
+            journal.kept(target.key, kept.fresh_until)
             return replace(kept, found=replace(kept.found, stale=True))
         case, asked = Case(), False
         try:

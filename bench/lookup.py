@@ -247,7 +247,10 @@ async def peers(world: Registries, stores: Stores, python: str) -> dict[str, Any
         job = {"peer": peer, "base": f"https://localhost:{world.ports['https']}", "addresses": list(wanted)}
         job["registries"] = {str(20 + n): n for n in range(REGISTRIES)}
         world.asked()
-        trust = {"SSL_CERT_FILE": str(world.folder / "ca.pem"), "REQUESTS_CA_BUNDLE": str(world.folder / "ca.pem")}
+        trust = {
+            "SSL_CERT_FILE": str(world.folder / "ca.pem"),
+            "REQUESTS_CA_BUNDLE": str(world.folder / "ca.pem"),
+        }
         done = await asyncio.create_subprocess_exec(
             python, str(PEER), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **trust}
         )

@@ -114,7 +114,12 @@ def _entity(handle: str, roles: list[str], mails: list[str]) -> dict[str, Any]:
         kind = {"type": "abuse"} if mail.startswith("abuse") and len(mails) > 1 else {}
         card.append(["email", kind, "text", mail])
     more = {"remarks": [{"description": ["Kept by the registry. " * 10]}]}
-    return {"objectClassName": "entity", "handle": handle, "roles": roles, "vcardArray": ["vcard", card]} | more
+    return {
+        "objectClassName": "entity",
+        "handle": handle,
+        "roles": roles,
+        "vcardArray": ["vcard", card],
+    } | more
 
 
 class World:
