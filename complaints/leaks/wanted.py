@@ -58,9 +58,7 @@ class Address:
         labels = [re.escape(label) for label in self.domain.split(b".")]
         return (
             re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
-            re.compile(
-                rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"
-            ),
+            re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
         )
 
     @cached_property
@@ -115,10 +113,16 @@ class Wanted:
             way = address.stands_in(reading)
             if way is not None:
                 yield address.what, way
-        if words:
+        if words and any(stem in reading.letters for stem in self._stems):
             for word in self.words:
                 if word.stands_in(reading.lower, reading.octets, reading.letters):
                     yield word.what, ""
+
+    @cached_property
+    def _stems(self) -> tuple[bytes, ...]:
+        """Letters of which any word holds some: those of the words that hold no other's."""
+        forms = {form for word in self.words for form in word.letters}
+        return tuple(form for form in forms if not any(other in form for other in forms - {form}))
 
     @cached_property
     def shortest(self) -> int:
@@ -172,7 +176,9 @@ def wanted(
                     what = f"address {address.lower()}"
                     dots = domain in _ONE_MAILBOX
                     spellings.setdefault((one, other), Address(what, one, other, dots))
-    digests = {octets: f"digest of {address.lower()}" for address in addresses for octets in _digests(address)}
+    digests = {
+        octets: f"digest of {address.lower()}" for address in addresses for octets in _digests(address)
+    }
     return Wanted(
         tuple(spellings.values()),
         tuple((what, octets) for octets, what in digests.items()),

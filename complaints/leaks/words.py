@@ -15,19 +15,23 @@ from complaints.leaks.reading import letters_of
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
 _SHORTEST_MAILBOX = 5
-_MOST = 10_000
+_MOST = 50_000
 """Places of a word in one text that are looked at; where there are more, one is taken to count."""
 _WINDOW = 2_000
 _BETWEEN = rb"(?:[\s._+,-]|\xc2\xa0|&nbsp;){1,4}"
 # Mailboxes of offices (RFC 2142 and the habits of today): alone they are words, not persons.
 _OFFICES = frozenset(
-    """abuse account accounts admin administrator alerts all anfrage billing bounce bounces client contact customer
-    customers daemon default email enquiries everyone feedback friend friends general hello help home hostmaster
-    info inquiries invoice invoices jobs kontakt list lists login mail mailbox mailer marketing member members
-    message messages money network news newsletter nobody noreply office online order orders payment payments
-    phone post postmaster press privacy private reply report reports root sales security server service services
-    shop spam staff store support system team test user users usenet verein webmaster website welcome""".split()
-)
+    {"abuse", "account", "accounts", "admin", "administrator", "alerts", "all", "anfrage", "billing",
+     "bounce", "bounces", "client", "contact", "customer", "customers", "daemon", "default", "email",
+     "enquiries", "everyone", "feedback", "friend", "friends", "general", "hello", "help", "home",
+     "hostmaster", "info", "inquiries", "invoice", "invoices", "jobs", "kontakt", "list", "lists",
+     "login", "mail", "mailbox", "mailer", "marketing", "member", "members", "message", "messages",
+     "money", "network", "news", "newsletter", "nobody", "noreply", "office", "online", "order",
+     "orders", "payment", "payments", "phone", "post", "postmaster", "press", "privacy", "private",
+     "reply", "report", "reports", "root", "sales", "security", "server", "service", "services", "shop",
+     "spam", "staff", "store", "support", "system", "team", "test", "user", "users", "usenet", "verein",
+     "webmaster", "website", "welcome"}
+)  # fmt: skip
 _RECIPIENT = re.compile(
     rb"(?:resent-)?(?:to|cc|bcc)|(?:x-)?(?:apparently-to|delivered-to|original-to|envelope-to|rcpt-to|real-to|forwarded-to"
     rb"|forwarded-for|loop|original-recipient|envelope-recipient)"
@@ -46,7 +50,7 @@ _FOR = re.compile(rb"\sfor\s{1,9}<?\Z")
 
 @dataclass(frozen=True)
 class Word:
-    """A word, or several in a row: `forms` in UTF-8 and lower case, each word of `siblings` may be beside it."""
+    """A word, or several in a row: `forms` in UTF-8 and lower case; any of `siblings` may be beside it."""
 
     what: str
     forms: tuple[bytes, ...]
@@ -66,14 +70,17 @@ class Word:
         """Whether it stands in a text for the person: `lower` are its `octets` in lower case."""
         if not any(form in letters for form in self.letters):
             return False
-        for number, match in enumerate(self._pattern.finditer(lower)):
-            if number >= _MOST or self._counts(lower, octets, *match.span()):
+        left = _MOST
+        for match in self._pattern.finditer(lower):
+            start, end = match.span()
+            if _is_letter(lower[max(0, start - 4) : start], -1) or _is_letter(lower[end : end + 4], 0):
+                continue
+            left -= 1
+            if left < 0 or self._counts(lower, octets, start, end):
                 return True
         return False
 
     def _counts(self, lower: bytes, octets: bytes, start: int, end: int) -> bool:
-        if _is_letter(lower[max(0, start - 4) : start], -1) or _is_letter(lower[end : end + 4], 0):
-            return False
         if self.mailbox and _is_meant(lower, start, end):
             return True
         before = lower[max(0, start - 260) : start]
@@ -82,14 +89,20 @@ class Word:
         return not self._is_in_host(before, lower, octets, start, end) and not _is_in_trace(lower, start)
 
     def _is_in_host(self, before: bytes, lower: bytes, octets: bytes, start: int, end: int) -> bool:
-        """Whether it is a label of a name like `mx.archer.example`; `alice.archer` is none, nor an end of
-        a sentence where the space was forgotten (`Alice.Welcome`)."""
+        """Whether it is a label of a host name such as `mx.archer.example`.
+
+        `alice.archer` is none, nor is the end of a sentence where the space was forgotten (`Alice.Welcome`).
+        """
         left = _LABELS_BEFORE.search(before)
         first = start - len(left[0]) if left else start
         right = _LABELS_AFTER.match(lower, end, end + 260)
         last = right.end() if right else end
         labels = lower[first:last].split(b".")
-        if len(labels) == 1 or self.siblings.issuperset(labels) or (self.mailbox and first == start and last == end):
+        if (
+            len(labels) == 1
+            or self.siblings.issuperset(labels)
+            or (self.mailbox and first == start and last == end)
+        ):
             return False
         return octets[first:last].split(b".")[-1].islower() or octets[start:end].islower()
 
@@ -122,11 +135,24 @@ def _is_in_trace(lower: bytes, place: int) -> bool:
 
 def _is_meant(lower: bytes, start: int, end: int) -> bool:
     """Whether a mailbox must be meant: a field of recipients, or `for` (RFC 5321 §4.4), without a domain."""
-    if lower[start - 1 : start] in {b".", b"@", b"+", b"=", b"-", b"_"} or lower[end : end + 1] in {b"@", b"+", b"=", b"-", b"_"}:
+    if lower[start - 1 : start] in {b".", b"@", b"+", b"=", b"-", b"_"} or lower[end : end + 1] in {
+        b"@",
+        b"+",
+        b"=",
+        b"-",
+        b"_",
+    }:
         return False
     if lower[end : end + 1] == b"." and lower[end + 1 : end + 2].isalnum():
         return False
-    if _FOR.search(lower, max(0, start - 20), start) and lower[end : end + 1] in {b">", b";", b" ", b"\r", b"\n", b"\t"}:
+    if _FOR.search(lower, max(0, start - 20), start) and lower[end : end + 1] in {
+        b">",
+        b";",
+        b" ",
+        b"\r",
+        b"\n",
+        b"\t",
+    }:
         return _field_at(lower, start) == b"received"
     return _RECIPIENT.fullmatch(_field_at(lower, start)) is not None
 
