@@ -130,8 +130,7 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
         for octets in _hex_in(letters, kinds):
             yield from told("hex", octets, wanted)
     if b"begin " in text:
-        for match in _UU_BEGIN.finditer(text):
-            yield Opened("uuencoded", _uudecoded(text, match.end()), match.start())
+        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
     if any(word in letters for word in (b"fromcharcode", b"fromcodepoint", b"uint8array")):
         for match in _NUMBERS.finditer(text):
             numbers = (int(number) for number in match[0].split(b","))
@@ -190,15 +189,16 @@ def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
         yield bytes.fromhex(b"0d0a".join(even).decode("ascii"))
 
 
-def _uudecoded(text: bytes, start: int) -> bytes:
-    end = text.find(b"\nend", start)
-    pieces = []
-    for line in text[start : end if end >= 0 else len(text)].split(b"\n"):
-        try:
-            pieces.append(binascii.a2b_uu(line.rstrip(b"\r")))
-        except binascii.Error:
-            continue  # no line of it
-    return b"".join(pieces)
+def _uudecoded(text: bytes) -> Iterator[bytes]:
+    place = 0
+    while (match := _UU_BEGIN.search(text, place)) is not None:
+        place = text.find(b"\nend", match.end())
+        place = len(text) if place < 0 else place
+        for line in text[match.end() : place].split(b"\n"):
+            try:
+                yield binascii.a2b_uu(line.rstrip(b"\r"))
+            except binascii.Error:
+                continue  # no line of it
 
 
 def is_binary(octets: bytes) -> bool:

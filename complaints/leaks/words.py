@@ -41,10 +41,10 @@ _TRACE = re.compile(
     rb"|arc-.+|.*authentication-results.*|.*dkim-signature"
 )
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_HOST_BEFORE = re.compile(rb"(?://|@|%40|=40|%2f%2f)[a-z0-9._-]{0,255}\Z")
+_HOST = b"abcdefghijklmnopqrstuvwxyz0123456789._-"
+_HOST_STARTS = (b"//", b"@", b"%40", b"=40", b"%2f%2f")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
-_LABELS_BEFORE = re.compile(rb"[\w-]+(?:\.[\w-]+)*\.\Z|[\w-]+\Z")
-_LABELS_AFTER = re.compile(rb"[\w-]*(?:\.[\w-]+)*")
+_LABELS_AFTER = re.compile(rb"[\w-]*(?:\.[\w-]+){0,9}")
 _FOR = re.compile(rb"\sfor\s{1,9}<?\Z")
 
 
@@ -84,17 +84,18 @@ class Word:
         if self.mailbox and _is_meant(lower, start, end):
             return True
         before = lower[max(0, start - 260) : start]
-        if not self.anywhere or _HOST_BEFORE.search(before) or _ADDRESS_AFTER.match(lower, end, end + 70):
+        ahead = before.rstrip(_HOST)
+        if not self.anywhere or ahead.endswith(_HOST_STARTS) or _ADDRESS_AFTER.match(lower, end, end + 70):
             return False
-        return not self._is_in_host(before, lower, octets, start, end) and not _is_in_trace(lower, start)
+        first = start - (len(before) - len(ahead))
+        return not self._is_in_host(lower, octets, first, start, end) and not _is_in_trace(lower, start)
 
-    def _is_in_host(self, before: bytes, lower: bytes, octets: bytes, start: int, end: int) -> bool:
+    def _is_in_host(self, lower: bytes, octets: bytes, first: int, start: int, end: int) -> bool:
         """Whether it is a label of a host name such as `mx.archer.example`.
 
         `alice.archer` is none, nor is the end of a sentence where the space was forgotten (`Alice.Welcome`).
         """
-        left = _LABELS_BEFORE.search(before)
-        first = start - len(left[0]) if left else start
+        first += len(lower[first:start]) - len(lower[first:start].lstrip(b"._-"))
         right = _LABELS_AFTER.match(lower, end, end + 260)
         last = right.end() if right else end
         labels = lower[first:last].split(b".")
