@@ -21,6 +21,7 @@ from abuse_lookup import journal
 from abuse_lookup.answer import Answer, Sighting, Status
 from abuse_lookup.bootstrap import Bootstrap
 from abuse_lookup.fetch import Fetcher, FetchError, Page
+from abuse_lookup.journal import Asked
 from abuse_lookup.knowledge import Row, rows
 from abuse_lookup.pace import NotNow, Pace, Turn
 from abuse_lookup.rdap_answer import is_rdap, notices, span_of
@@ -107,12 +108,12 @@ class Asker:
 
     async def _once(self, url: httpx.URL, deadline: float) -> Page:
         with journal.asking("rdap", url.host, str(url)) as noted:
-            page = await self._get(url, deadline)
+            page = await self._get(url, deadline, noted)
             noted.said(page.body)
             noted.ended(*_said(page))
             return page
 
-    async def _get(self, url: httpx.URL, deadline: float) -> Page:
+    async def _get(self, url: httpx.URL, deadline: float, noted: Asked) -> Page:
         plain_allowed = url.scheme == "http" and self._bootstrap.may_be_plain(str(url))
         if url.scheme != "https" and not plain_allowed:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
@@ -121,6 +122,7 @@ class Asker:
         try:
             async with self._pace.turn(url.host, left, *_question(url)) as turn:
                 if turn.known is not None:
+                    noted.cached = True
                     return Page(url, httpx.codes.OK, httpx.Headers(), turn.known.encode())
                 page = await self._fetcher.get(url, _MEDIA_TYPE)
                 self._heed(page, turn)

@@ -300,11 +300,41 @@ _JSON = (
     b"\\u0000",
     b"\\ud800",
 )
+_SPELLED = (
+    b"(hxxps[:]//www[.]pills[dot]example/x).",
+    b'"Joe" <mailto:joe%40pills.example?x>,',
+    b"192.0.2.0 - 192.0.2.255",
+    b"1.2.0.192.in-addr.arpa",
+    b"8.b.d.0.1.0.0.2.ip6.arpa",
+    b"[2001:db8::1]:25",
+    b"2001:0:c633:6401:0:ffff:3fff:fdfe",
+    "b\u00fccher\uff0eexample".encode(),
+    b"3221225985",
+)
+_SIGNS = (
+    b"hxxp",
+    b"[.]",
+    b"(at)",
+    b"mailto:",
+    b"://",
+    b"\\",
+    b"<",
+    b">",
+    b"0x",
+    b"AS",
+    b".arpa",
+    b"/",
+    b":",
+    b"%2e",
+    b"\xe3\x80\x82",
+    b"\xf0\x9f\x92\xa9",
+    b"\xc3\x9f",
+)
 TARGETS = (
     Target("whois", check_whois, _WHOIS, seeds.whois, longest=30_000, seconds=0.4, words=_FIELDS),
     Target("rdap", check_rdap, _RDAP, seeds.rdap, longest=30_000, seconds=0.4, words=_JSON),
     Target("declared", check_declared, _DECLARED, longest=4_000, words=(b"CFBL-Address:", b"; report=", b"xarf", b"@shop.example", b'"', b"(", b"\\", b"\nFrom:")),
     Target("bootstrap", check_bootstrap, _BOOTSTRAP, longest=20_000, seconds=0.2, words=(*_JSON, b'"services":[', b"/24", b"64496-", b"https://x.example")),
-    Target("targets", check_target, (b"192.0.2.0/24", b"AS64496", b"a@b.example", b"http://x.example/"), seeds.urls, grammar.link, 600),
+    Target("targets", check_target, (b"192.0.2.0/24", b"AS64496", b"a@b.example", b"http://x.example/", *_SPELLED), seeds.urls, grammar.link, 600, words=_SIGNS),
     Target("mailboxes", check_mailboxes, (b"send abuse to abuse@x.example or https://x.example/abuse", b"192.0.2.0 - 192.0.2.9"), seeds.whois, longest=8_000, words=_FIELDS),
 )  # fmt: skip
