@@ -181,6 +181,7 @@ class AbuseLookup:
             return kept
         if kept is not None and at_once and self._kept.is_given_at_once(kept):
             self._renew(target, ask, keys, kept.found.network)
+            journal.kept(target.key, kept.fresh_until)
             return replace(kept, found=replace(kept.found, stale=True))
         case, asked = Case(), False
         try:
@@ -306,9 +307,7 @@ class AbuseLookup:
 
     async def _ask_registration(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
-        if not case.settled:
-            answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE)
-            await self._judge.take(case, "whois", answers)
+        await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
 
 
 def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
