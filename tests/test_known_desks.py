@@ -462,6 +462,8 @@ def test_the_data_files_say_what_their_fields_mean() -> None:
         ("a.b.c.workers.dev", "https://www.cloudflare.com/abuse/form"),
         ("forms.gle", "https://support.google.com/docs/answer/2463296"),
         ("evil.ddns.net", "https://www.noip.com/abuse"),
+        ("gmail.com", "https://support.google.com/mail/contact/abuse"),
+        ("www.msn.com", None),
         ("notgithub.io", None),
         ("github.io.evil.example", None),
         ("google.com", None),
