@@ -230,7 +230,7 @@ def said(
 
 
 def _by_suffix(known: dict[str, Desk], host: str) -> Desk | None:
-    """Find the row of the longest suffix in whole labels; mailboxes are right under a domain, never deeper."""
+    """Find the row of the longest suffix in whole labels; of mailboxes, only that of the domain itself."""
     labels = host.split(".")
     for name in (".".join(labels[n:]) for n in range(len(labels))):
         desk = known.get(name)
