@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, lookup_verb, operate, receipt_verbs, terminal, terminal_trace
+from complaints import (
+    __version__,
+    lookup_verb,
+    operate,
+    operate_desks,
+    receipt_verbs,
+    redact_verb,
+    terminal,
+    terminal_trace,
+)
 from complaints.on_complaints import on_complaints
 from complaints.operate import JsonOption, load
 from complaints.terminal import (
@@ -267,7 +276,13 @@ def confirm(
         typer.Option(metavar="ADDRESS", help="Only to these desks; else to the ticked ones."),
     ] = None,
     redaction: Annotated[
-        str | None, typer.Option(help="identity (default), or none: with your address.")
+        str | None,
+        typer.Option(
+            help="identity (default), strict, none (with your address) or statistics (send nothing)."
+        ),
+    ] = None,
+    hide: Annotated[
+        list[str] | None, typer.Option(metavar="WORDS", help="Hide these words too, each time.")
     ] = None,
     note: Annotated[str | None, typer.Option(help="Your words to the desk.")] = None,
     digest: Annotated[
@@ -284,7 +299,8 @@ def confirm(
     if not yes:
         there = "\n".join(f"  {report['to']}  {report['digest']}" for report in reports) or "  nobody"
         fail(f"nothing was sent. With --yes, {complaint} would go to:\n{there}", USAGE)
-    choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note)
+    words = tuple(hide) if hide else None
+    choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note, words)
     put(work.confirm(complaint, choice), as_json, terminal.complaint_lines)
 
 
@@ -330,8 +346,10 @@ def mine(
 
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
+app.command()(redact_verb.redact)
+app.command()(redact_verb.whose)
 app.add_typer(operate.reporters_app, name="reporters")
-app.add_typer(operate.desks_app, name="desks")
+app.add_typer(operate_desks.desks_app, name="desks")
 app.add_typer(operate.db_app, name="db")
 
 

@@ -25,7 +25,11 @@ MOST_ADDRESSES = 5
 _MOST_HINTS = 10
 _LONGEST = 2_000
 _LONGEST_SHOWN = 300
-_ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]+"
+# RFC 6532 lets UTF-8 in; what would drive a terminal or turn the direction of writing stays out
+_ATOM = (
+    r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~"
+    r"\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]+"
+)
 _SYNTAX = re.compile(
     rf"[ \t\r\n]*(?P<local>{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\]|\\.)*\")@(?P<domain>[^\s@;]+)[ \t\r\n]*"
     r"(?:;[ \t\r\n]*report=(?P<report>arf|xarf)[ \t\r\n]*)?"
@@ -190,14 +194,8 @@ def _not_covered(case: _Case, signature: Signed, number: int) -> str:
 
 def _is_parent(domain: str, author: str) -> bool:
     """Whether d= is the author's domain, or one above it of the same organisation."""
-    if domain == author:
-        return True
-    organisation = organisational_domain(author)
-    return (
-        author.endswith(f".{domain}")
-        and organisation is not None
-        and organisational_domain(domain) == organisation
-    )
+    above = author.endswith(f".{domain}") and organisational_domain(domain) == organisational_domain(author)
+    return domain == author or above
 
 
 def _read(body: str) -> tuple[str, str, Literal["arf", "xarf"]] | None:

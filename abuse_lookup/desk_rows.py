@@ -93,6 +93,23 @@ class Desk:
             str(one) for part in (self.suffixes, self.domains, self.mailboxes, self.networks) for one in part
         ) + tuple(f"AS{number}" for number in self.asns)
 
+    def document(self) -> dict[str, Any]:
+        """Make the JSON document of `plaint desks known`."""
+        right: dict[str, Any] = {"form": self.form} if self.form else {"address": self.address}
+        if self.never:
+            right = {"use": "never"}
+        return {
+            "table": self.table,
+            "provider": self.provider,
+            "kind": self.kind,
+            "about": list(self.about),
+            **right,
+            "why": self.why,
+            "source": self.source,
+            "date": self.date.isoformat(),
+            "place": self.place,
+        }
+
 
 def read_desks(text: str, name: str) -> list[Desk]:
     """Read the rows of a file called `name`; raises `ConfigError` on the first mistake."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from abuse_lookup.answer import Answer, Confidence, Finding, Scope, Sighting, Span, Status
 from abuse_lookup.desk_rows import Desk, read_desks
-from abuse_lookup.errors import ConfigError
+from abuse_lookup.errors import ConfigError, UnusableTarget
 from abuse_lookup.knowledge import text_of
 from abuse_lookup.target import IPNetwork, Target
 
@@ -123,6 +123,24 @@ class KnownDesks:
         """Every row in use, the operator's first."""
         for rows in self._both:
             yield from rows.desks
+
+    def about(self, query: str) -> list[Desk]:
+        """List the rows that hold for an address, network, AS number, host or mailbox, or that name it."""
+        word = query.strip().lower()
+        try:
+            target = Target.parse(query)
+        except UnusableTarget:
+            target = None
+        hold = [] if target is None else self._holding(target, word)
+        naming = [desk for desk in self.desks if word in " ".join((desk.provider, *desk.about)).lower()]
+        return list({desk.place: desk for desk in (*hold, *naming)}.values())
+
+    def _holding(self, target: Target, word: str) -> list[Desk]:
+        if target.host is None:
+            found = [self._number(table, target)[1] for table in ("override", "proxy")]
+        else:
+            found = [self.domain(target.host), self.platform(target.host)]
+        return [desk for desk in (self.mailbox(word), *found) if desk]
 
     def platform(self, host: str) -> Desk | None:
         """Find who runs the sites under the longest suffix of `host` (`shop.workers.dev`)."""

@@ -73,10 +73,9 @@ class AbuseLookup:
         seconds: float,
     ) -> None:
         self.resolver, self.known, self._history = resolver, known, history
-        self._rdap, self._whois, self._last_resort = rdap, whois, last_resort
+        self._rdap, self._whois, self._last_resort, self._judge = rdap, whois, last_resort, judge
         self._kept = Kept(cache, clock)
         self._clock, self._seconds = clock, seconds
-        self._judge = judge
         self._one = OneAtATime()
         self._renewing: dict[str, asyncio.Task[Entry]] = {}
 
@@ -138,16 +137,9 @@ class AbuseLookup:
             case.rejected.append(Rejected(declared.address, why))
         else:
             finding = Finding("medium", declared.why, declared.address, scope="sender")
-            await self._judge.take(
-                case, "header", [Answer(Status.FOUND, Sighting((finding,)), declared.signer)]
-            )
-        found = Lookup(
-            declared.signer,
-            "domain",
-            contacts=ranked(case.contacts),
-            rejected=unique(case.rejected),
-            failures=tuple(case.failures),
-        )
+            said_so = Answer(Status.FOUND, Sighting((finding,)), declared.signer)
+            await self._judge.take(case, "header", [said_so])
+        found = _lookup(Target(declared.signer, "domain", host=declared.signer), case, self._clock())
         return await remembered(found, self._history, self._clock()) if self._history else found
 
     async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
@@ -255,8 +247,8 @@ class AbuseLookup:
             await self._judge.take(case, "known", [said(right, "domain")])
         if (platform := self.known.platform(host)) is not None:
             # Who registered its name, and its abuse@, are the platform's: its desk is the one for its users
-            scope: Scope = "domain" if platform.kind == "name" else "host"
-            await self._judge.take(case, "known", [said(platform, scope)])
+            scopes: tuple[Scope, ...] = ("domain",) if platform.kind == "name" else ("host", "domain")
+            await self._judge.take(case, "known", [said(platform, scope) for scope in scopes])
             await self._ask_hosts(case, target, seconds)
             return
         await asyncio.gather(
@@ -264,9 +256,9 @@ class AbuseLookup:
             self._ask_registrar(case, target, seconds),
             self._last_resort.ask_of_owner(case, target),
         )
+        await self._last_resort.ask_of_zone(case, target)
         if case.hidden_by:
             case.contacts = [_next_who_can_act(contact, case.hidden_by) for contact in case.contacts]
-        await self._last_resort.ask_of_zone(case, target)
 
     async def _ask_hosts(self, case: Case, target: Target, seconds: float) -> None:
         """Look up the networks of its web host, or of its mail hosts for a mail address."""

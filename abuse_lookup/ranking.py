@@ -66,8 +66,8 @@ def _origin(reason: Reason) -> str:
 
 
 def _names_it(reason: Reason) -> bool:
-    """Whether somebody named the mailbox for complaints; a guess by RFC 2142 §2 is nobody's word."""
-    return reason.source != "dns" or reason.confidence != "low"
+    """Whether somebody named the mailbox for complaints; a guess is nobody's word."""
+    return reason.source != "soa" and (reason.source != "dns" or reason.confidence != "low")
 
 
 def _name(reason: Reason) -> str:

@@ -133,6 +133,13 @@ class Resolver:
 
         The start of authority comes with a negative answer as well (RFC 2308 §2), so one question is enough.
         """
+        with journal.asking("dns", self.server, f"SOA {name}") as asked:
+            answer = await self._zone(name)
+            asked.said("\n".join(f"{zone.name} SOA, run by {zone.mailbox}" for zone in answer.value))
+            asked.ended(answer.status, answer.reason)
+            return answer
+
+    async def _zone(self, name: str) -> Answer[tuple[Zone, ...]]:
         try:
             found = await self._resolved(name, "SOA")
             server, sections = f"{found.nameserver or ''}", _sections([found.response])

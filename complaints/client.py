@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from complaints import consent, ledger, reporters, show, submission
+from complaints import consent, hiding, ledger, reporters, show, submission
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -64,6 +64,9 @@ class Client(AbstractContextManager["Client"], Protocol):
 
     def receipt(self, complaint_id: str | None) -> Json:
         """The signed receipt of a complaint's consents, or of all."""
+
+    def whose(self, quoted: str) -> Items:
+        """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -126,6 +129,7 @@ class Remote:
         body: Json = {"reports": dict(choice.reports)}
         body |= {"redaction": choice.redaction} if choice.redaction is not None else {}
         body |= {"note": choice.note} if choice.note is not None else {}
+        body |= {"hide": list(choice.hide)} if choice.hide is not None else {}
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/confirm", json=body)
 
     def act(self, complaint_id: str, verb: str) -> Json:
@@ -140,6 +144,16 @@ class Remote:
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/mine", json={"hop": hop})
+
+    def whose(self, quoted: str) -> Items:
+        """See Client."""
+        try:
+            items: Items = self._document("GET", f"/pseudonyms/{quote(quoted, safe='')}")["items"]
+        except ClientError as error:
+            if error.code == UNUSABLE:
+                return []
+            raise
+        return items
 
     def _document(self, method: str, path: str, **more: Any) -> Json:
         try:
@@ -288,6 +302,12 @@ class Local:
             consent.mine(session, self._office, self._own(session, complaint_id), hop)
         asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
+
+    def whose(self, quoted: str) -> Items:
+        """See Client."""
+        with self._office.db.reading() as session:
+            found = hiding.whose(session, self._office, self._reporter, quoted)
+        return [item | {"since": show.stamp(item["since"])} for item in found]
 
     async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
         settings = self._office.settings

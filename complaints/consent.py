@@ -29,7 +29,14 @@ from complaints.own_hosts import handed_over
 from complaints.policy import POLICY, STATEMENT, STATEMENT_VERSION
 from complaints.received import parse_received
 
-REDACTIONS = {"identity": "Redacted", "none": "With my address"}
+STATISTICS = "statistics"
+REDACTIONS = {
+    "identity": "Redacted",
+    "strict": "Redacted strictly",
+    "none": "With my address",
+    STATISTICS: "Statistics only: send nothing",
+}
+COUNTED = "Counted in the statistics, as you chose; nothing was sent."
 OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 
 
@@ -56,6 +63,7 @@ class Choice:
     reports: Mapping[str, str | None]
     redaction: str | None = None
     note: str | None = None
+    hide: tuple[str, ...] | None = None
 
 
 def confirm(session: Session, office: Office, complaint: Complaint, choice: Choice, *, via: str) -> Consent:
@@ -69,14 +77,25 @@ def confirm(session: Session, office: Office, complaint: Complaint, choice: Choi
         raise StaleError(
             f"{complaint.id} does not await consent: it is {complaint.state}", [f"state: {complaint.state}"]
         )
+    _check_policy(session, complaint)
+    if (choice.redaction or complaint.redaction) == STATISTICS:
+        return _count(session, office, complaint, choice, via)
     if not choice.reports:
         raise EmptyError(f"{complaint.id}: no recipient was chosen; nothing was sent")
-    _check_policy(session, complaint)
     chosen = _chosen(session, complaint, choice)
     shown = [{"report": row.id, "to": row.to, "digest": row.digest} for row in chosen]
     redraft(session, office, complaint, choice)
     consent = _record(session, office, complaint, chosen, shown, via)
     move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
+    return consent
+
+
+def _count(session: Session, office: Office, complaint: Complaint, choice: Choice, via: str) -> Consent:
+    """The reporter wants the spam counted and nothing sent: the record of it covers no report."""
+    redraft(session, office, complaint, choice)
+    consent = _record(session, office, complaint, [], [], via)
+    move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
+    move(session, complaint, ComplaintState.CLOSED, reason=COUNTED)
     return consent
 
 
@@ -108,7 +127,7 @@ def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Repo
 
 
 def redraft(session: Session, office: Office, complaint: Complaint, choice: Choice) -> None:
-    """Write the drafts anew where the reporter's own note or redaction differs from what stands there.
+    """Write the drafts anew where the reporter's note, redaction or words to hide are others now.
 
     Forms and digests shown before are then stale. Raises StaleError when the complaint does not await
     consent, ConsentError for an unknown redaction, CannotRedact when it would give the reporter away.
@@ -121,9 +140,10 @@ def redraft(session: Session, office: Office, complaint: Complaint, choice: Choi
         )
     if redaction not in REDACTIONS:
         raise ConsentError(f"unknown redaction {redaction!r}; there are: {', '.join(REDACTIONS)}")
-    if (redaction, note) == (complaint.redaction, complaint.note):
+    hide = list(complaint.hide if choice.hide is None else choice.hide)
+    if (redaction, note, hide) == (complaint.redaction, complaint.note, complaint.hide):
         return
-    complaint.redaction, complaint.note = redaction, note
+    complaint.redaction, complaint.note, complaint.hide = redaction, note, hide
     complaint.version += 1
     reporter = session.get_one(Reporter, complaint.reporter_id)
     query = select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from abuse_lookup import AbuseLookup, Lookup, Rejected, Target
+from abuse_lookup import AbuseLookup, Contact, Lookup, Reason, Rejected, Target
 from abuse_lookup.errors import UnusableTarget
 from complaints.db import look_at
 from complaints.declared import contacts_in
@@ -137,11 +137,28 @@ def _fitting(question: Question, answer: Lookup) -> Lookup:
     """
     contacts = answer.contacts
     if question.role == "signer":
-        contacts = tuple(one for one in contacts if one.scope == "domain" or one.source == "known")
-        contacts = tuple(replace(one, scope="domain") for one in contacts)
+        contacts = tuple(desk for one in contacts if (desk := _of_domain(one)))
     elif question.role == "drop-box":
         contacts = tuple(replace(one, scope="sender") for one in contacts if one.scope != "registrar")
     return replace(answer, contacts=contacts)
+
+
+def _of_domain(contact: Contact) -> Contact | None:
+    """The contact as the desk of the domain itself, with the reason for that; None where it is not."""
+    ways: tuple[Contact | Reason, ...] = (contact, *contact.also)
+    reason = next((way for way in ways if way.scope == "domain"), None)
+    if reason is None:
+        return None
+    return Contact(
+        "domain",
+        reason.source,
+        reason.server,
+        reason.confidence,
+        reason.why,
+        reason.as_of,
+        contact.address,
+        contact.form,
+    )
 
 
 def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter] | None:

@@ -168,5 +168,5 @@ def _engine(url: str) -> Engine:
 
 def metadata() -> Any:
     """The declared schema, for migrations and tests."""
-    assert lookup_tables  # importing it has declared its part
+    assert lookup_tables.__name__  # importing it has declared its part
     return SQLModel.metadata

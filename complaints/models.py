@@ -243,6 +243,8 @@ class Complaint(SQLModel, table=True):
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     note: str = ""
     redaction: str = "identity"
+    # What the reporter wants hidden in this one besides address and names, each as it is written
+    hide: list[str] = json_list()
 
 
 class Report(SQLModel, table=True):

@@ -1,6 +1,6 @@
 """The operator's side of the command line: the settings every verb reads, and what runs and keeps a house.
 
-Takes a data directory, leaves reporters, stopped desks and a database as the operator wants them. What a
+Takes a data directory, leaves reporters and a database as the operator wants them. What a
 verb needs is imported when it runs, so that the others start without it.
 """
 # ruff: noqa: PLC0415 - see above
@@ -36,7 +36,6 @@ AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="A mail 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 reporters_app = typer.Typer(no_args_is_help=True, help="The registered reporters of this installation.")
-desks_app = typer.Typer(no_args_is_help=True, help="Abuse desks that asked for no more reports.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema.")
 
 
@@ -287,27 +286,3 @@ def _put_reporter(row: "Reporter", as_json: bool) -> None:
         "verified_at",
     }
     put(row.model_dump(mode="json", include=shown), as_json, terminal.reporter_lines)
-
-
-@desks_app.command("list")
-def list_desks(as_json: JsonOption = False, data: DataOption = None) -> None:
-    """List the desks that get no reports, with who asked when."""
-    from sqlmodel import col, select
-
-    from complaints.models import Suppression
-
-    with opened(data) as office, office.db.reading() as session:
-        for row in session.exec(select(Suppression).where(col(Suppression.lifted_at).is_(None))):
-            put(row.model_dump(mode="json"), as_json, terminal.stop_lines)
-
-
-@desks_app.command()
-def resume(address: AddressArgument, data: DataOption = None) -> None:
-    """Let reports to a desk flow again."""
-    from complaints import replies
-
-    with opened(data) as office:
-        with office.db.transaction() as session:
-            lifted = replies.resume(session, office, address)
-        if not lifted:
-            fail(f"{address} is not stopped; see: plaint desks list", UNUSABLE)

@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from abuse_lookup import AbuseLookup, Config, open_lookup
 from complaints import __version__
+from complaints.desk_history import DeskHistory
 from complaints.forward import Outgoing, Send
 from complaints.logs import place_of
 from complaints.lookup_store import DatabaseBook, DatabaseCache
@@ -63,15 +64,17 @@ def lookup_config(settings: Settings) -> Config:
         cache_path=settings.data / "lookups.sqlite",
         user_agent=f"Plaint/{__version__} (+{settings.url})",
         limit_per_minute=settings.limit_lookups,
+        desks=settings.desks_file,
     )
 
 
 @asynccontextmanager
-async def looking_up(office: Office) -> AsyncIterator[AbuseLookup]:
+async def looking_up(office: Office, config: Config | None = None) -> AsyncIterator[AbuseLookup]:
     """A lookup whose limits and answers are shared with every other process of this service."""
     db = office.db
     shared = None if db.embedded else (DatabaseCache(db), DatabaseBook(db))
-    async with open_lookup(lookup_config(office.settings), shared=shared) as lookup:
+    config = config or lookup_config(office.settings)
+    async with open_lookup(config, shared=shared, history=DeskHistory(office)) as lookup:
         yield lookup
 
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     whois_port: int = 43
     whois_root: str = "whois.iana.org"
     contact_zones: str = "abuse-contacts.abusix.zone,contacts.abuse.net"
+    desks: Path | None = None
     ca_file: Path | None = None
     allow_nets: str = ""
     lookup_seconds: float = Field(20, gt=0)
@@ -127,6 +128,11 @@ class Settings(BaseSettings):
         if scheme in {"postgres", "postgresql"}:
             return f"postgresql+psycopg{separator}{rest}"
         return self.database_url
+
+    @property
+    def desks_file(self) -> Path:
+        """Where the operator's own known desks are, if there are any."""
+        return self.desks or self.data / "desks.toml"
 
     @property
     def name_servers(self) -> tuple[HostPort, ...]:

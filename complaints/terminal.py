@@ -98,6 +98,18 @@ def stop_lines(document: Json) -> Iterator[str]:
     yield f"{clean(document['address'])}  since {document['asked_at'][:10]}, {asked}"
 
 
+def desk_lines(document: Json) -> Iterator[str]:
+    """A row of the known desks: who is right for what, why, and where that is written."""
+    right = document.get("address") or document.get("form") or (document.get("use") and "never used")
+    named = f"{document['table']} {document['provider']}".strip()
+    yield f"{clean(named)}: {clean(right or 'as its registry says')}"
+    about = document["about"]
+    more = f" and {len(about) - 8} more" if len(about) > 8 else ""
+    yield f"  for {clean(', '.join(about[:8]))}{more}"
+    yield f"  {clean(document['why'])}"
+    yield f"  {clean(document['source'])}, {document['date']} ({clean(document['place'])})"
+
+
 def finding_lines(document: Json) -> Iterator[str]:
     """One finding of `plaint doctor`."""
     yield f"{'ok ' if document['ok'] else 'NOT'}  {document['name']}: {clean(document['detail'])}"

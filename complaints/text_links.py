@@ -13,7 +13,7 @@ from html import unescape
 from itertools import islice
 
 from complaints.hosts import organisational_domain, suffixes
-from complaints.urls import INVISIBLE, read_host, refang
+from complaints.urls import INVISIBLE, UNSEEN, lower_ascii, read_host, refang
 
 _LONGEST_TOKEN = 20_000
 _SHORT = 100
@@ -47,6 +47,8 @@ _ADDRESS = re.compile(
 )
 _PLUS = re.compile(r"\+\(?\d(?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
 _ZEROS = re.compile(r"00 ?[1-9](?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
+_MAY_PLUS = re.compile(rf"\+{UNSEEN}*\(?{UNSEEN}*\d")
+_MAY_ZEROS = re.compile(rf"0{UNSEEN}*0{UNSEEN}* ?{UNSEEN}*[1-9]")
 _TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
 _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
@@ -119,13 +121,13 @@ def _undisguised(text: str) -> str:
         text = _ESCAPES.sub(" ", text)
     if not text.isascii() and ("\uff0e" in text or "\uff1a\uff0f" in text):
         text = text.translate(_WIDE)
-    lowered = text.lower()
+    lowered = lower_ascii(text)
     text = refang(text, lowered)
-    if "h t t p" in lowered:
+    if b"h t t p" in lowered:
         text = _SPACED_SCHEME.sub(r"http\1://", text)
-    if " dot " in lowered:
+    if b" dot " in lowered:
         text = _SPOKEN_DOT.sub(lambda match: re.sub(" dot ", ".", match[0], flags=re.IGNORECASE), text)
-    if "<" in text and ("<http" in lowered or "<url:" in lowered or "<ftp:" in lowered):
+    if b"<" in lowered and (b"<http" in lowered or b"<url:" in lowered or b"<ftp:" in lowered):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
         text = _IN_ANGLES.sub(_rejoined, text)
     return text
@@ -289,7 +291,7 @@ def is_real(host: str, bare_suffix: bool = False) -> bool:
 def _phones(text: str) -> Iterator[str]:
     """Find numbers with a country code, and numbers that are free of charge in North America."""
     found: list[tuple[int, str]] = []
-    if "+" in text or "00" in text:
+    if ("+" in text or "00" in text) and (_MAY_PLUS.search(text) or _MAY_ZEROS.search(text)):
         if not text.isascii():
             text = INVISIBLE.sub("", text)
         if "+" in text:

@@ -27,9 +27,8 @@ _LONGEST_HOST = 2_048
 
 # Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks,
 # joiners.
-INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
-)
+UNSEEN = "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+INVISIBLE = re.compile(UNSEEN)
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")
 # The undisguised link, which most are: nothing in it has to be undone.
@@ -59,18 +58,24 @@ class Target(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def refang(text: str, lowered: str | None = None) -> str:
-    """Undo what people write to make a link harmless: `hxxp`, `[.]`, `(dot)`; `lowered` is text.lower()."""
+def lower_ascii(text: str) -> bytes:
+    """Return UTF-8 with the letters of ASCII in lower case, many times faster than str.lower() does it."""
+    return text.encode("utf-8", "surrogatepass").lower()
+
+
+def refang(text: str, lowered: bytes | None = None) -> str:
+    """Undo what people write to make a link harmless: `hxxp`, `[.]`, `(dot)`; `lowered` is `lower_ascii`."""
     if lowered is None:
-        lowered = text.lower()
+        lowered = lower_ascii(text)
     bracketed = "[" in text
     if (
-        (bracketed and ("[.]" in text or "[dot" in lowered))
-        or ("(" in text and ("(.)" in text or "(dot" in lowered))
-        or ("{" in text and ("{.}" in text or "{dot" in lowered))
+        (bracketed and "[.]" in text)
+        or ("(" in text and "(.)" in text)
+        or ("{" in text and "{.}" in text)
+        or (b"dot" in lowered and (b"[dot" in lowered or b"(dot" in lowered or b"{dot" in lowered))
     ):
         text = _BRACKETED_DOT.sub(".", text)
-    if "xxp" in lowered or ("*" in text and "h**p" in lowered):
+    if b"xxp" in lowered or ("*" in text and b"h**p" in lowered):
         text = _HXXP.sub(r"http\1://", text)
     if bracketed and ("[:]" in text or "[//]" in text):
         text = _BRACKETED_COLON.sub(r"\1://", text)

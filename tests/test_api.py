@@ -250,6 +250,7 @@ def test_the_description_names_every_operation_and_how_to_sign_in(website: Websi
         ("post", "/api/v1/submissions"), ("get", "/api/v1/complaints"),
         ("get", "/api/v1/complaints/{complaint_id}"), ("get", "/api/v1/complaints/{complaint_id}/raw"),
         ("get", "/api/v1/complaints/{complaint_id}/reports/{report_id}"),
+            ("get", "/api/v1/complaints/{complaint_id}/reports/{report_id}/redaction"), ("get", "/api/v1/pseudonyms/{quoted}"),
         *(("post", f"/api/v1/complaints/{{complaint_id}}/{verb}") for verb in ("confirm", "discard", "undo", "refresh", "mine")),
         ("get", "/api/v1/lookup"), ("get", "/api/v1/hosts"), *(("post", f"/api/v1/{name}") for name in ("hosts", "hosts/remove", "probes")),
     }  # fmt: skip

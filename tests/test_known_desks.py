@@ -47,6 +47,7 @@ def test_a_platform_answers_for_its_users_and_nobody_asks_who_registered_its_nam
     assert first.why == "Pages runs every site under pages.example (our own experience, 2026-11-20)."
     assert first.as_of == datetime(2026, 11, 20, tzinfo=UTC)
     assert {contact.scope for contact in found.contacts} == {"host"}
+    assert [reason.scope for reason in first.also] == ["domain"], "it answers for its name, too"
     assert [server for _, server in seen.asked()] == ["rdap.ripe.example"]
 
 

@@ -94,6 +94,14 @@ def test_whoever_runs_the_zone_of_the_confirmed_name_is_the_last_hint() -> None:
     assert [item.address for item in found.rejected] == ["abuse@isp.example"]
 
 
+def test_whoever_runs_the_zone_above_a_domain_that_is_gone_is_no_hint() -> None:
+    above = "@ IN SOA ns.loopback.example. hostmaster.keeper.test. 1 3600 600 86400 60"
+    world = f'[zones]\n"example" = "{above}"\n[domains."keeper.test"]\nmx = ["mx.keeper.test"]\n'
+    found = found_for(world, "gone.example")
+    assert found.contacts == ()
+    assert [item.address for item in found.rejected] == ["abuse@gone.example"]
+
+
 @pytest.mark.parametrize(
     "mailbox",
     [

@@ -53,7 +53,7 @@ def test_the_form_is_as_the_contract_says_and_nothing_is_ticked_for_the_reporter
     form, mine = forms(review(website, complaint))
     ids = {report.to: report.id for report in reports(website).values()}
     fields = dict(form.fields)
-    assert set(fields) == {"nonce", "report", "redaction", "note"}
+    assert set(fields) == {"nonce", "report", "redaction", "note", "hide"}
     assert (fields["report"], fields["redaction"], fields["note"]) == (ids[NETWORK_DESK], "identity", "")
     assert ("report", ids[LINK_DESK]) in form.unticked
     assert ("read", "yes") in form.unticked

@@ -17,6 +17,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.redact.find import Find, splice
 from complaints.redact.opaque import is_code, is_code_label
+from complaints.redact.pseudonyms import PSEUDONYM_ONLY
 from complaints.redirectors import hidden, redirectors_of
 from complaints.urls import read_one
 
@@ -49,7 +50,7 @@ _LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
 _MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
 _CID = re.compile(rb"\bcid:(?P<id>[^\s<>\"'@)]{1,200})", re.IGNORECASE)
 _ID = re.compile(rb"(?P<left>[^\s<>@,;\"]{1,400})@(?P<right>[^\s<>,;@\"]{1,255})")
-_WORD = re.compile(rb"[^\s<>,;:()\[\]\"'@/=]+")
+_WORD = re.compile(rb"[^\s<>,;:()\[\]\"'@/=?&#]+")
 _SRS = re.compile(rb"srs[01]", re.IGNORECASE)
 
 
@@ -247,7 +248,8 @@ class Codes:
                 self.known.setdefault(code, find.rule)
 
     def _code(self, start: int, end: int, code: bytes, rule: str) -> Find:
-        return Find(start, end, self.pseudonym(code), rule)
+        new = code if PSEUDONYM_ONLY.fullmatch(code) else self.pseudonym(code)
+        return Find(start, end, new, rule)
 
     def _unwrapped(self, host: str, url: bytes) -> bytes | None:
         text = url.decode("utf-8", "replace").replace("&amp;", "&")

@@ -218,6 +218,11 @@ def hider(
     )
 
 
+def privates_of(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every private string that a pseudonym may stand for."""
+    return tuple(dict.fromkeys(secret.private for secret in _secrets(addresses, names, ())))
+
+
 @lru_cache(maxsize=512)
 def _secrets(
     addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...]

@@ -17,6 +17,7 @@ MARK = "redacted-"
 _LETTERS = 13
 """65 bits: no two private strings of a desk's lifetime meet (RFC 6590 §5.2)."""
 PSEUDONYM = re.compile(rf"{MARK}[a-z2-7]{{{_LETTERS}}}")
+PSEUDONYM_ONLY = re.compile(PSEUDONYM.pattern.encode())
 
 
 def generation(moment: datetime) -> str:
@@ -25,12 +26,6 @@ def generation(moment: datetime) -> str:
     A desk can follow a reporter that long, and what it collected is of no use afterwards.
     """
     return str(moment.astimezone(UTC).year)
-
-
-def redaction_key(secret: bytes, desk: str, reporter: str, generation_: str) -> bytes:
-    """The redaction key (RFC 6590 §3) of a desk, reporter and generation; `secret` is the installation's."""
-    subject = f"pseudonym\0{desk.lower()}\0{reporter}\0{generation_}"
-    return hmac.new(secret, subject.encode(), hashlib.sha256).digest()
 
 
 def pseudonym(key: bytes, private: str | bytes) -> bytes:

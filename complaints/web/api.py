@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
-from complaints import consent, show
+from complaints import consent, hiding, show
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -22,6 +22,7 @@ from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items
 
 PREFIX = "/api/v1"
+LONGEST_QUOTED = 1000
 TRUE = frozenset({"1", "true", "yes", "on"})
 Act = Callable[[Session, Complaint], object]
 
@@ -134,11 +135,35 @@ def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) 
         return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
 
 
+@router.get("/complaints/{complaint_id}/reports/{report_id}/redaction", responses=documented(404))
+def redaction(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Json:
+    """What redaction took out of the spam for this desk and put there instead; it holds what was hidden."""
+    with office.db.reading() as session:
+        found = own(session, reporter, complaint_id)
+        row = session.get(Report, _id(report_id))
+        if row is None or row.complaint_id != found.id:
+            raise not_found()
+        spam = office.spam_of(session, found)
+        document = hiding.difference(office, reporter, found, row, spam)
+        return document or hiding.NOTHING_HIDDEN | {"level": hiding.level_of(found)}
+
+
+@router.get("/pseudonyms/{quoted}", responses=documented(404))
+def whose(office: Opened, reporter: Asking, quoted: str) -> Json:
+    """Which address or name of yours a desk means that quotes `redacted-...`, and which desks know it so."""
+    with office.db.reading() as session:
+        found = hiding.whose(session, office, reporter, quoted[:LONGEST_QUOTED])
+    if not found:
+        raise not_found()
+    return {"items": [item | {"since": show.stamp(item["since"])} for item in found]}
+
+
 @router.post("/complaints/{complaint_id}/confirm", **DECISION | {"responses": documented(404, 409, 422)})
 def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
-    choice = Choice(confirmation.reports, confirmation.redaction, note)
+    hide = None if confirmation.hide is None else intake.words_to_hide(confirmation.hide)
+    choice = Choice(confirmation.reports, confirmation.redaction, note, hide)
 
     def confirm_it(session: Session, row: Complaint) -> None:
         consent.confirm(session, office, row, choice, via="api")

@@ -4,14 +4,14 @@ Fields may be added to any of them; none is ever renamed or taken away.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from complaints.consent import REDACTIONS
 from complaints.grades import GRADES
 from complaints.models import ComplaintState, ReportState
-from complaints.web.intake import LONGEST_NOTE
+from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS
 
 
 class _Document(BaseModel):
@@ -87,12 +87,20 @@ class Confirmation(BaseModel):
     """The reporter's consent: each report to be sent, with the digest of the bytes that were looked at."""
 
     model_config = ConfigDict(extra="forbid")
-    reports: dict[str, str] = Field(description="report id → digest, as the complaint's document shows it")
+    reports: dict[str, str] = Field(
+        description="report id → digest, as the complaint's document shows it; may be empty for `statistics`"
+    )
     redaction: str | None = Field(None, description=f"one of: {', '.join(REDACTIONS)}; default: as drafted")
     note: str | None = Field(
         None,
         max_length=LONGEST_NOTE,
         description="your words to the desks, sent as written; default: as drafted",
+    )
+
+    hide: list[Annotated[str, Field(max_length=LONGEST_WORDS)]] | None = Field(
+        None,
+        max_length=MOST_WORDS,
+        description="words to hide besides your address and names; default: as drafted",
     )
 
     @field_validator("redaction")

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 
 from abuse_lookup import Target as Asked
 from abuse_lookup.answer import Sighting
+from abuse_lookup.declared import Signed, declaration, hints
 from abuse_lookup.errors import UnusableTarget
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, complaint_forms, mail_address
 from abuse_lookup.rdap_answer import (
@@ -112,6 +113,34 @@ def check_mailboxes(data: bytes) -> Hashable:
     return (min(len(found), 3), min(len(ranked), 3), min(len(forms), 2), span is None)
 
 
+def check_declared(data: bytes) -> Hashable:
+    """Fields of a message, of which the first octet says what the signatures cover."""
+    lines = data[1:].decode("utf-8", "replace").split("\n")
+    fields = [(name, body) for name, _, body in (line.partition(":") for line in lines)]
+    names = ("from", *["cfbl-address"] * (data[0] & 3 if data else 0), *["CFBL-Feedback-ID"] * 2)
+    signed = [Signed(domain, names) for domain in ("shop.example", "esp.example")]
+    found = declaration(fields, signed)
+    told = sum(name.lower() == "cfbl-address" for name, _ in fields)
+    assert bool(told) == bool(found.contacts or found.rejected)
+    assert len(found.contacts) <= min(told, names.count("cfbl-address"), 5), "more than a signature covers"
+    for contact in found.contacts:
+        assert contact.address.rpartition("@")[2].endswith(("shop.example", "esp.example"))
+        printable(contact.address, contact.why)
+    assert declaration(fields, []).contacts == ()
+    shown = hints(fields)
+    printable(*(hint.value for hint in shown), *(item.address for item in found.rejected))
+    return (
+        *sorted({contact.rule for contact in found.contacts}),
+        len(found.rejected) > 0,
+        min(len(shown), 2),
+    )
+
+
+_DECLARED = (
+    b"\x01From: News <news@shop.example>\nCFBL-Address: fbl@shop.example; report=arf\nCFBL-Feedback-ID: 1:2:3\n",
+    b"\x02From: news@shop.example\nCFBL-Address: (a) fbl@esp.example (b) ; report=xarf\nCFBL-Address: fbl@m.shop.example\n",
+    b"\x01From: news@shop.example\nX-Report-Abuse: abuse@esp.example\nFeedback-ID: 1:2\nX-CSA-Complaints: csa@esp.example\n",
+)
 _WHOIS = (
     (
         b"NetRange:       198.51.100.0 - 198.51.100.255\nOrgName:        Cloud\nOrgAbuseEmail:  abuse@cloud.example\n"
@@ -188,6 +217,7 @@ _JSON = (
 TARGETS = (
     Target("whois", check_whois, _WHOIS, seeds.whois, longest=30_000, seconds=0.4, words=_FIELDS),
     Target("rdap", check_rdap, _RDAP, seeds.rdap, longest=30_000, seconds=0.4, words=_JSON),
+    Target("declared", check_declared, _DECLARED, longest=4_000, words=(b"CFBL-Address:", b"; report=", b"xarf", b"@shop.example", b'"', b"(", b"\\", b"\nFrom:")),
     Target("targets", check_target, (b"192.0.2.0/24", b"AS64496", b"a@b.example", b"http://x.example/"), seeds.urls, grammar.link, 600),
     Target("mailboxes", check_mailboxes, (b"send abuse to abuse@x.example or https://x.example/abuse", b"192.0.2.0 - 192.0.2.9"), seeds.whois, longest=8_000, words=_FIELDS),
 )  # fmt: skip

@@ -13,13 +13,13 @@ from sqlmodel import Session, select
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from complaints import consent, ledger, tokens
-from complaints.consent import REDACTIONS, Choice, ConsentError, StaleError
+from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
-from complaints.web.intake import LONGEST_NOTE, plain_note
+from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS, plain_note, words_to_hide
 from complaints.web.page import mail_file
 from complaints.web.pages.review_view import Said, Typed, review_page
 from complaints.web.problems import FieldError, not_found
@@ -38,11 +38,12 @@ class Decision(BaseModel):
     read: str = ""
     redaction: str = ""
     note: str = ""
+    hide: str = ""
     hop: str = ""
 
     def typed(self, *, read: bool = False) -> Typed:
         """What is put back into the form; the tick for `read` only while nothing changed."""
-        return Typed(tuple(self.report), self.redaction, plain_note(self.note), read)
+        return Typed(tuple(self.report), self.redaction, plain_note(self.note), read, plain_note(self.hide))
 
 
 class FieldsError(Exception):
@@ -115,7 +116,7 @@ def report(office: Opened, token: str, report_id: str) -> Response:
 def _confirm(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
     digests = _shown(session, office, complaint, decision)
     errors = []
-    if not decision.report:
+    if not decision.report and decision.redaction != STATISTICS:
         errors.append(FieldError("desks", "Choose at least one desk, or discard the complaint."))
     if not decision.read:
         errors.append(FieldError("read", "Tick that you have read what will be sent."))
@@ -172,7 +173,7 @@ ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
 }
 
 
-def _wish(decision: Decision) -> tuple[str | None, str]:
+def _wish(decision: Decision) -> tuple[str | None, str, tuple[str, ...]]:
     if decision.redaction and decision.redaction not in REDACTIONS:
         raise FieldsError(
             [FieldError("redaction", "Choose one of the ways to be named that the page offers.")]
@@ -180,7 +181,12 @@ def _wish(decision: Decision) -> tuple[str | None, str]:
     note = plain_note(decision.note)
     if len(note) > LONGEST_NOTE:
         raise FieldsError([FieldError("note", f"Say it in at most {LONGEST_NOTE} characters.")])
-    return decision.redaction or None, note
+    hide = words_to_hide(plain_note(decision.hide).splitlines())
+    if len(hide) > MOST_WORDS or max(map(len, hide), default=0) > LONGEST_WORDS:
+        raise FieldsError(
+            [FieldError("hide", f"Name at most {MOST_WORDS}, of {LONGEST_WORDS} characters each.")]
+        )
+    return decision.redaction or None, note, hide
 
 
 def _shown(session: Session, office: Office, complaint: Complaint, decision: Decision) -> dict[str, str]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import consent, outline, show
+from complaints import consent, hiding, outline, show
 from complaints.consent import OPEN, REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
@@ -39,6 +39,7 @@ class Typed:
     redaction: str
     note: str
     read: bool
+    hide: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def review_page(
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
-        reports=_reports(office, reporter, rows, document["reports"], complaint.source_ip),
+        reports=_reports(office, reporter, complaint, rows, document["reports"], spam),
         failures=_failures(document["lookups"]),
         forms=_forms(document["lookups"]),
         typed=said.typed or _as_drafted(complaint, rows),
@@ -98,6 +99,8 @@ def review_page(
         errors=said.errors,
         redactions=REDACTIONS,
         longest_note=LONGEST_NOTE,
+        hints=words.REDACTIONS,
+        rules=words.RULES,
         statement=STATEMENT,
         words=words,
     )
@@ -138,15 +141,16 @@ def _raw_pieces(spam: bytes) -> list[tuple[int | None, str]]:
 
 def _as_drafted(complaint: Complaint, rows: Sequence[Report]) -> Typed:
     ticked = tuple(row.id for row in rows if row.ticked)
-    return Typed(ticked, complaint.redaction, complaint.note, read=False)
+    return Typed(ticked, complaint.redaction, complaint.note, read=False, hide="\n".join(complaint.hide))
 
 
 def _reports(
     office: Office,
     reporter: Reporter,
+    complaint: Complaint,
     rows: Sequence[Report],
     documents: Sequence[Json],
-    source_ip: str | None,
+    spam: bytes,
 ) -> list[Json]:
     """Per desk its document, its exact bytes, and what the contact snapshot says of its part in the spam."""
     by_id = {document["id"]: document for document in documents}
@@ -159,7 +163,10 @@ def _reports(
             "contact": row.contact,
             "hidden": _by_rule(row.changes),
             "next_at": row.next_at,
-            "parts": _parts(row, source_ip),
+            "parts": _parts(row, complaint.source_ip),
+            "difference": hiding.difference(office, reporter, complaint, row, spam)
+            if row.state in OPEN
+            else None,
             "unticked": None if row.ticked else _why_unticked(row),
         }
         for row in rows
