@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from abuse_lookup.answer import Answer, Confidence, Finding, Scope, Sighting, Span, Status
+from abuse_lookup.answer import Answer, Confidence, Finding, Lookup, Scope, Sighting, Span, Status
 from abuse_lookup.desk_rows import Desk, read_desks
 from abuse_lookup.errors import ConfigError, UnusableTarget
 from abuse_lookup.knowledge import text_of
@@ -149,6 +149,11 @@ class KnownDesks:
     def mailbox(self, address: str) -> Desk | None:
         """Find what is known of a mailbox that servers name."""
         return next((desk for rows in self._both if (desk := rows.mailbox(address))), None)
+
+    def forbid_all_of(self, found: Lookup) -> bool:
+        """Tell whether every contact of an answer is a mailbox that is never to be used."""
+        desks = [self.mailbox(contact.address or "") for contact in found.contacts]
+        return bool(desks) and all(desk is not None and desk.never for desk in desks)
 
     def domain(self, host: str) -> Desk | None:
         """Find who is right for a domain, whatever is registered."""

@@ -49,6 +49,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?=[/\\]{2})")
 _WEB = re.compile(r"(?i)(?:https?|wss?|ftp):")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _LEGACY_IPV4 = re.compile(r"(0[xX][0-9a-fA-F]{0,8}|[0-9]{1,11})(\.(0[xX][0-9a-fA-F]{0,8}|[0-9]{1,11})){0,3}")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"(.+):[0-9]{1,5}")
 _SHORT_CIDR = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){0,2})\.?/([0-9]{1,2})")
 _RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45}) ?[-\u2013] ?([0-9A-Fa-f:.]{2,45})")
@@ -156,9 +157,9 @@ def normal_host(name: str) -> str | None:
         return None
     bare = bare if bare.isascii() else _a_labels(bare)
     labels = bare.split(".")
-    if len(bare) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
-        return None
-    return bare
+    is_name = len(bare) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    # What ends in a number is an address, or nothing
+    return bare if is_name and not _NUMBER.fullmatch(labels[-1]) else None
 
 
 def _a_labels(name: str) -> str:
@@ -202,7 +203,7 @@ def _from_url(text: str, bare: str) -> Target:
     if not host:
         raise UnusableTarget(text, "the URL names no host")
     host = unquote(host)
-    host = host if host.isascii() else _folded(host)
+    host = (host if host.isascii() else _folded(host)).rstrip(".")
     if (ip := parse_ip(host) or _legacy_ipv4(host)) is not None:
         return Target(text, "url", ip=ip)
     return Target(text, "url", host=_host(text, host))

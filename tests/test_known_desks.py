@@ -96,6 +96,21 @@ def test_the_smallest_network_wins_and_the_operators_row_before_any_shipped_one(
     ]
 
 
+def test_the_operators_row_wins_over_a_shipped_one_about_the_same_or_less(tmp_path: Path) -> None:
+    rows = (
+        '[[platform]]\nprovider = "Mine"\nkind = "site"\nsuffixes = ["github.io"]\naddress = "desk@right.example"',
+        '[[proxy]]\nprovider = "Mine"\nnetworks = ["104.16.0.0/12"]\naddress = "desk@right.example"',
+        '[[override]]\nmailboxes = ["abuse@cloudflare.com"]\naddress = "desk@right.example"\nwhy = "Mine"',
+    )
+    known = KnownDesks(own(tmp_path, *rows))
+    found = (
+        known.platform("x.github.io"),
+        known.proxy(Target.parse("104.16.1.1")),
+        known.mailbox("abuse@cloudflare.com"),
+    )
+    assert [desk and desk.address for desk in found] == ["desk@right.example"] * 3
+
+
 def test_an_override_of_an_as_number_and_of_a_domain(tmp_path: Path) -> None:
     rows = (
         '[[override]]\nasns = [64496]\naddress = "desk@right.example"\nwhy = "They answer"',
@@ -117,6 +132,14 @@ def test_a_mailbox_that_moved_is_replaced_wherever_a_registry_names_it(tmp_path:
     [rejected] = found.rejected
     assert (rejected.address, "desk@right.example is right" in rejected.why) == ("abuse@cloud.example", True)
     assert found.network == "198.51.100.0/26"
+
+
+def test_of_a_host_the_moved_mailbox_is_replaced_once(tmp_path: Path) -> None:
+    row = '[[override]]\nmailboxes = ["abuse@cloud.example"]\naddress = "desk@right.example"\nwhy = "They moved"'
+    [found] = look_up(CLOUD + PAGES + NAMED, "shop.pages.example", desks=own(tmp_path, row)).found
+    assert best(found) == ("desk@right.example", "host", "known", "high")
+    assert found.contacts[0].also == ()
+    assert [item.address for item in found.rejected].count("abuse@cloud.example") == 1
 
 
 def test_a_mailbox_whose_domain_is_gone_is_replaced_too(tmp_path: Path) -> None:
@@ -175,10 +198,16 @@ def test_behind_a_proxy_its_desk_and_the_registrar_are_named_and_why(tmp_path: P
 def test_a_name_with_a_host_of_its_own_beside_the_proxy_leaves_the_registrar_where_it_is(
     tmp_path: Path,
 ) -> None:
-    row = '[[proxy]]\nprovider = "Shield"\nnetworks = ["192.0.2.0/27"]\naddress = "desk@right.example"'
-    [found] = look_up("demo", "www.pills.example", desks=own(tmp_path, row)).found
-    assert [(c.scope, c.confidence) for c in found.contacts if c.scope == "registrar"] == [
-        ("registrar", "low")
+    row = '[[proxy]]\nprovider = "Shield"\nnetworks = ["198.51.100.0/28"]\naddress = "desk@right.example"'
+    world = CLOUD + NAMED + PAGES.replace('"198.51.100.9"', '"198.51.100.9", "198.51.100.30"')
+    world = world.replace(
+        "[networks", '[registrars.loopback]\nabuse = "abuse@registrar.example"\n[networks', 1
+    )
+    world += '[domains."registrar.example"]\nmx = ["mx.right.example"]\n'
+    [found] = look_up(world, "shop.pages.example", desks=own(tmp_path, row)).found
+    assert "desk@right.example" in addresses(found)
+    assert [(c.address, c.confidence) for c in found.contacts if c.scope == "registrar"] == [
+        ("abuse@registrar.example", "low")
     ]
 
 
@@ -202,14 +231,35 @@ def test_a_changed_file_is_used_and_registries_are_not_asked_again(tmp_path: Pat
             own(
                 tmp_path,
                 '[[override]]\nmailboxes = ["abuse@cloud.example"]\naddress = "desk@right.example"\nwhy = "They moved"',
+                '[[platform]]\nprovider = "P"\nkind = "site"\nsuffixes = ["pages.example"]\nform = "https://p.example/"',
             )
             lookup.known._next_look = 0.0
             found += [await lookup.find_contacts(target) for target in ("198.51.100.3", "shop.pages.example")]
             return found, len([q for q in net.questions if q.protocol in {"rdap", "whois"}]) - before
 
     found, again = asyncio.run(run())
-    assert [best(one)[0] for one in found] == ["abuse@cloud.example"] * 2 + ["desk@right.example"] * 2
+    assert [addresses(one)[0] for one in found[:3]] == ["abuse@cloud.example"] * 2 + ["desk@right.example"]
+    assert addresses(found[3]) == ["https://p.example/", "desk@right.example"]
     assert again == 0
+
+
+def test_a_kept_answer_that_names_only_what_is_never_to_be_used_now_is_asked_for_anew(tmp_path: Path) -> None:
+    file = own(tmp_path)
+
+    async def run() -> tuple[list[Lookup], list[str]]:
+        async with looking(CLOUD, desks=file) as (lookup, net):
+            found = [await lookup.find_contacts("198.51.100.3")]
+            before = len(net.questions)
+            own(tmp_path, '[[override]]\nmailboxes = ["abuse@cloud.example"]\nuse = "never"\nwhy = "Dead"')
+            lookup.known._next_look = 0.0
+            found += [await lookup.find_contacts(target) for target in ("198.51.100.3", "198.51.100.4")]
+            return found, [q.protocol for q in net.questions[before:] if q.protocol in {"rdap", "whois"}]
+
+    (before, after, again), asked = asyncio.run(run())
+    assert addresses(before) == ["abuse@cloud.example"]
+    assert [item.address for item in after.rejected] == ["abuse@cloud.example"]
+    assert "whois" in asked, "whoever else may know is asked"
+    assert after.contacts == again.contacts
 
 
 def reread(known: KnownDesks) -> bool:
