@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from abuse_lookup.mailbox import addresses_in
+from abuse_lookup.mailbox import addresses_in, web_form
 
 _UNSAID = 101  # RFC 6350 §5.3: `pref` is 1 to 100, and its absence comes after all of them
 _DEEPEST = 4
 _MOST_PROPERTIES = 500
 _MISPLACED = frozenset({"url", "note", "fn", "org", "adr", "tel", "impp", "uid", "label", "source"})
 _CARDS = ("jscard", "jscontact", "jscontact_card", "jscontactcard")
-_WEB = ("https://", "http://")
 _JSCONTACT = (
     ("emails", ("address", "email"), "email"),
     ("links", ("uri", "href"), "contact-uri"),
@@ -93,11 +92,11 @@ def _mails(properties: list[_Property]) -> Iterator[Mail]:
 def _forms(properties: list[_Property]) -> Iterator[str]:
     """Read `contact-uri`, and a `url` that itself speaks of abuse, lest a home page is taken for a form."""
     for name, _, texts in properties:
-        for text in texts:
-            if text.lower().startswith(_WEB) and (
-                name == "contact-uri" or (name == "url" and "abuse" in text.lower())
-            ):
-                yield text
+        if name not in {"contact-uri", "url"}:
+            continue
+        for form in map(web_form, texts):
+            if form and (name == "contact-uri" or "abuse" in form.lower()):
+                yield form
 
 
 def _is_declared(parameters: Mapping[str, Any]) -> bool:

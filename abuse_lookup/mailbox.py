@@ -76,3 +76,9 @@ def complaint_forms(lines: Iterable[str]) -> list[str]:
     """Find web addresses in lines that speak of abuse and of a form or a report."""
     wanted = (line for line in list(lines)[:_MOST_LINES] if about_abuse(line) and "report" in line.lower())
     return list(dict.fromkeys(form.rstrip(".,;") for line in wanted for form in _FORM.findall(line)))
+
+
+def web_form(text: str) -> str | None:
+    """Read one web address that may be shown as a form; None for what is none or would drive a terminal."""
+    bare = text.strip()
+    return bare if _FORM.fullmatch(bare) else None

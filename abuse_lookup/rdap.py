@@ -57,7 +57,11 @@ class Rdap:
         Takes at most `seconds`. Never raises on a server's behaviour.
         """
         question = Question(asyncio.get_running_loop().time() + seconds)
-        bases = await self._bootstrap.bases(target)
+        try:
+            async with asyncio.timeout(seconds):
+                bases = await self._bootstrap.bases(target)
+        except TimeoutError:
+            return [failed("", "the bootstrap file could not be had in time")]
         if not bases.found:
             return [Answer(bases.status, Sighting(), bases.server, bases.reason)]
         answers: list[Answer[Sighting]] = []

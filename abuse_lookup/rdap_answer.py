@@ -18,6 +18,7 @@ from abuse_lookup.whois_dialect import servers_in
 _DEEPEST = 8
 _MOST_ENTITIES = 300
 _MOST_SERVERS = 4
+_LONGEST_HANDLE = 100
 _LINK_TYPES = {"application/rdap+json", "application/json", ""}
 _SELLERS = {"registrar", "sponsor"}
 _OWNERS = {"registrant", "administrative", "billing", "technical", "proxy"}
@@ -50,7 +51,9 @@ class _Entity:
 
     @property
     def handle(self) -> str:
-        return _text(self.document.get("handle")).strip()
+        """Empty for what no registry would give: it is shown in reasons."""
+        text = _text(self.document.get("handle")).strip()
+        return text if text.isprintable() and len(text) <= _LONGEST_HANDLE else ""
 
     @property
     def is_only_named(self) -> bool:

@@ -34,6 +34,7 @@ _MEDIA_TYPE = "application/rdap+json, application/json;q=0.9"
 _DEFAULT_PAUSE = 60.0  # seconds, for a 429 without Retry-After
 _LONGEST_PAUSE = 86400.0
 _LONGEST_NOTICE = 20_000
+_LONGEST_REASON = 400
 _REDIRECTS = {301, 302, 303, 307, 308}
 _BUSY = {429, 503}
 _WAITED_OUT = {408, 425, 429}  # client errors that time cures
@@ -94,7 +95,7 @@ class Asker:
             question.asked.add(str(url))
             page = await self._patient(url, question.deadline)
             if page.status not in _REDIRECTS:
-                return _reply(page)
+                return reply_of(page)
             url = _redirected(page)
         raise Ended(failed(url.host, f"more than {MOST_HOPS} redirects", permanent=True))
 
@@ -150,8 +151,9 @@ class Asker:
 
 
 def failed(server: str, reason: str, *, permanent: bool = False) -> Answer[Sighting]:
-    """Make the answer of a server that gave none."""
-    return Answer(Status.PERMANENT if permanent else Status.TEMPORARY, Sighting(), server, reason)
+    """Make the answer of a server that gave none; what it said may be in the reason, fit to be shown."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in reason[:_LONGEST_REASON])
+    return Answer(Status.PERMANENT if permanent else Status.TEMPORARY, Sighting(), server, shown)
 
 
 def retry_after(value: str, now: datetime) -> float:
@@ -172,7 +174,8 @@ class _Limit:
     seconds: float
 
 
-def _reply(page: Page) -> Reply:
+def reply_of(page: Page) -> Reply:
+    """Read the object on a page; raises `Ended` with what else is there."""
     document = _decoded(page.body or b"")
     limit = _limit(document)
     return Reply(page.url, _object(page, document, _status(page, document)), limit.said if limit else "")

@@ -130,6 +130,9 @@ class Whois:
         if host == self._root and not report.referrals and not report.sighting.findings:
             reason = f"{host} knows of no WHOIS server for it"
             return report, Answer(Status.ABSENT, report.sighting, host, reason)
+        if report.other and not report.referrals:
+            reason = f"{host} answered about {report.other}, not about what was asked"
+            return report, _failed(host, reason, permanent=True)
         return report, _answer(host, report)
 
     async def _exchange(self, step: Referral, query: str) -> str:

@@ -64,6 +64,8 @@ class Report:
     """The server says that it knows nothing of the target."""
     registrar: str = ""
     """Who registered the domain, as the answer says."""
+    other: str = ""
+    """The domain that the answer is about, where that is not the one asked about."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,8 @@ def read(text: str, target: Target) -> Report:
     lines = text.splitlines()[:_MOST_LINES]
     segments = _segments(lines)
     chosen = _covering(segments, target)
-    findings = list(_ranked(chosen, target))
+    other = _other_domain(segments, target)
+    findings = [] if other else list(_ranked(chosen, target))
     if all(found.confidence == "low" for found in findings):
         findings += _manager(text, chosen)
     registrar = _registrar(segments) if target.host is not None else ""
@@ -110,7 +113,7 @@ def read(text: str, target: Target) -> Report:
     sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
     absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
-    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar)
+    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar, other=other)
 
 
 def _best(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -237,6 +240,18 @@ def _registrar(segments: list[_Segment]) -> str:
     return next(names, "")[:120]
 
 
+def _other_domain(segments: list[_Segment], target: Target) -> str:
+    """Return the domain that an answer names where it is another than the one asked about, or around it."""
+    if target.host is None:
+        return ""
+    wanted = target.organisation or target.host
+    values = (value for segment in segments for value in segment.values("domain"))
+    named = [host for value in values if (host := normal_host(value.split()[0]))]
+    if any(wanted.startswith(host) or f".{target.host}".endswith("." + host) for host in named):
+        return ""
+    return named[0] if named else ""
+
+
 def _delegated(segments: list[_Segment]) -> bool:
     """Whether the answer tells of a domain that is there: its name servers, or since when."""
     return any(segment.values("delegation") for segment in segments)
@@ -320,9 +335,11 @@ def _referral(value: str) -> Referral | None:
         return None
     host = present_name(host)
     port = int(match[3]) if match[3] else port_of(host)
+    if port is not None and not 0 < port < 65536:
+        return None
     if match[1] == "rwhois":
         return Referral(host, port or RWHOIS_PORT, binding=False)
-    return Referral(host, port) if port is None or 0 < port < 65536 else None
+    return Referral(host, port)
 
 
 def _requery(text: str, target: Target) -> Iterator[Referral]:

@@ -77,7 +77,7 @@ _TEMPLATE = re.compile(r"(?i)<template(?=[\s>])")
 _SEPARATOR = "\x02"
 # Two texts with markup between them that could be one host name.
 _EDGE = re.compile(
-    r"\x02(?:(?<=[A-Za-z0-9]\x02)(?:\.[A-Za-z]{2}|[a-z0-9-]{1,40}\.[a-z]{2})|(?<=[./@:]\x02)[a-z0-9-]{2})"
+    r"\x02(?=[.a-z0-9-])(?:(?<=[A-Za-z0-9]\x02)(?:\.[A-Za-z]{2}|[a-z0-9-]{1,40}\.[a-z]{2})|(?<=[./@:]\x02)[a-z0-9-]{2})"
 )
 _INLINE = [
     "b",
@@ -159,7 +159,7 @@ class _Tree:
         """Read a node whose attributes are not all there is to it."""
         if tag == "a":
             if "href" in attributes:
-                self.references.append((attributes["href"] or "", node.text(), "anchor"))
+                self.references.append((attributes.pop("href") or "", node.text(), "anchor"))
             else:
                 self.nameless.append(node)
         elif tag == "base":
@@ -179,7 +179,7 @@ class _Tree:
         """Read the attributes that can hold a reference."""
         for name in [name for name in attributes if name in _HOLDERS]:
             value = attributes[name]
-            if not value or (tag == "a" and name == "href"):
+            if not value:
                 continue
             used = _USED_BY_TAG.get((tag, name)) or _USED.get(name, "anchor")
             if name in _PLACES:

@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
-from itertools import islice
 
 from complaints.hosts import organisational_domain, suffixes
 from complaints.urls import INVISIBLE, UNSEEN, lower_ascii, read_host, refang
@@ -62,6 +61,7 @@ _ESCAPES = re.compile(r"\x1b[($][@-Z]?")
 _ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
 _IN_ANGLES = re.compile(r"(?i)<(?:URL:)?\s*((?:https?|ftp):[^<>\"]{1,2000})>")
+_OPENED = re.compile(r"<(?i:http|url:|ftp:)")
 _SPOKEN_DOT = re.compile(
     r"(?i)\b(?:www dot [a-z0-9-]{2,63}|[a-z]{1,40}[-\d][a-z0-9-]{0,40})"
     r" dot (?:com|net|org|info|biz|xyz|top|online|shop|site|club|io|co|ru|cn|de|uk)\b"
@@ -87,14 +87,16 @@ def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
         return []
     text = _undisguised(text)
     found: list[tuple[str, str]] = []
-    for token in islice(_tokens(text), most):
+    for token in _tokens(text)[:most]:
         found += _short_token(token) if len(token) < _SHORT else _references_of(token)
-    found += [("phone", number) for number in _phones(text)]
+    if "+" in text or "00" in text or "8" in text:
+        found += [("phone", number) for number in _phones(text)]
     return found
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _tokens(text: str) -> list[str]:
     """Give the words that a host name, an address or a link can stand in; all others are never looked at."""
+    tokens: list[str] = []
     places = [match.span() for match in _INNER_DOT.finditer(text)]
     if ":/" in text or ":\\" in text:
         places += [match.span() for match in _COLON_SLASH.finditer(text)]
@@ -103,16 +105,22 @@ def _tokens(text: str) -> Iterator[str]:
     for place, stop in places:
         if place < end:
             continue
-        start, before, end = max(text.rfind(" ", end, place) + 1, end), end, stop
-        word = text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
+        start = text.rfind(" ", end, place) + 1 or end
+        word = text[start:stop] if stop - start < _LONGEST_TOKEN else _around(text, start, place, stop)
         if not word.isascii():
-            start = max(start, text.rfind("\n", before, place) + 1, text.rfind("\t", before, place) + 1)
-            word = text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
-        if word.isascii():
-            # Any other blank in it, a line end for one.
-            yield word if word.isprintable() else word.split()[-1]
+            start = max(start, text.rfind("\n", end, place) + 1, text.rfind("\t", end, place) + 1)
+            tokens += _visible(_around(text, start, place, stop)).split()
+        elif word.isprintable():
+            tokens.append(word)
         else:
-            yield from _visible(word).split()
+            # Any other blank in it, a line end for one.
+            tokens.append(word.split()[-1])
+        end = stop
+    return tokens
+
+
+def _around(text: str, start: int, place: int, stop: int) -> str:
+    return text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
 
 
 def _undisguised(text: str) -> str:
@@ -127,7 +135,7 @@ def _undisguised(text: str) -> str:
         text = _SPACED_SCHEME.sub(r"http\1://", text)
     if b" dot " in lowered:
         text = _SPOKEN_DOT.sub(lambda match: re.sub(" dot ", ".", match[0], flags=re.IGNORECASE), text)
-    if b"<" in lowered and (b"<http" in lowered or b"<url:" in lowered or b"<ftp:" in lowered):
+    if "<" in text and _OPENED.search(text):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
         text = _IN_ANGLES.sub(_rejoined, text)
     return text

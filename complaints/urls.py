@@ -45,6 +45,10 @@ _PORT = re.compile(r":\d{0,5}$")
 _NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _BRACKETED_DOT = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?", re.IGNORECASE)
+# Each begins with the one character that is searched for, the fastest that a pattern can be.
+_ROUND_DOT = re.compile(r"\((?:\.\)|(?i:dot))")
+_SQUARE_DOT = re.compile(r"\[(?:\.\]|(?i:dot))")
+_CURLY_DOT = re.compile(r"\{(?:\.\}|(?i:dot))")
 _HXXP = re.compile(r"\bh(?:xx|\*\*)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
 _BRACKETED_COLON = re.compile(r"\b(https?)(?:\[:\](?:\[//\]|//)|:\[//\])", re.IGNORECASE)
 
@@ -69,13 +73,12 @@ def refang(text: str, lowered: bytes | None = None) -> str:
         lowered = lower_ascii(text)
     bracketed = "[" in text
     if (
-        (bracketed and "[.]" in text)
-        or ("(" in text and "(.)" in text)
-        or ("{" in text and "{.}" in text)
-        or (b"dot" in lowered and (b"[dot" in lowered or b"(dot" in lowered or b"{dot" in lowered))
+        ("(" in text and _ROUND_DOT.search(text))
+        or (bracketed and _SQUARE_DOT.search(text))
+        or ("{" in text and _CURLY_DOT.search(text))
     ):
         text = _BRACKETED_DOT.sub(".", text)
-    if b"xxp" in lowered or ("*" in text and b"h**p" in lowered):
+    if b"hxxp" in lowered or ("*" in text and b"h**p" in lowered):
         text = _HXXP.sub(r"http\1://", text)
     if bracketed and ("[:]" in text or "[//]" in text):
         text = _BRACKETED_COLON.sub(r"\1://", text)
@@ -84,10 +87,17 @@ def refang(text: str, lowered: bytes | None = None) -> str:
 
 def read_url(text: str) -> Target | None:
     """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1]):
+    if host := direct_host(text):
         # What Target() does, without a call of Python code.
         return tuple.__new__(Target, (text, host, (), ()))
     return _read_short(text) if len(text) < _SHORT else _read(text)
+
+
+def direct_host(text: str) -> str | None:
+    """Return the host of an absolute URL that leads there as it stands, which most do."""
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(plain[1]):
+        return plain[1]
+    return None
 
 
 @lru_cache(maxsize=8192)

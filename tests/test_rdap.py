@@ -128,8 +128,8 @@ def test_real_rdap_answers_are_read_as_a_careful_person_reads_them() -> None:
         right = best[:1] and best[0] in abuse if abuse else not best or best[0] in weak
         if not right or never & set(best):
             wrong.append(f"{entry['file']}: {best} instead of {sorted(abuse)}")
-        if entry["kind"] == "domain":
-            assert all(found.scope == "registrar" for found in usable)
+        scope = "registrar" if entry["kind"] == "domain" else "network"
+        assert {found.scope for found in findings} <= {scope}, entry["file"]
     assert len(mine) > 30
     assert wrong == []
 

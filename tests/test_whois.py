@@ -105,7 +105,7 @@ def test_referrals_come_from_fields_before_texts() -> None:
     text = (
         "% see also whois.text.example\ninetnum: 198.51.100.0 - 198.51.100.255\n"
         "ReferralServer:  whois://whois.field.example:43\nReferralServer: http://nonsense.example/\n"
-        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\n"
+        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\nReferralServer: rwhois://x.example:65536\n"
     )
     assert [(r.host, r.port, r.binding) for r in read(text, Target.parse("198.51.100.1")).referrals] == [
         ("whois.field.example", 43, True),

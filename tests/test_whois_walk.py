@@ -12,7 +12,7 @@ import pytest
 from abuse_lookup import Status, Target
 from abuse_lookup.answer import Answer, Sighting
 from abuse_lookup.cache import MemoryCache
-from abuse_lookup.pace import MemoryBook, Pace
+from abuse_lookup.pace import Pace
 from abuse_lookup.reach import Reach, Streams, Unreachable
 from abuse_lookup.whois import MOST_BYTES, MOST_SERVERS, Whois
 from abuse_lookup.whois_dialect import RWHOIS_PORT
@@ -68,7 +68,7 @@ def walk(
     async def run() -> tuple[list[Answer[Sighting]], Servers]:
         net = Servers(scripts)
         servers = [await net.serve(host) for host in scripts]
-        pace = Pace(0, lambda: datetime.now(UTC), MemoryBook())
+        pace = Pace(0, lambda: datetime.now(UTC))
         whois = Whois(net, pace, MemoryCache(), lambda: datetime.now(UTC), root=ROOT, port=43)
         answers: list[Answer[Sighting]] = []
         for _ in range(times):
@@ -92,11 +92,10 @@ def refer(host: str) -> str:
     return f"refer: {host}\n\ninetnum: 198.0.0.0 - 198.255.255.255\nwhois: {host}\n"
 
 
-def test_the_root_leads_to_the_registry_and_is_asked_once_for_a_whole_block() -> None:
+def test_the_root_leads_to_the_registry_and_neither_is_asked_again_at_once() -> None:
     answers, net = walk({ROOT: refer("whois.ripe.net"), "whois.ripe.net": DESK}, times=2)
     assert mailboxes(answers) == ["abuse@net.example"]
-    question = ("whois.ripe.net", "-r 198.51.100.7")
-    assert net.asked == [(ROOT, "198.51.100.7"), question, question]
+    assert net.asked == [(ROOT, "198.51.100.7"), ("whois.ripe.net", "-r 198.51.100.7")]
 
 
 def test_a_registry_that_names_another_is_not_believed_itself() -> None:
@@ -157,7 +156,7 @@ def test_people_named_by_handle_are_asked_for_where_no_desk_is_named() -> None:
 
     async def run() -> list[Answer[Sighting]]:
         servers = [await net.serve(host) for host in scripts]
-        pace = Pace(0, lambda: datetime.now(UTC), MemoryBook())
+        pace = Pace(0, lambda: datetime.now(UTC))
         whois = Whois(net, pace, MemoryCache(), lambda: datetime.now(UTC), root=ROOT, port=43)
         answers = await whois.look_up(Target.parse("198.51.100.7"), 5.0)
         for server in servers:
@@ -246,6 +245,14 @@ def test_a_registry_that_names_only_the_registrar_says_who_that_is() -> None:
     nic = "Domain Name: pills.example\nRegistrar: Thrifty Names Ltd\nRegistrar Abuse Contact Email:\n"
     answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": nic}, "pills.example")
     assert "names the registrar (Thrifty Names Ltd)" in answers[-1].reason
+
+
+def test_an_answer_about_another_domain_is_not_believed() -> None:
+    other = "Domain Name: pills.example.other.example\nRegistrar Abuse Contact Email: abuse@evil.example\n"
+    answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": other}, "pills.example")
+    assert mailboxes(answers) == []
+    assert answers[-1].status is Status.PERMANENT
+    assert "answered about pills.example.other.example" in answers[-1].reason
 
 
 def test_a_registrar_that_says_nothing_leaves_the_registrys_word() -> None:

@@ -30,7 +30,7 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _SHAPE = re.compile(
-    rb"(?P<scheme>(?:[a-z]{3,6}:)?[/\\]{0,3})(?P<authority>[^/?#\\]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
+    rb"(?P<scheme>(?:[a-z]{3,6}:)?[/\\]{0,3})(?P<authority>(?>(?:&#x?[0-9a-f]{1,6};|[^/?#\\])*))(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _AFTER = b".,;:!?)]>'*|"
@@ -136,7 +136,14 @@ class Codes:
             # The query belongs to the link inside.
             start = shape.start("path") + inner_at.start()
             finds += self._in_path(path[: inner_at.start()], at + shape.start("path"))
-            return [*finds, *self._in_value(url[start:], at + start, depth)]
+            end = len(url)
+            if b"/" not in inner_at[0]:
+                # Its slashes are encoded: those that are not belong to the link outside.
+                end = path.find(b"/", inner_at.end())
+                end = shape.start("path") + end if end >= 0 else len(url)
+                rest = url[end:].partition(b"?")[0].partition(b"#")[0]
+                finds += self._in_path(rest, at + end)
+            return [*finds, *self._in_value(url[start:end], at + start, depth)]
         finds += self._in_path(path, at + shape.start("path"))
         if shape["query"]:
             finds += self._in_query(shape["query"][1:], at + shape.start("query") + 1, depth)
@@ -173,6 +180,10 @@ class Codes:
         for match in (*_AMPERSAND.finditer(query), None):
             end = len(query) if match is None else match.start()
             name, equals, value = query[position:end].partition(b"=")
+            if _starts_with_host(name):
+                # A link without its scheme: what follows is its own query.
+                yield from self.in_url(query[position:], at + position, depth + 1)
+                return
             if equals:
                 start = at + position + len(name) + 1
                 yield from self._in_value(value, start, depth)
@@ -187,16 +198,17 @@ class Codes:
         inner = _INNER.search(value)
         if inner is not None and inner.start() < 8:
             link = value[inner.start() :]
-            if inner["deep"] is None and b":" in inner[0]:
+            if b"/" in inner[0]:
                 yield from self.in_url(link, at + inner.start(), depth + 1)
                 return
             times = 1 + len(inner["deep"] or b"") // 2
+            kept = ":" if b":" in inner[0] else ""
             for _ in range(times):
                 link = unquote_to_bytes(link)
             new = self._within(link, depth)
             if new != link:
                 for _ in range(times):
-                    new = quote_from_bytes(new, safe="").encode("ascii")
+                    new = quote_from_bytes(new, safe=kept).encode("ascii")
                 yield Find(at + inner.start(), at + len(value), new, "link", plain=False)
         elif _BASE64_URL.match(value) and (opened := _from_base64(value)):
             new = self._within(opened, depth)
@@ -204,7 +216,9 @@ class Codes:
                 yield Find(
                     at, at + len(value), base64.urlsafe_b64encode(new).rstrip(b"="), "link", plain=False
                 )
-        elif value and not _HOSTLIKE.fullmatch(value):
+        elif _starts_with_host(value) or _HOSTLIKE.fullmatch(value):
+            yield from self.in_url(value, at, depth + 1)
+        elif value:
             yield self._code(at, at + len(value), value, "link")
 
     def _in_fragment(self, fragment: bytes, at: int, depth: int) -> Iterator[Find]:
@@ -263,6 +277,11 @@ class Codes:
     def _within(self, link: bytes, depth: int) -> bytes:
         """Write a link anew, without its codes and the reporter."""
         return self.clean(splice(link, apart(self.in_url(link, 0, depth + 1))))
+
+
+def _starts_with_host(value: bytes) -> bool:
+    host = _HOSTLIKE.match(value)
+    return host is not None and value[host.end() : host.end() + 1] == b"/"
 
 
 def _from_base64(value: bytes) -> bytes | None:

@@ -38,14 +38,21 @@ def is_code_label(label: bytes) -> bool:
     Stricter than for other pieces: the host is evidence, and customers of mailers and clouds have numbers.
     """
     pieces = [piece for piece in label.split(b"-") if len(piece) >= _SHORTEST_LABEL]
-    return not label.startswith(b"xn--") and any(_is_random_label(piece.lower()) for piece in pieces)
+    if label.startswith(b"xn--"):
+        return False
+    joined = label.replace(b"-", b"")
+    # A UUID.
+    grouped = len(joined) >= 24 and len(_DIGIT.findall(joined)) >= 6 and len(_CHANGES.findall(joined)) >= 4
+    return grouped or any(map(_is_random_label, pieces))
 
 
 def _is_random_label(piece: bytes) -> bool:
-    digits = len(_DIGIT.findall(piece))
-    if len(_CHANGES.findall(piece)) >= 3:
+    changes = len(_CHANGES.findall(piece))
+    if changes >= 3 or piece.isdigit() or len(_RISES.findall(piece)) >= 2:
         return True
-    return (len(piece) >= 16 and digits >= 3) or len(piece) >= 32 or len(_CONSONANTS.findall(piece)) >= 2
+    digits = len(_DIGIT.findall(piece))
+    long = len(piece) >= 16 and (digits >= 3 or changes >= 2)
+    return long or len(piece) >= 32 or len(_CONSONANTS.findall(piece)) >= 2
 
 
 def _is_random(piece: bytes) -> bool:

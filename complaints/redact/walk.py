@@ -157,14 +157,12 @@ class Walk:
             body = self._readable(body, where, line) if odd.strip(b"=") else body
             content = decoded(encoding, body)
         new = self._content(part, body, content, where, line, nested)
-        if encoding == "quoted-printable" and new != body:
-            # What an escape of the encoding hid may have been the end of something readable.
-            new = self._readable(new, where, line)
-        return new
+        # What reads as an escape to a decoder may be a letter to a reader.
+        return self._readable(new, where, line) if encoding == "quoted-printable" else new
 
     def _readable(self, body: bytes, where: str, line: int) -> bytes:
         """Hide in an encoded body what can be read without decoding it."""
-        finds = self.hider.finds(body, tokens=False)
+        finds = self.hider.finds(body, tokens=False, escapes=False)
         for find in finds:
             self._changed(find, body, where, line + body.count(b"\n", 0, find.start))
         return splice(body, finds)
@@ -210,7 +208,7 @@ class Walk:
         if any(
             self.hider.finds(inside) for one in files for inside in (one.name.encode(), one.content or b"")
         ):
-            new = b"[This archive held the address or name of the reporter and was taken out.]\r\n"
+            new = b"[redacted: 1 archive]\r\n"
             self.edits.append(Edit("archive", where, line, b"an archive", new.strip()))
             return new
         return content
