@@ -170,7 +170,7 @@ class Rdap:
                 answers.append(end.answer)
                 break
             wide = read_number(reply.document, "the wider network")
-            if span is None or wide.span is None or span.first not in wide.span or span.last not in wide.span:
+            if span is None or wide.span is None or not _holds(wide.span, span):
                 break
             findings = tuple(_lowered(finding, wide.span) for finding in wide.findings)
             answers.append(_answer(Sighting(findings, None, wide.holder), reply))
@@ -206,9 +206,21 @@ def _parent_urls(reply: Reply) -> Iterator[str]:
 
 def _is_pool(link: str) -> bool:
     """Whether a link is about no single network, or about space that registries deal out."""
-    span = parse_span(unquote(link.rpartition("/ip/")[2])) if "/ip/" in link else None
-    bits = span.first.max_prefixlen - (span.size - 1).bit_length() if span else 0
-    return span is None or " - " in span_text(span) or bits < _POOL[span.first.version]
+    if "/ip/" not in link:
+        return False  # the answer will tell
+    span = parse_span(unquote(link.rpartition("/ip/")[2]))
+    return span is None or " - " in span_text(span) or _bits(span) < _POOL[span.first.version]
+
+
+def _holds(wide: Span, narrow: Span) -> bool:
+    """Whether one network lies in another one that somebody runs."""
+    inside = narrow.first in wide and narrow.last in wide and narrow != wide
+    return inside and _bits(wide) >= _POOL[wide.first.version]
+
+
+def _bits(span: Span) -> int:
+    """Length of the prefix that holds as many addresses."""
+    return span.first.max_prefixlen - (span.size - 1).bit_length()
 
 
 def _not_asked(links: list[str], reply: Reply, question: Question) -> list[str]:

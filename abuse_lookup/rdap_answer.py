@@ -90,7 +90,7 @@ def read_domain(document: Mapping[str, Any]) -> Sighting:
     found = list(_abuse_roles([e for e in entities if e.of_seller], holder, "registrar"))
     if not found:
         others = [entity for entity in entities if not entity.of_owner]
-        found = list(_abuse_roles(others, holder, "registrar", "medium"))
+        found = [*_abuse_roles(others, holder, "registrar", "medium"), *_registrars_own(entities, holder)]
     return Sighting(_each_once(found), None, holder, _servers(document, []))
 
 
@@ -206,6 +206,20 @@ def _abuse_roles(
         if not mails:
             for form in entity.card.forms:
                 yield Finding("high", why + ", by web form", form=form, holder=holder, scope=scope)
+
+
+def _registrars_own(entities: list[_Entity], holder: str) -> Iterator[Finding]:
+    """Read the registrar's own card and remarks, where it has no contact for abuse beneath it."""
+    sellers = [entity for entity in entities if _SELLERS & entity.roles]
+    why = "RDAP lists it for the registrar, and its name says that it takes complaints"
+    for mail in (mail for seller in sellers for mail in seller.card.mails):
+        if is_desk_name(mail.address):
+            yield Finding("medium", why, mail.address, holder=holder, scope="registrar")
+    why = "remarks about abuse at the registrar in the registry's RDAP answer name it"
+    for address, confidence in complaint_addresses(
+        line for one in sellers for line in _remarks(one.document)
+    ):
+        yield Finding(confidence, why, address, holder=holder, scope="registrar")
 
 
 def _weight(mail: Mail, *, preferred: bool) -> tuple[Confidence, str]:

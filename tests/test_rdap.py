@@ -319,6 +319,16 @@ def test_a_registrar_that_is_its_own_desk_is_found(roles: list[str]) -> None:
     assert [f.confidence for f in read_domain(document).findings] == ["high"]
 
 
+def test_the_registrars_own_card_counts_where_it_names_a_desk() -> None:
+    registrar = entity(
+        email("info@registrar.example"), email("abuse@registrar.example"), roles=("registrar",)
+    )
+    found = [(f.address, f.confidence, f.scope) for f in read_domain({"entities": [registrar]}).findings]
+    assert found == [("abuse@registrar.example", "medium", "registrar")]
+    remark = {"roles": ["registrar"], "remarks": [{"description": "Report abuse to desk@registrar.example"}]}
+    assert [f.address for f in read_domain({"entities": [remark]}).findings] == ["desk@registrar.example"]
+
+
 def test_a_desk_beside_the_registrar_counts_less_and_one_inside_the_owner_not_at_all() -> None:
     inside = {"roles": ["registrant"], "entities": [entity(email("abuse@pills.example"))]}
     document = {"entities": [inside, entity(email("abuse@reseller.example"))]}

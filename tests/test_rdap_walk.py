@@ -123,6 +123,7 @@ def test_the_desk_inside_a_holder_that_is_only_linked_to_is_found() -> None:
     "around",
     [
         {"links": [link("{base:arin}ip/198.51.100.0/24", "up")]},
+        {"links": [link("{base:arin}ip/198.51.100.128", "rdap-up")]},
         {"parentHandle": "198.51.100.0 - 198.51.100.255"},
         {"parentHandle": "198.51.100.0/24"},
     ],
