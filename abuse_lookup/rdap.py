@@ -112,7 +112,7 @@ class Rdap:
                 answers += await self._number(base + _path(target), target, question, on=False)
             for link in _not_asked(related_links(reply.document), question)[:1]:
                 answers += await self._number(link, target, question, on=False)
-            if not sighting.whois and not any(_usable(answer.value) for answer in answers):
+            if sighting.span and not sighting.whois and not any(_usable(answer.value) for answer in answers):
                 answers += await self._parents(reply, sighting.span, question)
         return answers
 
@@ -153,7 +153,7 @@ class Rdap:
             *(_base(reply) + _entity_path(named.handle) for _ in [0] if named.handle and not bases),
         ]
 
-    async def _parents(self, reply: Reply, span: Span | None, question: Question) -> list[Answer[Sighting]]:
+    async def _parents(self, reply: Reply, span: Span, question: Question) -> list[Answer[Sighting]]:
         """Ask about the networks around one that names nobody; what they name counts little."""
         answers: list[Answer[Sighting]] = []
         for _ in range(_MOST_LINKED):
@@ -167,7 +167,7 @@ class Rdap:
                 answers.append(end.answer)
                 break
             wide = read_number(reply.document, "the wider network")
-            if span is None or wide.span is None or not _holds(wide.span, span):
+            if wide.span is None or not _holds(wide.span, span):
                 break
             findings = tuple(_lowered(finding, wide.span) for finding in wide.findings)
             answers.append(_answer(Sighting(findings, None, wide.holder), reply))
