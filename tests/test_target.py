@@ -253,3 +253,18 @@ def test_nobody_is_asked_about_what_iana_set_aside(text: str) -> None:
 )  # fmt: skip
 def test_what_is_globally_reachable_is_asked_about(text: str) -> None:
     assert Target.parse(text).refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("host", "organisation"),
+    [
+        ("pills.us.com", "pills.us.com"),
+        ("www.shop.pills.us.com", "pills.us.com"),
+        ("us.com", "us.com"),
+        ("notus.com", "notus.com"),
+        ("pills.eu.org", "pills.eu.org"),
+        ("victim.github.io", "github.io"),
+    ],
+)
+def test_below_names_that_sell_domains_each_domain_is_its_own_owners(host: str, organisation: str) -> None:
+    assert organisational_domain(host) == organisation
