@@ -125,8 +125,8 @@ class AbuseLookup:
         if why := target.refusal():
             return Lookup(text, target.kind, rejected=(Rejected(target.key, why),))
         entry = await self._find(target, seconds, at_once=True)
-        alike = entry.about is not None and not self.known.names_part_of(entry.about)
-        self._kept.put_at_hand(target, entry, alike=alike)
+        alike = self.known.alike(target.ip, entry.about) if target.ip and entry.about else None
+        self._kept.put_at_hand(target, entry, alike)
         return entry.found
 
     async def check_declared(self, declared: Declared) -> Lookup:

@@ -1,8 +1,8 @@
-"""Registries of numbers on loopback, for bench/lookup.py: many networks, a settable delay, and a count of all.
+"""Registries of numbers on loopback, for bench/lookup.py: many networks, a settable delay, a count of all.
 
 Run by itself it serves: RDAP over TLS (registry n under /rn/ and as rdap-n.example), a WHOIS root that knows
-nobody, and a DNS in which every name is at 127.0.0.1 and takes mail. It prints {"https", "whois", "dns"} (ports)
-and then obeys lines on standard input: `delay SECONDS`, `stats` (prints what was asked since the last time).
+nobody, and a DNS in which every name is at 127.0.0.1 and takes mail. It prints {"https", "whois", "dns"}
+(ports) and then obeys lines on standard input: `delay SECONDS`, `stats` (when each server was asked since).
 """
 
 import argparse
@@ -24,15 +24,15 @@ from complaints.loopback.certificates import make_certificates
 
 REGISTRIES = 16
 SHAPES = ("nested", "top", "remarks", "two-mails")
-"""How a registry writes down the contact: the abuse entity inside another one, at the top, in remarks only, or
-with a second mailbox that is not declared for abuse."""
+"""How a registry writes down the contact: the abuse entity inside another one, at the top, in remarks only,
+or with a second mailbox that is not declared for abuse."""
 _FIRST = int(ipaddress.IPv4Address("20.0.0.0"))
 _LENGTHS = (17, 18, 19, 20, 20, 21, 21, 22, 22, 22, 23, 23, 23, 24, 24, 24, 24, 24, 25, 26)
 
 
 @dataclass(frozen=True)
 class Net:
-    """One registration; `desk` is the mailbox a careful reader of its answer names."""
+    """One registration; `desk` is the mailbox a careful reader of its answer names. A provider has four."""
 
     cidr: ipaddress.IPv4Network
     registry: int
@@ -42,7 +42,7 @@ class Net:
 
 @cache
 def networks(count: int) -> tuple[Net, ...]:
-    """Make `count` networks, the same ones every time; none overlaps another, all registries have their share."""
+    """Make `count` networks, the same every time; none overlaps another, all registries have their share."""
     rng = random.Random(count)
     blocks = [_FIRST + (n << 24) for n in range(REGISTRIES)]
     made = []
@@ -52,7 +52,7 @@ def networks(count: int) -> tuple[Net, ...]:
         start = (blocks[registry] + size - 1) // size * size
         blocks[registry] = start + size
         cidr = ipaddress.IPv4Network((start, length))
-        made.append(Net(cidr, registry, f"abuse@net-{n}.example", SHAPES[n % len(SHAPES)]))
+        made.append(Net(cidr, registry, f"abuse@provider-{n // 4}.example", SHAPES[n // 4 % len(SHAPES)]))
     return tuple(made)
 
 

@@ -1,8 +1,8 @@
 """ipwhois or whoisit on the registries of bench/lookup.py, in a process of its own.
 
 Reads the JSON {"peer", "base", "registries", "addresses"}; writes {"named": {address: mailboxes named for
-abuse}, "seconds"}. Pointed at loopback by what they have for it: whoisit by bootstrap data, ipwhois by its table of
-registries' URLs. Each asks as its documentation shows: ipwhois one after the other, whoisit with sixteen at once.
+abuse}, "seconds"}. Pointed at loopback by what they have for it: whoisit by bootstrap data, ipwhois by its
+table of registries' URLs. ipwhois can only ask one after the other; whoisit asks sixteen at once.
 """
 
 import asyncio
