@@ -137,6 +137,19 @@ def test_a_server_that_moved_is_asked_under_its_present_name() -> None:
     assert mailboxes(answers) == ["abuse@net.example"]
 
 
+def test_whoever_starts_the_search_may_know_only_the_old_name() -> None:
+    _, net = walk({"whois.kisa.or.kr": DESK}, first="whois.krnic.net")
+    assert net.asked == [("whois.kisa.or.kr", "198.51.100.7")]
+
+
+def test_a_server_that_names_itself_does_not_end_the_search() -> None:
+    root = "refer: whois.a.example\nwhois: whois.b.example\n\ninetnum: 198.0.0.0 - 198.255.255.255\n"
+    empty = "% See whois.a.example for help\n% No entries found\n"
+    answers, net = walk({ROOT: root, "whois.a.example": empty, "whois.b.example": DESK})
+    assert [host for host, _ in net.asked] == [ROOT, "whois.a.example", "whois.b.example"]
+    assert mailboxes(answers) == ["abuse@net.example"]
+
+
 def test_a_server_that_answers_no_more_is_not_asked() -> None:
     answers, net = walk({ROOT: refer("whois.radb.net"), "whois.radb.net": DESK})
     assert [host for host, _ in net.asked] == [ROOT]
