@@ -248,6 +248,10 @@ def said(
 
 
 def _by_suffix(known: dict[str, Desk], host: str) -> Desk | None:
+    """Find the row of the longest suffix in whole labels; of mailboxes, only that of the domain itself."""
     labels = host.split(".")
-    names = (".".join(labels[n:]) for n in range(len(labels)))
-    return next((replace(desk, matched=name) for name in names if (desk := known.get(name))), None)
+    for name in (".".join(labels[n:]) for n in range(len(labels))):
+        desk = known.get(name)
+        if desk is not None and (desk.kind != "mail" or name == host):
+            return replace(desk, matched=name)
+    return None

@@ -85,7 +85,7 @@ class Rdap:
             sighting = await self._with_linked(sighting, reply, target, question)
         answers = [_answer(sighting, reply)]
         share = question.within(_REGISTRAR_SHARE if sighting.findings else 1)
-        for link in _not_asked(related_links(reply.document), reply, question)[:1]:
+        for link in _not_asked(related_links(reply.document), question)[:1]:
             try:
                 there = await self._asker.get(link, share)
             except Ended as end:
@@ -113,7 +113,7 @@ class Rdap:
         if on and not _usable(sighting):
             for base in await self._registries(sighting, reply, target):
                 answers += await self._number(base + _path(target), target, question, on=False)
-            for link in _not_asked(related_links(reply.document), reply, question)[:1]:
+            for link in _not_asked(related_links(reply.document), question)[:1]:
                 answers += await self._number(link, target, question, on=False)
             if not sighting.whois and not any(_usable(answer.value) for answer in answers):
                 answers += await self._parents(reply, sighting.span, question)
@@ -136,7 +136,7 @@ class Rdap:
         contacts = linked_contacts(reply.document, domain=domain)
         desks = [named for named in contacts if named.is_desk][:_MOST_LINKED]
         for named in desks or ([] if sighting.findings else contacts[:1]):
-            for url in _not_asked(await self._places(named, reply), reply, question)[:1]:
+            for url in _not_asked(await self._places(named, reply), question)[:1]:
                 try:
                     entity = (await self._asker.get(url, question)).document
                 except Ended as end:
@@ -161,7 +161,7 @@ class Rdap:
         answers: list[Answer[Sighting]] = []
         for _ in range(_MOST_LINKED):
             around = [*parent_links(reply.document), *_parent_urls(reply)]
-            link = next((link for link in _not_asked(around, reply, question) if not _is_pool(link)), None)
+            link = next((link for link in _not_asked(around, question) if not _is_pool(link)), None)
             if link is None:
                 break
             try:
@@ -170,7 +170,7 @@ class Rdap:
                 answers.append(end.answer)
                 break
             wide = read_number(reply.document, "the wider network")
-            if span is None or wide.span is None or span.first not in wide.span or span.last not in wide.span:
+            if span is None or wide.span is None or not _holds(wide.span, span):
                 break
             findings = tuple(_lowered(finding, wide.span) for finding in wide.findings)
             answers.append(_answer(Sighting(findings, None, wide.holder), reply))
@@ -206,15 +206,26 @@ def _parent_urls(reply: Reply) -> Iterator[str]:
 
 def _is_pool(link: str) -> bool:
     """Whether a link is about no single network, or about space that registries deal out."""
-    span = parse_span(unquote(link.rpartition("/ip/")[2])) if "/ip/" in link else None
-    bits = span.first.max_prefixlen - (span.size - 1).bit_length() if span else 0
-    return span is None or " - " in span_text(span) or bits < _POOL[span.first.version]
+    if "/ip/" not in link:
+        return False  # the answer will tell
+    span = parse_span(unquote(link.rpartition("/ip/")[2]))
+    return span is None or " - " in span_text(span) or _bits(span) < _POOL[span.first.version]
 
 
-def _not_asked(links: list[str], reply: Reply, question: Question) -> list[str]:
-    """Leave out what was asked; a plain link back to the same server is taken as https."""
-    plain = f"http://{reply.url.netloc.decode()}/"
-    secure = [link.replace("http:", "https:", 1) if link.startswith(plain) else link for link in links]
+def _holds(wide: Span, narrow: Span) -> bool:
+    """Whether one network lies in another one that somebody runs."""
+    inside = narrow.first in wide and narrow.last in wide and narrow != wide
+    return inside and _bits(wide) >= _POOL[wide.first.version]
+
+
+def _bits(span: Span) -> int:
+    """Length of the prefix that holds as many addresses."""
+    return span.first.max_prefixlen - (span.size - 1).bit_length()
+
+
+def _not_asked(links: list[str], question: Question) -> list[str]:
+    """Leave out what was asked; whom a link names over plain http, we ask over TLS."""
+    secure = [f"https{link[4:]}" if link.startswith("http://") else link for link in links]
     return [link for link in dict.fromkeys(secure) if link not in question.asked]
 
 
@@ -250,8 +261,8 @@ def _lowered(finding: Finding, span: Span) -> Finding:
 
 def _other(sighting: Sighting, reply: Reply, target: Target) -> str:
     """Say what else than the target the answer is about; empty when it is about the target."""
-    ip = target.ip if target.ip is not None else target.network and target.network.network_address
-    if ip and sighting.span is not None and ip not in sighting.span:
+    ends = (target.network[0], target.network[-1]) if target.network is not None else (target.ip,)
+    if sighting.span is not None and any(ip is not None and ip not in sighting.span for ip in ends):
         return span_text(sighting.span)
     about = numbers(reply.document)
     if target.asn is not None and about is not None and target.asn not in about:

@@ -219,17 +219,16 @@ def _redirected(page: Page) -> httpx.URL:
 
 
 def _decoded(body: bytes) -> Any:
-    """Read JSON as servers send it: with a byte order mark, in Latin-1; None for what is none."""
+    """Read JSON as servers send it: with a byte order mark, in Latin-1, in a list of one; None for others."""
+    bare = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        return json.loads(body.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_joined)
-    except UnicodeDecodeError:
-        pass
+        try:
+            found = json.loads(bare, object_pairs_hook=_joined)
+        except UnicodeDecodeError:
+            found = json.loads(bare.decode("latin-1"), object_pairs_hook=_joined)
     except (ValueError, RecursionError):
         return None
-    try:
-        return json.loads(body.decode("latin-1"), object_pairs_hook=_joined)
-    except (ValueError, RecursionError):
-        return None
+    return found[0] if isinstance(found, list) and len(found) == 1 else found
 
 
 def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -75,8 +75,8 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> "Target":
         """Read `text`; raises `UnusableTarget` naming it when it is none of the kinds."""
-        bare = bare_text(text)
-        if not bare or len(text) > LONGEST or not bare.isprintable():
+        bare = bare_text(text) if len(text) <= LONGEST else ""
+        if not bare or not bare.isprintable():
             raise UnusableTarget(text, "it is empty, too long or holds control characters")
         if (named := _by_prefix(text, bare)) is not None:
             return named

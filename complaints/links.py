@@ -248,10 +248,5 @@ def _read_part(part: Part, found: _Found) -> None:
 
 def _base_of(part: Part) -> str:
     """Return the URL that a part says it came from (RFC 2557 §4.2), or an empty text."""
-    # Most fields are others, which is told by the first letter without making the name lower case.
-    for header in [header for header in part.headers if header[0][0] in "Cc"]:
-        if header[0].lower() in {"content-base", "content-location"}:
-            value = header.text.strip('<>" ')
-            if value.startswith(("http://", "https://")):
-                return value
-    return ""
+    texts = (header.text.strip('<>" ') for header in part.locations)
+    return next((text for text in texts if text.startswith(("http://", "https://"))), "")

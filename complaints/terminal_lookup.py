@@ -115,8 +115,8 @@ def _aside(document: Json, screen: Screen) -> list[str]:
 def _rejected(document: Json) -> Iterator[str]:
     found = document.get("rejected") or []
     for item in found[:_MOST_ASIDE]:
-        who = "" if item["address"] in item["why"] else f"{item['address']}: "
-        yield f"not used: {who}{item['why']}"
+        # What is said of the target itself names it
+        yield item["why"] if item["address"] in item["why"] else f"not used: {item['address']}: {item['why']}"
     if len(found) > _MOST_ASIDE:
         yield f"and {len(found) - _MOST_ASIDE} more not used"
 

@@ -32,7 +32,7 @@ INVISIBLE = re.compile(UNSEEN)
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")
 # The undisguised link, which most are: nothing in it has to be undone.
-_PLAIN = re.compile(r"(?:https?|ftp)://([a-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
+_PLAIN = re.compile(r"(?:https?|ftp)://([A-Za-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
 _PLAIN_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,20}\.[a-z][a-z0-9-]{1,62}")
 _URL = re.compile(
     r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<path>[^?#]*+)(?P<rest>.*+)",
@@ -95,14 +95,14 @@ def read_url(text: str) -> Target | None:
 
 def direct_host(text: str) -> str | None:
     """Return the host of an absolute URL that leads there as it stands, which most do."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(plain[1]):
-        return plain[1]
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1].lower()):
+        return host
     return None
 
 
 @lru_cache(maxsize=8192)
 def _is_plain(host: str) -> bool:
-    return _PLAIN_HOST.fullmatch(host) is not None
+    return _PLAIN_HOST.fullmatch(host) is not None or canonical_ip(host) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -138,7 +138,7 @@ def _read(text: str) -> Target | None:
 
 def read_one(text: str) -> Target | None:
     """Read one absolute URL as it stands; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1]):
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1].lower()):
         note = lookalike_note(host) if "xn--" in host else None
         return Target(text, host, (), (note,) if note else ())
     return _canonical(text)
@@ -146,7 +146,10 @@ def read_one(text: str) -> Target | None:
 
 def _canonical(text: str) -> Target | None:
     """Read scheme, authority and the rest as the WHATWG URL standard does for special schemes."""
-    cleaned = _DROPPED.sub("", INVISIBLE.sub("", text[:LONGEST])).strip()
+    cleaned = text[:LONGEST]
+    if not (cleaned.isascii() and cleaned.isprintable()):
+        cleaned = _DROPPED.sub("", INVISIBLE.sub("", cleaned))
+    cleaned = cleaned.strip()
     match = _URL.fullmatch(_ENCODED_COLON.sub(r"\1:", cleaned, count=1) if "%" in cleaned[:9] else cleaned)
     if match is None:
         return None

@@ -6,10 +6,13 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from complaints.lookup_verb import Tally
@@ -205,3 +208,23 @@ def test_the_desk_of_the_demo_is_found_in_at_most_twenty_lines() -> None:
         assert len(lines) <= 20
         assert max(map(len, lines)) <= 80
     assert CLOUD_DESK in good("lookup", "www.pills.example").text
+
+
+def test_looking_up_starts_neither_a_database_nor_the_web() -> None:
+    heavy = "{'fastapi', 'uvicorn', 'starlette', 'sqlalchemy', 'sqlmodel', 'alembic', 'pgqueuer', 'aiosmtpd'}"
+    code = f"import sys, cli, atexit; atexit.register(lambda: print({heavy} & set(sys.modules), file=sys.stderr)); cli.main()"
+    ran = subprocess.run([sys.executable, "-c", code, "lookup", "10.0.0.1"], capture_output=True, check=True)
+    assert ran.stderr.decode() == "set()\n"
+
+
+def test_limits_and_answers_are_shared_with_the_service_in_its_database(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"lookup_{uuid4().hex}"
+    with psycopg.connect(postgres + "postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    monkeypatch.setenv("PLAINT_DATABASE_URL", postgres + name)
+    assert good("lookup", CLOUD, "--json").document["contacts"][0]["address"] == CLOUD_DESK
+    monkeypatch.setenv("PLAINT_DATA", str(Path(os.environ["PLAINT_DATA"]).with_name("another machine")))
+    again = good("lookup", CLOUD, "--explain", "--json").document
+    assert [one["source"] for one in again["questions"]] == ["cache"]

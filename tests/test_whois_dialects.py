@@ -109,6 +109,20 @@ def test_a_routing_registry_is_hearsay() -> None:
     ]
 
 
+def test_a_mailbox_that_the_registry_found_invalid_counts_little() -> None:
+    text = (
+        "% Abuse contact for '198.51.100.0 - 198.51.100.255' is 'abuse@dead.example'\n\n"
+        "inetnum: 198.51.100.0 - 198.51.100.255\n\nrole: ABUSE\nabuse-mailbox: abuse@dead.example\n"
+        "remarks: abuse@dead.example is invalid\nremarks: abuse@live.example was validated on 2026-01-01\n"
+    )
+    found = read(text, IP).sighting.findings
+    assert [(f.address, f.confidence) for f in found][:2] == [
+        ("abuse@live.example", "medium"),
+        ("abuse@dead.example", "low"),
+    ]
+    assert "found it invalid" in found[1].why
+
+
 RWHOIS = """%rwhois V-1.5:003fff:00 rwhois.cloud.example (by Network Solutions, Inc. V-1.5.9.5)
 network:Class-Name:network
 network:IP-Network:198.51.100.0/26
@@ -236,6 +250,8 @@ def test_a_domain_with_name_servers_is_there_whatever_its_terms_say() -> None:
         ("Registrar: Thrifty Names Ltd\n", "Thrifty Names Ltd"),
         ("Registrar:\n    Thrifty Names Ltd\n    Street 1\n", "Thrifty Names Ltd"),
         ("Sponsoring Registrar: Thrifty (R11)\n", "Thrifty (R11)"),
+        ("Registrar:\n    Name: Thrifty\n    Website: thrifty.example\n", "Thrifty"),
+        ("Registrar\tThrifty SA\n", "Thrifty SA"),
         ("Authorized Agency : Thrifty(http://thrifty.example)\n", "Thrifty(http://thrifty.example)"),
         ("Registrant: Thrifty\n", ""),
     ],

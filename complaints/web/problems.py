@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from complaints.models import Json
 from complaints.office import LinkEndedError, LinkError, Office
-from complaints.web.page import page
+from complaints.web.page import mail_file, page
 
 # What Starlette and FastAPI raise by themselves, in words that tell what to do next
 WORDS = {
@@ -91,6 +91,14 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def not_found() -> Problem:
     """The one 404: the same for what never was and for what is another's."""
     return Problem(404, *WORDS[404])
+
+
+def kept_file(content: bytes, name: str) -> Response:
+    """Stored mail, to be saved. Raises Problem (410) when it was deleted after its time."""
+    if not content:
+        detail = "Its bytes were deleted when their time here was over."
+        raise Problem(410, "Deleted", detail, "The digest of a report stands in the complaint's document.")
+    return mail_file(content, name)
 
 
 class LinkEnded(Problem):
