@@ -167,6 +167,10 @@ def _references_of(token: str) -> list[tuple[str, str]]:
         return [("web", plain[1])]
     if plain := _PLAIN_ADDRESS.fullmatch(token):
         return [("mail", plain[1])] if is_real(plain[2]) else []
+    return _any_references_of(token)
+
+
+def _any_references_of(token: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if "&" in token and ";" in token:
         token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
