@@ -7,6 +7,7 @@ input, 69 remote unavailable, 75 try later, 77 not allowed, 130 interrupted.
 # ruff: noqa: PLC0415 - see above
 
 import asyncio
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from complaints import __version__, operate, screen, terminal, terminal_trace
+from complaints import (
+    __version__,
+    lookup_verb,
+    operate,
+    operate_desks,
+    receipt_verbs,
+    redact_verb,
+    terminal,
+    terminal_trace,
+)
 from complaints.on_complaints import on_complaints
-from complaints.operate import DataOption, JsonOption, load
+from complaints.operate import JsonOption, load
 from complaints.terminal import (
     FAILED,
     INTERRUPTED,
@@ -51,6 +61,9 @@ def main() -> NoReturn:
         app(prog_name="plaint")
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:  # whoever read our output has seen enough; what is left must not be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(FAILED) from None
     except Exception as error:
         if (known := _known(error)) is None:
             raise
@@ -152,41 +165,7 @@ def _read(name: str) -> bytes | None:
     return raw
 
 
-@app.command()
-def lookup(
-    targets: Annotated[
-        list[str], typer.Argument(metavar="TARGET...", help="IP, CIDR, ASN, domain, URL or address.")
-    ],
-    as_json: JsonOption = False,
-    data: DataOption = None,
-) -> None:
-    """Find who answers for abuse of an address, network, domain, URL or mail address."""
-    from complaints.serve import lookup_config
-
-    settings = load(data)
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    documents = asyncio.run(_lookups(lookup_config(settings), targets))
-    good = [document for document in documents if "error" not in document]
-    for document in documents:
-        if "error" in document and not as_json:
-            say(screen.clean(document["error"]))
-        else:
-            put(document, as_json, terminal.lookup_lines)
-    end(good=len(good), bad=len(documents) - len(good))
-
-
-async def _lookups(config: Any, targets: list[str]) -> list[Json]:
-    from abuse_lookup import UnusableTarget, open_lookup
-
-    async with open_lookup(config) as library:
-
-        async def one(target: str) -> Json:
-            try:
-                return (await library.find_contacts(target)).document()
-            except UnusableTarget as error:
-                return {"target": target, "error": str(error)}
-
-        return list(await asyncio.gather(*map(one, targets)))
+app.command()(lookup_verb.lookup)
 
 
 @app.command()
@@ -297,7 +276,13 @@ def confirm(
         typer.Option(metavar="ADDRESS", help="Only to these desks; else to the ticked ones."),
     ] = None,
     redaction: Annotated[
-        str | None, typer.Option(help="identity (default), or none: with your address.")
+        str | None,
+        typer.Option(
+            help="identity (default), strict, none (with your address) or statistics (send nothing)."
+        ),
+    ] = None,
+    hide: Annotated[
+        list[str] | None, typer.Option(metavar="WORDS", help="Hide these words too, each time.")
     ] = None,
     note: Annotated[str | None, typer.Option(help="Your words to the desk.")] = None,
     digest: Annotated[
@@ -314,7 +299,8 @@ def confirm(
     if not yes:
         there = "\n".join(f"  {report['to']}  {report['digest']}" for report in reports) or "  nobody"
         fail(f"nothing was sent. With --yes, {complaint} would go to:\n{there}", USAGE)
-    choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note)
+    words = tuple(hide) if hide else None
+    choice = Choice({report["id"]: report["digest"] for report in reports}, redaction, note, words)
     put(work.confirm(complaint, choice), as_json, terminal.complaint_lines)
 
 
@@ -339,7 +325,8 @@ def _act(verb: str, words: str) -> None:
 
 
 _act("discard", "Send nothing for a complaint, ever.")
-_act("undo", "Take a consent back before anything left.")
+_act("undo", "Take a consent back before anything left; or bring a discarded complaint back.")
+_act("withdraw", "Take back what has not been sent yet, also after the undo window.")
 _act("refresh", "Trace and look up again; what was shown before is then stale.")
 
 
@@ -357,8 +344,12 @@ def mine(
     put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
 
 
+app.command()(receipt_verbs.receipt)
+app.command()(receipt_verbs.verify_receipt)
+app.command()(redact_verb.redact)
+app.command()(redact_verb.whose)
 app.add_typer(operate.reporters_app, name="reporters")
-app.add_typer(operate.desks_app, name="desks")
+app.add_typer(operate_desks.desks_app, name="desks")
 app.add_typer(operate.db_app, name="db")
 
 

@@ -9,18 +9,16 @@ import ipaddress
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from abuse_lookup.answer import Span
-from abuse_lookup.errors import ConfigError
+from abuse_lookup.shared_file import SharedFile
 from abuse_lookup.target import IPAddress
 
 _log = logging.getLogger(__name__)
-_SCHEMA = 1
-_MOST_ENTRIES = 200_000
+_MOST_ENTRIES = 50_000
 # A registration larger than this is a pool that is handed on in parts, and the parts may have desks of
 # their own: it speaks for its neighbourhood only. (bits of the prefix: IPv4, IPv6)
 _POOL = {4: 16, 6: 32}
@@ -31,11 +29,14 @@ NEIGHBOURHOOD = {4: 24, 6: 48}
 class Cache(Protocol):
     """Where answers wait. `keys` go from the most specific to the least."""
 
-    def get(self, keys: Sequence[str], now: datetime) -> str | None:
-        """Return the value of the first key that is there and not expired."""
+    async def get(self, keys: Sequence[str], now: datetime) -> str | None:
+        """Return the value of the first key that is there and not expired, if it can be had."""
 
-    def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
-        """Keep `value` under every key until `expires` (aware UTC)."""
+    async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
+        """Keep `value` under every key until `expires` (aware UTC), if it can be kept."""
+
+    async def purge(self, now: datetime) -> int:
+        """Drop what has expired; returns the number of keys."""
 
     def close(self) -> None:
         """Let go of files."""
@@ -48,7 +49,7 @@ class MemoryCache:
         self._entries: dict[str, tuple[str, datetime]] = {}
         self._most = most
 
-    def get(self, keys: Sequence[str], now: datetime) -> str | None:
+    async def get(self, keys: Sequence[str], now: datetime) -> str | None:
         """Return the value of the first key that is there and not expired."""
         for key in keys:
             if (entry := self._entries.get(key)) is not None:
@@ -57,7 +58,7 @@ class MemoryCache:
                 del self._entries[key]
         return None
 
-    def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
+    async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
         """Keep `value` under every key until `expires`."""
         for key in keys:
             self._entries.pop(key, None)
@@ -65,65 +66,70 @@ class MemoryCache:
         while len(self._entries) > self._most:
             del self._entries[next(iter(self._entries))]
 
+    async def purge(self, now: datetime) -> int:
+        """Drop what has expired; returns the number of keys."""
+        gone = [key for key, (_, expires) in self._entries.items() if expires <= now]
+        for key in gone:
+            del self._entries[key]
+        return len(gone)
+
     def close(self) -> None:
         """Nothing to let go of."""
 
 
 class FileCache:
-    """Answers in one SQLite file that many processes share; raises `ConfigError` when it cannot be opened.
+    """Answers in one SQLite file that many processes share.
 
-    A cache must never stop a lookup: a locked or full file is logged and counts as a miss.
+    A cache must never stop a lookup: a locked, broken or full file is logged and counts as a miss.
     """
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-            self._prepare()
-        except sqlite3.Error as error:
-            raise ConfigError(f"cache file {path}: {error}; remove it or name another one") from error
+    def __init__(self, file: SharedFile) -> None:
+        self._file = file
+        file.add(
+            "CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY, value TEXT, expires REAL)",
+            "CREATE INDEX IF NOT EXISTS answer_expires ON answer (expires)",
+        )
 
-    def _prepare(self) -> None:
-        run = self._connection.execute
-        run("PRAGMA journal_mode=WAL")
-        run("PRAGMA synchronous=OFF")  # what is lost in a crash can be asked again
-        if run("PRAGMA user_version").fetchone()[0] != _SCHEMA:
-            run("DROP TABLE IF EXISTS answer")
-            run(f"PRAGMA user_version={_SCHEMA}")
-        run("CREATE TABLE IF NOT EXISTS answer (key TEXT PRIMARY KEY, value TEXT, expires REAL)")
-        run("CREATE INDEX IF NOT EXISTS answer_expires ON answer (expires)")
-
-    def get(self, keys: Sequence[str], now: datetime) -> str | None:
+    async def get(self, keys: Sequence[str], now: datetime) -> str | None:
         """Return the value of the first key that is there and not expired."""
         marks = ",".join("?" * len(keys))
         query = f"SELECT key, value FROM answer WHERE key IN ({marks}) AND expires > ?"  # noqa: S608 - marks only
+        values = (*keys, now.timestamp())
         try:
-            found = dict(self._connection.execute(query, (*keys, now.timestamp())).fetchall())
+            found = dict(
+                await self._file.read(lambda connection: connection.execute(query, values).fetchall())
+            )
         except sqlite3.Error as error:
             _log.warning("lookup cache not readable: %s", error)
             return None
         return next((found[key] for key in keys if key in found), None)
 
-    def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
+    async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
         """Keep `value` under every key until `expires`."""
         rows = [(key, value, expires.timestamp()) for key in keys]
         try:
-            with closing(self._connection.cursor()) as cursor:
-                cursor.execute("BEGIN IMMEDIATE")
-                cursor.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", rows)
-                cursor.execute("COMMIT")
+            await self._file.write(
+                lambda connection: connection.executemany(
+                    "INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", rows
+                )
+            )
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
             _log.warning("lookup cache not writable: %s", error)
 
-    def purge(self, now: datetime) -> int:
+    async def purge(self, now: datetime) -> int:
         """Drop what has expired; returns the number of rows."""
-        cursor = self._connection.execute("DELETE FROM answer WHERE expires <= ?", (now.timestamp(),))
-        return cursor.rowcount
+        gone = "DELETE FROM answer WHERE expires <= ?"
+        try:
+            return await self._file.write(
+                lambda connection: connection.execute(gone, (now.timestamp(),)).rowcount
+            )
+        except sqlite3.Error as error:
+            _log.warning("lookup cache not purged: %s", error)
+            return 0
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._file.close()
 
 
 def covering_keys(ip: IPAddress) -> list[str]:
@@ -140,13 +146,18 @@ def span_keys(span: Span, around: IPAddress, *, whole: bool = False) -> list[str
 
     Only the neighbourhood's for a pool, unless the answer holds for the `whole` of it.
     """
-    bits, version = around.max_prefixlen, around.version
-    if not whole and span.size > 1 << (bits - _POOL[version]):
-        near = neighbourhood(around)
-        first, last = max(int(span.first), int(near[0])), min(int(span.last), int(near[-1]))
-        span = Span(type(around)(first), type(around)(last))
+    span = span if whole else without_pool(span, around)
     pieces = ipaddress.summarize_address_range(span.first, span.last)
-    return [f"net{version}/{piece.prefixlen}/{int(piece.network_address):x}" for piece in pieces]
+    return [f"net{around.version}/{piece.prefixlen}/{int(piece.network_address):x}" for piece in pieces]
+
+
+def without_pool(span: Span, around: IPAddress) -> Span:
+    """Cut a pool to the neighbourhood of the address that was asked about; others stay as they are."""
+    if span.size <= 1 << (around.max_prefixlen - _POOL[around.version]):
+        return span
+    near = neighbourhood(around)
+    first, last = max(int(span.first), int(near[0])), min(int(span.last), int(near[-1]))
+    return Span(type(around)(first), type(around)(last))
 
 
 def neighbourhood(ip: IPAddress) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

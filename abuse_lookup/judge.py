@@ -1,31 +1,34 @@
 """Takes what servers said; leaves contacts that may be used, mailboxes that may not, and failures.
 
 A mailbox is rejected when it is a placeholder or a registry's own (`data/refused.toml`), or when its domain
-takes no mail. The rest is ranked.
+takes no mail. What is known of mailboxes and networks (`desks.py`) is put on top: a change of it needs no new
+question.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from abuse_lookup.answer import (
-    CONFIDENCES,
     Answer,
     Contact,
     Failure,
     Finding,
+    Lookup,
     MailAnswer,
     Rejected,
+    Scope,
     Sighting,
     Span,
     Status,
 )
-from abuse_lookup.mailbox import is_desk_name
+from abuse_lookup.desk_rows import Desk
+from abuse_lookup.desks import KnownDesks, said
+from abuse_lookup.mail_domain import MailDomains
 from abuse_lookup.overrides import refusal
-from abuse_lookup.resolver import Resolver
-
-_SCOPE_ORDER = {"network": 0, "host": 0, "sender": 1, "domain": 2, "registrar": 3}
+from abuse_lookup.ranking import ranked, unique
 
 
 @dataclass(slots=True)
@@ -37,7 +40,9 @@ class Case:
     failures: list[Failure] = field(default_factory=list)
     span: Span | None = None
     better_servers: list[str] = field(default_factory=list)
-    """WHOIS servers that know more than a registry mailbox that was rejected."""
+    """WHOIS servers that know more: than a registry mailbox that was rejected, or by an answer's remarks."""
+    hidden_by: str = ""
+    """Who passes traffic on at every address of a name, so that its host is not visible."""
 
     @property
     def settled(self) -> bool:
@@ -48,8 +53,8 @@ class Case:
 class Judge:
     """Turns findings into contacts; asks the DNS whether their domains take mail."""
 
-    def __init__(self, resolver: Resolver, clock: Callable[[], datetime]) -> None:
-        self._resolver, self._clock = resolver, clock
+    def __init__(self, mail: MailDomains, known: KnownDesks, clock: Callable[[], datetime]) -> None:
+        self._mail, self._known, self._clock = mail, known, clock
 
     async def take(self, case: Case, source: str, answers: Iterable[Answer[Sighting]]) -> None:
         """Add what one source said to the case; the server asked last knows best and comes first."""
@@ -60,6 +65,7 @@ class Judge:
             if case.span is None or (answer.value.span and answer.value.span.size < case.span.size):
                 case.span = answer.value.span
             await self._take_findings(case, source, answer)
+            case.better_servers += answer.value.whois
 
     async def take_guess(self, case: Case, address: str, scope_why: str, server: str) -> None:
         """Add a mailbox that nobody named, as RFC 2142 §2 gives it, where its domain takes mail."""
@@ -67,9 +73,11 @@ class Judge:
         await self._take_findings(case, "dns", Answer(Status.FOUND, Sighting((finding,)), server))
 
     async def _take_findings(self, case: Case, source: str, answer: Answer[Sighting]) -> None:
-        allowed = [found for finding in answer.value.findings if (found := _allowed(case, finding))]
+        named = answer.value.findings
+        allowed = [found for finding in named if (found := self._allowed(case, finding))]
+        allowed.sort(key=lambda found: found not in named)  # last resorts after what nothing is known against
         domains = {found.address.rpartition("@")[2] for found in allowed if found.address}
-        mail = dict(zip(domains, await asyncio.gather(*map(self._resolver.mx, domains)), strict=True))
+        mail = dict(zip(domains, await asyncio.gather(*map(self._mail.check, domains)), strict=True))
         now = self._clock()
         for found in allowed:
             takes_mail = mail[found.address.rpartition("@")[2]] if found.address else None
@@ -81,47 +89,83 @@ class Judge:
                         answer.server,
                         found.confidence,
                         _sentence(found.why, takes_mail),
-                        now,
+                        found.as_of or now,
                         found.address,
                         found.form,
                     )
                 )
 
+    def _allowed(self, case: Case, finding: Finding) -> Finding | None:
+        if finding.address is None:
+            return finding
+        if (desk := self._known.mailbox(finding.address)) is not None and desk.never:
+            case.rejected.append(Rejected(finding.address, _refusal_of(desk)))
+            return None
+        known = refusal(finding.address, finding.holder)
+        if known is None:
+            return finding
+        if known.whois:
+            case.better_servers.append(known.whois)
+        if known.last_resort:
+            return replace(finding, confidence="low", why=f"{finding.why}; {known.why}")
+        case.rejected.append(Rejected(finding.address, known.why))
+        return None
 
-def ranked(contacts: Sequence[Contact]) -> tuple[Contact, ...]:
-    """Order contacts, best first, each once, none of low confidence beside a better one of its scope."""
-    best: dict[str, Contact] = {}
-    for contact in sorted(contacts, key=_rank):
-        best.setdefault((contact.address or contact.form or "").lower(), contact)
-    kept = list(best.values())
-    sure = {contact.scope for contact in kept if contact.confidence != "low"}
-    return tuple(contact for contact in kept if contact.confidence != "low" or contact.scope not in sure)
+    async def with_known(self, found: Lookup, proxy: Desk | None = None) -> Lookup:
+        """Put what is known on top of what servers said: better mailboxes, forms, who only passes traffic on.
+
+        Returns `found` itself where nothing is known.
+        """
+        named = [*(c.address for c in found.contacts if c.address), *(r.address for r in found.rejected)]
+        if proxy is None and not any(map(self._known.mailbox, named)):
+            return found
+        case = Case(rejected=list(found.rejected), failures=list(found.failures))
+        contacts = found.contacts
+        if proxy is not None:
+            contacts = tuple(replace(one, why=f"{one.why} {proxy.sentence}.") for one in contacts)
+            if proxy.address or proxy.form:
+                await self.take(case, "known", [said(proxy, "network")])
+        for contact in contacts:
+            desk = self._known.mailbox(contact.address) if contact.address else None
+            if desk is None:
+                case.contacts.append(contact)
+            else:
+                await self._redirect(case, contact, desk)
+        await self._revive(case, found)
+        return replace(
+            found,
+            contacts=ranked(case.contacts),
+            rejected=unique(case.rejected),
+            failures=tuple(dict.fromkeys(case.failures)),
+        )
+
+    async def _redirect(self, case: Case, contact: Contact, desk: Desk) -> None:
+        """Put the right desk in the place of a mailbox that somebody named."""
+        case.rejected.append(Rejected(contact.address or "", _refusal_of(desk)))
+        if not desk.never:
+            about = f"{contact.why.rstrip('.')}; instead of {contact.address}: "
+            answer = said(desk, contact.scope, confidence=contact.confidence, about=about)
+            await self.take(case, "known", [answer])
+
+    async def _revive(self, case: Case, found: Lookup) -> None:
+        """Use the better mailbox of one that was rejected because it takes no mail any more."""
+        for item in found.rejected:
+            desk = self._known.mailbox(item.address)
+            if desk is not None and not desk.never and item.why != _refusal_of(desk):
+                about = f"{item.address} is named, but {item.why}; instead: "
+                scope: Scope = "network" if found.kind in {"ip", "network", "asn"} else "host"
+                await self.take(case, "known", [said(desk, scope, confidence="medium", about=about)])
 
 
-def unique(rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
-    """Keep each rejected mailbox once."""
-    return tuple({item.address.lower(): item for item in reversed(rejected)}.values())[::-1]
+def dns_failure(answer: Answer[Any]) -> Failure:
+    """Note an answer of the DNS that is none."""
+    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
 
 
-def _rank(contact: Contact) -> tuple[int, int, bool, bool]:
-    """Order by confidence, scope, a platform's own desk before its network's, desk names before others."""
-    desk = contact.address is not None and is_desk_name(contact.address)
-    confidence = CONFIDENCES.index(contact.confidence)
-    return confidence, _SCOPE_ORDER[contact.scope], contact.source != "known", not desk
-
-
-def _allowed(case: Case, finding: Finding) -> Finding | None:
-    if finding.address is None:
-        return finding
-    known = refusal(finding.address, finding.holder)
-    if known is None:
-        return finding
-    if known.whois:
-        case.better_servers.append(known.whois)
-    if known.last_resort:
-        return replace(finding, confidence="low", why=f"{finding.why}; {known.why}")
-    case.rejected.append(Rejected(finding.address, known.why))
-    return None
+def _refusal_of(desk: Desk) -> str:
+    """Say why a mailbox is not used that a row is about."""
+    right = desk.address or desk.form
+    return f"{desk.why} ({desk.source})" + (f"; {right} is right" if right else "")
 
 
 def _refuses_mail(case: Case, found: Finding, mail: MailAnswer) -> bool:

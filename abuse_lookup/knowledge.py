@@ -18,8 +18,12 @@ Row = Mapping[str, Any]
 @cache
 def rows(name: str, table: str) -> tuple[Row, ...]:
     """Read the rows `[[table]]` of `data/<name>.toml`; raises `ConfigError` on a rootless row."""
-    text = files("abuse_lookup").joinpath("data", f"{name}.toml").read_text(encoding="utf-8")
-    return checked(f"{name}.toml", table, tomllib.loads(text).get(table, []))
+    return checked(f"{name}.toml", table, tomllib.loads(text_of(name)).get(table, []))
+
+
+def text_of(name: str) -> str:
+    """Read `data/<name>.toml`."""
+    return files("abuse_lookup").joinpath("data", f"{name}.toml").read_text(encoding="utf-8")
 
 
 def checked(name: str, table: str, found: list[dict[str, Any]]) -> tuple[Row, ...]:

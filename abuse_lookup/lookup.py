@@ -1,37 +1,53 @@
 """Takes a target; leaves the desks responsible for it, ranked, with reasons, and everything that failed.
 
-An address, network or AS number: RDAP, then WHOIS, then contact zones, then `abuse@` of the confirmed reverse
-name, each only while nobody good is known. A domain: the desks of the networks its hosts are in, its
-registrar's, and `abuse@` of the domain itself.
+An address, network or AS number: RDAP, then WHOIS, then what the DNS says (`last_resort.py`), each only
+while nobody good is known. A domain: the desks of the networks its hosts are in, its registrar's, and what
+its owner publishes; or the desk of the platform that it is on. What is known of networks and mailboxes, and
+what earlier reports came to, is put on top of what the cache holds.
 """
 
 import asyncio
 import ipaddress
-import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
 
-from abuse_lookup.answer import Answer, Failure, Finding, Lookup, Rejected, Sighting, Span, Status
-from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood, span_keys
-from abuse_lookup.contactdb import ContactZones
-from abuse_lookup.judge import Case, Judge, ranked, unique
-from abuse_lookup.overrides import known_desk
+from abuse_lookup import journal
+from abuse_lookup.answer import (
+    Answer,
+    Contact,
+    Failure,
+    Finding,
+    Lookup,
+    Rejected,
+    Scope,
+    Sighting,
+    Status,
+)
+from abuse_lookup.batch import each_done
+from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood
+from abuse_lookup.declared import Declared
+from abuse_lookup.desks import KnownDesks, said
+from abuse_lookup.history import History, remembered
+from abuse_lookup.judge import Case, Judge, dns_failure
+from abuse_lookup.kept import KEPT_ABSENT, KEPT_ERROR, KEPT_FOUND, KEPT_HOST, Kept
+from abuse_lookup.last_resort import LastResort
+from abuse_lookup.mailbox import mail_address
+from abuse_lookup.ranking import ranked, unique
 from abuse_lookup.rdap import Rdap
 from abuse_lookup.resolver import Resolver
+from abuse_lookup.shelf import Entry
 from abuse_lookup.span import span_text
-from abuse_lookup.target import IPAddress, Target, organisational_domain, parse_ip
+from abuse_lookup.target import Target, parse_ip
 from abuse_lookup.whois import Whois
 
 _log = logging.getLogger(__name__)
-KEPT_FOUND = timedelta(days=1)
-KEPT_ABSENT = timedelta(hours=1)
-KEPT_ERROR = timedelta(minutes=2)
 MOST_HOSTS = 4
 """Addresses of one domain whose networks are looked up."""
-_MOST_RECENT = 100_000
+_PATIENCE_OF_MANY = 86400.0  # seconds; what waits in a batch waits for limits
 _RDAP_SHARE, _WHOIS_SHARE = 0.4, 0.4  # of the deadline; the rest is for the DNS
 
 Ask = Callable[[Case, Target, float], Awaitable[None]]
@@ -47,125 +63,208 @@ class AbuseLookup:
         resolver: Resolver,
         rdap: Rdap,
         whois: Whois,
-        zones: ContactZones,
+        last_resort: LastResort,
+        judge: Judge,
         *,
+        known: KnownDesks,
+        history: History | None,
         cache: Cache,
         clock: Callable[[], datetime],
         seconds: float,
     ) -> None:
-        self.resolver = resolver
-        self._rdap, self._whois, self._zones = rdap, whois, zones
-        self._cache, self._clock, self._seconds = cache, clock, seconds
-        self._judge = Judge(resolver, clock)
+        self.resolver, self.known, self._history = resolver, known, history
+        self._rdap, self._whois, self._last_resort, self._judge = rdap, whois, last_resort, judge
+        self._kept = Kept(cache, clock)
+        self._clock, self._seconds = clock, seconds
         self._one = OneAtATime()
-        self._recent: dict[str, tuple[Lookup, datetime]] = {}
+        self._renewing: dict[str, asyncio.Task[Entry]] = {}
 
-    async def find_contacts(self, target: str) -> Lookup:
+    async def find_contacts(self, target: str, *, explain: bool = False, patient: bool = False) -> Lookup:
         """Look up an IP address, CIDR, AS number, domain, URL or mail address, within the configured seconds.
 
         Never raises on a server's behaviour: that is in `failures`. Raises `UnusableTarget` for text that is
-        none of these.
+        none of these. With `explain` the answer holds all `questions`; a `patient` lookup waits for limits
+        of servers however long that takes, as `find_many` does.
         """
-        if (recent := self._recent.get(target)) is not None and recent[1] > self._clock():
-            return recent[0]
-        parsed = Target.parse(target)
-        if why := parsed.refusal():
-            return Lookup(target, parsed.kind, rejected=(Rejected(parsed.key, why),))
-        found, expires = await self._find(parsed, self._seconds)
-        while len(self._recent) >= _MOST_RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[target] = (found, expires)
-        return found
+        seconds = _PATIENCE_OF_MANY if patient else self._seconds
+        if explain:
+            with journal.recording() as questions:
+                found = await self._answer(target, seconds, at_hand=False)
+            return replace(found, questions=journal.in_order(questions))
+        return await self._answer(target, seconds)
 
-    async def _find(self, target: Target, seconds: float) -> tuple[Lookup, datetime]:
-        ask = self._ask_domain if target.host is not None else self._ask_number
-        return await self._answered(target, seconds, ask, _keys(target))
+    async def find_many(
+        self, targets: AsyncIterable[str] | Iterable[str], at_once: int = 1000
+    ) -> AsyncIterator[Lookup]:
+        """Look up many targets, up to `at_once` at a time; yields each answer as soon as it is there.
+
+        So not in the order of the targets: `Lookup.target` is the text that was handed in. A server's limits
+        are waited for, however long that takes, and each single question is bounded as ever. Raises
+        `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
+        """
+        patiently = partial(self.find_contacts, patient=True)
+        async for found in each_done(targets, patiently, at_once):
+            yield found
+
+    async def aclose(self) -> None:
+        """End what is being asked in the background."""
+        for task in (tasks := list(self._renewing.values())):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answer(self, text: str, seconds: float, *, at_hand: bool = True) -> Lookup:
+        if self.known.changed():
+            self._kept.clear_hand()
+        found = self._kept.at_hand(text) if at_hand else None
+        if found is None:
+            found = await self._look_up(text, seconds)
+        return await remembered(found, self._history, self._clock()) if self._history else found
+
+    async def _look_up(self, text: str, seconds: float) -> Lookup:
+        target = Target.parse(text)
+        if why := target.refusal():
+            return Lookup(text, target.kind, rejected=(Rejected(target.key, why),))
+        entry = await self._find(target, seconds, at_once=True)
+        alike = self.known.alike(target.ip, entry.about) if target.ip and entry.about else None
+        self._kept.put_at_hand(target, entry, alike)
+        return entry.found
+
+    async def check_declared(self, declared: Declared) -> Lookup:
+        """Check a mailbox that a sender declares as any other: is it refused, does its domain take mail."""
+        case = Case()
+        if mail_address(declared.address) is None:
+            why = "only a mailer that speaks SMTPUTF8 could reach it"
+            case.rejected.append(Rejected(declared.address, why))
+        else:
+            finding = Finding("medium", declared.why, declared.address, scope="sender")
+            said_so = Answer(Status.FOUND, Sighting((finding,)), declared.signer)
+            await self._judge.take(case, "header", [said_so])
+        found = _lookup(Target(declared.signer, "domain", host=declared.signer), case, self._clock())
+        return await remembered(found, self._history, self._clock()) if self._history else found
+
+    async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
+        """Answer with what servers said, and what is known put on top of it."""
+        keys, proxy = self._keys(target), None
+        if target.host is not None:
+            entry = await self._answered(target, seconds, self._ask_domain, keys, longest=KEPT_HOST)
+        elif (right := self.known.override(target)) is not None:
+            return await self._overridden(target, right)
+        else:
+            entry = await self._answered(target, seconds, self._ask_number, keys, at_once=at_once)
+            proxy = self.known.proxy(target)
+        return replace(entry, found=await self._judge.with_known(entry.found, proxy))
+
+    async def _overridden(self, target: Target, right: Answer[Sighting]) -> Entry:
+        """Answer from a row that is right whatever registries say, without a question to them."""
+        case = Case()
+        await self._judge.take(case, "known", [right])
+        found = _lookup(target, case, self._clock())
+        until = self._clock() + (KEPT_ERROR if case.failures else KEPT_ABSENT)
+        return Entry(found, until, until)
 
     async def _answered(
-        self, target: Target, seconds: float, ask: Ask, keys: list[str]
-    ) -> tuple[Lookup, datetime]:
-        """Answer from the cache, or ask; equal questions and those of neighbours go one at a time."""
-        if kept := self._kept(target, keys):
+        self,
+        target: Target,
+        seconds: float,
+        ask: Ask,
+        keys: list[str],
+        *,
+        longest: timedelta = KEPT_FOUND,
+        at_once: bool = False,
+    ) -> Entry:
+        """Answer from what is kept, or ask; equal questions and those of neighbours go one at a time.
+
+        An answer is fresh for `longest`. With `at_once` a stale one will do, and is renewed behind it.
+        """
+        kept = await self._usable(target, keys)
+        if kept is not None and self._kept.is_fresh(kept):
             return kept
-        case = Case()
+        if kept is not None and at_once and self._kept.is_given_at_once(kept):
+            self._renew(target, ask, keys, kept.found.network)
+            journal.kept(target.key, kept.fresh_until)
+            return replace(kept, found=replace(kept.found, stale=True))
+        case, asked = Case(), False
         try:
             async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
-                if kept := self._kept(target, keys):
+                kept = await self._usable(target, keys)
+                if kept is not None and self._kept.is_fresh(kept):
                     return kept
+                asked = True
                 await ask(case, target, seconds)
         except TimeoutError:
             reason = f"the {seconds:g} s for this target were over before every source had answered"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
-        return self._keep(target, case, keys[:1])
+        found = _lookup(target, case, self._clock())
+        if kept is not None and not case.settled and any(not failure.permanent for failure in found.failures):
+            # What was known before stands in
+            return await self._kept.put_again(target, keys, kept, found.failures)
+        if not asked:
+            return Entry(found, self._clock(), self._clock())
+        return await self._kept.put(target, keys, found, case.span, settled=case.settled, longest=longest)
 
-    def _kept(self, target: Target, keys: list[str]) -> tuple[Lookup, datetime] | None:
-        text = self._cache.get(keys, self._clock())
-        if text is None:
-            return None
-        try:
-            document = json.loads(text)
-            expires = datetime.fromisoformat(document["expires"])
-            return replace(Lookup.from_document(document), target=target.text, kind=target.kind), expires
-        except (ValueError, KeyError, TypeError) as error:
-            _log.warning("cached answer for %s is not readable, asking again: %s", target.key, error)
-            return None
+    async def _usable(self, target: Target, keys: list[str]) -> Entry | None:
+        """Find what is kept, unless it names nothing but mailboxes that are never to be used now."""
+        kept = await self._kept.get(target, keys)
+        return kept if kept is None or not self.known.forbid_all_of(kept.found) else None
 
-    def _keep(self, target: Target, case: Case, keys: list[str]) -> tuple[Lookup, datetime]:
-        found = Lookup(
-            target.text,
-            target.kind,
-            span_text(case.span) if case.span else None,
-            ranked(case.contacts),
-            unique(case.rejected),
-            tuple(dict.fromkeys(case.failures)),
-        )
-        expires = self._clock() + _lifetime(found, settled=case.settled)
-        if target.ip is not None and case.span is not None and _holds_for(case.span, target.ip, found):
-            keys = span_keys(case.span, target.ip)
-        text = json.dumps({**found.document(), "expires": expires.isoformat()})
-        self._cache.put(keys, text, expires)
-        return found, expires
+    def _renew(self, target: Target, ask: Ask, keys: list[str], network: str | None) -> None:
+        """Ask anew in the background, once for all addresses of a network."""
+        name = network or keys[0]
+        if name in self._renewing:
+            return
+
+        def ended(task: asyncio.Task[Entry]) -> None:
+            del self._renewing[name]
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.error("answer for %s not renewed", target.key, exc_info=error)
+
+        # In a context of its own, lest it notes its questions in the journal of the lookup that started it
+        task = asyncio.create_task(self._answered(target, self._seconds, ask, keys), context=Context())
+        self._renewing[name] = task
+        task.add_done_callback(ended)
+
+    def _keys(self, target: Target) -> list[str]:
+        """Name where the answer is kept; one about a name holds as long as the known desks are the same."""
+        if target.ip is not None:
+            return covering_keys(target.ip)
+        rows = self.known.digest if target.host is not None else ""
+        return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}{rows}"]
 
     async def _ask_number(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
         await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
-        if not case.settled:
-            await self._judge.take(case, "dns", await self._zones.look_up(target))
-        if not case.contacts and target.ip is not None:
-            await self._guess_from_reverse_name(case, str(target.ip))
+        await self._last_resort.ask_of_number(case, target)
 
     async def _ask_whois(self, case: Case, target: Target, seconds: float) -> None:
         """Start at the root, but first at a server that is known to know more than a rejected mailbox."""
         asked: list[str | None] = []
+        questions: set[tuple[str, str]] = set()
         while not case.settled and len(asked) < 2:
             start = next((server for server in case.better_servers if server not in asked), None)
             if start in asked:
                 return
             asked.append(start)
-            answers = await self._whois.look_up(target, seconds, first=start)
+            answers = await self._whois.look_up(target, seconds, first=start, asked=questions)
             await self._judge.take(case, "whois", answers)
-
-    async def _guess_from_reverse_name(self, case: Case, ip: str) -> None:
-        names = await self.resolver.confirmed_ptr(ip)
-        if names.failed:
-            case.failures.append(_dns_failure(names))
-        domains = dict.fromkeys(organisational_domain(name) for name in names.value)
-        for domain in list(domains)[:1]:
-            if domain is not None:
-                why = f"no contact is registered; {ip} is called {names.value[0]}, which points back to it"
-                await self._judge.take_guess(case, f"abuse@{domain}", why, names.server)
 
     async def _ask_domain(self, case: Case, target: Target, seconds: float) -> None:
         host = target.host or ""
-        if desk := known_desk(host):
-            finding = Finding("high", desk.why, desk.address, desk.form, scope="host")
-            known = Answer(Status.FOUND, Sighting((finding,)), desk.provider)
-            await self._judge.take(case, "known", [known])
+        if (right := self.known.domain(host)) is not None:
+            await self._judge.take(case, "known", [said(right, "domain")])
+        if (platform := self.known.platform(host)) is not None:
+            # Who registered its name, and its abuse@, are the platform's: its desk is the one for its users
+            scopes: tuple[Scope, ...] = ("domain",) if platform.kind == "name" else ("host", "domain")
+            await self._judge.take(case, "known", [said(platform, scope) for scope in scopes])
+            await self._ask_hosts(case, target, seconds)
+            return
         await asyncio.gather(
             self._ask_hosts(case, target, seconds),
             self._ask_registrar(case, target, seconds),
-            self._ask_owner(case, target),
+            self._last_resort.ask_of_owner(case, target),
         )
+        await self._last_resort.ask_of_zone(case, target)
+        if case.hidden_by:
+            case.contacts = [_next_who_can_act(contact, case.hidden_by) for contact in case.contacts]
 
     async def _ask_hosts(self, case: Case, target: Target, seconds: float) -> None:
         """Look up the networks of its web host, or of its mail hosts for a mail address."""
@@ -173,23 +272,26 @@ class AbuseLookup:
         if target.kind == "address":
             mail = await self.resolver.mx(names[0])
             if mail.failed:
-                case.failures.append(_dns_failure(mail))
+                case.failures.append(dns_failure(mail))
             names = [host for _, host in mail.value[:2]]
         for name in names:
             answer = await self.resolver.addresses(name)
             if answer.failed:
-                case.failures.append(_dns_failure(answer))
+                case.failures.append(dns_failure(answer))
             addresses = answer.value[:MOST_HOSTS]
             found = await asyncio.gather(*(self._host_part(ip, seconds * 0.9) for ip in addresses))
             for ip, there in zip(addresses, found, strict=True):
                 _add_host(case, name, ip, there)
+            passing = [self.known.proxy(Target(ip, "ip", ip=parse_ip(ip))) for ip in addresses]
+            if passing and all(passing):
+                case.hidden_by = " and ".join(dict.fromkeys(one.provider for one in passing if one))
 
     async def _host_part(self, ip: str, seconds: float) -> Lookup:
         address = parse_ip(ip) or ipaddress.ip_address(ip)
         target = Target(ip, "ip", ip=address)
         if why := target.refusal():
             return Lookup(ip, "ip", rejected=(Rejected(ip, why),))
-        return (await self._find(target, seconds))[0]
+        return (await self._find(target, seconds)).found
 
     async def _ask_registrar(self, case: Case, target: Target, seconds: float) -> None:
         """Ask who registered the domain. Low: a registrar acts on abuse of the DNS, not on every spam."""
@@ -197,23 +299,15 @@ class AbuseLookup:
             return
         keys = [f"registrar:{domain}"]
         registered = Target(domain, "domain", host=domain)
-        found, _ = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        entry = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
+        found = await self._judge.with_known(entry.found)
         case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
         case.rejected += found.rejected
         case.failures += found.failures
 
     async def _ask_registration(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
-        if not case.settled:
-            answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE)
-            await self._judge.take(case, "whois", answers)
-
-    async def _ask_owner(self, case: Case, target: Target) -> None:
-        """Propose what the domain's owner publishes: contact zones by domain, and RFC 2142's mailbox."""
-        await self._judge.take(case, "dns", await self._zones.look_up(target))
-        if (domain := target.organisation) is not None:
-            why = f"RFC 2142 names it for complaints about {domain}, whose owner may be the spammer"
-            await self._judge.take_guess(case, f"abuse@{domain}", why, domain)
+        await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
 
 
 def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
@@ -224,29 +318,25 @@ def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:
     case.failures += found.failures
 
 
-def _dns_failure(answer: Answer[Any]) -> Failure:
-    return Failure("dns", answer.server, answer.reason, answer.status is Status.PERMANENT)
+def _lookup(target: Target, case: Case, now: datetime) -> Lookup:
+    return Lookup(
+        target.text,
+        target.kind,
+        span_text(case.span) if case.span else None,
+        ranked(case.contacts),
+        unique(case.rejected),
+        tuple(dict.fromkeys(case.failures)),
+        now,
+    )
+
+
+def _next_who_can_act(contact: Contact, proxy: str) -> Contact:
+    """Raise the registrar of a name whose host is hidden: besides the proxy, nobody else is known."""
+    if contact.scope != "registrar" or contact.confidence != "low":
+        return contact
+    why = f"{contact.why} {proxy} hides the host of this name, so whoever registered it is told, too."
+    return replace(contact, confidence="medium", why=why)
 
 
 def _flight(target: Target, keys: list[str]) -> str:
     return str(neighbourhood(target.ip)) if target.ip is not None else keys[0]
-
-
-def _keys(target: Target) -> list[str]:
-    if target.ip is not None:
-        return covering_keys(target.ip)
-    return [f"{'mail' if target.kind == 'address' else 'host'}:{target.key}"]
-
-
-def _holds_for(span: Span, ip: IPAddress, found: Lookup) -> bool:
-    """Whether the answer is the registry's, for the whole network, not only for the one address."""
-    by_registry = all(contact.source in {"rdap", "whois"} for contact in found.contacts)
-    return ip in span and bool(found.contacts) and by_registry
-
-
-def _lifetime(found: Lookup, *, settled: bool) -> timedelta:
-    """How long an answer is good: a day when found, an hour when nobody is there, minutes after errors."""
-    unsure = any(not failure.permanent for failure in found.failures)
-    if settled:
-        return KEPT_ABSENT if unsure else KEPT_FOUND
-    return KEPT_ERROR if unsure else KEPT_ABSENT

@@ -1,174 +1,262 @@
-"""Takes the wish to ask a server; leaves when it is our turn: one question at a time, so many a minute.
+"""Takes the wish to ask a server; leaves when it is our turn, and what it said a moment ago if that will do.
 
-Limits are data (`data/limits.toml`). A server's own Retry-After or limit text stops us as long as it says.
-The book of questions asked is in memory, or a SQLite file that all processes share.
+Limits are data (`data/limits.toml`, and the operator's own rows). A server's Retry-After or limit text, and
+its silence, stop us as long as they say. All processes that share a `Book` share all of it.
 """
 
 import asyncio
-import sqlite3
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime
+import tomllib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, TypeVar
+from uuid import uuid4
 
+from abuse_lookup.answer import Span
+from abuse_lookup.book import Book, BookError, Bucket, Limits, MemoryBook, Page
+from abuse_lookup.cache import Cache, MemoryCache, covering_keys, span_keys
 from abuse_lookup.errors import ConfigError
-from abuse_lookup.knowledge import rows
+from abuse_lookup.knowledge import Row, checked, rows
+from abuse_lookup.target import IPAddress
 
-WINDOW = 60.0
-"""Seconds in which at most the limit's number of questions begin."""
-MOST_SILENCES = 3
-SILENCE_PAUSE = 60.0
+MINUTE = 60.0
+BURST_PART = 25
+"""A 25th of the questions of a limit may be asked at once; the rest comes evenly, so 96 % are reached."""
+KEPT = timedelta(minutes=2)
+"""How long what a server said is repeated to those who were waiting to ask it the same."""
+_LONGEST_TEXT = 256 * 1024  # characters of an answer that is repeated
+_LEASE_MARGIN = 2.0  # seconds a turn may take beyond its exchange, until others think that we died
+
+T = TypeVar("T")
 
 
 class NotNow(Exception):  # noqa: N818 - reads as what it says
     """The server may not be asked in time; the message says when it may."""
 
 
-class Book(Protocol):
-    """When each server was, and will be, asked."""
+class Turn:
+    """Our turn at a server. When `known` is there, nothing is to be asked."""
 
-    def reserve(self, server: str, limit: int, now: float, latest: float) -> float:
-        """Write down and return the next moment (epoch seconds) at which `server` may be asked.
+    def __init__(self, known: str | None = None) -> None:
+        self.known = known
+        """What it said a moment ago about the same question or the same network, as `keep` got it."""
+        self.said: tuple[str, Span | None, bool] | None = None
+        self.paused: tuple[float, str] | None = None
 
-        Nothing is written when that is after `latest`.
+    def keep(self, text: str, span: Span | None = None, *, whole: bool = False) -> None:
+        """Repeat this answer to whoever waits to ask the same, or about an address in `span`.
+
+        Of a pool only about the neighbourhood, unless it holds for the `whole` of it (see `cache.span_keys`).
         """
+        self.said = (text, span, whole)
 
-    def close(self) -> None:
-        """Let go of files."""
-
-
-class MemoryBook:
-    """The book of one process."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, deque[float]] = defaultdict(deque)
-
-    def reserve(self, server: str, limit: int, now: float, latest: float) -> float:
-        """Write down and return the next moment at which `server` may be asked."""
-        asked = self._asked[server]
-        while asked and asked[0] <= now - WINDOW:
-            asked.popleft()
-        moment = now if len(asked) < limit else max(now, asked[-limit] + WINDOW)
-        if moment <= latest:
-            asked.append(moment)
-        return moment
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class FileBook:
-    """The book of all processes that share one SQLite file; raises `ConfigError` when it cannot be opened."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._connection = sqlite3.connect(path, timeout=2.0, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=OFF")
-            self._connection.execute("CREATE TABLE IF NOT EXISTS asked (server TEXT, moment REAL)")
-            self._connection.execute("CREATE INDEX IF NOT EXISTS asked_when ON asked (server, moment)")
-        except sqlite3.Error as error:
-            raise ConfigError(f"cache file {path}: {error}; remove it or name another one") from error
-
-    def reserve(self, server: str, limit: int, now: float, latest: float) -> float:
-        """Write down and return the next moment for `server`; raises `NotNow` when the file is locked."""
-        run = self._connection.execute
-        try:
-            run("BEGIN IMMEDIATE")
-            run("DELETE FROM asked WHERE server = ? AND moment <= ?", (server, now - WINDOW))
-            query = "SELECT moment FROM asked WHERE server = ? ORDER BY moment DESC LIMIT 1 OFFSET ?"
-            oldest = run(query, (server, limit - 1)).fetchone()
-            moment = now if oldest is None else max(now, float(oldest[0]) + WINDOW)
-            if moment <= latest:
-                run("INSERT INTO asked VALUES (?, ?)", (server, moment))
-            run("COMMIT")
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                run("ROLLBACK")
-            raise NotNow(f"{server} not asked: the shared book of limits is not usable ({error})") from error
-        return moment
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+    def pause(self, seconds: float, reason: str) -> None:
+        """Ask nothing of this server for so long, because it said so."""
+        self.paused = (max(0.0, seconds), reason)
 
 
 class Pace:
-    """Whose turn it is at which server. `per_minute` bounds every server; 0 lifts all limits."""
+    """Whose turn it is at which server.
 
-    def __init__(self, per_minute: int, clock: Callable[[], datetime], book: Book) -> None:
-        self._per_minute, self._clock, self._book = per_minute, clock, book
-        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._paused: dict[str, tuple[float, str]] = {}
-        self._silences: dict[str, int] = defaultdict(int)
+    `per_minute` bounds every server; 0 lifts all limits but the number of questions at once. No exchange
+    takes longer than `exchange_seconds`. `own` are the operator's rows.
+    """
+
+    def __init__(
+        self,
+        per_minute: int,
+        clock: Callable[[], datetime],
+        book: Book | None = None,
+        cache: Cache | None = None,
+        *,
+        exchange_seconds: float = 60.0,
+        own: Iterable[Row] = (),
+    ) -> None:
+        self._per_minute, self._clock = per_minute, clock
+        self._book: Book = book if book is not None else MemoryBook()
+        self._cache: Cache = cache if cache is not None else MemoryCache()
+        self._exchange_seconds = exchange_seconds
+        self._own = tuple(own)
+        self._limits: dict[str, Limits] = {}
+        self._room: dict[str, asyncio.Semaphore] = {}
 
     @asynccontextmanager
-    async def turn(self, server: str, patience: float) -> AsyncIterator[None]:
-        """Hold the one turn at `server`; raises `NotNow` when it does not come within `patience` seconds."""
+    async def turn(
+        self, server: str, patience: float, question: str = "", about: IPAddress | None = None
+    ) -> AsyncIterator[Turn]:
+        """Hold a turn at `server` for one exchange.
+
+        `question` is what shall be asked; with `about`, it is asked about this address. Raises `NotNow` when
+        the turn does not come within `patience` seconds, and `TimeoutError` when the exchange takes longer
+        than what is left of them.
+        """
         loop = asyncio.get_running_loop()
-        started = loop.time()
-        lock = self._turns[server]
+        deadline = loop.time() + patience
+        room = self._room.setdefault(server, asyncio.Semaphore(self.limits(server).at_once))
         try:
-            async with asyncio.timeout(patience):
-                await lock.acquire()
+            async with asyncio.timeout_at(deadline):
+                await room.acquire()
         except TimeoutError:
-            raise NotNow(f"{server} was busy with our earlier questions for {patience:.0f} s") from None
+            raise NotNow(
+                f"{server} was busy with our earlier questions for {max(0.0, patience):.0f} s"
+            ) from None
         try:
-            if wait := self._wait(server, patience - (loop.time() - started)):
-                await asyncio.sleep(wait)
-            yield
+            what = _What(question, about)
+            who = uuid4().hex
+            known = await self._taken(server, who, deadline, what)
+            if known is not None:
+                yield Turn(known)
+                return
+            async with self._exchange(server, who, deadline, what) as turn:
+                yield turn
         finally:
-            lock.release()
+            room.release()
 
-    def silent(self, server: str) -> None:
-        """Note that `server` did not answer; after a few times in a row it is left alone for a while."""
-        self._silences[server] += 1
-        if self._silences[server] >= MOST_SILENCES:
-            self.pause(server, SILENCE_PAUSE, f"it did not answer {self._silences[server]} times in a row")
+    async def _taken(self, server: str, who: str, deadline: float, what: "_What") -> str | None:
+        """Wait for a turn and take it, or return what was said meanwhile."""
+        limits, loop = self.limits(server), asyncio.get_running_loop()
 
-    def answered(self, server: str) -> None:
-        """Note that `server` answered."""
-        self._silences.pop(server, None)
+        def take(page: Page) -> tuple[float, str]:
+            now = self._clock().timestamp()
+            return page.take(who, limits, now, now + self._exchange_seconds + _LEASE_MARGIN)
 
-    def pause(self, server: str, seconds: float, reason: str) -> None:
-        """Ask nothing of `server` for so long, because it said so."""
-        until = self._now() + max(0.0, seconds)
-        if until > self._paused.get(server, (0.0, ""))[0]:
-            self._paused[server] = (until, reason)
+        try:
+            while True:
+                wait, why = await _finished(self._book.change(server, take))
+                if (known := await self._said(what)) is not None:
+                    await self._give_back(server, who, limits)
+                    return known
+                if not wait:
+                    return None
+                if wait > deadline - loop.time():
+                    raise NotNow(f"{server} {why}")
+                await asyncio.sleep(wait)
+        except BookError as error:
+            raise NotNow(f"{server} not asked: {error}") from error
+        except asyncio.CancelledError:
+            await self._give_back(server, who, limits)
+            raise
 
-    def limit(self, server: str) -> int:
-        """Questions a minute that `server` gets at most; 0 for no limit."""
-        if not self._per_minute:
-            return 0
-        known = (
-            int(row["per_minute"]) for row in rows("limits", "limit") if _is_under(server, row["server"])
-        )
-        return min((self._per_minute, *known))
+    async def _give_back(self, server: str, who: str, limits: Limits) -> None:
+        with suppress(BookError):  # then the turn ends by itself
+            await _finished(self._book.change(server, lambda page: page.give_back(who, limits)))
+
+    @asynccontextmanager
+    async def _exchange(self, server: str, who: str, deadline: float, what: "_What") -> AsyncIterator[Turn]:
+        """Bound the exchange; what came of it is written down before the turn ends, for those who wait."""
+        loop = asyncio.get_running_loop()
+        turn = Turn()
+        answered: bool | None = None
+        seconds = min(deadline - loop.time(), self._exchange_seconds)
+        try:
+            async with asyncio.timeout(seconds) as bound:
+                yield turn
+            answered = True
+        except TimeoutError:
+            # A question that had no time to be answered is no silence
+            answered = False if bound.expired() and seconds >= self._exchange_seconds / 2 else None
+            raise
+        finally:
+            await self._end(server, who, turn, answered, what)
+
+    async def _end(self, server: str, who: str, turn: Turn, answered: bool | None, what: "_What") -> None:
+        now = self._clock()
+
+        def leave(page: Page) -> None:
+            page.leave(who, now.timestamp(), answered=answered)
+            if turn.paused is not None:
+                seconds, reason = turn.paused
+                page.pause(now.timestamp() + seconds, reason)
+
+        if turn.said is not None and what.question and len(turn.said[0]) <= _LONGEST_TEXT:
+            text, span, whole = turn.said
+            await _finished(self._cache.put(what.keys_for(span, whole=whole), text, now + KEPT))
+        with suppress(BookError):  # then the turn ends by itself
+            await _finished(self._book.change(server, leave))
+
+    def limits(self, server: str) -> Limits:
+        """What `server` gets at most."""
+        if (found := self._limits.get(server)) is None:
+            found = self._limits[server] = _limits(server, self._per_minute, self._own)
+        return found
 
     def close(self) -> None:
         """Let go of the book's file."""
         self._book.close()
 
-    def _wait(self, server: str, patience: float) -> float:
-        now = self._now()
-        until, reason = self._paused.get(server, (0.0, ""))
-        if until > now + patience:
-            raise NotNow(f"{server} is not asked for another {until - now:.0f} s: {reason}")
-        earliest = max(now, until)
-        if limit := self.limit(server):
-            moment = self._book.reserve(server, limit, earliest, now + patience)
-            if moment > now + patience:
-                raise NotNow(
-                    f"{server} gets at most {limit} questions a minute; next in {moment - now:.0f} s"
-                )
-            earliest = moment
-        return earliest - now
-
-    def _now(self) -> float:
-        return self._clock().timestamp()
+    async def _said(self, what: "_What") -> str | None:
+        return await self._cache.get(what.keys, self._clock()) if what.question else None
 
 
-def _is_under(server: str, suffix: str) -> bool:
-    return server == suffix or server.endswith("." + suffix)
+@dataclass(frozen=True)
+class _What:
+    """What shall be asked, and about which address."""
+
+    question: str
+    about: IPAddress | None
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The keys under which its answer may have been kept."""
+        if self.about is None:
+            return [f"said:{self.question}"]
+        return [f"said:{self.question}:{key}" for key in covering_keys(self.about)]
+
+    def keys_for(self, span: Span | None, *, whole: bool) -> list[str]:
+        """The keys for an answer about `span`."""
+        if self.about is None or span is None or self.about not in span:
+            return self.keys[:1]
+        return [f"said:{self.question}:{key}" for key in span_keys(span, self.about, whole=whole)]
+
+
+def _limits(server: str, per_minute: int, own: Iterable[Row]) -> Limits:
+    """Put together the general limit and the rows that name the server; the operator's go before both."""
+    mine = [row for row in own if _covers(row, server)]
+    agreed = bool(mine)
+    mine = mine or [row for row in rows("limits", "limit") if _covers(row, server)]
+    at_once = min((int(row["at_once"]) for row in mine if "at_once" in row), default=1)
+    if not per_minute:
+        return Limits(at_once=at_once)
+    buckets = [_bucket(row) for row in mine if "questions" in row]
+    if not (agreed and buckets):
+        buckets.append(Bucket(per_minute, MINUTE, _burst(per_minute)))
+    tightest: dict[float, Bucket] = {}
+    for bucket in sorted(buckets, key=lambda bucket: bucket.questions):
+        tightest.setdefault(bucket.seconds, bucket)
+    return Limits(tuple(tightest.values()), at_once)
+
+
+def _covers(row: Row, server: str) -> bool:
+    return server == row["server"] or server.endswith(f".{row['server']}")
+
+
+def _bucket(row: Row) -> Bucket:
+    questions = int(row["questions"])
+    return Bucket(questions, float(row["seconds"]), int(row.get("burst", _burst(questions))))
+
+
+def _burst(questions: int) -> int:
+    return 1 + questions // BURST_PART
+
+
+def limit_rows(file: Path) -> tuple[Row, ...]:
+    """Read the operator's own `[[limit]]` rows, as data/limits.toml has them; raises `ConfigError`."""
+    try:
+        found = checked(str(file), "limit", tomllib.loads(file.read_text(encoding="utf-8")).get("limit", []))
+        for row in found:
+            _limits(str(row["server"]), 1, [row])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"limits in {file}: {error}") from error
+    return found
+
+
+async def _finished(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -7,19 +7,24 @@ dnspython draws ids and source ports, and answers of strangers are not believed.
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
 import dns.message
 import dns.name
 import dns.nameserver
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 import dns.reversename
+import dns.rrset
 
+from abuse_lookup import journal
 from abuse_lookup.answer import Answer, MailAnswer, Status
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.target import parse_ip
@@ -29,6 +34,16 @@ MOST_NAMES = 10
 """Names of one address that are confirmed, and addresses of one name that are looked at (RFC 8601 §3 asks
 for a limit)."""
 _CACHED_ANSWERS = 50_000
+_NO_ANSWER = (dns.resolver.LifetimeTimeout, dns.resolver.NoNameservers, dns.resolver.YXDOMAIN)
+_FAILURES = (dns.exception.DNSException, OSError, EOFError, UnicodeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone of the DNS, without a final dot, and the mailbox its start of authority names, as it stands."""
+
+    name: str
+    mailbox: str | None
 
 
 class Resolver:
@@ -104,6 +119,41 @@ class Resolver:
         texts = (b"".join(record.strings) for record in answer.value)
         return _mapped(answer, tuple(text.decode("utf-8", "replace") for text in texts))
 
+    async def ipv4(self, name: str) -> Answer[Texts]:
+        """Ask for A records alone, for zones that say something else than where a host is."""
+        return await self._texts(name, "A")
+
+    async def hinfo(self, name: str) -> Answer[Texts]:
+        """Ask for HINFO; the value is its two strings (RFC 1035 §3.3.2) as UTF-8 with replacements."""
+        answer = await self._ask(name, "HINFO")
+        strings = (part for record in answer.value[:1] for part in (record.cpu, record.os))
+        return _mapped(answer, tuple(part.decode("utf-8", "replace") for part in strings))
+
+    async def zone(self, name: str) -> Answer[tuple[Zone, ...]]:
+        """Find the zone a name lies in, whether the name exists or not, and who says to run it.
+
+        The start of authority comes with a negative answer as well (RFC 2308 §2), so one question is enough.
+        """
+        with journal.asking("dns", self.server, f"SOA {name}") as asked:
+            answer = await self._zone(name)
+            asked.said("\n".join(f"{zone.name} SOA, run by {zone.mailbox}" for zone in answer.value))
+            asked.ended(answer.status, answer.reason)
+            return answer
+
+    async def _zone(self, name: str) -> Answer[tuple[Zone, ...]]:
+        try:
+            found = await self._resolved(name, "SOA")
+            server, sections = f"{found.nameserver or ''}", _sections([found.response])
+        except dns.resolver.NXDOMAIN as error:
+            server, sections = self.server, _sections(_responses(error).values())
+        except _FAILURES as error:
+            return self._failed(name, "SOA", error)
+        for rrset in sections:
+            if rrset.rdtype == dns.rdatatype.SOA:
+                zone = Zone(_plain(rrset.name), _mailbox(rrset[0].rname))
+                return Answer(Status.FOUND, (zone,), server, "", self._at(time.time() + rrset.ttl))
+        return Answer(Status.ABSENT, (), server, f"{name}: no start of authority is told")
+
     async def all_txt(self, names: Collection[str]) -> dict[str, Texts | None]:
         """Ask for the TXT records of several names at once: none is an empty tuple, None is no answer now."""
         answers = await asyncio.gather(*(self.txt(name) for name in names))
@@ -127,22 +177,51 @@ class Resolver:
         return _mapped(answer, tuple(record.to_text() for record in answer.value))
 
     async def _ask(self, name: str, kind: str) -> Answer[tuple[Any, ...]]:
+        with journal.asking("dns", self.server, f"{kind} {name}") as asked:
+            asked.cached = journal.is_open() and self._knows(name, kind)
+            answer = await self._resolve(name, kind)
+            asked.said("\n".join(record.to_text() for record in answer.value))
+            asked.ended(answer.status, answer.reason)
+            return answer
+
+    def _knows(self, name: str, kind: str) -> bool:
+        """Whether this was asked before and the answer is still good."""
         try:
-            question = dns.name.from_text(name)  # absolute: no search list ever applies
-            found = await self._resolver.resolve(question, kind, search=False, raise_on_no_answer=False)
+            key = (dns.name.from_text(name), dns.rdatatype.from_text(kind), dns.rdataclass.IN)
+        except (dns.exception.DNSException, UnicodeError, ValueError):
+            return False
+        return self._resolver.cache is not None and self._resolver.cache.get(key) is not None
+
+    async def _resolve(self, name: str, kind: str) -> Answer[tuple[Any, ...]]:
+        try:
+            found = await self._resolved(name, kind)
         except dns.resolver.NXDOMAIN as error:
             return self._absent(f"{name} does not exist", _negative_expiry(error))
-        except (dns.resolver.LifetimeTimeout, dns.resolver.NoNameservers, dns.resolver.YXDOMAIN) as error:
-            return Answer(Status.TEMPORARY, (), self.server, _why(name, kind, error))
-        except (OSError, EOFError) as error:
-            reason = f"{kind} of {name}: {str(error) or type(error).__name__}"
+        except _FAILURES as error:
+            return self._failed(name, kind, error)
+        if found.rrset is None and _only_refers(found.response):
+            reason = f"{kind} of {name}: the server refers elsewhere and does not answer"
             return Answer(Status.TEMPORARY, (), self.server, reason)
-        except (dns.exception.DNSException, UnicodeError, ValueError) as error:
-            return Answer(Status.PERMANENT, (), self.server, f"{name[:80]!r} cannot be asked for: {error}")
         if found.rrset is None:
             return self._absent(f"{name} has no {kind} record", found.expiration)
         server = f"{found.nameserver or ''}"
         return Answer(Status.FOUND, tuple(found.rrset), server, "", self._at(found.expiration))
+
+    async def _resolved(self, name: str, kind: str) -> dns.resolver.Answer:
+        question = dns.name.from_text(name)  # absolute: no search list ever applies
+        # Named, or it would look for other event loops before every question, which takes as long as asking
+        backend = dns.asyncbackend.get_backend("asyncio")
+        return await self._resolver.resolve(
+            question, kind, search=False, raise_on_no_answer=False, backend=backend
+        )
+
+    def _failed(self, name: str, kind: str, error: Exception) -> Answer[tuple[Any, ...]]:
+        if isinstance(error, _NO_ANSWER):
+            return Answer(Status.TEMPORARY, (), self.server, _why(name, kind, error))
+        if isinstance(error, OSError | EOFError):
+            reason = f"{kind} of {name}: {str(error) or type(error).__name__}"
+            return Answer(Status.TEMPORARY, (), self.server, reason)
+        return Answer(Status.PERMANENT, (), self.server, f"{name[:80]!r} cannot be asked for: {error}")
 
     def _absent(self, reason: str, expiry: float | None) -> Answer[tuple[Any, ...]]:
         return Answer(Status.ABSENT, (), self.server, reason, self._at(expiry))
@@ -177,18 +256,47 @@ def _server_name(server: Any) -> str:
     return str(server)
 
 
+def _responses(error: dns.resolver.NXDOMAIN) -> dict[dns.name.Name, dns.message.QueryMessage]:
+    return error.kwargs.get("responses") or {}
+
+
+def _sections(responses: Iterable[dns.message.Message]) -> list[dns.rrset.RRset]:
+    return [rrset for response in responses for rrset in (*response.answer, *response.authority)]
+
+
+def _plain(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()
+
+
+def _mailbox(rname: dns.name.Name) -> str | None:
+    """Decode a mailbox written as a name: its first label, dots in it escaped, is the local part.
+
+    RFC 1035 §8 has the form; a root RNAME says that there is none.
+    """
+    if len(rname.labels) < 3:
+        return None
+    domain = dns.name.Name(rname.labels[1:])
+    return f"{rname.labels[0].decode('ascii', 'replace')}@{_plain(domain)}"
+
+
 def _negative_expiry(error: dns.resolver.NXDOMAIN) -> float | None:
-    responses: dict[dns.name.Name, dns.message.QueryMessage] = error.kwargs.get("responses") or {}
-    lifetimes = [response.resolve_chaining().minimum_ttl for response in responses.values()]
+    lifetimes = [response.resolve_chaining().minimum_ttl for response in _responses(error).values()]
     return time.time() + min(lifetimes) if lifetimes else None
 
 
 def _why(name: str, kind: str, error: dns.exception.DNSException) -> str:
     if isinstance(error, dns.resolver.LifetimeTimeout):
         return f"{kind} of {name}: no answer in time"
-    codes = [dns.rcode.to_text(r.rcode()) for *_, r in error.kwargs.get("errors") or () if r is not None]
+    came = [(r.rcode(), problem) for *_, problem, r in error.kwargs.get("errors") or () if r is not None]
+    codes = [dns.rcode.to_text(code) if code else f"nonsense ({problem})" for code, problem in came]
     said = f"the servers answered {', '.join(codes)}" if codes else "no usable answer"
     return f"{kind} of {name}: {said}"
+
+
+def _only_refers(response: dns.message.Message) -> bool:
+    """Tell a referral from an answer that there is nothing, which has an SOA (RFC 2308 §2.2)."""
+    kinds = {rrset.rdtype for rrset in response.authority}
+    return dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds and not response.answer
 
 
 def _mapped(answer: Answer[Any], value: Texts) -> Answer[Texts]:

@@ -1,32 +1,42 @@
 """Takes the text of a WHOIS answer (RFC 3912); leaves what it says about complaints and where to ask next.
 
-Pure. The dialects are data (`data/whois.toml`): which fields mean what, which texts refuse. The answer is cut
-into segments, one per network or AS number, and the smallest that covers the target speaks first.
+Pure. The answer is cut into segments, one per network or AS number, and the smallest that covers the target
+speaks first. What fields and texts mean is data (`abuse_lookup.whois_dialect`).
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
 
-from abuse_lookup.answer import Confidence, Finding, Sighting, Span
+from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
-from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
+from abuse_lookup.mailbox import addresses_in, complaint_addresses, found_invalid, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import Target, normal_host
+from abuse_lookup.whois_dialect import (
+    RWHOIS_PORT,
+    Refused,
+    hands_numbers_out,
+    is_hearsay,
+    meaning,
+    port_of,
+    present_name,
+    refused,
+    says_absent,
+    servers_in,
+    transferred_to,
+)
 
 _MOST_LINES = 20_000
 _LONGEST_REFUSAL = 60  # lines
-_LONGEST_REFUSAL_LINE = 120
+_MOST_ABSENT_LINES = 300  # with terms of use, an answer about nothing has fewer
 _LONGEST_KEY = 48
+_MOST_FINDINGS = 50  # every one costs a look at the DNS
 _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network information ]")
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
-_SERVER_IN_TEXT = re.compile(r"(?i)\b(r?whois\.[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})\b")
 _ARIN_HANDLE = re.compile(r"\((NET6?-[0-9A-F-]{3,60})\)\s+([0-9A-Fa-f:.]{2,45} - [0-9A-Fa-f:.]{2,45})")
 _REFERRAL = re.compile(r"(?:(r?whois)://)?([A-Za-z0-9.-]{3,253})(?::(\d{1,5}))?(?:/.*)?")
-RWHOIS_PORT = 4321
-"""RFC 2167 §3.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,12 @@ class Report:
     refusal: str | None = None
     """The text by which the server said: not now."""
     refusal_seconds: float = 0.0
+    absent: bool = False
+    """The server says that it knows nothing of the target."""
+    registrar: str = ""
+    """Who registered the domain, as the answer says."""
+    other: str = ""
+    """The domain that the answer is about, where that is not the one asked about."""
 
 
 @dataclass(slots=True)
@@ -64,8 +80,20 @@ class _Segment:
     def span(self) -> Span | None:
         return parse_span(self.subject) if self.main == "range" else None
 
-    def values(self, meaning: str) -> list[str]:
-        return [value for key, value, _ in self.lines if _meaning(key) == meaning and value]
+    @property
+    def handed_on(self) -> bool:
+        """Whether it names another registry of numbers: its own mailboxes are those of who handed it on."""
+        found = (_referral(value) for value in self.values("referral"))
+        named = any(hands_numbers_out(referral.host) for referral in found if referral)
+        return named or any(transferred_to(value) for value in self.values("type"))
+
+    @property
+    def hearsay(self) -> bool:
+        """Whether the object comes from a routing registry, where anybody may write."""
+        return any(is_hearsay(value.split()[0]) for value in self.values("origin"))
+
+    def values(self, wanted: str) -> list[str]:
+        return [value for key, value, _ in self.lines if value and meaning(key) == wanted]
 
 
 def read(text: str, target: Target) -> Report:
@@ -73,43 +101,32 @@ def read(text: str, target: Target) -> Report:
     lines = text.splitlines()[:_MOST_LINES]
     segments = _segments(lines)
     chosen = _covering(segments, target)
-    findings = [*_ranked(chosen, target), *_manager(text, chosen)]
-    span = chosen[0].span if chosen else None
-    referrals = (*_requery(text, target), *_referrals(segments, lines))
-    known = any(segment.main for segment in segments) or findings
-    refusal = None if known or len(lines) > _LONGEST_REFUSAL else _refusal(lines)
-    if refusal is None:
-        return Report(Sighting(tuple(findings), span), referrals)
-    said, seconds = refusal
-    return Report(Sighting(), (), f"it answered {said!r}", seconds)
+    other = _other_domain(segments, target)
+    findings = [] if other else list(_ranked(chosen, target))
+    if all(found.confidence == "low" for found in findings):
+        findings += _manager(text, chosen)
+    registrar = _registrar(segments) if target.host is not None else ""
+    told = any(segment.main for segment in segments) if target.host is None else _delegated(segments)
+    refusal = None if findings or registrar else _refusal(lines, known=told)
+    if refusal is not None:
+        return Report(Sighting(), (), f"it answered {refusal.said!r}", refusal.seconds)
+    sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
+    steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
+    absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
+    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar, other=other)
 
 
-def query_for(server: str, target: Target) -> str:
-    """Put the question in the form that `server` wants (RFC 3912 §2: one line)."""
-    if target.asn is not None:
-        kind, plain, default = "asn", str(target.asn), f"AS{target.asn}"
-    elif target.host is not None:
-        kind, plain = "domain", target.organisation or target.host
-        default = plain
-    else:
-        kind, plain = "ip", str(target.ip or target.network)
-        default = plain
-    known = (row for row in rows("whois", "query") if row["server"] == server and kind in row["kinds"])
-    form = next((str(row["form"]) for row in known), None)
-    return form.format(q=plain) if form else default
+def _best(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Leave each finding once, the surest first, and no more than a desk can have."""
+    unique = sorted(dict.fromkeys(findings), key=lambda found: CONFIDENCES.index(found.confidence))
+    return tuple(unique[:_MOST_FINDINGS])
 
 
-@cache
-def _fields() -> dict[str, str]:
-    return {str(row["name"]): str(row["gives"]) for row in rows("whois", "field")}
-
-
-@lru_cache(maxsize=4096)
-def _meaning(key: str) -> str:
-    if exact := _fields().get(key):
-        return exact
-    named = (row for row in rows("whois", "named") if str(row["containing"]) in key)
-    return next((str(row["gives"]) for row in named), "")
+def _refusal(lines: list[str], *, known: bool) -> Refused | None:
+    """Find a refusal: alone in a short answer, or beside data from which the mailboxes were left out."""
+    if known:
+        return refused((line for line in lines if line[:1] in {"%", "#"}), beside_data=True)
+    return refused(lines, beside_data=False) if len(lines) <= _LONGEST_REFUSAL else None
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
@@ -123,9 +140,12 @@ def _parsed(line: str) -> tuple[str, str, str]:
         name, _, value = rest.partition(":")
         return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
     key, colon, value = bare.partition(":")
-    if not colon or len(key) > _LONGEST_KEY:
-        return "", bare, line
-    return key.rstrip(" .").lower(), value.strip(), line
+    if colon and len(key) <= _LONGEST_KEY:
+        return key.rstrip(" .").lower(), value.strip(), line
+    key, _, value = bare.partition("\t")
+    if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
+        return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
+    return "", bare, line
 
 
 def _segments(lines: list[str]) -> list[_Segment]:
@@ -134,17 +154,17 @@ def _segments(lines: list[str]) -> list[_Segment]:
     heading = ""
     for line in lines:
         key, value, whole = _parsed(line)
-        if " " in key and not value:
-            heading = key if _meaning(key) == "abuse" else ""
-        elif heading and value and (not key or _meaning(key) == "mailbox"):
-            key = heading  # SIDN and KRNIC put the values on the lines below such a name
-        meaning = _meaning(key)
+        if key and not value:
+            heading = key if meaning(key) in {"abuse", "manager", "registrar"} else ""
+        elif heading and value and (not key or meaning(key) in {"mailbox", "name"}):
+            key = heading  # SIDN, KRNIC, TWNIC and EURid put the values on the lines below such a name
+        what = meaning(key)
         heading = heading if value or key else ""
-        is_main = meaning in {"range", "number", "other"} and bool(value)
+        is_main = what in {"range", "number", "other"} and bool(value)
         if _SEGMENT_START.match(line.strip()) or (is_main and after_gap and found[-1].main):
             found.append(_Segment())
         if is_main and not found[-1].main:
-            found[-1].main, found[-1].subject = meaning, value
+            found[-1].main, found[-1].subject = what, value
         found[-1].lines.append((key, value, whole))
         after_gap = not value
     return found
@@ -176,23 +196,38 @@ def _ranked(segments: list[_Segment], target: Target) -> Iterator[Finding]:
     if target.host is not None:
         yield from _registrar_findings(segments)
         return
-    spoken = False
+    spoken: int | None = None
     for segment in segments:
+        if segment.handed_on:
+            continue
+        size, hearsay = (span.size if (span := segment.span) else 0), segment.hearsay
         findings = list(_number_findings(segment))
         for found in findings:
-            wider = Finding("low", f"{found.why} of a wider network", found.address, holder=found.holder)
-            yield wider if spoken else found
-        spoken = spoken or any(found.confidence != "low" for found in findings)
+            if spoken is not None and size > spoken:
+                yield _lowered(found, f"{found.why} of a wider network")
+            elif hearsay:
+                yield _lowered(found, f"{found.why}, in a routing registry where anybody may write")
+            else:
+                yield found
+        if spoken is None and any(found.confidence != "low" for found in findings):
+            spoken = size
 
 
-def _manager(text: str, chosen: list[_Segment]) -> Iterator[Finding]:
+def _lowered(found: Finding, why: str) -> Finding:
+    return Finding("low", why, found.address, holder=found.holder)
+
+
+def _manager(text: str, chosen: list[_Segment]) -> list[Finding]:
     """Read the one mailbox of registries that publish no other: the widest network's, the provider's."""
     for row in rows("whois", "manager"):
         if str(row["marker"]) not in text or not chosen:
             continue
         values = (value for key, value, _ in chosen[-1].lines if key == row["field"])
-        for address in addresses_in(next(values, "")):
-            yield Finding("medium", "the registry lists it as the provider's only contact", address)
+        confidence: Confidence = "low" if row["confidence"] == "low" else "medium"
+        for value in values:
+            if addresses := addresses_in(value):
+                return [Finding(confidence, str(row["why"]), address) for address in addresses]
+    return []
 
 
 def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
@@ -203,15 +238,48 @@ def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
                 yield Finding("high", why, address, scope="registrar")
 
 
+def _registrar(segments: list[_Segment]) -> str:
+    names = (value for segment in segments for value in segment.values("registrar"))
+    return next(names, "")[:120]
+
+
+def _other_domain(segments: list[_Segment], target: Target) -> str:
+    """Return the domain that an answer names where it is another than the one asked about, or around it."""
+    if target.host is None:
+        return ""
+    wanted = target.organisation or target.host
+    values = (value for segment in segments for value in segment.values("domain"))
+    named = [host for value in values if (host := normal_host(value.split()[0]))]
+    if any(wanted.startswith(host) or f".{target.host}".endswith("." + host) for host in named):
+        return ""
+    return named[0] if named else ""
+
+
+def _delegated(segments: list[_Segment]) -> bool:
+    """Whether the answer tells of a domain that is there: its name servers, or since when."""
+    return any(segment.values("delegation") for segment in segments)
+
+
 def _number_findings(segment: _Segment) -> Iterator[Finding]:
     holder = " ".join((*segment.values("holder"), *segment.values("remark")))
+    invalid = found_invalid(segment.values("remark"))
+    for address, confidence, why in _named(segment):
+        if address in invalid:
+            yield Finding("low", f"{why}, but the registry found it invalid", address, holder=holder)
+        else:
+            yield Finding(confidence, why, address, holder=holder)
+
+
+def _named(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
+    """List mailboxes with how sure it is that complaints are taken there, and why."""
     for _, _, line in segment.lines:
         if match := _ABUSE_COMMENT.match(line.strip()):
             for address in addresses_in(match[1]):
                 why = "the registry's WHOIS answer names it as the abuse contact of this network"
-                yield Finding("high", why, address, holder=holder)
-    for address, confidence, why in (*_abuse_fields(segment), *_handles(segment), *_texts(segment)):
-        yield Finding(confidence, why, address, holder=holder)
+                yield address, "high", why
+    yield from _abuse_fields(segment)
+    yield from _handles(segment)
+    yield from _texts(segment)
 
 
 def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
@@ -219,7 +287,7 @@ def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
     for key, value, _ in segment.lines:
         if key.endswith("abusename"):
             named = value
-        if _meaning(key) == "abuse":
+        if meaning(key) == "abuse":
             # ARIN writes people as "Last, First": a person's mailbox ranks below a role's.
             confidence: Confidence = "medium" if "," in named else "high"
             for address in addresses_in(value):
@@ -236,11 +304,11 @@ def _handles(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
     mails: dict[str, list[str]] = {}
     handle = ""
     for key, value, _ in segment.lines:
-        if _meaning(key) == "handle":
+        if meaning(key) == "handle":
             handle = value.upper()
         elif not key and not value:
             handle = ""
-        elif handle and _meaning(key) == "mailbox":
+        elif handle and meaning(key) == "mailbox":
             mails.setdefault(handle, []).extend(addresses_in(value))
     for name in sorted(wanted):
         for address in mails.get(name, ()):
@@ -265,10 +333,13 @@ def _referrals(segments: list[_Segment], lines: list[str]) -> Iterator[Referral]
         for value in segment.values("referral"):
             if found := _referral(value):
                 yield found
+        for value in segment.values("type"):
+            if host := transferred_to(value):
+                yield Referral(host)
     texts = [line for line in lines if line.lstrip()[:1] in {"%", "#"} or "remarks:" in line.lower()[:12]]
-    for name in dict.fromkeys(name for line in texts for name in _SERVER_IN_TEXT.findall(line)):
-        if host := normal_host(name):
-            yield Referral(host, RWHOIS_PORT if host.startswith("rwhois.") else None, binding=False)
+    texts = [line for line in texts if not line.startswith("%rwhois ")]  # its own name and version
+    for host in servers_in(texts):
+        yield Referral(host, port_of(host), binding=False)
 
 
 def _referral(value: str) -> Referral | None:
@@ -276,10 +347,13 @@ def _referral(value: str) -> Referral | None:
     host = normal_host(match[2]) if match else None
     if match is None or host is None or "." not in host:
         return None
-    port = int(match[3]) if match[3] else None
+    host = present_name(host)
+    port = int(match[3]) if match[3] else port_of(host)
+    if port is not None and not 0 < port < 65536:
+        return None
     if match[1] == "rwhois":
         return Referral(host, port or RWHOIS_PORT, binding=False)
-    return Referral(host, port) if port is None or 0 < port < 65536 else None
+    return Referral(host, port)
 
 
 def _requery(text: str, target: Target) -> Iterator[Referral]:
@@ -290,16 +364,12 @@ def _requery(text: str, target: Target) -> Iterator[Referral]:
         yield Referral("", None, f"n ! {min(mine)[1]}")
 
 
-def _refusal(lines: list[str]) -> tuple[str, float] | None:
-    """Find the line by which the server refuses, and for how long; long lines are terms of use."""
-    short = [bare for line in lines if 0 < len(bare := line.strip()) <= _LONGEST_REFUSAL_LINE]
-    for row in rows("whois", "refusal"):
-        pattern = _compiled(str(row["pattern"]))
-        if said := next((line for line in short if pattern.search(line)), None):
-            return said, float(row["seconds"])
-    return None
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
+def _contact_handles(chosen: list[_Segment], target: Target) -> Iterator[Referral]:
+    """Ask for the people that an answer only names by handle, where it names no mailbox (JPNIC)."""
+    if target.host is not None:
+        return
+    for row in rows("whois", "handle"):
+        for key, value, _ in (line for segment in chosen[:1] for line in segment.lines):
+            if key == row["field"] and re.fullmatch(str(row["value"]), value):
+                yield Referral("", None, str(row["query"]).format(q=value), binding=False)
+                return

@@ -12,15 +12,14 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from abuse_lookup import open_lookup
-from complaints import consent, reporters, show, submission
+from complaints import consent, hiding, ledger, reporters, show, submission
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
-from complaints.serve import lookup_config, sender
+from complaints.serve import looking_up, sender
 from complaints.settings import Settings
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
 from complaints.worker import Worker
@@ -61,7 +60,13 @@ class Client(AbstractContextManager["Client"], Protocol):
         """Consent; the show document after it."""
 
     def act(self, complaint_id: str, verb: str) -> Json:
-        """discard, undo or refresh; the show document after it."""
+        """discard, undo, withdraw or refresh; the show document after it."""
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """The signed receipt of a complaint's consents, or of all."""
+
+    def whose(self, quoted: str) -> Items:
+        """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -124,15 +129,31 @@ class Remote:
         body: Json = {"reports": dict(choice.reports)}
         body |= {"redaction": choice.redaction} if choice.redaction is not None else {}
         body |= {"note": choice.note} if choice.note is not None else {}
+        body |= {"hide": list(choice.hide)} if choice.hide is not None else {}
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/confirm", json=body)
 
     def act(self, complaint_id: str, verb: str) -> Json:
         """See Client."""
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
 
+    def receipt(self, complaint_id: str | None) -> Json:
+        """See Client."""
+        of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
+        return self._document("GET", f"{of_one}/receipt")
+
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
         return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/mine", json={"hop": hop})
+
+    def whose(self, quoted: str) -> Items:
+        """See Client."""
+        try:
+            items: Items = self._document("GET", f"/pseudonyms/{quote(quoted, safe='')}")["items"]
+        except ClientError as error:
+            if error.code == UNUSABLE:
+                return []
+            raise
+        return items
 
     def _document(self, method: str, path: str, **more: Any) -> Json:
         try:
@@ -236,7 +257,7 @@ class Local:
     def raw(self, complaint_id: str) -> bytes:
         """See Client."""
         with self._office.db.reading() as session:
-            return self._office.spam_of(session, self._own(session, complaint_id))
+            return _kept(self._office.spam_of(session, self._own(session, complaint_id)), complaint_id)
 
     def report(self, complaint_id: str, report_id: str) -> bytes:
         """See Client."""
@@ -244,7 +265,7 @@ class Local:
             row = session.get(Report, report_id)
             if row is None or row.complaint_id != self._own(session, complaint_id).id:
                 raise _unknown(report_id)
-            return self._office.vault.unseal(self._reporter.key, row.raw)
+            return _kept(self._office.report_bytes(self._reporter, row), report_id)
 
     def confirm(self, complaint_id: str, choice: Choice) -> Json:
         """See Client. The report leaves through a running `plaint serve`."""
@@ -261,11 +282,19 @@ class Local:
                 consent.discard(session, complaint)
             elif verb == "undo":
                 consent.undo(session, self._office, complaint, via="cli")
+            elif verb == "withdraw":
+                consent.withdraw(session, self._office, complaint, via="cli")
             else:
                 consent.refresh(session, self._office, complaint)
         if verb == "refresh":
             asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
+
+    def receipt(self, complaint_id: str | None) -> Json:
+        """See Client."""
+        with self._office.db.reading() as session:
+            one = self._own(session, complaint_id).id if complaint_id else None
+            return ledger.receipt(session, self._office, self._reporter, one)
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -274,9 +303,15 @@ class Local:
         asyncio.run(self._analyse([complaint_id], None))
         return self.show(complaint_id)
 
+    def whose(self, quoted: str) -> Items:
+        """See Client."""
+        with self._office.db.reading() as session:
+            found = hiding.whose(session, self._office, self._reporter, quoted)
+        return [item | {"since": show.stamp(item["since"])} for item in found]
+
     async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
         settings = self._office.settings
-        async with open_lookup(lookup_config(settings)) as lookup:
+        async with looking_up(self._office) as lookup:
             worker = Worker(self._office, lookup, sender(settings, lookup))
             for complaint_id in complaint_ids:
                 for step in ("evidence", "contacts", "draft"):
@@ -289,6 +324,12 @@ class Local:
         if complaint is None:
             raise _unknown(complaint_id)
         return complaint
+
+
+def _kept(content: bytes, what: str) -> bytes:
+    if not content:
+        raise ClientError(f"{what}: its bytes were deleted when their time here was over", UNUSABLE)
+    return content
 
 
 def _unknown(what: str) -> ClientError:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from complaints import learned, report, tokens
+from complaints import learned, ledger, report, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import (
@@ -26,10 +26,17 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.own_hosts import handed_over
-from complaints.policy import POLICY, STATEMENT
+from complaints.policy import POLICY, STATEMENT, STATEMENT_VERSION
 from complaints.received import parse_received
 
-REDACTIONS = {"identity": "Redacted", "none": "With my address"}
+STATISTICS = "statistics"
+REDACTIONS = {
+    "identity": "Redacted",
+    "strict": "Redacted strictly",
+    "none": "With my address",
+    STATISTICS: "Statistics only: send nothing",
+}
+COUNTED = "Counted in the statistics, as you chose; nothing was sent."
 OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 
 
@@ -56,6 +63,7 @@ class Choice:
     reports: Mapping[str, str | None]
     redaction: str | None = None
     note: str | None = None
+    hide: tuple[str, ...] | None = None
 
 
 def confirm(session: Session, office: Office, complaint: Complaint, choice: Choice, *, via: str) -> Consent:
@@ -69,6 +77,9 @@ def confirm(session: Session, office: Office, complaint: Complaint, choice: Choi
         raise StaleError(
             f"{complaint.id} does not await consent: it is {complaint.state}", [f"state: {complaint.state}"]
         )
+    _check_policy(session, complaint)
+    if (choice.redaction or complaint.redaction) == STATISTICS:
+        return _count(session, office, complaint, choice, via)
     if not choice.reports:
         raise EmptyError(f"{complaint.id}: no recipient was chosen; nothing was sent")
     chosen = _chosen(session, complaint, choice)
@@ -77,6 +88,26 @@ def confirm(session: Session, office: Office, complaint: Complaint, choice: Choi
     consent = _record(session, office, complaint, chosen, shown, via)
     move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
     return consent
+
+
+def _count(session: Session, office: Office, complaint: Complaint, choice: Choice, via: str) -> Consent:
+    """The reporter wants the spam counted and nothing sent: the record of it covers no report."""
+    redraft(session, office, complaint, choice)
+    consent = _record(session, office, complaint, [], [], via)
+    move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
+    move(session, complaint, ComplaintState.CLOSED, reason=COUNTED)
+    return consent
+
+
+def _check_policy(session: Session, complaint: Complaint) -> None:
+    """Nobody consents under a policy they did not accept."""
+    accepted = session.get_one(Reporter, complaint.reporter_id).policy
+    if accepted != POLICY:
+        said = f"version {accepted}" if accepted else "none"
+        raise StaleError(
+            f"the privacy policy is now version {POLICY}, you accepted {said}: read and accept it first",
+            [f"privacy policy: version {POLICY}; you accepted {said}"],
+        )
 
 
 def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Report]:
@@ -96,7 +127,7 @@ def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Repo
 
 
 def redraft(session: Session, office: Office, complaint: Complaint, choice: Choice) -> None:
-    """Write the drafts anew where the reporter's own note or redaction differs from what stands there.
+    """Write the drafts anew where the reporter's note, redaction or words to hide are others now.
 
     Forms and digests shown before are then stale. Raises StaleError when the complaint does not await
     consent, ConsentError for an unknown redaction, CannotRedact when it would give the reporter away.
@@ -109,9 +140,10 @@ def redraft(session: Session, office: Office, complaint: Complaint, choice: Choi
         )
     if redaction not in REDACTIONS:
         raise ConsentError(f"unknown redaction {redaction!r}; there are: {', '.join(REDACTIONS)}")
-    if (redaction, note) == (complaint.redaction, complaint.note):
+    hide = list(complaint.hide if choice.hide is None else choice.hide)
+    if (redaction, note, hide) == (complaint.redaction, complaint.note, complaint.hide):
         return
-    complaint.redaction, complaint.note = redaction, note
+    complaint.redaction, complaint.note, complaint.hide = redaction, note, hide
     complaint.version += 1
     reporter = session.get_one(Reporter, complaint.reporter_id)
     query = select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))
@@ -137,32 +169,83 @@ def _record(
     )
     session.add(consent)
     session.flush()
+    reports = [{"id": row.id, "to": row.to, "digest": row.digest} for row in chosen]
+    for item in reports:
+        session.add(
+            ConsentedReport(consent_id=consent.id, report_id=item["id"], digest=item["digest"], to=item["to"])
+        )
+    ledger.add(session, office, complaint.reporter_id, "consent", _said(consent, complaint, reports))
     leaves = now + timedelta(seconds=office.settings.undo_seconds)
     for row in chosen:
-        session.add(ConsentedReport(consent_id=consent.id, report_id=row.id, digest=row.digest, to=row.to))
         move(session, row, ReportState.CONSENTED)
         move(session, row, ReportState.QUEUED, next_at=leaves, first_at=leaves, detail=None)
         look_at(session, "report", row.id, leaves)
     return consent
 
 
+def _said(consent: Consent, complaint: Complaint, reports: list[Json]) -> Json:
+    """What the chain keeps of a consent."""
+    return {
+        "consent": consent.id,
+        "complaint": complaint.id,
+        "spam": complaint.digest,
+        "via": consent.via,
+        "policy": consent.policy,
+        "statement": {"version": STATEMENT_VERSION, "text": consent.statement},
+        "redaction": consent.redaction,
+        "note": consent.note,
+        "shown": consent.shown,
+        "reports": reports,
+    }
+
+
 def undo(session: Session, office: Office, complaint: Complaint, *, via: str) -> int:
     """Take the consent back while nothing left yet; returns how many reports were cancelled.
 
-    Raises ConsentError when the undo window is over or something was already sent.
+    A discarded complaint awaits consent again. Raises ConsentError when the undo window is over or something
+    was already sent.
     """
+    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
+    if complaint.state == ComplaintState.DISCARDED:
+        move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
+        return 0
     queued = _undoable(session, office, complaint)
     if not queued:
         raise ConsentError(f"{complaint.id}: nothing can be undone; the undo window is over")
+    _take_back(session, office, complaint, queued, via)
+    move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
+    return len(queued)
+
+
+def withdraw(session: Session, office: Office, complaint: Complaint, *, via: str) -> int:
+    """Take back what has not been sent yet, also after the undo window; returns how many reports that were.
+
+    What a desk has, or may have, cannot be called back. Raises ConsentError when nothing is left to withdraw.
+    """
+    queued = _queued(session, complaint)
+    if not queued:
+        raise ConsentError(f"{complaint.id}: nothing is left that could be withdrawn")
+    _take_back(session, office, complaint, queued, via)
+    report.close_if_done(session, queued[0])
+    return len(queued)
+
+
+def _take_back(
+    session: Session, office: Office, complaint: Complaint, queued: list[Report], via: str
+) -> None:
     for row in queued:
-        move(session, row, ReportState.CANCELLED, next_at=None, detail="Undone before it left.")
+        move(session, row, ReportState.CANCELLED, next_at=None, detail="Withdrawn before it left.")
     given = select(Consent).where(Consent.complaint_id == complaint.id).order_by(col(Consent.given_at).desc())
     latest = session.exec(given).first()
     assert latest is not None
     session.add(Withdrawal(consent_id=latest.id, at=office.clock(), via=via))
-    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
-    move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
-    return len(queued)
+    said = {
+        "consent": latest.id,
+        "complaint": complaint.id,
+        "via": via,
+        "reports": [{"id": row.id, "to": row.to, "digest": row.digest} for row in queued],
+    }
+    ledger.add(session, office, complaint.reporter_id, "withdrawal", said)
 
 
 def undo_until(session: Session, office: Office, complaint: Complaint) -> Json | None:
@@ -175,12 +258,21 @@ def undo_until(session: Session, office: Office, complaint: Complaint) -> Json |
     )
 
 
+def withdrawable(session: Session, complaint: Complaint) -> int:
+    """How many reports have not been sent yet and can be withdrawn."""
+    return len(_queued(session, complaint))
+
+
 def _undoable(session: Session, office: Office, complaint: Complaint) -> list[Report]:
+    untried = [row for row in _queued(session, complaint) if row.attempts == 0]
+    return [row for row in untried if row.next_at and row.next_at > office.clock()]
+
+
+def _queued(session: Session, complaint: Complaint) -> list[Report]:
     if complaint.state != ComplaintState.CONFIRMED:
         return []
     rows = session.exec(select(Report).where(Report.complaint_id == complaint.id))
-    queued = [row for row in rows if row.state == ReportState.QUEUED and row.attempts == 0]
-    return [row for row in queued if row.next_at and row.next_at > office.clock()]
+    return [row for row in rows if row.state == ReportState.QUEUED]
 
 
 def discard(session: Session, complaint: Complaint) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from abuse_lookup import AbuseLookup, Lookup, Target
+from abuse_lookup import AbuseLookup, Contact, Lookup, Reason, Rejected, Target
 from abuse_lookup.errors import UnusableTarget
 from complaints.db import look_at
+from complaints.declared import contacts_in
 from complaints.models import Complaint, ComplaintState, Json, Reporter
 from complaints.office import Office
 
@@ -27,7 +28,10 @@ TRIES = 4  # how often temporary failures put the draft off when no desk of the 
 
 @dataclass(frozen=True)
 class Question:
-    """What is looked up, its role (`source`, `link`, `signer` or `drop-box`), and `facts` about that."""
+    """What is looked up, its role (`source`, `link`, `signer`, `drop-box`), and `facts` about that.
+
+    `sender-declared` is a role, too: there the mailbox is known, and the target is who vouches for it.
+    """
 
     target: str
     role: str
@@ -44,7 +48,9 @@ async def step(office: Office, lookup: AbuseLookup, complaint_id: str) -> None:
         return
     asked, not_asked = questions(complaint.source_ip, complaint.evidence, office.own_domains(reporter))
     answers = await asyncio.gather(*(lookup.find_contacts(question.target) for question in asked))
-    await asyncio.to_thread(_record, office, complaint, list(zip(asked, answers, strict=True)), not_asked)
+    told = [*zip(asked, answers, strict=True), *await declared(lookup, complaint.evidence)]
+    told.sort(key=lambda pair: bool(pair[0].facts.get("bystander")))  # bystanders stay last
+    await asyncio.to_thread(_record, office, complaint, told, not_asked)
 
 
 def questions(source_ip: str, evidence: Json, own: set[str]) -> tuple[list[Question], int]:
@@ -66,6 +72,22 @@ def questions(source_ip: str, evidence: Json, own: set[str]) -> tuple[list[Quest
     ]
     asked += [_link(group) for group in bystanders[:BYSTANDERS]]
     return asked, max(0, len(suspects) - LINK_HOSTS)
+
+
+async def declared(lookup: AbuseLookup, evidence: Json) -> list[tuple[Question, Lookup]]:
+    """The mailboxes that the sender declares for complaints (RFC 9477), checked as any other."""
+    found = []
+    for contact in contacts_in(evidence):
+        question = Question(
+            contact.signer, "sender-declared", {"rule": contact.rule, "report": contact.report}
+        )
+        found.append((question, await lookup.check_declared(contact)))
+    if rejected := (evidence.get("sender_declared") or {}).get("rejected"):
+        items = tuple(Rejected(item["address"], item["why"]) for item in rejected)
+        found.append(
+            (Question("CFBL-Address", "sender-declared"), Lookup("CFBL-Address", "domain", rejected=items))
+        )
+    return found
 
 
 def _link(group: Json) -> Question:
@@ -115,11 +137,28 @@ def _fitting(question: Question, answer: Lookup) -> Lookup:
     """
     contacts = answer.contacts
     if question.role == "signer":
-        contacts = tuple(one for one in contacts if one.scope == "domain" or one.source == "known")
-        contacts = tuple(replace(one, scope="domain") for one in contacts)
+        contacts = tuple(desk for one in contacts if (desk := _of_domain(one)))
     elif question.role == "drop-box":
         contacts = tuple(replace(one, scope="sender") for one in contacts if one.scope != "registrar")
     return replace(answer, contacts=contacts)
+
+
+def _of_domain(contact: Contact) -> Contact | None:
+    """The contact as the desk of the domain itself, with the reason for that; None where it is not."""
+    ways: tuple[Contact | Reason, ...] = (contact, *contact.also)
+    reason = next((way for way in ways if way.scope == "domain"), None)
+    if reason is None:
+        return None
+    return Contact(
+        "domain",
+        reason.source,
+        reason.server,
+        reason.confidence,
+        reason.why,
+        reason.as_of,
+        contact.address,
+        contact.form,
+    )
 
 
 def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter] | None:

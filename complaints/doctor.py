@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
-from abuse_lookup import AbuseLookup, Status, open_lookup
+from abuse_lookup import AbuseLookup, ConfigError, Status
+from abuse_lookup.contactdb import terms
+from abuse_lookup.desks import KnownDesks
 from complaints import signing
 from complaints.forward import SELECTOR
+from complaints.lookup_config import lookup_config
 from complaints.models import Json
 from complaints.office import Office
-from complaints.serve import lookup_config
+from complaints.serve import looking_up
 from complaints.settings import Settings
 from complaints.vault import kept_secret
 
@@ -20,7 +24,8 @@ async def check(settings: Settings) -> list[Json]:
     """Findings as {"name", "ok", "detail"}; nothing is changed but what a first start would make."""
     office = await asyncio.to_thread(Office.open, settings)
     try:
-        async with open_lookup(lookup_config(settings)) as lookup:
+        # The operator's rows are checked for themselves: a mistake in them is a finding like others
+        async with looking_up(office, replace(lookup_config(settings), desks=None)) as lookup:
             findings = [_finding("database", ok=True, detail=settings.database.rpartition("@")[2])]
             for name, one in _CHECKS.items():
                 findings.append(await _guarded(name, one(office, lookup)))
@@ -84,6 +89,23 @@ def _json_files(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.glob("*.json"))
 
 
+async def _contact_zones(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    zones = [zone for zone in lookup_config(office.settings).contact_zones if zone.strip()]
+    return True, ". ".join(terms(zone.strip()) for zone in zones) or "none is asked"
+
+
+async def _known_desks(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    file = office.settings.desks_file
+    try:
+        rows = await asyncio.to_thread(lambda: list(KnownDesks(file).desks))
+    except ConfigError as error:
+        return False, f"{error}. What was read before stays in use until the next start"
+    own = sum(row.place.startswith(f"{file}: ") for row in rows)
+    return True, f"{len(rows) - own} shipped rows, {own} of your own in {file}"
+
+
 async def _way_out(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     del lookup
     relay = office.settings.relay_host
@@ -107,5 +129,7 @@ _CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]]
     "dkim": _dkim,
     "whois": _whois,
     "rdap": _rdap,
+    "contact zones": _contact_zones,
+    "known desks": _known_desks,
     "way out": _way_out,
 }

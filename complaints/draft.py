@@ -6,6 +6,7 @@ nobody is accused by a guess alone while a better answer exists.
 """
 
 from datetime import timedelta
+from itertools import count
 
 from sqlmodel import Session, col, delete, select
 
@@ -15,7 +16,15 @@ from complaints.models import Complaint, ComplaintState, Json, Report, Reporter,
 from complaints.office import Office
 from complaints.redact import CannotRedact
 
-PART_FACTS = ("url", "found_in", "selector")  # what a report says of a target besides its name
+# What a report says of a target besides its name
+PART_FACTS = ("url", "found_in", "selector", "rule", "report")
+SENDERS_OWN = (
+    "The sender itself named this mailbox for complaints. A report there confirms to the sender that your"
+    " mailbox exists and is read, and which message it got: tick it if you trust the sender to stop."
+)
+DONE = "Every desk that answers for it has its report already."
+AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
+"""States of reports that may be written anew."""
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
@@ -34,7 +43,12 @@ def step(office: Office, complaint_id: str) -> None:
         once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
         kept = list(session.exec(select(Report).where(*once)))
     desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
+    if any(_only_declared(desk) for desk in desks) and report.hides_ids(reporter, spam):
+        why = "Its sender needs the message's own number, which shows your address or name."
+        rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
+        desks = [desk for desk in desks if not _only_declared(desk)]
     drafts = _drafts(office, complaint, desks, kept)
+    done = bool(desks) and not drafts
     try:
         report.write(office, reporter, complaint, drafts, spam)
     except CannotRedact as error:
@@ -42,19 +56,28 @@ def step(office: Office, complaint_id: str) -> None:
         rejected += [{"address": draft.to, "why": why} for draft in drafts]
         drafts = []
     with office.db.transaction() as session:
-        _store(session, office, complaint, drafts, rejected)
+        _store(session, office, complaint, drafts, rejected, done=done)
 
 
 def _store(
-    session: Session, office: Office, complaint: Complaint, drafts: list[Report], rejected: list[Json]
+    session: Session,
+    office: Office,
+    complaint: Complaint,
+    drafts: list[Report],
+    rejected: list[Json],
+    *,
+    done: bool,
 ) -> None:
-    """Put the drafts where the reporter finds them; or refuse the complaint with the reason."""
+    """Put the drafts where the reporter finds them; or refuse the complaint with the reason.
+
+    `done`: there are desks, and each has its report.
+    """
     contacts = (complaint.contacts or {}) | {"rejected": rejected}
     session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
     draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
     look_at(session, "notice", complaint.submission_id)
     if not drafts:
-        reason = _no_desk(contacts, rejected)
+        reason = DONE if done else _no_desk(contacts, rejected)
         move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
         return
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
@@ -100,6 +123,10 @@ def _best_of_source(contacts: Json) -> int:
 def _why_not_ticked(contact: Json, lookup: Json, best: int, signers: set[str]) -> str | None:
     """Why the reporter has to decide on this desk; None when it is proposed (docs/decisions/0008)."""
     sure = contact["confidence"] == "high"
+    if lookup["role"] == "sender-declared":
+        return SENDERS_OWN
+    if contact["source"] == "soa":
+        return "Whoever keeps a DNS zone need not run the host: tick it if you know that they do."
     if lookup["role"] == "source":
         found = STRENGTH.get(contact["confidence"], 0) == best
         return None if found else "A better-founded desk for the same host is ticked."
@@ -122,6 +149,10 @@ def _why_no_link_desk(contact: Json, lookup: Json, signers: set[str]) -> str | N
     return "A link may lead to somebody innocent: tick it if the spam advertises this host."
 
 
+def _only_declared(desk: Json) -> bool:
+    return all(part["role"] == "sender-declared" for part in desk["parts"])
+
+
 def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | None) -> None:
     first = contact | {
         "role": lookup["role"],
@@ -142,20 +173,32 @@ def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | N
 
 
 def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:
-    """One report per desk, still without bytes; a desk's row that was kept is used again."""
+    """One report per desk, still without bytes; a desk's row that was kept is used again.
+
+    A desk that has its report, or may have it, gets no second one, and what it got stays as it was.
+    """
     rows = {row.to.lower(): row for row in kept}
+    free = (n for n in count(1) if _report_id(complaint, n) not in {row.id for row in kept})
     drafts = []
     for desk in desks:
-        new = _new_report(office, complaint, desk, number=len(rows) + 1)
-        draft = rows.setdefault(desk["address"].lower(), new)
-        draft.ticked, draft.contact = desk["ticked"], desk
-        drafts.append(draft)
+        address = desk["address"].lower()
+        if address not in rows:
+            rows[address] = _new_report(office, complaint, desk, next(free))
+        draft = rows[address]
+        if draft.state in AGAIN:
+            draft.ticked, draft.contact = desk["ticked"], desk
+            drafts.append(draft)
     return drafts
+
+
+def _report_id(complaint: Complaint, number: int) -> str:
+    """Name a report: `PL-...-01` is the first of its complaint."""
+    return f"{complaint.id}-{number:02}"
 
 
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:
     return Report(
-        id=f"{complaint.id}-{number:02}",
+        id=_report_id(complaint, number),
         complaint_id=complaint.id,
         token=tokens.random_letters(tokens.REPORT_LETTERS),
         to=desk["address"],

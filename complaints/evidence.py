@@ -2,7 +2,7 @@
 
 The trust boundary is the reporter's: the hosts they named, those learned from them (`learned.py`), and the
 mail hosts of their addresses' domains (`mail_hosts.py`). The keys of the spam's signatures are asked for at
-the same time.
+the same time; what these cover decides whether the sender's own wish for complaints counts (`declared.py`).
 A complaint whose spam does not show where it came from is refused with the reason; nobody is guessed at.
 """
 

@@ -8,6 +8,7 @@ outcome after it, so that nothing is ever sent twice by itself (promises 1, 2, 4
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -166,7 +167,16 @@ class Forwarder:
                 _settle(session, row, outcome, now, self._back_off(row))
             if isinstance(row, Report):
                 _bounced_meanwhile(session, row)
-                close_if_done(session, row)
+        if isinstance(row, Report):
+            self._close(mail_id)
+
+    def _close(self, report_id: str) -> None:
+        """Close the complaint if this was its last report; not in the transaction that keeps the outcome.
+
+        Whoever decides on the complaint at this moment overtakes the closing, and must not undo the record.
+        """
+        with suppress(OvertakenError), self.office.db.transaction() as session:
+            close_if_done(session, session.get_one(Report, report_id))
 
     def _back_off(self, row: Mail) -> datetime | None:
         """When to try again: doubling from PLAINT_RETRY_SECONDS with jitter; None when given up."""

@@ -23,7 +23,7 @@ class SubmissionState(StrEnum):
 
 
 class ComplaintState(StrEnum):
-    """Where a complaint stands; `closed`, `expired` and `discarded` are ends."""
+    """Where a complaint stands; `closed` and `expired` are ends."""
 
     RECEIVED = "received"
     ANALYSED = "analysed"
@@ -72,7 +72,8 @@ COMPLAINT_STEPS: dict[ComplaintState, frozenset[ComplaintState]] = {
     # `received` again: the reporter said that a host of it is theirs, so its source may lie further down
     C.REFUSED: frozenset({C.RECEIVED}),
     C.EXPIRED: frozenset(),
-    C.DISCARDED: frozenset(),
+    # taken back: a button pressed by mistake, or by a machine
+    C.DISCARDED: frozenset({C.AWAITING_CONSENT}),
 }
 REPORT_STEPS: dict[ReportState, frozenset[ReportState]] = {
     R.DRAFT: frozenset({R.SUPPRESSED, R.CONSENTED}),
@@ -145,6 +146,8 @@ class Reporter(SQLModel, table=True):
     verified_at: datetime | None = None
     policy: str | None = None
     policy_at: datetime | None = None
+    # Set while everything of theirs is being removed: only then do their consents go
+    erased_at: datetime | None = None
 
 
 class SubmissionAddress(SQLModel, table=True):
@@ -240,6 +243,8 @@ class Complaint(SQLModel, table=True):
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     note: str = ""
     redaction: str = "identity"
+    # What the reporter wants hidden in this one besides address and names, each as it is written
+    hide: list[str] = json_list()
 
 
 class Report(SQLModel, table=True):
@@ -303,6 +308,22 @@ class ConsentedReport(SQLModel, table=True):
     report_id: str = Field(primary_key=True, foreign_key="report.id", index=True)
     digest: str
     to: str
+
+
+class ConsentEntry(SQLModel, table=True):
+    """One link of a reporter's chain of consents and withdrawals: sealed words, and their digest."""
+
+    __tablename__: ClassVar[Any] = "consent_entry"
+    reporter_id: str = Field(primary_key=True, foreign_key="reporter.id")
+    number: int = Field(primary_key=True)
+    kind: str
+    complaint_id: str | None = Field(default=None, foreign_key="complaint.id")
+    at: datetime
+    # The digest of the entry before, "" for the first; `digest` covers it and all that is said
+    previous: str
+    digest: str = Field(unique=True)
+    body: bytes = Field(sa_column=blob())
+    __table_args__ = (Index("consent_entry_of_complaint", "complaint_id"),)
 
 
 class Letter(SQLModel, table=True):

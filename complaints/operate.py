@@ -1,6 +1,6 @@
 """The operator's side of the command line: the settings every verb reads, and what runs and keeps a house.
 
-Takes a data directory, leaves reporters, stopped desks and a database as the operator wants them. What a
+Takes a data directory, leaves reporters and a database as the operator wants them. What a
 verb needs is imported when it runs, so that the others start without it.
 """
 # ruff: noqa: PLC0415 - see above
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from complaints import __version__, terminal
-from complaints.terminal import FAILED, UNUSABLE, USAGE, fail, put, say
+from complaints.terminal import FAILED, TRY_LATER, UNUSABLE, USAGE, fail, put, say
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -36,7 +36,6 @@ AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="A mail 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 reporters_app = typer.Typer(no_args_is_help=True, help="The registered reporters of this installation.")
-desks_app = typer.Typer(no_args_is_help=True, help="Abuse desks that asked for no more reports.")
 db_app = typer.Typer(no_args_is_help=True, help="The database schema.")
 
 
@@ -265,6 +264,47 @@ def probe(
     say(f"a probe to {sent.to} leaves through plaint serve and is good until {sent.expires_at:%d %B %Y}")
 
 
+@reporters_app.command()
+def export(
+    address: AddressArgument,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The ZIP file to write.")],
+    data: DataOption = None,
+) -> None:
+    """Write everything that is kept of a reporter into a ZIP file, for them."""
+    from complaints.export import write
+
+    with opened(data) as office, office.db.reading() as session:
+        reporter = _reporter(session, address)
+        try:
+            with out.open("xb") as place:
+                write(session, office, reporter, place)
+        except OSError as error:
+            fail(f"{out}: {error.strerror}", UNUSABLE)
+    say(f"wrote {out}; it holds personal data: give it to {address} and delete it")
+
+
+@reporters_app.command()
+def erase(
+    address: AddressArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Really: there is no way back.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Remove a reporter and everything of theirs. What desks got stays with them."""
+    from complaints import erasure
+
+    with opened(data) as office:
+        with office.db.transaction() as session:
+            reporter = _reporter(session, address)
+            if not yes:
+                fail(f"nothing was removed. With --yes, everything of {address} goes, for good", USAGE)
+            try:
+                erasure.erase(session, office, reporter)
+            except erasure.ErasureError as error:
+                fail(str(error), TRY_LATER)
+        erasure.sweep(office.db)
+    say(f"{address} and everything of theirs is removed")
+
+
 def _reporter(session: "Session", address: str) -> "Reporter":
     from complaints import reporters
 
@@ -287,27 +327,3 @@ def _put_reporter(row: "Reporter", as_json: bool) -> None:
         "verified_at",
     }
     put(row.model_dump(mode="json", include=shown), as_json, terminal.reporter_lines)
-
-
-@desks_app.command("list")
-def list_desks(as_json: JsonOption = False, data: DataOption = None) -> None:
-    """List the desks that get no reports, with who asked when."""
-    from sqlmodel import col, select
-
-    from complaints.models import Suppression
-
-    with opened(data) as office, office.db.reading() as session:
-        for row in session.exec(select(Suppression).where(col(Suppression.lifted_at).is_(None))):
-            put(row.model_dump(mode="json"), as_json, terminal.stop_lines)
-
-
-@desks_app.command()
-def resume(address: AddressArgument, data: DataOption = None) -> None:
-    """Let reports to a desk flow again."""
-    from complaints import replies
-
-    with opened(data) as office:
-        with office.db.transaction() as session:
-            lifted = replies.resume(session, office, address)
-        if not lifted:
-            fail(f"{address} is not stopped; see: plaint desks list", UNUSABLE)

@@ -2,3 +2,4 @@
 
 POLICY = "1"  # docs/privacy-policy.md
 STATEMENT = "I have read what will be sent, and this mail was unsolicited."
+STATEMENT_VERSION = "1"

@@ -55,6 +55,7 @@ class Redirector:
     pattern: re.Pattern[str] | None
     decode: str
     opaque: bool
+    receiving: bool
 
 
 @cache
@@ -69,6 +70,7 @@ def _redirectors() -> dict[str, list[Redirector]]:
             pattern=re.compile(row["pattern"]) if "pattern" in row else None,
             decode=row.get("decode", "plain"),
             opaque=row.get("opaque", False),
+            receiving=row.get("receiving", False),
         )
         for host in row["host"]:
             found.setdefault(host, []).append(redirector)

@@ -11,6 +11,8 @@ from sqlmodel import Session, select
 
 from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
+from complaints.declared import ids_of
+from complaints.hiding import identity_of, redacted, redacted_link
 from complaints.leaks import find_leaks
 from complaints.links import Link, links
 from complaints.message import Message, parse
@@ -34,11 +36,6 @@ ENDED = frozenset(
         ReportState.CANCELLED,
     }
 )
-
-
-def identity_of(reporter: Reporter) -> Identity:
-    """What redaction hides of a reporter."""
-    return Identity(addresses=(reporter.address, *reporter.aliases), names=tuple(reporter.names))
 
 
 def write(
@@ -73,6 +70,16 @@ def leaks_in(raw: bytes, reporter: Reporter) -> str:
     return "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])
 
 
+def hides_ids(reporter: Reporter, spam: bytes) -> bool:
+    """Whether hiding the reporter would change what a sender finds its own message by (RFC 9477 §3.5)."""
+    message = parse(spam)
+    try:
+        done = redact(spam[: message.body], identity_of(reporter), key=bytes(16))
+    except CannotRedact:
+        return True
+    return ids_of(parse(done.raw)) != ids_of(message)
+
+
 def _freeze(
     office: Office,
     reporter: Reporter,
@@ -85,17 +92,11 @@ def _freeze(
     """Render one report onto its row; returns its bytes."""
     report.drafted_at = office.clock()
     report.message_id = f"<{report.id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
-    key = _pseudonym_key(office, reporter, report)
-    redacted = redact(spam, identity_of(reporter), key=key, level=complaint.redaction)
-    raw = arf.compose(_values(office, reporter, complaint, report, redacted.raw, headers_only=headers_only))
+    hidden = redacted(office, reporter, complaint, report, spam)
+    raw = arf.compose(_values(office, reporter, complaint, report, hidden.raw, headers_only=headers_only))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
-    report.changes = [asdict(change) for change in redacted.changes]
+    report.changes = [asdict(change) for change in hidden.changes]
     return raw
-
-
-def _pseudonym_key(office: Office, reporter: Reporter, report: Report) -> bytes:
-    """One key per desk, so that two desks cannot join what they know of a reporter (RFC 6590 §3)."""
-    return office.vault.derive("pseudonym", f"{report.to.lower()} {reporter.id}").encode()
 
 
 def _values(
@@ -110,8 +111,12 @@ def _values(
     """Everything a report says, read from the redacted spam wherever it could show the reporter."""
     message = parse(spam)
     evidence, contact = complaint.evidence or {}, report.contact
-    received = evidence["hops"][0] if evidence.get("hops") else {}
+    strict = complaint.redaction == "strict"
+    received = _taken_over(evidence, at_border=strict)
+    arrived = datetime.fromisoformat(received["date"]) if received.get("date") else None
     found = [] if headers_only else _uris(links(message).web, parts_of(contact), identity_of(reporter))
+    if strict:
+        found = [redacted_link(office, reporter, complaint, report, uri) for uri in found]
     recipient = message.get("Delivered-To") or message.get("X-Original-To")
     return arf.Report(
         sender=f"Plaint <{outbox.SERVICE}@{office.settings.mail_domain}>",
@@ -128,7 +133,7 @@ def _values(
         opt_out_url=f"{office.settings.url}/stop/{report.token}",
         opt_out_mailto=outbox.report_address(office, outbox.STOP, report.token),
         source_ip=complaint.source_ip,
-        arrival_date=datetime.fromisoformat(received["date"]) if received.get("date") else None,
+        arrival_date=arrived.replace(second=0) if arrived and strict else arrived,
         original_mail_from=_envelope_sender(message),
         original_rcpt_to=(recipient,) if recipient else (),
         reporting_mta=received.get("by"),
@@ -140,6 +145,14 @@ def _values(
         headers_only=headers_only,
         redacted=complaint.redaction != "none",
     )
+
+
+def _taken_over(evidence: Json, *, at_border: bool) -> Json:
+    """The hop at which the spam arrived: the topmost, or the one at the border, which `strict` leaves."""
+    hops = evidence.get("hops") or [{}]
+    number = (evidence.get("source") or {}).get("hop") or 0
+    found: Json = hops[number if at_border and number < len(hops) else 0]
+    return found
 
 
 def parts_of(contact: Json) -> list[Json]:
@@ -164,6 +177,8 @@ def _told(part: Json) -> str:
             return f"{target}, which signed this message (DKIM{selector}, verified by us)"
         case "drop-box":
             return f"the mailbox {target}, at which the message wants to be answered"
+        case "sender-declared":
+            return f"{target}, whose signed CFBL-Address asks for reports here (RFC 9477, {part.get('rule')})"
     hidden = [name for place, name in HIDDEN.items() if part.get("found_in") == [place]]
     return f"{target}, which the message advertises{''.join(f' in a {name}' for name in hidden)}"
 

@@ -14,14 +14,18 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 from sqlalchemy import text
 
 from abuse_lookup import AbuseLookup, Config, open_lookup
-from complaints import __version__
+from complaints.desk_history import DeskHistory
 from complaints.forward import Outgoing, Send
 from complaints.logs import place_of
+from complaints.lookup_config import lookup_config
+from complaints.lookup_store import DatabaseBook, DatabaseCache
+from complaints.lookups import look_up
 from complaints.office import Office
 from complaints.receive import Reception
 from complaints.settings import Settings, SettingsError, host_port
@@ -46,21 +50,14 @@ class Service:
     worker: Worker | None = None
 
 
-def lookup_config(settings: Settings) -> Config:
-    """How abuse_lookup is to ask, with these settings."""
-    return Config(
-        dns=settings.name_servers,
-        rdap_bootstrap=settings.rdap_bootstrap or None,
-        whois_root=settings.whois_root,
-        whois_port=settings.whois_port,
-        seconds=settings.lookup_seconds,
-        ca_file=settings.ca_file,
-        allow_nets=tuple(filter(None, settings.allow_nets.split(","))),
-        contact_zones=tuple(filter(None, settings.contact_zones.split(","))),
-        cache_path=settings.data / "lookups.sqlite",
-        user_agent=f"Plaint/{__version__} (+{settings.url})",
-        limit_per_minute=settings.limit_lookups,
-    )
+@asynccontextmanager
+async def looking_up(office: Office, config: Config | None = None) -> AsyncIterator[AbuseLookup]:
+    """A lookup whose limits and answers are shared with every other process of this service."""
+    db = office.db
+    shared = None if db.embedded else (DatabaseCache(db), DatabaseBook(db))
+    config = config or lookup_config(office.settings)
+    async with open_lookup(config, shared=shared, history=DeskHistory(office)) as lookup:
+        yield lookup
 
 
 def sender(settings: Settings, lookup: AbuseLookup) -> Send:
@@ -92,13 +89,14 @@ async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIt
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(office.close)
         service = Service(office)
+        if {"worker", "web"} & set(roles):
+            lookup = await stack.enter_async_context(looking_up(office))
         if "worker" in roles:
-            lookup = await stack.enter_async_context(open_lookup(lookup_config(settings)))
             await stack.enter_async_context(_working(service, lookup))
         if "smtp" in roles:
             await stack.enter_async_context(_smtp(service))
         if "web" in roles:
-            await stack.enter_async_context(_web(service, need_smtp="smtp" in roles))
+            await stack.enter_async_context(_web(service, lookup, need_smtp="smtp" in roles))
         yield service
 
 
@@ -196,7 +194,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _web(service: Service, *, need_smtp: bool) -> AsyncIterator[None]:
+async def _web(service: Service, lookup: AbuseLookup, *, need_smtp: bool) -> AsyncIterator[None]:
     async def ready() -> bool:
         await asyncio.to_thread(_ping, service.office)
         return service.smtp_port is not None or not need_smtp
@@ -204,7 +202,7 @@ async def _web(service: Service, *, need_smtp: bool) -> AsyncIterator[None]:
     host, port = host_port(service.office.settings.http)
     listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     service.http_port = int(listener.getsockname()[1])
-    app = create_app(service.office, ready=ready)
+    app = create_app(service.office, ready=ready, look_up=partial(look_up, lookup))
     server = _Uvicorn(
         uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10

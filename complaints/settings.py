@@ -56,7 +56,8 @@ class Settings(BaseSettings):
     rdap_bootstrap: str = ""
     whois_port: int = 43
     whois_root: str = "whois.iana.org"
-    contact_zones: str = "abuse-contacts.abusix.zone"
+    contact_zones: str = "abuse-contacts.abusix.zone,contacts.abuse.net"
+    desks: Path | None = None
     ca_file: Path | None = None
     allow_nets: str = ""
     lookup_seconds: float = Field(20, gt=0)
@@ -66,6 +67,9 @@ class Settings(BaseSettings):
     retry_seconds: int = Field(300, gt=0)
     give_up_seconds: int = Field(432_000, gt=0)
     max_bytes: int = Field(26_214_400, gt=0)
+    retention_spam_seconds: int = Field(2_592_000, ge=0)
+    retention_report_seconds: int = Field(7_776_000, ge=0)
+    retention_letter_seconds: int = Field(1_209_600, ge=0)
     limit_submissions: int = Field(0, ge=0)
     limit_reports: int = Field(0, ge=0)
     limit_lookups: int = Field(60, ge=0)
@@ -127,6 +131,11 @@ class Settings(BaseSettings):
         if scheme in {"postgres", "postgresql"}:
             return f"postgresql+psycopg{separator}{rest}"
         return self.database_url
+
+    @property
+    def desks_file(self) -> Path:
+        """Where the operator's own known desks are, if there are any."""
+        return self.desks or self.data / "desks.toml"
 
     @property
     def name_servers(self) -> tuple[HostPort, ...]:

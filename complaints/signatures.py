@@ -64,6 +64,8 @@ class Signature:
     why: str
     aligned: bool = False
     candidate: bool = False
+    covers: tuple[str, ...] = ()
+    """The names in h=, in lower case, of a signature that passed without any doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ def verify(
     for (domain, selector), one in rows:
         outcome = one if isinstance(one, Outcome) else _judge(message, one, body, grade, at)
         aligned = domain is not None and author is not None and organisational_domain(domain) == author
+        covers = one.claim.names if isinstance(one, _Check) and outcome.candidate else ()
         signatures.append(
-            Signature(domain, selector, outcome.result, outcome.why, aligned, outcome.candidate)
+            Signature(domain, selector, outcome.result, outcome.why, aligned, outcome.candidate, covers)
         )
     return (*signatures, *_uncounted(message))
 

@@ -43,22 +43,6 @@ def end(*, good: int, bad: int) -> None:
         raise SystemExit(FAILED if good else UNUSABLE)
 
 
-def lookup_lines(document: Json) -> Iterator[str]:
-    """Who answers for a target, why, and what failed; about 20 lines at most."""
-    network = f", {document['network']}" if document.get("network") else ""
-    yield f"{clean(document['target'])}  ({document['kind']}{network})"
-    for contact in document["contacts"][:6]:
-        reached = clean(contact.get("address") or contact.get("form"))
-        yield f"  {reached}  [{contact['scope']}, {contact['confidence']}]"
-        yield f"    {clean(contact['why'])}"
-    if not document["contacts"]:
-        yield "  No abuse desk found."
-    for item in document.get("rejected", [])[:3]:
-        yield f"  not used: {clean(item['address'])}: {clean(item['why'])}"
-    for failure in document["failures"][:3]:
-        yield f"  failed: {failure['source']} at {clean(failure['server'])}: {clean(failure['reason'])}"
-
-
 def complaint_lines(document: Json) -> Iterator[str]:
     """One complaint: its state, its reports and what became of them."""
     yield f"{document['id']}  {document['state']}  {document['received_at']}"
@@ -76,6 +60,8 @@ def _report_lines(report: Json) -> Iterator[str]:
     tick, role = "x" if report["ticked"] else " ", f"{report['scope']}, {report['confidence']}"
     yield f"[{tick}] {report['id']}  {clean(report['to'])}  {report['state']}  {role}"
     yield f"    {clean(report['why'])}"
+    if report.get("unticked"):
+        yield f"    Not ticked: {clean(report['unticked'])}"
     if report["detail"]:
         yield f"    {clean(report['detail'])}"
     for reply in report["replies"]:
@@ -112,6 +98,18 @@ def stop_lines(document: Json) -> Iterator[str]:
     """A desk that gets no reports."""
     asked = f"asked by {clean(document['asked_by'])} ({clean(document['reason'])})"
     yield f"{clean(document['address'])}  since {document['asked_at'][:10]}, {asked}"
+
+
+def desk_lines(document: Json) -> Iterator[str]:
+    """A row of the known desks: who is right for what, why, and where that is written."""
+    right = document.get("address") or document.get("form") or (document.get("use") and "never used")
+    named = f"{document['table']} {document['provider']}".strip()
+    yield f"{clean(named)}: {clean(right or 'as its registry says')}"
+    about = document["about"]
+    more = f" and {len(about) - 8} more" if len(about) > 8 else ""
+    yield f"  for {clean(', '.join(about[:8]))}{more}"
+    yield f"  {clean(document['why'])}"
+    yield f"  {clean(document['source'])}, {document['date']} ({clean(document['place'])})"
 
 
 def finding_lines(document: Json) -> Iterator[str]:

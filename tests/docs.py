@@ -28,7 +28,8 @@ MEANINGS = {
     "rdap_bootstrap": "Folder or URL with IANA's RDAP bootstrap files; empty: IANA's own.",
     "whois_port": "Port of every WHOIS server that names none.",
     "whois_root": "Where a WHOIS search begins.",
-    "contact_zones": "DNS zones that publish abuse contacts, separated by commas.",
+    "contact_zones": "DNS zones that publish abuse contacts, separated by commas; empty: none. `plaint doctor` names their terms. A service for sale has to ask abuse.net first, or leave its zone out.",
+    "desks": "TOML file with known desks of your own (docs/desks.md). Default: `desks.toml` in the data directory; it need not exist.",
     "ca_file": "PEM file of a CA that RDAP servers may be signed by, besides the public ones.",
     "allow_nets": "CIDRs, separated by commas, that are not public and may be spoken to nevertheless.",
     "lookup_seconds": "How long one address or host is looked up, at most.",
@@ -38,9 +39,12 @@ MEANINGS = {
     "retry_seconds": 'The first pause after a mail host said "try later"; doubles with jitter up to 4 hours.',
     "give_up_seconds": "When a mail that is always put off counts as failed.",
     "max_bytes": "The largest submission, SMTP or HTTP.",
+    "retention_spam_seconds": "When the bytes, the evidence and the subject of a spam go, after it was handed in, once its complaint has ended. 0: never by themselves.",
+    "retention_report_seconds": "The same for the bytes of reports, the answers to them and the delivery attempts.",
+    "retention_letter_seconds": "When a letter of ours goes, after it was sent.",
     "limit_submissions": "Submissions a reporter may hand in per hour over SMTP and HTTP.",
     "limit_reports": "Reports a desk gets per hour; the others wait.",
-    "limit_lookups": "Questions a registry's server gets per minute; known lower limits hold besides.",
+    "limit_lookups": "Questions a registry's server gets per minute; known lower limits hold besides. Also the targets a reporter may ask about per minute over HTTP.",
 }
 """Setting → what it means to the operator."""
 EMPTY = {"", None}

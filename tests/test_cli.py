@@ -687,6 +687,7 @@ def test_doctor_says_what_is_missing_and_what_to_publish(world: House) -> None:
     assert not findings["dkim"]["ok"]
     assert "plaint._domainkey.plaint.example. TXT" in findings["dkim"]["detail"]
     assert findings["whois"]["ok"]
+    assert "terms" in findings["contact zones"]["detail"]
     assert plaint("doctor").text.count("\n") == len(findings)
 
 
@@ -770,6 +771,63 @@ def test_only_an_unconfirmed_report_is_sent_again(world: House, eml: Callable[..
     document = waiting(where, eml(subject="Not again"))
     assert plaint("resend", to_cloud(document)["id"]).code == 1
     assert plaint("resend", "PL-000000000000-1").code == 65
+
+
+OWN_ROW = """[[override]]
+networks = ["192.0.2.0/28"]
+address = "desk@right.example"
+why = "The customer answers"
+source = "a call with their desk"
+date = 2026-11-20
+"""
+
+
+def test_known_desks_are_listed_by_what_they_hold_for_your_own_first(tmp_path: Path) -> None:
+    where = ("--data", str(tmp_path))
+    (tmp_path / "desks.toml").write_text(OWN_ROW)
+    row = good("desks", "known", "192.0.2.3", "--json", *where).document
+    assert (row["address"], row["source"], row["date"]) == (
+        "desk@right.example",
+        "a call with their desk",
+        "2026-11-20",
+    )
+    assert row["place"] == f"{tmp_path / 'desks.toml'}: [[override]] number 1"
+    shown = good("desks", "known", "shop.github.io", *where).text
+    assert shown.startswith("platform GitHub: https://support.github.com/contact/report-abuse\n")
+    assert "2026-11-26" in shown
+    assert good("desks", "known", "abuse@cloudflare.com", "--json", *where).document["table"] == "form"
+    everything = good("desks", "known", "--json", *where).documents
+    assert everything[0]["place"] == row["place"]
+    assert len(everything) > 70
+    assert plaint("desks", "known", "nothing.example", *where).code == 65
+
+
+def test_a_file_of_known_desks_is_checked_before_it_is_used(tmp_path: Path) -> None:
+    where = ("--data", str(tmp_path))
+    assert plaint("desks", "check", *where).code == 65, "there is none"
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN_ROW)
+    checked = good("desks", "check", str(file), *where)
+    assert checked.err == f"plaint: {file}: 1 row, all usable\n"
+    file.write_text(OWN_ROW.replace("/28", ""))
+    wrong = plaint("desks", "check", str(file), *where)
+    assert (wrong.code, wrong.out) == (65, b"")
+    assert f"{file}: [[override]] number 1: `networks` must hold CIDRs" in wrong.err
+
+
+def test_the_doctor_names_a_mistake_in_the_known_desks(world: House) -> None:
+    file = world.settings.data / "desks.toml"
+
+    def finding() -> Any:
+        found = plaint("doctor", "--json", "--data", str(world.settings.data)).documents
+        return next(one for one in found if one["name"] == "known desks")
+
+    file.write_text(OWN_ROW)
+    assert (finding()["ok"], f"1 of your own in {file}" in finding()["detail"]) == (True, True)
+    file.write_text(OWN_ROW.replace("why", "way"))
+    assert not finding()["ok"]
+    assert f"{file}: [[override]] number 1: `way` is not known here" in finding()["detail"]
+    file.unlink()
 
 
 def test_a_stopped_desk_is_listed_and_resumed(world: House, eml: Callable[..., Path]) -> None:

@@ -239,18 +239,23 @@ def test_undo_ends_with_its_window(website: Website) -> None:
     late = press(website, complaint, "undo", page)
     assert late.status_code == 409
     assert "the undo window is over" in late.text
-    assert not forms(review(website, complaint))
+    [only] = forms(review(website, complaint))
+    assert only.buttons == [("do", "withdraw")]  # it could not be handed over yet
 
 
-def test_discarding_needs_no_tick_and_ends_it(website: Website) -> None:
+def test_discarding_needs_no_tick_and_can_be_taken_back(website: Website) -> None:
     complaint = website.waiting()
     old = review(website, complaint)
     assert press(website, complaint, "discard").status_code == 303
     page = review(website, complaint)
     assert "You decided to send nothing." in page.text
-    assert not forms(page)
+    [only] = forms(page)
+    assert only.buttons == [("do", "undo")]
     assert press(website, complaint, "confirm", old, read="yes").status_code == 409
     assert press(website, complaint, "discard", old).status_code == 409
+    assert press(website, complaint, "undo", page).status_code == 303
+    assert "waits for you" in review(website, complaint).text
+    assert press(website, complaint, "confirm", old, read="yes").status_code == 409  # an old form stays old
 
 
 def test_an_expired_complaint_can_no_longer_be_confirmed(website: Website) -> None:

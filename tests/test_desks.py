@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from abuse_lookup.answer import Contact, Lookup
+from abuse_lookup.answer import Contact, Lookup, Reason
 from complaints import draft
 from complaints.contacts import BYSTANDERS, LINK_HOSTS, Question, questions, snapshot
 from complaints.models import Json
@@ -153,6 +153,17 @@ def test_a_guessed_desk_of_a_signer_waits_and_a_well_founded_one_is_ticked() -> 
     known = contact("abuse@esp.example", scope="domain", source="known")
     assert not desks((signer("esp.example"), (guess,)))["abuse@esp.example"]["ticked"]
     assert desks((signer("esp.example"), (known,)))["abuse@esp.example"]["ticked"]
+
+
+def test_a_signers_host_counts_only_as_far_as_it_is_the_domains_own_desk() -> None:
+    as_domain = Reason(
+        "domain", "dns", "esp.example", "low", "It is a guess.", datetime(2026, 11, 26, tzinfo=UTC)
+    )
+    both = contact("abuse@esp.example", also=(as_domain,))
+    found = desks((signer("esp.example"), (both, contact("abuse@shield.example", source="known"))))
+    assert list(found) == [NETWORK_DESK, "abuse@esp.example"]
+    desk = found["abuse@esp.example"]
+    assert (desk["confidence"], desk["why"], desk["ticked"]) == ("low", "It is a guess.", False)
 
 
 def test_web_hosts_and_registrars_of_a_signer_have_no_part_in_it() -> None:

@@ -2,8 +2,8 @@
 
 import ast
 import asyncio
+import dataclasses
 import re
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from complaints.vault import Vault
 from complaints.web.app import create_app
 from tests import docs
 from tests.test_architecture import ROOT, modules, name_of, tracked
+from tests.test_lookup import config_for
+from tests.website import nobody
 
 DOCS = ROOT / "docs"
 LETTERS = ROOT / "complaints" / "templates" / "letters"
@@ -120,7 +122,7 @@ def routes(tmp_path: Path) -> set[str]:
     from complaints.settings import load
 
     office = Office.open(load(data=tmp_path / "data"))
-    app: Any = create_app(office, ready=ready)
+    app: Any = create_app(office, ready=ready, look_up=nobody)
     office.close()
     return {path for route in app.routes for path in below(route) if path != "/api/v1/openapi.json"}
 
@@ -151,7 +153,16 @@ def test_the_flow_fits_on_a_page_and_names_every_state() -> None:
 
 @pytest.mark.parametrize(
     "paper",
-    ["flow.md", "promises.md", "threat-model.md", "pages.md", "tests.md", "known-issues.md", "evidence.md"],
+    [
+        "flow.md",
+        "promises.md",
+        "threat-model.md",
+        "pages.md",
+        "tests.md",
+        "known-issues.md",
+        "evidence.md",
+        "lookup.md",
+    ],
 )
 def test_files_functions_and_tests_named_in_a_paper_exist(paper: str) -> None:
     names = {name_of(file) for file in tracked()} | {"docs/cli.md", "docs/settings.md"}
@@ -242,28 +253,34 @@ def test_the_readme_begins_with_what_it_is_and_the_two_commands() -> None:
         assert (ROOT / script).is_file()
 
 
-def test_the_library_example_of_the_readme_works() -> None:
+def test_the_library_example_of_the_readme_works_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its three lines, unchanged; only what `Config()` means by itself is an internet on loopback."""
     [example] = re.findall(r"```python\n(.*?)```", read("README.md"), re.DOTALL)
     assert example.count("\n") == 3
 
     async def main() -> Any:
         async with loopback_internet("demo") as internet:
-            host, _, port = internet.dns.rpartition(":")
-            config = abuse_lookup.Config(
-                dns=((host, int(port)),),
-                rdap_bootstrap=internet.rdap_bootstrap,
-                whois_root=internet.whois_root,
-                whois_port=internet.whois_port,
-                ca_file=internet.ca_file,
-            )
-            code = example.replace("Config()", "config").replace("192.0.2.1", "198.51.100.23")
-            code = code.replace("import Config, ", "import ")
-            names: dict[str, Any] = {"config": config}
-            exec(f"async def run():\n{textwrap.indent(code, '    ')}    return found", names)
-            return await names["run"]()
+            monkeypatch.setattr(abuse_lookup, "Config", lambda: config_for(internet))
+            names: dict[str, Any] = {}
+            code = compile(example, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            await eval(code, names)
+            return names["found"]
 
     found = asyncio.run(main())
-    assert [contact.address for contact in found.contacts] == ["abuse@cloud.example"]
+    assert [contact.address for contact in found.contacts] == ["abuse@victim.example"]
+
+
+def test_the_paper_on_lookups_names_every_part_of_the_library() -> None:
+    text = read("docs/lookup.md")
+    fields = {field.name for field in dataclasses.fields(abuse_lookup.Config)}
+    assert {name for name in fields if f"`{name}`" not in text} == set()
+    assert {
+        name
+        for name in abuse_lookup.errors.__dict__
+        if name.endswith(("Error", "Target")) and name not in text
+    } == set()
+    [example] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert example in read("README.md")
 
 
 def test_review_links_in_the_papers_are_of_the_length_we_make(tmp_path: Path) -> None:

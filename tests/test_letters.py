@@ -43,6 +43,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "passed_over": [EVIL],
         "url": HOSTS,
     },
+    "link": {"subject": EVIL, "url": "https://p.example/review/abc", "until": NOON},
     "answer": {
         "desk": EVIL,
         "kind": "verdict",

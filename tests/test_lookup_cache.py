@@ -1,9 +1,9 @@
-"""Answers kept by network, and questions spaced by server."""
+"""Answers kept by network: in memory, in a file that processes share, and in the database."""
 
 import asyncio
 import ipaddress
-import time
-from collections.abc import Callable, Iterator
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abuse_lookup import ConfigError
-from abuse_lookup.answer import Span
+from abuse_lookup.answer import Lookup, Span
+from abuse_lookup.book import BookError
 from abuse_lookup.cache import Cache, FileCache, MemoryCache, OneAtATime, covering_keys, span_keys
-from abuse_lookup.pace import WINDOW, Book, FileBook, MemoryBook, NotNow, Pace
+from abuse_lookup.shared_file import SharedFile
+from abuse_lookup.shelf import Entry, Shelf
+from abuse_lookup.target import Target
+from complaints.db import Database
+from complaints.lookup_store import DatabaseBook, DatabaseCache
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -24,39 +29,61 @@ def ip4(text: str) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address(text)
 
 
-@pytest.fixture(params=["memory", "file"])
-def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cache]:
-    made: Cache = MemoryCache() if request.param == "memory" else FileCache(tmp_path / "cache.db")
-    yield made
-    made.close()
+async def is_kept_by_key_until_it_expires(cache: Cache) -> None:
+    await cache.put(["a"], "one", LATER)
+    assert await cache.get(["a"], NOW) == "one"
+    assert await cache.get(["a"], LATER) is None
+    assert await cache.get(["b"], NOW) is None
+    await cache.put(["a"], "two", LATER)
+    assert await cache.get(["a"], NOW) == "two"
+    await cache.put(["wide"], "wide", LATER)
+    await cache.put(["narrow"], "narrow", LATER)
+    assert await cache.get(["missing", "narrow", "wide"], NOW) == "narrow"
+    assert (await cache.purge(NOW), await cache.purge(LATER)) == (0, 3)
+    assert await cache.get(["a"], NOW) is None
+    cache.close()
 
 
-def test_an_answer_is_kept_until_it_expires(cache: Cache) -> None:
-    cache.put(["a"], "one", LATER)
-    assert cache.get(["a"], NOW) == "one"
-    assert cache.get(["a"], LATER) is None
-    assert cache.get(["b"], NOW) is None
+def test_memory_keeps_answers_by_key_until_they_expire() -> None:
+    asyncio.run(is_kept_by_key_until_it_expires(MemoryCache()))
 
 
-def test_the_most_specific_key_wins(cache: Cache) -> None:
-    cache.put(["wide"], "wide", LATER)
-    cache.put(["narrow"], "narrow", LATER)
-    assert cache.get(["missing", "narrow", "wide"], NOW) == "narrow"
+def test_a_file_keeps_answers_by_key_until_they_expire(tmp_path: Path) -> None:
+    asyncio.run(is_kept_by_key_until_it_expires(FileCache(SharedFile(tmp_path / "c.db"))))
 
 
-def test_a_neighbour_is_covered_and_a_stranger_is_not(cache: Cache) -> None:
+def test_a_database_keeps_answers_by_key_until_they_expire(database_url: str) -> None:
+    with closing(Database(database_url.replace("postgresql://", "postgresql+psycopg://"))) as database:
+        database.upgrade()
+        asyncio.run(is_kept_by_key_until_it_expires(DatabaseCache(database)))
+
+
+def test_a_database_that_cannot_be_asked_is_a_miss(database_url: str) -> None:
+    """Here it has no tables yet."""
+
+    async def run(database: Database) -> None:
+        cache = DatabaseCache(database)
+        await cache.put(["a"], "one", LATER)
+        assert await cache.get(["a"], NOW) is None
+        assert await cache.purge(NOW) == 0
+        with pytest.raises(BookError, match="cannot be had"):
+            await DatabaseBook(database).change("s", lambda page: page.silences)
+
+    with closing(Database(database_url.replace("postgresql://", "postgresql+psycopg://"))) as database:
+        asyncio.run(run(database))
+
+
+def test_a_neighbour_is_covered_and_a_stranger_is_not() -> None:
     span = Span(ip4("198.51.100.3"), ip4("198.51.100.70"))
-    cache.put(span_keys(span, ip4("198.51.100.9")), "net", LATER)
-    assert cache.get(covering_keys(ip4("198.51.100.3")), NOW) == "net"
-    assert cache.get(covering_keys(ip4("198.51.100.70")), NOW) == "net"
-    assert cache.get(covering_keys(ip4("198.51.100.2")), NOW) is None
-    assert cache.get(covering_keys(ip4("198.51.100.71")), NOW) is None
+    keys = set(span_keys(span, ip4("198.51.100.9")))
+    for last, covered in ((3, True), (70, True), (2, False), (71, False)):
+        assert bool(keys & set(covering_keys(ip4(f"198.51.100.{last}")))) == covered
 
 
-def test_a_pool_speaks_for_its_neighbourhood_only(cache: Cache) -> None:
-    cache.put(span_keys(Span(ip4("12.0.0.0"), ip4("12.255.255.255")), ip4("12.100.128.1")), "pool", LATER)
-    assert cache.get(covering_keys(ip4("12.100.128.200")), NOW) == "pool"
-    assert cache.get(covering_keys(ip4("12.100.129.1")), NOW) is None
+def test_a_pool_speaks_for_its_neighbourhood_only() -> None:
+    keys = set(span_keys(Span(ip4("12.0.0.0"), ip4("12.255.255.255")), ip4("12.100.128.1")))
+    assert keys & set(covering_keys(ip4("12.100.128.200")))
+    assert not keys & set(covering_keys(ip4("12.100.129.1")))
 
 
 @given(st.ip_addresses(v=6), st.integers(0, 2**70), st.integers(0, 2**70))
@@ -69,26 +96,80 @@ def test_every_range_covers_what_is_in_it(middle: ipaddress.IPv6Address, below: 
 
 
 def test_memory_is_bounded() -> None:
-    cache = MemoryCache(most=3)
-    for number in range(5):
-        cache.put([str(number)], "x", LATER)
-    assert [cache.get([str(n)], NOW) for n in range(5)] == [None, None, "x", "x", "x"]
+    async def run() -> list[str | None]:
+        cache = MemoryCache(most=3)
+        for number in range(5):
+            await cache.put([str(number)], "x", LATER)
+        return [await cache.get([str(n)], NOW) for n in range(5)]
+
+    assert asyncio.run(run()) == [None, None, "x", "x", "x"]
 
 
-def test_a_file_is_shared_and_purged(tmp_path: Path) -> None:
-    one, other = FileCache(tmp_path / "c.db"), FileCache(tmp_path / "c.db")
-    one.put(["a"], "x", LATER)
-    assert other.get(["a"], NOW) == "x"
-    assert (other.purge(NOW), other.purge(LATER)) == (0, 1)
-    one.close()
-    other.close()
+def test_a_file_is_shared(tmp_path: Path) -> None:
+    async def run() -> None:
+        one, other = FileCache(SharedFile(tmp_path / "c.db")), FileCache(SharedFile(tmp_path / "c.db"))
+        await one.put(["a"], "x", LATER)
+        assert await other.get(["a"], NOW) == "x"
+        one.close()
+        other.close()
+
+    asyncio.run(run())
 
 
-def test_a_file_that_is_no_cache_is_a_configuration_error(tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_a_configuration_error_and_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "c.db").write_text("not a database, but long enough to look like one" * 10)
-    for opened in (FileCache, FileBook):
-        with pytest.raises(ConfigError, match=r"c\.db"):
-            opened(tmp_path / "c.db")
+    before = (tmp_path / "c.db").read_bytes()
+    with pytest.raises(ConfigError, match=r"c\.db"):
+        SharedFile(tmp_path / "c.db")
+    assert (tmp_path / "c.db").read_bytes() == before
+
+
+def test_a_broken_cache_file_is_started_anew(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    FileCache(SharedFile(path)).close()
+    path.write_bytes(path.read_bytes()[:16] + b"\xff" * 4000)
+
+    async def run() -> str | None:
+        cache = FileCache(SharedFile(path))
+        await cache.put(["a"], "x", LATER)
+        found = await cache.get(["a"], NOW)
+        cache.close()
+        return found
+
+    assert asyncio.run(run()) == "x"
+
+
+def test_a_file_that_breaks_or_is_full_while_it_is_open_is_a_miss(tmp_path: Path) -> None:
+    async def run() -> None:
+        cache = FileCache(file := SharedFile(tmp_path / "c.db"))
+        await cache.put(["a"], "x", LATER)
+        await file.read(lambda connection: connection.execute("PRAGMA max_page_count=1"))
+        await cache.put(["b"], "y" * 100_000, LATER)
+        assert await cache.get(["b"], NOW) is None
+        assert await cache.get(["a"], NOW) == "x"
+        await file.read(lambda connection: connection.execute("DROP TABLE answer"))
+        assert await cache.get(["a"], NOW) is None
+        await cache.put(["a"], "x", LATER)
+        assert await cache.purge(NOW) == 0
+        cache.close()
+
+    asyncio.run(run())
+
+
+def test_a_locked_file_is_a_miss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abuse_lookup.shared_file._PATIENCE", 0.01)
+
+    async def run() -> None:
+        cache = FileCache(SharedFile(tmp_path / "c.db"))
+        with closing(sqlite3.connect(tmp_path / "c.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await cache.put(["a"], "x", LATER)
+            assert await cache.get(["a"], NOW) is None
+        await cache.put(["a"], "x", LATER)
+        assert await cache.get(["a"], NOW) == "x"
+        cache.close()
+
+    asyncio.run(run())
 
 
 def test_equal_questions_wait_for_the_first() -> None:
@@ -110,130 +191,63 @@ def test_equal_questions_wait_for_the_first() -> None:
     assert one._waiting == {}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
+def entry(name: str, kept: datetime = LATER) -> Entry:
+    return Entry(Lookup(name, "ip"), LATER, kept)
 
 
-@pytest.fixture(params=["memory", "file"])
-def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
-    made: Book = MemoryBook() if request.param == "memory" else FileBook(tmp_path / "book.db")
-    yield made
-    made.close()
+def on_shelf(shelf: Shelf, text: str) -> str | None:
+    found = shelf.get(Target.parse(text), "")
+    return found.found.target if found else None
 
 
-@given(limit=st.integers(1, 5), gaps=st.lists(st.floats(0, 30), max_size=40))
-def test_no_window_holds_more_questions_than_the_limit(limit: int, gaps: list[float]) -> None:
-    book, now, moments = MemoryBook(), 1_000.0, []
-    for gap in gaps:
-        now += gap
-        moments.append(book.reserve("s", limit, now, now + 1e9))
-    for moment in moments:
-        assert sum(moment <= other < moment + WINDOW for other in moments) <= limit
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60), st.integers(0, 20), st.integers(0, 20), st.booleans()), max_size=12
+    )
+)
+def test_ranges_on_the_shelf_hold_what_a_list_of_them_would(puts: list[tuple[int, int, int, bool]]) -> None:
+    """For every address: the smallest range put in that is still kept, but for what was asked about itself."""
+    shelf = Shelf()
+    naive: dict[int, tuple[str | None, int, int, bool]] = {}
+    for count, (about, below, above, kept) in enumerate(puts):
+        first, last = max(0, about - below), min(255, about + above)
+        span = Span(ip4(f"192.0.2.{first}"), ip4(f"192.0.2.{last}"))
+        put = entry(str(count), LATER if kept else NOW)
+        shelf.put(Target.parse(f"192.0.2.{about}"), "", put, span, NOW)
+        before = dict(naive)
+        own = before.get(about, (None, -1, -1, False))
+        for number in range(first, last + 1):
+            _, start, end, alive = old = before.get(number, (None, -1, 999, False))
+            asked_itself = old[0] is not None and old == own and _joined(before, old, number, about)
+            if not (alive and end - start < last - first and not asked_itself):
+                naive[number] = (str(count), first, last, kept)
+    for number in range(256):
+        assert on_shelf(shelf, f"192.0.2.{number}") == naive.get(number, (None,))[0]
+    ranges = shelf._ranges[4]
+    assert all(first <= last for first, last in zip(ranges.firsts, ranges.lasts, strict=True))
+    assert all(last < first for last, first in zip(ranges.lasts, ranges.firsts[1:], strict=False))
 
 
-def test_the_limit_is_used_to_the_full(book: Book) -> None:
-    moments = [book.reserve("s", 4, 1_000.0, 1e9) for _ in range(9)]
-    assert moments == [1000.0] * 4 + [1060.0] * 4 + [1120.0]
-    assert book.reserve("another", 4, 1_000.0, 1e9) == 1000.0
+def _joined(naive: dict[int, tuple[str | None, int, int, bool]], old: object, one: int, other: int) -> bool:
+    """Whether both numbers are in one unbroken piece of a former range."""
+    low, high = sorted((one, other))
+    return all(naive.get(number) == old for number in range(low, high + 1))
 
 
-def test_a_turn_that_comes_too_late_is_not_written_down(book: Book) -> None:
-    assert [book.reserve("s", 1, 1_000.0, 1_001.0) for _ in range(3)] == [1000.0, 1060.0, 1060.0]
+def test_an_answer_about_a_larger_network_leaves_the_smaller_ones_in_it() -> None:
+    shelf = Shelf()
+    shelf.put(Target.parse("192.0.2.9"), "", entry("small"), Span(ip4("192.0.2.8"), ip4("192.0.2.15")), NOW)
+    shelf.put(Target.parse("192.0.2.1"), "", entry("large"), Span(ip4("192.0.2.0"), ip4("192.0.2.255")), NOW)
+    assert [on_shelf(shelf, f"192.0.2.{n}") for n in (7, 8, 15, 16)] == ["large", "small", "small", "large"]
+    assert shelf.at_hand("192.0.2.200", NOW) == Lookup("192.0.2.200", "ip")
+    assert shelf.at_hand("192.0.2.200", LATER) is None
+    assert shelf.at_hand("192.0.3.1", NOW) is None
+    assert shelf.at_hand("no\0address", NOW) is None
 
 
-def test_processes_share_one_book(tmp_path: Path) -> None:
-    one, other = FileBook(tmp_path / "b.db"), FileBook(tmp_path / "b.db")
-    assert one.reserve("s", 1, 1_000.0, 1e9) == 1000.0
-    assert other.reserve("s", 1, 1_000.0, 1e9) == 1060.0
-    one.close()
-    other.close()
-
-
-def take(pace: Pace, server: str, patience: float = 0.05) -> None:
-    async def run() -> None:
-        async with pace.turn(server, patience):
-            pass
-
-    asyncio.run(run())
-
-
-def paced(per_minute: int, clock: Callable[[], datetime]) -> Pace:
-    return Pace(per_minute, clock, MemoryBook())
-
-
-def test_known_limits_are_lower_than_the_general_one_and_zero_lifts_all() -> None:
-    assert paced(60, Clock()).limit("rdap.lacnic.net") == 6
-    assert paced(3, Clock()).limit("whois.lacnic.net") == 3
-    assert paced(60, Clock()).limit("rdap.elsewhere.example") == 60
-    assert paced(60, Clock()).limit("notlacnic.net") == 60
-    assert paced(0, Clock()).limit("rdap.lacnic.net") == 0
-
-
-def test_a_question_over_the_limit_says_when_it_may_be_asked() -> None:
-    clock = Clock()
-    pace = paced(1, clock)
-    take(pace, "whois.example")
-    with pytest.raises(NotNow, match="at most 1 questions a minute; next in 60 s"):
-        take(pace, "whois.example")
-    clock.now += timedelta(seconds=60)
-    take(pace, "whois.example")
-
-
-def test_a_pause_holds_until_it_is_over() -> None:
-    clock = Clock()
-    pace = paced(0, clock)
-    pace.pause("whois.example", 30, "it said so")
-    pace.pause("whois.example", 5, "a shorter one changes nothing")
-    with pytest.raises(NotNow, match="another 30 s: it said so"):
-        take(pace, "whois.example")
-    take(pace, "other.example")
-    clock.now += timedelta(seconds=30)
-    take(pace, "whois.example")
-
-
-def test_a_server_that_stays_silent_is_left_alone_for_a_while() -> None:
-    pace = paced(0, Clock())
-    for _ in range(2):
-        pace.silent("whois.example")
-    pace.answered("whois.example")
-    pace.silent("whois.example")
-    take(pace, "whois.example")
-    pace.silent("whois.example")
-    pace.silent("whois.example")
-    with pytest.raises(NotNow, match="did not answer 3 times"):
-        take(pace, "whois.example")
-
-
-def test_one_question_at_a_time_goes_to_a_server() -> None:
-    pace, running, most = paced(0, Clock()), 0, 0
-
-    async def ask(server: str) -> None:
-        nonlocal running, most
-        async with pace.turn(server, 5):
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0.002)
-            running -= 1
-
-    async def run() -> None:
-        await asyncio.gather(*(ask("whois.example") for _ in range(10)))
-
-    asyncio.run(run())
-    assert most == 1
-
-
-def test_a_busy_server_is_not_waited_for_for_ever() -> None:
-    pace = paced(0, Clock())
-
-    async def run() -> None:
-        async with pace.turn("whois.example", 1), pace.turn("whois.example", 0.05):
-            pass
-
-    started = time.monotonic()
-    with pytest.raises(NotNow, match="busy with our earlier questions"):
-        asyncio.run(run())
-    assert time.monotonic() - started < 1
+def test_a_renewed_answer_takes_the_place_of_the_smaller_one_it_was_asked_for() -> None:
+    shelf = Shelf()
+    target = Target.parse("192.0.2.9")
+    shelf.put(target, "", entry("small"), Span(ip4("192.0.2.8"), ip4("192.0.2.15")), NOW)
+    shelf.put(target, "", entry("merged"), Span(ip4("192.0.2.0"), ip4("192.0.2.255")), NOW)
+    assert on_shelf(shelf, "192.0.2.9") == "merged"

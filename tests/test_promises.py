@@ -22,7 +22,7 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
-from tests.house import ALICE, House, house, spam
+from tests.house import ALICE, House, house, spam, unguarded
 
 CLOUD_DESK = "abuse@cloud.example"
 
@@ -36,6 +36,7 @@ def test_promise_1_without_consent_nothing_leaves(tmp_path: Path, database_url: 
         async with house(tmp_path, database_url) as home:
             [document] = await home.waiting()
             with home.office.db.transaction() as session:
+                unguarded(session)
                 report = session.get_one(Report, document["reports"][0]["id"])
                 move(session, report, ReportState.CONSENTED)
                 move(session, report, ReportState.QUEUED, next_at=home.office.clock())
@@ -55,6 +56,7 @@ def test_promise_1_a_consent_covers_only_its_bytes_its_recipient_and_only_until_
             [document] = await home.waiting()
             assert (await home.confirm(document, [CLOUD_DESK])).status_code == 202
             with home.office.db.transaction() as session:
+                unguarded(session)
                 report = session.exec(select(Report).where(Report.to == CLOUD_DESK)).one()
                 tamper(session, home.office, report, tampering)
             held = await home.until(document["id"], "held")
@@ -224,6 +226,7 @@ def test_promise_6_a_report_that_shows_the_reporter_is_held(tmp_path: Path) -> N
             [document] = await home.waiting()
             await home.confirm(document, [CLOUD_DESK])
             with home.office.db.transaction() as session:
+                unguarded(session)
                 report = session.exec(select(Report).where(Report.to == CLOUD_DESK)).one()
                 reporter = session.exec(select(Reporter)).one()
                 raw = home.office.vault.unseal(reporter.key, report.raw) + f"hidden: {ALICE}\r\n".encode()

@@ -248,7 +248,7 @@ def test_a_pass_says_who_signed_what_and_makes_the_signer_a_candidate() -> None:
     assert check(sign()) == Signature(
         "esp.example", "sel", "pass",
         "esp.example signed these bytes: From, Subject, Date, To and the body (key sel._domainkey.esp.example).",
-        aligned=True, candidate=True,
+        aligned=True, candidate=True, covers=("from", "to", "subject", "date", "message-id"),
     )  # fmt: skip
 
 

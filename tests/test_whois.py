@@ -1,10 +1,7 @@
 """WHOIS answers as registries write them, read for their abuse contacts and referrals."""
 
-import json
 import time
-import zipfile
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abuse_lookup import Target
-from abuse_lookup.answer import CONFIDENCES, Finding
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.knowledge import checked, rows
-from abuse_lookup.mailbox import complaint_addresses, is_desk_name
+from abuse_lookup.mailbox import complaint_addresses
 from abuse_lookup.overrides import refusal
 from abuse_lookup.span import parse_span, span_text
-from abuse_lookup.whois_answer import query_for, read
-
-REGISTRY = Path(__file__).parent.parent.parent / "shared" / "data" / "registry"
-needs_answers = pytest.mark.skipif(not REGISTRY.is_dir(), reason="../shared/data/registry absent")
+from abuse_lookup.whois_answer import read
+from abuse_lookup.whois_dialect import query_for
 
 
 def mailboxes(text: str, target: str) -> list[str]:
@@ -93,10 +87,15 @@ def test_remarks_count_only_where_they_speak_of_abuse_and_not_of_what_not_to_do(
         "for peering write to peering@net.example",
         "do NOT send spam reports to noc@net.example",
         "or use abuse[at]other.example",
+        "abuse: abuse@both.example, network: noc@both.example",
+        "reportar abusos a seguridad@red.example",
+        "abuse@gone.example is invalid",
     ]
     assert complaint_addresses(lines) == [
         ("desk@net.example", "medium"),
         ("abuse@other.example", "medium"),
+        ("abuse@both.example", "medium"),
+        ("seguridad@red.example", "medium"),
         ("more@net.example", "low"),
     ]
 
@@ -111,7 +110,7 @@ def test_referrals_come_from_fields_before_texts() -> None:
     text = (
         "% see also whois.text.example\ninetnum: 198.51.100.0 - 198.51.100.255\n"
         "ReferralServer:  whois://whois.field.example:43\nReferralServer: http://nonsense.example/\n"
-        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\n"
+        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\nReferralServer: rwhois://x.example:65536\n"
     )
     assert [(r.host, r.port, r.binding) for r in read(text, Target.parse("198.51.100.1")).referrals] == [
         ("whois.field.example", 43, True),
@@ -211,13 +210,33 @@ def test_reading_never_raises(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", ["a@", "remarks: abuse " + "x" * 50, "a.b.", "network:", "[", "% abuse contact for '"]
+    "junk",
+    [
+        "a@",
+        "remarks: abuse " + "x" * 50,
+        "a.b.",
+        "network:",
+        "[",
+        "% abuse contact for '",
+        "abuse:\n x@y.example\n",
+        "abuse-c: A\nnic-hdl: A\ne-mail: a@b.example\n",
+        "inetnum: 198.51.0.0 - 198.51.255.255\nremarks: abuse@b.example\n\n",
+        "(NET-1-1-1-1-1) 198.51.0.0 - 198.51.255.255\n",
+        "no match for limit exceeded the ",
+        "whois.a.",
+        "Registrar:\n",
+    ],
 )
-def test_reading_takes_linear_time(junk: str) -> None:
-    started = time.perf_counter()
-    read(junk * 20_000, Target.parse("198.51.100.1"))
-    read((junk + "\n") * 20_000, Target.parse("198.51.100.1"))
-    assert time.perf_counter() - started < 5
+@pytest.mark.parametrize("target", ["198.51.100.1", "pills.example"])
+def test_reading_takes_linear_time(junk: str, target: str) -> None:
+    def seconds(size: int) -> float:
+        started = time.process_time()
+        for text in (junk, junk + "\n"):
+            read((text * (size // len(text)))[:size], Target.parse(target))
+        return time.process_time() - started
+
+    small = max(seconds(32 * 1024), 0.005)
+    assert seconds(256 * 1024) < 8 * 4 * small
 
 
 def test_every_row_of_knowledge_says_where_and_when() -> None:
@@ -225,11 +244,14 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("refused", "mailbox"),
         ("limits", "limit"),
         ("zones", "zone"),
-        ("desks", "desk"),
         ("whois", "query"),
         ("whois", "field"),
         ("whois", "named"),
         ("whois", "manager"),
+        ("whois", "server"),
+        ("whois", "handle"),
+        ("whois", "mirror"),
+        ("whois", "absent"),
         ("whois", "refusal"),
     ):
         assert rows(name, table), (name, table)
@@ -262,61 +284,3 @@ def test_placeholders_and_registries_are_refused_but_on_their_own_networks(
 ) -> None:
     known = refusal(address, holder)
     assert (known is not None and not known.last_resort) == refused
-
-
-def best_of(findings: tuple[Finding, ...]) -> list[str]:
-    """Usable mailboxes, best first, as the judge ranks them (mail hosts aside)."""
-    ranked = []
-    for number, found in enumerate(findings):
-        known = refusal(found.address or "", found.holder)
-        if found.address and (known is None or known.last_resort):
-            confidence = "low" if known else found.confidence
-            rank = (CONFIDENCES.index(confidence), not is_desk_name(found.address), number)
-            ranked.append((rank, found.address.lower()))
-    sure = [item for item in ranked if item[0][0] < 2]
-    return [address for _, address in sorted(sure or ranked)]
-
-
-def judged(expected: dict[str, Any], best: list[str]) -> str | None:
-    """What is wrong with an answer, against what a careful reader read off it."""
-    abuse, weak, never = ({a.lower() for a in expected[key]} for key in ("abuse", "weak", "must_not"))
-    if never & set(best):
-        return f"{expected['file']}: names {never & set(best)}"
-    right = best[:1] and best[0] in abuse if abuse else not best or best[0] in weak
-    return None if right else f"{expected['file']}: {best} instead of {sorted(abuse)}"
-
-
-@needs_answers
-def test_real_whois_answers_are_read_as_a_careful_person_reads_them() -> None:
-    expected = json.loads((REGISTRY / "expected.json").read_text("utf-8"))["ip_asn_rdap"]
-    mine = [entry for entry in expected if entry["file"].startswith("whois-ip/")]
-    wrong = []
-    for entry in mine:
-        raw = (REGISTRY / entry["file"]).read_bytes()
-        report = read(raw.decode("utf-8", "replace"), Target.parse(entry["query"]))
-        if complaint := judged(entry, best_of(report.sighting.findings)):
-            wrong.append(complaint)
-        if entry["action"] == "retry-later":
-            assert report.refusal, entry["file"]
-        if entry["action"] == "requery-handle":
-            assert report.referrals[0].query, entry["file"]
-    assert len(mine) > 50
-    assert wrong == []
-
-
-@needs_answers
-def test_real_domain_answers_name_the_registrars_desk() -> None:
-    expected = json.loads((REGISTRY / "expected.json").read_text("utf-8"))["domain_whois"]
-    wrong = []
-    with zipfile.ZipFile(REGISTRY / "whois-domain.zip") as answers:
-        for entry in expected:
-            raw = answers.read(entry["file"].removeprefix("whois-domain/"))
-            report = read(raw.decode("utf-8", "replace"), Target.parse(entry["domain"]))
-            wanted = {address.lower() for address in entry["registrar_abuse"]}
-            best = best_of(report.sighting.findings)
-            if (best[:1] and best[0] in wanted) if wanted else not best:
-                assert all(found.scope == "registrar" for found in report.sighting.findings)
-            else:
-                wrong.append(f"{entry['file']}: {best} instead of {sorted(wanted)}")
-    assert len(expected) > 200
-    assert wrong == []

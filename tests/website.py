@@ -201,6 +201,11 @@ class Website:
             connection.close()
 
 
+async def nobody(target: str, explain: bool) -> Json:
+    """A lookup that finds nobody."""
+    return Lookup(target, "domain").document()
+
+
 @contextmanager
 def running_website(folder: Path, **settings: Any) -> Iterator[Website]:
     """The web on a free port of 127.0.0.1, until the block ends."""
@@ -217,7 +222,8 @@ def running_website(folder: Path, **settings: Any) -> Iterator[Website]:
         async def ready() -> bool:
             return website.up
 
-        config = uvicorn.Config(create_app(office, ready=ready), port=port, log_config=None, access_log=False)
+        app = create_app(office, ready=ready, look_up=nobody)
+        config = uvicorn.Config(app, port=port, log_config=None, access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, name="website")
         thread.start()

@@ -47,7 +47,7 @@ def zone_texts(world: World, places: Places) -> dict[str, str]:
         texts[f"{name}."].append(f"$ORIGIN {name}.\n" + text.replace("{mail}", first_mail_host))
     for origin, lines in texts.items():
         if not any(re.search(r"\bSOA\b", line) for line in lines):
-            lines.insert(1, f"{origin} SOA {NAMESERVER}. hostmaster.loopback.example. 1 3600 600 86400 60")
+            lines.insert(1, f"{origin} SOA {NAMESERVER}. . 1 3600 600 86400 60")
             lines.insert(2, f"{origin} NS {NAMESERVER}.")
     return {origin: "\n".join(lines) + "\n" for origin, lines in texts.items()}
 
@@ -93,6 +93,8 @@ def _records(world: World, places: Places) -> Iterator[Record]:
     yield NAMESERVER, f"A {LOOPBACK}"
     for host, address in (*places.whois.items(), *places.mail.items()):
         yield host, f"A {address}"
+    for host, address in places.whois.items():
+        yield f"*.{host}", f"A {address}"  # for referrals to ever new names
     for host in rdap_hosts(world):
         yield host, f"A {LOOPBACK}"
     for domain in world.domains.values():

@@ -7,51 +7,47 @@ in its own encoding.
 """
 
 import base64
-import binascii
 import codecs
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from complaints.encodings import decode_words
+from complaints.encodings import decode_base64, decode_words
+from complaints.redact import glance
+from complaints.redact.find import Find, splice
+from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
 
-WORDS = frozenset({"name", "local part"})
+WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
 MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
 _SHORTEST_TOKEN = 8
 _SHORTEST_DIGEST = 22
+_SHORTEST_HEX_DIGEST = 32
 _LONG_TOKEN = 40
+_LONG_LETTERS = 5
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
-_HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _SPACE = re.compile(rb"\s+")
-_WORDS = re.compile(rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)")
+ENCODED_WORDS = re.compile(
+    rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
+)
+_PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?b\?([^?]*+)\?=", re.IGNORECASE)
+_AFTER_LETTERS = 1_000
+"""Octets behind the letters of a secret in which the rest of it stands, whatever is in between."""
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
-_READABLE = re.compile(rb"[\x20-\x7e\t\r\n]{12,}+")
-
-
-@dataclass(frozen=True, slots=True)
-class Find:
-    """`text[start:end]` gives the reporter away; `new` goes in its place. `plain`: it may be made longer."""
-
-    start: int
-    end: int
-    new: bytes
-    rule: str
-    plain: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,29 +56,50 @@ class Hider:
 
     key: bytes
     secrets: tuple[Secret, ...]
-    hints: tuple[bytes, ...]
+    by_letters: Mapping[tuple[bytes, ...], list[Secret]]
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
+    letters: tuple[bytes, ...]
+    """What a view of a text (`glance.py`) must hold one of to hold anything; those of at least five."""
+    short: tuple[bytes, ...]
+    """The shorter ones, which noise holds by chance: inside a token they count as they stand."""
+    foreign: tuple[bytes, ...]
+    """Names that have no such letters, in UTF-8 and in each case."""
     shortest: int
     pseudonyms: Mapping[str, bytes]
     """What stands for each private string: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
 
-    def finds(self, text: bytes, *, tokens: bool = True, depth: int = 0) -> list[Find]:
+    def finds(self, text: bytes, *, tokens: bool = True, escapes: bool = True, depth: int = 0) -> list[Find]:
         """Return what gives the identity away in `text`, in order, none overlapping another.
 
-        `tokens` opens what is encoded inside the text; `depth` counts the encodings opened already.
+        `tokens` opens what is encoded inside the text, without `escapes` only plain spellings are looked for;
+        `depth` counts the encodings opened already.
         """
+        found: list[Find] = []
         lower = text.lower()
-        found = [find for secret in self.secrets for find in self._spelled(secret, lower)]
+        for letters, whole in self._suspects(lower, escapes=escapes).items():
+            for secret in self.by_letters[letters]:
+                found += self._spelled(secret, lower, whole=whole)
         if tokens and depth < MAX_DEPTH:
             found += self._encoded_words(text, depth)
             found += self._tokens(text, depth)
-        return _apart(found)
+        return _apart(found) if found else found
 
-    def _spelled(self, secret: Secret, lower: bytes) -> Iterator[Find]:
-        if secret.needle and secret.needle not in lower:
-            return
-        for match in secret.pattern.finditer(lower):
+    def _suspects(self, lower: bytes, *, escapes: bool) -> dict[tuple[bytes, ...], bool]:
+        """Return the letters of the secrets that may stand in a text, and whether always in one piece."""
+        suspects: dict[tuple[bytes, ...], bool] = {}
+        for view, with_gaps in glance.views(lower, escapes=escapes):
+            for letters in self.by_letters:
+                if not letters:
+                    suspects[letters] = False
+                # Nearly always there is one string, and it is not in the view.
+                elif letters[0] in view and all(more in view for more in letters[1:]):
+                    whole = with_gaps is not None and view.count(letters[0]) == with_gaps().count(letters[0])
+                    suspects[letters] = whole and suspects.get(letters, True)
+        return suspects
+
+    def _spelled(self, secret: Secret, lower: bytes, *, whole: bool) -> Iterator[Find]:
+        for match in _near(secret, lower) if whole else secret.pattern.finditer(lower):
             start, end = match.span("hide")
             word = secret.word or ("rest" in secret.pattern.groupindex and match["rest"] is None)
             if word and not (secret.word or secret.bare):
@@ -96,50 +113,60 @@ class Hider:
     def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
         if b"=?" not in text:
             return
-        for match in _WORDS.finditer(text):
-            decoded = decode_words(match[0]).encode("utf-8", "replace")
+        words = [(match, _decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
+        # Most say nothing, which is told of all of them at once.
+        if not words or not self.finds(b"\n\n".join([decoded for _, decoded in words]), depth=depth + 1):
+            return
+        for match, decoded in words:
             if inside := self.finds(decoded, depth=depth + 1):
                 rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), _as_words(splice(decoded, inside)), rule, plain=False)
+                yield Find(match.start(), match.end(), as_words(splice(decoded, inside)), rule, plain=False)
 
     def _tokens(self, text: bytes, depth: int) -> Iterator[Find]:
-        runs = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
-        tokens = [_SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0] for match in runs]
-        if not self._promising(tokens, depth):
+        bare = ENCODED_WORDS.sub(b" ", text) if b"=?" in text else text
+        if not self._may_hold(glance.glued(bare), depth):
             return
-        for match, token in zip(runs, tokens, strict=True):
+        matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
+        for match in self._promising(matches, depth):
+            token = _token(match)
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
             if opened is not None:
                 new, rule = opened
                 breaks = list(_SPACE.finditer(match[0]))
                 yield Find(match.start(), match.end(), _broken(token, new, breaks), rule, plain=False)
 
-    def _promising(self, tokens: list[bytes], depth: int) -> bool:
-        """Tell whether any token holds something, by opening all of them at once: most texts end here."""
-        whole = b"\n".join(tokens)
-        if self._digested(whole):
+    def _promising(self, matches: list[re.Match[bytes]], depth: int) -> list[re.Match[bytes]]:
+        """Return the tokens that may hold something: most lists end at once, others are halved."""
+        if not matches or not self._may_hold(glance.glued(b"".join(map(_token, matches))), depth):
+            return []
+        if len(matches) == 1:
+            return matches
+        half = len(matches) // 2
+        return self._promising(matches[:half], depth) + self._promising(matches[half:], depth)
+
+    def _may_hold(self, letters: bytes, depth: int) -> bool:
+        """Tell whether anything is encoded in glued letters, by opening all of them at once."""
+        if len(letters) < self.shortest:
+            return False
+        if self._digested(letters):
             return True
-        # Between tokens nine spaces, which are control characters when read from another place.
-        letters = b"ICAgICAgICAg".join([token + b"AAA"[: -len(token) % 4] for token in tokens]).translate(
-            _URL_SAFE
-        )
-        blobs = [_octets(letters[phase:]) for phase in range(4)]
-        runs = _HEX_RUN.findall(whole)
-        for phase in (0, 1):
-            even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
-            blobs.append(bytes.fromhex(b"202020".join(even).decode("ascii")))
-        if any(
-            self.hinted(blob) or self._inside(b"\n".join(_READABLE.findall(blob)), depth) for blob in blobs
-        ):
-            return True
-        texts = (_octets(token.translate(_URL_SAFE)) for token in tokens if len(token) >= _LONG_TOKEN)
-        return any(self.finds(text, depth=depth + 1) for text in texts if _is_foreign_text(text))
+        for octets in glance.opened(letters):
+            if self.hinted(octets):
+                return True
+            readable = glance.readable_in(octets)
+            if readable and self.finds(readable, depth=depth + 1):
+                return True
+            if glance.has_twins(octets) and self.finds(octets, depth=depth + 1):
+                return True
+        return False
 
     def hinted(self, octets: bytes) -> bool:
         """Tell whether anything of the identity stands in `octets` as it is, or in UTF-16."""
         lower = octets.lower()
-        bare = lower.replace(b"\0", b"") if b"\0" in lower else lower  # UTF-16 has zeros in between
-        return any(hint in bare for hint in self.hints)
+        if any(letters in lower for letters in self.short) or any(name in octets for name in self.foreign):
+            return True
+        view = glance.letters_in(lower)
+        return any(letters in view for letters in self.letters)
 
     def _digest(self, token: bytes) -> tuple[bytes, str] | None:
         found = self._digested(token) if len(token) >= _SHORTEST_DIGEST else None
@@ -152,14 +179,17 @@ class Hider:
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
         lower, standard = text.lower(), text.translate(_URL_SAFE)
+        has_hex = glance.has_hex(text, _SHORTEST_HEX_DIGEST)
         for digest, is_hex, address in self.digests:
+            if is_hex and not has_hex:
+                continue
             place = (lower if is_hex else standard).find(digest)
             if place >= 0:
                 return place, len(digest), address
         return None
 
     def _hex(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
-        for match in _HEX_RUN.finditer(token):
+        for match in glance.HEX.finditer(token):
             for phase in (0, 1):
                 start = match.start() + phase
                 digits = token[start : start + (match.end() - start) // 2 * 2]
@@ -174,7 +204,7 @@ class Hider:
         for phase in range(4):
             letters = token[phase:].translate(_URL_SAFE)
             # A single letter over holds nothing, and what the last ones do not fill up is no content.
-            octets = _octets(letters + b"A" * (-len(letters) % 4))[: len(letters) * 3 // 4]
+            octets = glance.octets_of(letters + b"A" * (-len(letters) % 4))[: len(letters) * 3 // 4]
             if inside := self._inside(octets, depth):
                 whole = len(letters) // 4 * 3
                 # The last letters may belong to something else: they stay unless the find reaches into them.
@@ -188,7 +218,7 @@ class Hider:
 
     def _inside(self, octets: bytes, depth: int) -> list[Find]:
         """Look into a decoded token, unless it is noise: nothing readable, and no hint."""
-        if _READABLE.search(octets) or self.hinted(octets) or _is_foreign_text(octets):
+        if glance.readable_in(octets) or self.hinted(octets) or _is_foreign_text(octets):
             return self.finds(octets, depth=depth + 1)
         return []
 
@@ -204,34 +234,44 @@ def _is_foreign_text(octets: bytes) -> bool:
     return True
 
 
-def _octets(letters: bytes) -> bytes:
-    """Decode letters of the standard alphabet; up to three at the end that fill no group are dropped."""
-    return binascii.a2b_base64(letters[: len(letters) // 4 * 4])
-
-
-def hider(key: bytes, addresses: tuple[str, ...], names: tuple[str, ...]) -> Hider:
+def hider(
+    key: bytes, addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...] = ()
+) -> Hider:
     """Prepare the hiding of one identity under one key."""
-    found = _secrets(addresses, names)
-    hints = tuple(dict.fromkeys(secret.private.split()[0].encode() for secret in found))
+    found = _secrets(addresses, names, words)
+    by_letters: dict[tuple[bytes, ...], list[Secret]] = {}
+    for secret in found:
+        by_letters.setdefault(secret.letters, []).append(secret)
+    hints = dict.fromkeys(max(secret.letters, key=len) for secret in found if secret.letters)
     return Hider(
         key=key,
         secrets=found,
-        hints=hints,
+        by_letters=by_letters,
         digests=_all_digests(addresses),
-        shortest=max(_SHORTEST_TOKEN, min(map(len, hints)) * 4 // 3),
-        pseudonyms={secret.private: _pseudonym(key, secret.private) for secret in found},
+        letters=tuple(letters for letters in hints if len(letters) >= _LONG_LETTERS),
+        short=tuple(letters for letters in hints if len(letters) < _LONG_LETTERS),
+        foreign=_foreign(found),
+        shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
+        pseudonyms={private: pseudonym(key, private) for private in {secret.private for secret in found}},
     )
 
 
+def _foreign(found: tuple[Secret, ...]) -> tuple[bytes, ...]:
+    private = [secret.private for secret in found if not secret.letters and not secret.private.isascii()]
+    return tuple(form.encode() for text in private for form in (text.lower(), text.title(), text.upper()))
+
+
+def privates_of(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every private string that a pseudonym may stand for."""
+    return tuple(dict.fromkeys(secret.private for secret in _secrets(addresses, names, ())))
+
+
 @lru_cache(maxsize=512)
-def _secrets(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[Secret, ...]:
+def _secrets(
+    addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...]
+) -> tuple[Secret, ...]:
     """Making patterns takes some 10 ms an address, and one reporter's spam is redacted for several desks."""
-    return tuple(secrets(addresses, names))
-
-
-def _pseudonym(key: bytes, private: str) -> bytes:
-    mac = hmac.new(key, private.encode(), hashlib.sha256).digest()
-    return b"redacted-" + base64.b32encode(mac)[:13].lower()
+    return tuple(secrets(addresses, names, words))
 
 
 @lru_cache(maxsize=512)
@@ -249,6 +289,32 @@ def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
 
 
+def _token(match: re.Match[bytes]) -> bytes:
+    return _SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0]
+
+
+def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
+    """Match only where the letters of a secret stand in one piece."""
+    letters = secret.letters[0]
+    place, done = lower.find(letters), 0
+    while place >= 0:
+        start, stop = max(done, place - secret.lead), place + len(letters) + _AFTER_LETTERS
+        look = secret.pattern.search if secret.lead else secret.pattern.match
+        match = look(lower, start, stop)
+        if match:
+            yield match
+            done = max(match.end(), place + 1)
+        place = lower.find(letters, max(place + 1, done))
+
+
+def _decoded(words: bytes) -> bytes:
+    """Decode encoded words; nearly all are base64 of UTF-8, and some are long."""
+    payloads = _PLAIN_WORD.findall(words)
+    if len(payloads) == words.count(b"=?"):
+        return b"".join(map(decode_base64, payloads))
+    return decode_words(words).encode("utf-8", "replace")
+
+
 def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -> bool:
     """Tell a find from a chance likeness: whole words, and not the host or address of somebody else."""
     before = lower[max(0, start - 260) : start]
@@ -259,21 +325,6 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
         return False
     telling = secret.bare and not secret.private.isalpha()
     return telling or not (before.rstrip(_HOST).endswith(_HOST_STARTS) or _ADDRESS_AFTER.match(lower, end))
-
-
-def splice(text: bytes, finds: Iterable[Find], *, group: int = 1) -> bytes:
-    """Put in what replaces each find. With `group`, lengths change by multiples of it.
-
-    A text inside n layers of base64 takes 3**n: then the length of every layer around it changes by whole
-    groups, and what follows the find keeps its letters.
-    """
-    pieces, position = [], 0
-    for find in finds:
-        grown = len(find.new) - (find.end - find.start)
-        pad = b"x" * (-grown % group) if find.plain else b""
-        pieces += [text[position : find.start], find.new, pad]
-        position = find.end
-    return b"".join((*pieces, text[position:]))
 
 
 def _apart(finds: list[Find]) -> list[Find]:
@@ -300,7 +351,7 @@ def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
     return b"".join((*pieces, new[position:]))
 
 
-def _as_words(text: bytes) -> bytes:
+def as_words(text: bytes) -> bytes:
     """Encode UTF-8 text as encoded words of at most 75 characters (RFC 2047 §2), each of whole characters."""
     words, chunk = [], b""
     for char in text.decode("utf-8", "replace"):

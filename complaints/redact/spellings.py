@@ -12,8 +12,11 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from html.entities import codepoint2name, html5
+
+from complaints.redact.glance import letters_of
 
 # Local parts that are words of everyday mail or roles (RFC 2142): alone they point at nobody.
 COMMON = frozenset(
@@ -72,6 +75,8 @@ GAP = (
     r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n[ \t]{1,8}|\\\r?\n|['\"]\s{0,5}\+\s{0,5}['\"]"
     r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12})"
 )
+_SHORTEST_LETTERS = 2
+_LONG_LEAD = 400
 _AT_SEPARATORS = "@=#!~*:/|%._-,"
 _DOT_SEPARATORS = "._-"
 # Full-width, small, circled and mathematical letters: what NFKC folds to ASCII one by one.
@@ -82,21 +87,29 @@ _TWIN_BLOCKS = ((0xFF01, 0xFF5E), (0xFE50, 0xFE6B), (0x24B6, 0x24E9), (0x1D400, 
 class Secret:
     """One thing to hide: where `pattern` (over lower-case bytes) matches, its group `hide` is private.
 
-    `private` is what the pseudonym is made of. Where there is a `needle`, the pattern matters only in texts
-    that hold it as it stands. `bare`: the local part counts also without the domain (no group `rest`), like
-    a word. A `word` counts only as a whole word, and not inside a host name or an address of somebody else.
+    `private` is what the pseudonym is made of. `letters` are what a view of the text must hold for the
+    pattern to find anything (`glance.py`). `bare`: the local part counts also without the domain (no group
+    `rest`), like a word. A `word` counts only as a whole word, and not inside a host name or an address of
+    somebody else.
     """
 
     rule: str
     private: str
-    pattern: re.Pattern[bytes]
-    needle: bytes = b""
+    source: str = field(repr=False)
+    letters: tuple[bytes, ...] = ()
     bare: bool = False
     word: bool = False
+    lead: int = 0
+    """Octets before the first of `letters` in which a match may begin."""
+
+    @cached_property
+    def pattern(self) -> re.Pattern[bytes]:
+        """Compiled when first needed: that takes some 10 ms, and most spellings are never met."""
+        return re.compile(self.source.encode("latin-1"), re.DOTALL)
 
 
-def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
-    """Yield the secrets of an identity: addresses forwards, backwards and in rot13, local parts, names."""
+def secrets(addresses: Iterable[str], names: Iterable[str], phrases: Iterable[str] = ()) -> Iterator[Secret]:
+    """Yield the secrets of an identity: addresses, also backwards and in rot13, local parts, names, words."""
     for address in addresses:
         local, _, domain = address.lower().rpartition("@")
         for host in _domains(domain):
@@ -108,6 +121,9 @@ def secrets(addresses: Iterable[str], names: Iterable[str]) -> Iterator[Secret]:
         for word in words:
             if len(word) >= 3:
                 yield _word("name", word, (word,))
+    for phrase in phrases:
+        if words := tuple(re.findall(r"\w+", phrase.lower())):
+            yield _word("your words", " ".join(words), words)
 
 
 def _domains(domain: str) -> list[str]:
@@ -126,7 +142,7 @@ def _domains(domain: str) -> list[str]:
 
 def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     plain = local.replace(".", "") if dots else local
-    between = f"(?:{letter('.')})?" if dots else ""
+    between = f"(?:{letter('.')}{GAP})?" if dots else ""
     left = spelled(plain, between)
     tag = f'(?:{GAP}(?:{letter("+")}|/){GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}}?)?'
     spoken = f"[\\s\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,6}}"
@@ -135,25 +151,34 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
     # One pass finds the address and the bare local part: `rest` takes part only where the domain follows.
     pattern = f"(?P<hide>{left}(?P<rest>{tag}(?={at}{right}))?)"
-    yield Secret("address", local, _compiled(pattern), bare=len(local) >= 4 and local not in COMMON)
+    bare = len(local) >= 4 and local not in COMMON
+    needed = _letters(plain) if bare else _letters(plain, domain)
+    yield Secret("address", local, pattern, needed, bare=bare, lead=_lead(plain))
     # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
     first = f"{right}{GAP}{_any_of('=!/#_-')}{{1,3}}{GAP}(?P<hide>{left})(?![a-z0-9])"
-    yield Secret("address", local, _compiled(first))
+    yield Secret("address", local, first, _letters(plain, domain), lead=_LONG_LEAD)
     back, host_back = local[::-1], domain[::-1]
     pattern = f"{spelled(host_back)}{GAP}{_any_of('@=')}{GAP}(?P<hide>{spelled(back)})"
-    yield Secret("reversed address", local, _compiled(pattern), back.encode())
+    yield Secret("reversed address", local, pattern, _letters(back, host_back), lead=_LONG_LEAD)
     turned, host_turned = codecs.encode(local, "rot13"), codecs.encode(domain, "rot13")
     pattern = f"(?P<hide>{spelled(turned)}){GAP}{_any_of('@=')}{GAP}{spelled(host_turned)}"
-    yield Secret("rot13 address", local, _compiled(pattern), turned.encode())
+    yield Secret("rot13 address", local, pattern, _letters(turned, host_turned), lead=_lead(turned))
 
 
 def _word(rule: str, private: str, words: tuple[str, ...]) -> Secret:
     joined = f"{GAP}(?:{_any_of(' ._+,-')}|\\s|\\xc2\\xa0|&nbsp;){{1,4}}{GAP}".join(map(spelled, words))
-    return Secret(rule, private, _compiled(f"(?P<hide>{joined})"), word=True)
+    lead = _lead(words[0])
+    return Secret(rule, private, f"(?P<hide>{joined})", _letters(*words), word=True, lead=lead)
 
 
-def _compiled(pattern: str) -> re.Pattern[bytes]:
-    return re.compile(pattern.encode("latin-1"), re.DOTALL)
+def _lead(text: str) -> int:
+    letters = letters_of(text)
+    return 0 if len(letters) >= _SHORTEST_LETTERS and text.encode().startswith(letters) else _LONG_LEAD
+
+
+def _letters(*texts: str) -> tuple[bytes, ...]:
+    """Return what a view must hold of each text, without the too short, which is in every view."""
+    return tuple(letters for letters in map(letters_of, texts) if len(letters) >= _SHORTEST_LETTERS)
 
 
 def spelled(text: str, between: str = "") -> str:
@@ -162,7 +187,9 @@ def spelled(text: str, between: str = "") -> str:
     if not rest:
         return first
     # Nearly all first letters are followed by something else: one look at the next octet says so.
-    starts = re.escape(unicodedata.normalize("NFD", text[1])[0]) + (r"._\-" if text[1] in "._-" else "")
+    second = unicodedata.normalize("NFD", text[1])[0]
+    # What is beyond ASCII starts with an octet of the last class.
+    starts = (re.escape(second) if second.isascii() else "") + (r"._\-" if text[1] in "._-" else "")
     glance = f"(?=[{starts}(.%=&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
     return first + glance + (GAP + between).join(("", *rest))
 

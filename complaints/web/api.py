@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
-from complaints import consent, show
+from complaints import consent, hiding, show
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -16,18 +16,18 @@ from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web import intake
-from complaints.web.page import mail_file
-from complaints.web.problems import Problem, documented, not_found
+from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items
 
 PREFIX = "/api/v1"
+LONGEST_QUOTED = 1000
 TRUE = frozenset({"1", "true", "yes", "on"})
 Act = Callable[[Session, Complaint], object]
 
 
 router = APIRouter(prefix=PREFIX, responses=documented(500))
-_DECISION: dict[str, Any] = {
+DECISION: dict[str, Any] = {
     "status_code": 202,
     "response_model": ComplaintDocument,
     "responses": documented(404, 409),
@@ -108,15 +108,15 @@ def complaints(
 def complaint(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Everything about one complaint: its evidence, and each report with what became of it."""
     with office.db.reading() as session:
-        return show.complaint_document(session, office, _own(session, reporter, complaint_id))
+        return show.complaint_document(session, office, own(session, reporter, complaint_id))
 
 
 @router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | documented(404))
 def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
     """The spam, byte for byte as it came."""
     with office.db.reading() as session:
-        found = _own(session, reporter, complaint_id)
-        return mail_file(office.spam_of(session, found), found.id)
+        found = own(session, reporter, complaint_id)
+        return kept_file(office.spam_of(session, found), found.id)
 
 
 @router.get(
@@ -127,61 +127,85 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
 def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
     """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
     with office.db.reading() as session:
-        found = _own(session, reporter, complaint_id)
+        found = own(session, reporter, complaint_id)
         row = session.get(Report, _id(report_id))
         if row is None or row.complaint_id != found.id:
             raise not_found()
-        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id)
 
 
-@router.post("/complaints/{complaint_id}/confirm", **_DECISION | {"responses": documented(404, 409, 422)})
+@router.get("/complaints/{complaint_id}/reports/{report_id}/redaction", responses=documented(404))
+def redaction(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Json:
+    """What redaction took out of the spam for this desk and put there instead; it holds what was hidden."""
+    with office.db.reading() as session:
+        found = own(session, reporter, complaint_id)
+        row = session.get(Report, _id(report_id))
+        if row is None or row.complaint_id != found.id:
+            raise not_found()
+        spam = office.spam_of(session, found)
+        document = hiding.difference(office, reporter, found, row, spam)
+        return document or hiding.NOTHING_HIDDEN | {"level": hiding.level_of(found)}
+
+
+@router.get("/pseudonyms/{quoted}", responses=documented(404))
+def whose(office: Opened, reporter: Asking, quoted: str) -> Json:
+    """Which address or name of yours a desk means that quotes `redacted-...`, and which desks know it so."""
+    with office.db.reading() as session:
+        found = hiding.whose(session, office, reporter, quoted[:LONGEST_QUOTED])
+    if not found:
+        raise not_found()
+    return {"items": [item | {"since": show.stamp(item["since"])} for item in found]}
+
+
+@router.post("/complaints/{complaint_id}/confirm", **DECISION | {"responses": documented(404, 409, 422)})
 def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
-    choice = Choice(confirmation.reports, confirmation.redaction, note)
+    hide = None if confirmation.hide is None else intake.words_to_hide(confirmation.hide)
+    choice = Choice(confirmation.reports, confirmation.redaction, note, hide)
 
-    def act(session: Session, row: Complaint) -> None:
+    def confirm_it(session: Session, row: Complaint) -> None:
         consent.confirm(session, office, row, choice, via="api")
 
-    return _act(office, reporter, complaint_id, act)
+    return act(office, reporter, complaint_id, confirm_it)
 
 
-@router.post("/complaints/{complaint_id}/discard", **_DECISION)
+@router.post("/complaints/{complaint_id}/discard", **DECISION)
 def discard(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Send nothing."""
-    return _act(office, reporter, complaint_id, consent.discard)
+    return act(office, reporter, complaint_id, consent.discard)
 
 
-@router.post("/complaints/{complaint_id}/undo", **_DECISION)
+@router.post("/complaints/{complaint_id}/undo", **DECISION)
 def undo(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Take the consent back while nothing has left."""
 
-    def act(session: Session, row: Complaint) -> None:
+    def take_back(session: Session, row: Complaint) -> None:
         consent.undo(session, office, row, via="api")
 
-    return _act(office, reporter, complaint_id, act)
+    return act(office, reporter, complaint_id, take_back)
 
 
-@router.post("/complaints/{complaint_id}/refresh", **_DECISION)
+@router.post("/complaints/{complaint_id}/refresh", **DECISION)
 def refresh(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Trace and look up again; digests shown before are then stale."""
-    return _act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
+    return act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
 
 
-@router.post("/complaints/{complaint_id}/mine", **_DECISION | {"responses": documented(404, 409, 422)})
+@router.post("/complaints/{complaint_id}/mine", **DECISION | {"responses": documented(404, 409, 422)})
 def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop) -> Json:
     """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
-    return _act(
+    return act(
         office, reporter, complaint_id, lambda session, row: consent.mine(session, office, row, hop.hop)
     )
 
 
-def _act(office: Office, reporter: Reporter, complaint_id: str, act: Act) -> Json:
+def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> Json:
     """Do something to one's own complaint in one transaction and show it as it is then."""
     try:
         with office.db.transaction() as session:
-            row = _own(session, reporter, complaint_id)
-            act(session, row)
+            row = own(session, reporter, complaint_id)
+            decide(session, row)
             session.flush()
             return show.complaint_document(session, office, row)
     except StaleError as error:
@@ -201,7 +225,8 @@ def _conflict(error: Exception, changes: list[str]) -> Problem:
     return Problem(409, "Not as it was shown", str(error), remedy, changes=changes)
 
 
-def _own(session: Session, reporter: Reporter, complaint_id: str) -> Complaint:
+def own(session: Session, reporter: Reporter, complaint_id: str) -> Complaint:
+    """A complaint of this reporter; another's is like one that does not exist. Raises Problem."""
     row = show.own_complaint(session, reporter.id, _id(complaint_id))
     if row is None:
         raise not_found()

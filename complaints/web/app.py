@@ -12,9 +12,9 @@ from starlette.types import Scope
 from complaints import __version__
 from complaints.logs import place_of
 from complaints.office import Office
-from complaints.web import api, api_hosts, problems
+from complaints.web import api, api_consents, api_hosts, api_lookup, problems
 from complaints.web.metrics import metrics_text
-from complaints.web.pages import home, hosts, register, review, stop, submit
+from complaints.web.pages import home, hosts, links, register, review, stop, submit
 from complaints.web.security import BodyLimit, Guard, Opened
 
 log = logging.getLogger(__name__)
@@ -22,10 +22,13 @@ log = logging.getLogger(__name__)
 STATIC_SECONDS = 86_400
 
 
-def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastAPI:
+def create_app(
+    office: Office, *, ready: Callable[[], Awaitable[bool]], look_up: api_lookup.LookUp
+) -> FastAPI:
     """The pages at `/`, the API at `/api/v1`, and `/healthz`, `/readyz`, `/metrics`.
 
     `ready` tells whether everything that this process is to serve is up; `/readyz` answers 200 or 503 by it.
+    `look_up` finds who answers for a target, for `/api/v1/lookup`.
     """
     app = FastAPI(
         title="Plaint",
@@ -37,13 +40,16 @@ def create_app(office: Office, *, ready: Callable[[], Awaitable[bool]]) -> FastA
     )
     app.state.office = office
     app.state.ready = ready
+    app.state.look_up, app.state.allowance = look_up, api_lookup.Allowance()
     # The last one added is the outermost
     app.add_middleware(BodyLimit, max_bytes=office.settings.max_bytes)
     app.add_middleware(Guard, https=office.settings.url.startswith("https:"))
     problems.handle(app)
     app.include_router(api.router)
     app.include_router(api_hosts.router)
-    for pages in (home, register, submit, review, hosts, stop):
+    app.include_router(api_lookup.router)
+    app.include_router(api_consents.router)
+    for pages in (home, register, submit, review, links, hosts, stop):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     _watch(app)

@@ -21,6 +21,7 @@ from complaints.web.problems import Problem
 MOST_FILES = 100
 MOST_FIELDS = 20
 LONGEST_NOTE = 4000  # characters; a desk reads a few lines
+MOST_WORDS, LONGEST_WORDS = 20, 100  # what a reporter wants hidden besides, and the characters of one
 LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after an idle one all are free again
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -106,3 +107,8 @@ def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: st
         headers, remedy = {"Retry-After": str(LIMIT_SECONDS)}, "Wait an hour; nothing of this was kept."
         raise Problem(429, "Too many submissions", str(error), remedy, headers=headers) from error
     return taken
+
+
+def words_to_hide(given: Sequence[str]) -> tuple[str, ...]:
+    """What a reporter wants hidden besides address and names: each on one line, without empty ones."""
+    return tuple(dict.fromkeys(filter(None, (" ".join(one_line(text).split()) for text in given))))

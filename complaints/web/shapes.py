@@ -4,14 +4,14 @@ Fields may be added to any of them; none is ever renamed or taken away.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from complaints.consent import REDACTIONS
 from complaints.grades import GRADES
 from complaints.models import ComplaintState, ReportState
-from complaints.web.intake import LONGEST_NOTE
+from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS
 
 
 class _Document(BaseModel):
@@ -87,12 +87,20 @@ class Confirmation(BaseModel):
     """The reporter's consent: each report to be sent, with the digest of the bytes that were looked at."""
 
     model_config = ConfigDict(extra="forbid")
-    reports: dict[str, str] = Field(description="report id → digest, as the complaint's document shows it")
+    reports: dict[str, str] = Field(
+        description="report id → digest, as the complaint's document shows it; may be empty for `statistics`"
+    )
     redaction: str | None = Field(None, description=f"one of: {', '.join(REDACTIONS)}; default: as drafted")
     note: str | None = Field(
         None,
         max_length=LONGEST_NOTE,
         description="your words to the desks, sent as written; default: as drafted",
+    )
+
+    hide: list[Annotated[str, Field(max_length=LONGEST_WORDS)]] | None = Field(
+        None,
+        max_length=MOST_WORDS,
+        description="words to hide besides your address and names; default: as drafted",
     )
 
     @field_validator("redaction")
@@ -139,3 +147,51 @@ class ProbeDocument(_Document):
     id: str
     to: str
     expires_at: datetime
+
+
+class DeskContact(_Document):
+    """One way to reach a responsible desk: a mailbox (`address`) or a web form (`form`)."""
+
+    address: str | None = None
+    form: str | None = None
+    scope: Literal["network", "domain", "registrar", "host", "sender"]
+    source: str = Field(description="rdap, whois, dns, soa or known")
+    server: str
+    confidence: Literal["high", "medium", "low"]
+    why: str = Field(description="one sentence")
+    as_of: str = Field(description="when the server said so, RFC 3339")
+    also: list[dict[str, Any]] = Field([], description="what else names it: scope, source, server, why, ...")
+
+
+class LookupQuestion(_Document):
+    """One question that was asked, and what came of it."""
+
+    at: str = Field(description="RFC 3339")
+    source: str = Field(description="rdap, whois, dns; cache: an earlier answer was still good")
+    server: str
+    question: str
+    status: Literal["found", "absent", "temporary", "permanent"]
+    seconds: float
+    reason: str | None = None
+    answer: str | None = Field(None, description="what came back, as text, bounded; a stranger's words")
+
+
+class LookupDocument(_Document):
+    """Who answers for one target, best first; what was not used and what failed beside it."""
+
+    target: str
+    kind: Literal["ip", "network", "asn", "domain", "url", "address"] | None = None
+    network: str | None = Field(None, description="the range whose registration answered")
+    contacts: list[DeskContact] = Field([], description="only what may be used")
+    rejected: list[dict[str, str]] = Field([], description="address and why it is not used")
+    failures: list[dict[str, Any]] = Field([], description="source, server, reason, permanent")
+    as_of: str | None = Field(None, description="when it was found out, RFC 3339")
+    stale: bool = Field(False, description="older than it should be; it is being asked anew, or that failed")
+    questions: list[LookupQuestion] = Field([], description="with explain: all that was asked, in order")
+    error: str | None = Field(None, description="in place of all the rest: why it is no target")
+
+
+class LookupList(_Document):
+    """Several targets, in the order they were asked."""
+
+    items: list[LookupDocument]

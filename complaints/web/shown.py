@@ -12,14 +12,20 @@ from dataclasses import asdict, dataclass
 from complaints import tokens
 from complaints.models import Complaint, Report
 from complaints.office import Office
+from complaints.policy import POLICY, STATEMENT_VERSION
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A page shown at `at` (seconds since 1970): the id, recipient and digest of each report on it."""
+    """A page shown at `at` (seconds since 1970): the id, recipient and digest of each report on it.
+
+    `policy` is the version of the privacy policy it was shown under, `statement` that of the words to tick.
+    """
 
     at: int
     version: int
+    policy: str
+    statement: str
     reports: list[tuple[str, str, str]]
 
     @property
@@ -31,7 +37,7 @@ class Shown:
 def nonce_for(office: Office, complaint: Complaint, reports: Sequence[Report]) -> str:
     """The nonce of a page that shows these reports of a complaint now."""
     rows = [(report.id, report.to, report.digest) for report in reports]
-    shown = Shown(int(office.clock().timestamp()), complaint.version, rows)
+    shown = Shown(int(office.clock().timestamp()), complaint.version, POLICY, STATEMENT_VERSION, rows)
     content = base64.urlsafe_b64encode(json.dumps(asdict(shown)).encode()).decode()
     return f"{content}.{_mac(office, complaint, content)}"
 
@@ -53,6 +59,10 @@ def changes_since(shown: Shown, complaint: Complaint, reports: Sequence[Report])
     found = [f"{to} is no longer proposed." for to in then.keys() - now.keys()]
     found += [f"{to} is new." for to in now.keys() - then.keys()]
     found += [f"The report to {to} was written anew." for to in now if then.get(to, now[to]) != now[to]]
+    if shown.policy != POLICY:
+        found.append(f"The privacy policy is now version {POLICY}; it was version {shown.policy}.")
+    if shown.statement != STATEMENT_VERSION:
+        found.append("The statement to agree to was written anew.")
     if not found and shown.version != complaint.version:
         return ["The complaint was decided on, or changed, since this form was shown."]
     return sorted(found)

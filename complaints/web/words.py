@@ -34,7 +34,14 @@ REPORT = {
         ),
     ),
 }
-SOURCES = {"rdap": "RDAP", "whois": "WHOIS", "dns": "DNS", "known": "our list of known desks"}
+SOURCES = {
+    "rdap": "RDAP",
+    "whois": "WHOIS",
+    "dns": "DNS",
+    "known": "our list of known desks",
+    "soa": "DNS, who keeps the zone",
+    "header": "the message itself, CFBL-Address",
+}
 REPLIES = {
     "bounce": "Bounce: the report, or a later copy of it, could not be delivered",
     "automatic": "Automatic answer, shown here and answered by nobody",
@@ -52,5 +59,31 @@ ROLES = {
         "the domain that signed it",
         "Whoever signs a mail may only have passed it on: tick it if you think it sent it.",
     ),
+    "sender-declared": ("the sender's own word, signed by", "The sender itself named this mailbox."),
     "drop-box": ("the drop-box", "It is where the spam wants its answers: tick it if you think so, too."),
+}
+# Each way to be named in a report → what it does
+REDACTIONS = {
+    "identity": "Your address and names are replaced by a pseudonym, wherever they stand.",
+    "strict": (
+        "Also what tells the sender which of its recipients you are: codes in links and lists, ids, your mail"
+        " hosts, the second. A desk that looks into its own records may have less to go by."
+    ),
+    "none": "The spam goes out as it came; the desk sees to whom it was sent.",
+    "statistics": "Nothing is sent to anybody. The spam is counted, and that is all.",
+}
+# Rules of redaction whose names do not speak for themselves
+RULES = {
+    "address": "your address",
+    "mailbox": "your mailbox",
+    "local part": "your mailbox name",
+    "name": "your name",
+    "link": "code in a link",
+    "code": "code in a field",
+    "id": "id of the message",
+    "bounce address": "code in a bounce address",
+    "rewriter": "wrapping of your mail service",
+    "boundary": "code between parts",
+    "time": "second",
+    "own mail host": "mail host of yours",
 }

@@ -10,19 +10,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from pydantic import BaseModel
 from sqlmodel import Session, select
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from complaints import consent, tokens
-from complaints.consent import REDACTIONS, Choice, ConsentError, StaleError
+from complaints import consent, ledger
+from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
-from complaints.web.intake import LONGEST_NOTE, plain_note
-from complaints.web.page import mail_file
+from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS, plain_note, words_to_hide
 from complaints.web.pages.review_view import Said, Typed, review_page
-from complaints.web.problems import FieldError, not_found
+from complaints.web.problems import FieldError, kept_file, not_found, opened_by
 from complaints.web.security import Opened
 from complaints.web.shown import changes_since, read_nonce
 
@@ -38,11 +37,12 @@ class Decision(BaseModel):
     read: str = ""
     redaction: str = ""
     note: str = ""
+    hide: str = ""
     hop: str = ""
 
     def typed(self, *, read: bool = False) -> Typed:
         """What is put back into the form; the tick for `read` only while nothing changed."""
-        return Typed(tuple(self.report), self.redaction, plain_note(self.note), read)
+        return Typed(tuple(self.report), self.redaction, plain_note(self.note), read, plain_note(self.hide))
 
 
 class FieldsError(Exception):
@@ -86,7 +86,18 @@ def raw(office: Opened, token: str) -> Response:
     """The spam as it came, to be saved."""
     with office.db.reading() as session:
         complaint = _complaint(session, office, token)
-        return mail_file(office.spam_of(session, complaint), complaint.id)
+        return kept_file(office.spam_of(session, complaint), complaint.id)
+
+
+@router.get("/review/{token}/receipt")
+def receipt(office: Opened, token: str) -> Response:
+    """The signed receipt of what was consented to or withdrawn here, to be saved."""
+    with office.db.reading() as session:
+        complaint = _complaint(session, office, token)
+        reporter = session.get_one(Reporter, complaint.reporter_id)
+        document = ledger.receipt(session, office, reporter, complaint.id)
+    headers = {"Content-Disposition": f'attachment; filename="{complaint.id}-receipt.json"'}
+    return JSONResponse(document, headers=headers)
 
 
 @router.get("/review/{token}/reports/{report_id}")
@@ -98,13 +109,13 @@ def report(office: Opened, token: str, report_id: str) -> Response:
         if row is None:
             raise not_found()
         reporter = session.get_one(Reporter, complaint.reporter_id)
-        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id)
 
 
 def _confirm(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
     digests = _shown(session, office, complaint, decision)
     errors = []
-    if not decision.report:
+    if not decision.report and decision.redaction != STATISTICS:
         errors.append(FieldError("desks", "Choose at least one desk, or discard the complaint."))
     if not decision.read:
         errors.append(FieldError("read", "Tick that you have read what will be sent."))
@@ -125,6 +136,10 @@ def _discard(session: Session, _office: Office, complaint: Complaint, _decision:
 
 def _undo(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
     consent.undo(session, office, complaint, via="page")
+
+
+def _withdraw(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
+    consent.withdraw(session, office, complaint, via="page")
 
 
 def _refresh(session: Session, office: Office, complaint: Complaint, _decision: Decision) -> None:
@@ -151,12 +166,13 @@ ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
     "preview": _preview,
     "discard": _discard,
     "undo": _undo,
+    "withdraw": _withdraw,
     "refresh": _refresh,
     "mine": _mine,
 }
 
 
-def _wish(decision: Decision) -> tuple[str | None, str]:
+def _wish(decision: Decision) -> tuple[str | None, str, tuple[str, ...]]:
     if decision.redaction and decision.redaction not in REDACTIONS:
         raise FieldsError(
             [FieldError("redaction", "Choose one of the ways to be named that the page offers.")]
@@ -164,7 +180,12 @@ def _wish(decision: Decision) -> tuple[str | None, str]:
     note = plain_note(decision.note)
     if len(note) > LONGEST_NOTE:
         raise FieldsError([FieldError("note", f"Say it in at most {LONGEST_NOTE} characters.")])
-    return decision.redaction or None, note
+    hide = words_to_hide(plain_note(decision.hide).splitlines())
+    if len(hide) > MOST_WORDS or max(map(len, hide), default=0) > LONGEST_WORDS:
+        raise FieldsError(
+            [FieldError("hide", f"Name at most {MOST_WORDS}, of {LONGEST_WORDS} characters each.")]
+        )
+    return decision.redaction or None, note, hide
 
 
 def _shown(session: Session, office: Office, complaint: Complaint, decision: Decision) -> dict[str, str]:
@@ -185,9 +206,7 @@ def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:
 
 def _complaint(session: Session, office: Office, token: str, *, lock: bool = False) -> Complaint:
     """The complaint this capability URL opens. `lock`: no other decision on it until the transaction ends."""
-    complaint_id, _, given = token.partition(".")
-    if not tokens.same(given, office.vault.derive("review", complaint_id)):
-        raise not_found()
+    complaint_id = opened_by(office, "review", token)
     complaint = session.get(Complaint, complaint_id, with_for_update=lock)
     if complaint is None:
         raise not_found()

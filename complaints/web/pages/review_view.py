@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import consent, outline, show
+from complaints import consent, hiding, outline, show
 from complaints.consent import OPEN, REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.notice import REMEDIES, UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
@@ -28,7 +28,7 @@ from complaints.web.visible import visible_bytes
 MOST_CLAIMS, MOST_HOSTS, MOST_LINKS = 10, 20, 10
 """Claimed hops, link hosts, and links of one host that are shown; the rest is counted."""
 # What evidence read by an earlier version does not have
-_NOT_YET: Json = {"signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
+_NOT_YET: Json = {"hints": [], "signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Typed:
     redaction: str
     note: str
     read: bool
+    hide: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,15 @@ def review_page(
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
-        reports=_reports(office, reporter, rows, document["reports"], complaint.source_ip),
+        reports=_reports(office, reporter, complaint, rows, document["reports"], spam),
         failures=_failures(document["lookups"]),
         forms=_forms(document["lookups"]),
         typed=said.typed or _as_drafted(complaint, rows),
         may_learn=may_learn,
         nonce=nonce_for(office, complaint, rows) if may_learn else "",
         undo=consent.undo_until(session, office, complaint),
+        withdrawable=consent.withdrawable(session, complaint),
+        decided=any(row.state != ReportState.DRAFT for row in rows),
         undo_seconds=office.settings.undo_seconds,
         spam=spam,
         path=review_path(office, complaint.id),
@@ -96,6 +99,8 @@ def review_page(
         errors=said.errors,
         redactions=REDACTIONS,
         longest_note=LONGEST_NOTE,
+        hints=words.REDACTIONS,
+        rules=words.RULES,
         statement=STATEMENT,
         words=words,
     )
@@ -136,28 +141,32 @@ def _raw_pieces(spam: bytes) -> list[tuple[int | None, str]]:
 
 def _as_drafted(complaint: Complaint, rows: Sequence[Report]) -> Typed:
     ticked = tuple(row.id for row in rows if row.ticked)
-    return Typed(ticked, complaint.redaction, complaint.note, read=False)
+    return Typed(ticked, complaint.redaction, complaint.note, read=False, hide="\n".join(complaint.hide))
 
 
 def _reports(
     office: Office,
     reporter: Reporter,
+    complaint: Complaint,
     rows: Sequence[Report],
     documents: Sequence[Json],
-    source_ip: str | None,
+    spam: bytes,
 ) -> list[Json]:
     """Per desk its document, its exact bytes, and what the contact snapshot says of its part in the spam."""
     by_id = {document["id"]: document for document in documents}
     return [
         by_id[row.id]
         | {
-            "raw": office.vault.unseal(reporter.key, row.raw),
+            "raw": office.report_bytes(reporter, row),
             "open": row.state in OPEN,
             "words": words.REPORT[row.state],
             "contact": row.contact,
             "hidden": _by_rule(row.changes),
             "next_at": row.next_at,
-            "parts": _parts(row, source_ip),
+            "parts": _parts(row, complaint.source_ip),
+            "difference": hiding.difference(office, reporter, complaint, row, spam)
+            if row.state in OPEN
+            else None,
             "unticked": None if row.ticked else _why_unticked(row),
         }
         for row in rows

@@ -1,0 +1,112 @@
+"""Takes statements; leaves them done in one SQLite file that processes share, off the event loop.
+
+What is in the file can be asked again: a broken one of ours is thrown away. synchronous=NORMAL in WAL mode
+never breaks it, and may lose the last moments before a power failure.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from abuse_lookup.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+_VERSION = 2
+_MAGIC = b"SQLite format 3\0"
+_PATIENCE = 5.0  # seconds to wait for another process that writes
+
+T = TypeVar("T")
+
+
+class SharedFile:
+    """One connection and the one thread that uses it. Raises `ConfigError` for a file of another kind."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lookup-file")
+        try:
+            self._connection = self._thread.submit(self._open).result()
+        except (sqlite3.Error, OSError) as error:
+            self._thread.shutdown()
+            raise ConfigError(f"cache file {path}: {error}; remove it or name another one") from error
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connected()
+        except sqlite3.DatabaseError as error:
+            if self.is_only_busy(error) or not self._is_sqlite():
+                raise
+            _log.warning("cache file %s is broken, starting a new one: %s", self._path, error)
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            return self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                connection.execute("BEGIN IMMEDIATE")
+                for name in ("answer", "asked", "server"):
+                    connection.execute(f"DROP TABLE IF EXISTS {name}")
+                connection.execute(f"PRAGMA user_version={_VERSION}")
+                connection.execute("COMMIT")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _is_sqlite(self) -> bool:
+        with self._path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+
+    def add(self, *statements: str) -> None:
+        """Run statements that make a table; raises `ConfigError`."""
+
+        def make() -> None:
+            for statement in statements:
+                self._connection.execute(statement)
+
+        try:
+            self._thread.submit(make).result()
+        except sqlite3.Error as error:
+            raise ConfigError(f"cache file {self._path}: {error}; remove it or name another one") from error
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the file's thread; raises `sqlite3.Error`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` there inside a transaction that no other process writes in; raises `sqlite3.Error`."""
+        return await self.read(lambda connection: _in_transaction(connection, work))
+
+    @staticmethod
+    def is_only_busy(error: sqlite3.Error) -> bool:
+        """Whether another process was writing for too long, and nothing else is wrong."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+    def close(self) -> None:
+        """End the thread and close the file; may be called twice."""
+        try:
+            self._thread.submit(self._connection.close)
+        except RuntimeError:
+            return  # closed already
+        self._thread.shutdown()
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result

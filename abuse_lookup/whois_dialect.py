@@ -1,0 +1,160 @@
+"""Takes the name of a WHOIS server, or a line that it sent; leaves what is known of its dialect.
+
+RFC 3912 fixes nothing but that one line is sent and text comes back. How each server wants to be asked, in
+which charset it answers, what fields mean and by which texts it refuses is data: `data/whois.toml`. Pure.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+from abuse_lookup.knowledge import Row, rows
+from abuse_lookup.target import Target, normal_host
+
+RWHOIS_PORT = 4321
+"""RFC 2167 §3.1."""
+_LONGEST_TEXT = 2000
+LONGEST_LINE = 120
+"""Characters of a line by which a server refuses or says that there is nothing; longer ones are terms."""
+_MOST_SECONDS = 86400.0
+_SERVER_IN_TEXT = re.compile(r"(?i)\b(r?whois\.[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})\b")
+_SECONDS = re.compile(r"(?i)\b(\d{1,7}) ?(s|sec|seconds?|m|min|minutes?|h|hours?)\b")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A server said: not now."""
+
+    said: str
+    seconds: float
+    """How long it is left alone: what it says itself, at most a day, else what is known of such texts."""
+
+
+def query_for(server: str, target: Target) -> str:
+    """Put the question in the form that `server` wants (RFC 3912 §2: one line)."""
+    if target.asn is not None:
+        kind, plain, default = "asn", str(target.asn), f"AS{target.asn}"
+    elif target.host is not None:
+        kind, plain = "domain", target.organisation or target.host
+        default = plain
+    else:
+        kind, plain = "ip", str(target.ip or target.network)
+        default = plain
+    known = (row for row in rows("whois", "query") if row["server"] == server and kind in row["kinds"])
+    form = next((str(row["form"]) for row in known), None)
+    return form.format(q=plain) if form else default
+
+
+def decoded(octets: bytes, server: str) -> str:
+    """Read the octets in the charset known of the server, else UTF-8, else Latin-1, which reads anything."""
+    for charset in (str(_server(server).get("charset", "utf-8")), "utf-8"):
+        try:
+            return octets.decode(charset)
+        except UnicodeDecodeError:
+            continue
+    return octets.decode("latin-1")
+
+
+def present_name(server: str) -> str:
+    """Return the name under which a server answers today, where it is known to have moved."""
+    return str(_server(server).get("now", server))
+
+
+def gone(server: str) -> str | None:
+    """Say why a server is not worth asking: it answers no more."""
+    why = _server(server).get("gone")
+    return str(why) if why else None
+
+
+def hands_numbers_out(server: str) -> bool:
+    """Whether a server is that of a registry of addresses and AS numbers, and not of one network."""
+    return bool(_server(server).get("numbers"))
+
+
+@cache
+def _mirrors() -> frozenset[str]:
+    return frozenset(str(row["source_name"]) for row in rows("whois", "mirror"))
+
+
+def is_hearsay(source: str) -> bool:
+    """Whether an RPSL `source` is a routing registry, where anybody may write (`RADB`)."""
+    return source.upper() in _mirrors()
+
+
+def transferred_to(network_type: str) -> str | None:
+    """Return the server of the registry that a network was handed to, as ARIN's type of the network says."""
+    found = (
+        row for row in rows("whois", "transferred") if _compiled(str(row["pattern"])).search(network_type)
+    )
+    return next((str(row["whois"]) for row in found), None)
+
+
+def port_of(server: str) -> int | None:
+    """Return the port of a server that does not listen on 43, where the referral names none."""
+    if server.startswith("rwhois."):
+        return RWHOIS_PORT
+    port = _server(server).get("port")
+    return int(port) if port else None
+
+
+def servers_in(lines: Iterable[str]) -> list[str]:
+    """List the WHOIS servers that texts mention, under the names they answer by today, in order."""
+    found = (normal_host(name) for line in lines for name in _SERVER_IN_TEXT.findall(line[:_LONGEST_TEXT]))
+    return list(dict.fromkeys(present_name(host) for host in found if host))
+
+
+@cache
+def _servers() -> dict[str, Row]:
+    return {str(row["name"]): row for row in rows("whois", "server")}
+
+
+def _server(name: str) -> Row:
+    return _servers().get(name, {})
+
+
+@cache
+def _fields() -> dict[str, str]:
+    return {str(row["name"]): str(row["gives"]) for row in rows("whois", "field")}
+
+
+@lru_cache(maxsize=4096)
+def meaning(key: str) -> str:
+    """Say what a field of this name (lower case, without padding) holds; empty where it is of no use."""
+    if exact := _fields().get(key):
+        return exact
+    named = (row for row in rows("whois", "named") if str(row["containing"]) in key)
+    return next((str(row["gives"]) for row in named), "")
+
+
+def refused(lines: Iterable[str], *, beside_data: bool) -> Refused | None:
+    """Find the line by which a server refuses; `beside_data`: only texts that go with a shortened answer."""
+    short = [bare for line in lines if 0 < len(bare := line.strip()) <= LONGEST_LINE]
+    found = [
+        Refused(line, _said_seconds(" ".join(short[number : number + 2]), row))
+        for row in rows("whois", "refusal")
+        if row.get("beside_data") or not beside_data
+        for number, line in enumerate(short)
+        if _compiled(str(row["pattern"])).search(line)
+    ]
+    return max(found, key=lambda one: one.seconds, default=None)
+
+
+def says_absent(lines: Iterable[str]) -> bool:
+    """Whether a line says that the server knows nothing of what was asked."""
+    short = [bare for line in lines if 0 < len(bare := line.strip(" \t%*#-.!")) <= LONGEST_LINE]
+    patterns = [_compiled(str(row["pattern"])) for row in rows("whois", "absent")]
+    return any(pattern.search(line) for line in short for pattern in patterns)
+
+
+def _said_seconds(said: str, row: Row) -> float:
+    found = _SECONDS.search(said)
+    if found is None:
+        return float(row["seconds"])
+    return min(max(1.0, float(found[1]) * _UNITS[found[2][0].lower()]), _MOST_SECONDS)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)

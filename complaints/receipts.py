@@ -1,0 +1,202 @@
+"""Consent receipts: takes the entries of a reporter's chain, leaves a document; and checks such a document.
+
+An entry is what was consented to or withdrawn, in canonical JSON; its digest covers the digest of the entry
+before it, so that nothing can be left out, put in or changed afterwards without showing. A receipt carries
+the entries, says the same in the fields of ISO/IEC TS 27560 (record header, PII processing, parties, events),
+and is signed by the service (Ed25519, RFC 8032). Checking one needs no service, no database and no network.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from complaints import tokens
+
+Json = dict[str, Any]
+SCHEMA = "ISO/IEC TS 27560:2023"
+PURPOSE = "Sending the reports named here to the abuse desks named here"
+WITHDRAWAL = "Undo on the review page, `plaint undo` or POST .../undo, until a report is sent"
+HIDDEN = {
+    "identity": "replaced by pseudonyms",
+    "strict": "replaced by pseudonyms, tokens too",
+    "none": "shown",
+}
+
+
+class ReceiptError(ValueError):
+    """The document is not a receipt, or does not hold; the message says what and where."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Who keeps the records: the installation's mail domain and its URL."""
+
+    domain: str
+    url: str
+
+
+def canonical(value: Any) -> bytes:
+    """The one spelling of a JSON value that is digested and signed: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def entry_digest(entry: Mapping[str, Any]) -> str:
+    """The digest that the next entry names as `previous`."""
+    return tokens.digest(canonical(entry))
+
+
+def make_key() -> bytes:
+    """A new signing key, as PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def receipt(entries: Sequence[Json], service: Service, now: datetime, key: Ed25519PrivateKey) -> Json:
+    """The receipt of these entries (oldest first, of one reporter), signed."""
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    document: Json = {
+        "receipt": {"schema_version": SCHEMA, "generated_at": now.isoformat(), "issuer": service.url},
+        "records": [_record(entry, entries, service) for entry in entries if entry["kind"] == "consent"],
+        "chain": [{"digest": entry_digest(entry), "entry": entry} for entry in entries],
+        "public_key": b64encode(public).decode(),
+    }
+    return document | {"signature": b64encode(key.sign(canonical(document))).decode()}
+
+
+def _record(entry: Json, entries: Sequence[Json], service: Service) -> Json:
+    """One consent in the sections of ISO/IEC TS 27560 §6.3: header, processing, parties, events."""
+    withdrawals = [e for e in entries if e["kind"] == "withdrawal" and e["consent"] == entry["consent"]]
+    return {
+        "schema_version": SCHEMA,
+        "record_id": entry["consent"],
+        "pii_principal_id": entry["reporter"],
+        "pii_processing": {
+            "privacy_notice": f"{service.url}/privacy, version {entry['policy']}",
+            "language": "en",
+            "purposes": [
+                {
+                    "purpose": PURPOSE,
+                    "lawful_basis": "consent",
+                    "pii_information": [
+                        {"pii_type": "the reported mail", "digest": entry["spam"]},
+                        {"pii_type": "address and names", "hidden": HIDDEN.get(entry["redaction"], "")},
+                        *(
+                            [{"pii_type": "words to the desk", "value": entry["note"]}]
+                            if entry["note"]
+                            else []
+                        ),
+                    ],
+                    "collection_method": f"handed in by the reporter; confirmed by {entry['via']}",
+                    "recipient_third_parties": [report["to"] for report in entry["reports"]],
+                    "withdrawal_method": WITHDRAWAL,
+                    "privacy_rights": f"{service.url}/privacy",
+                }
+            ],
+        },
+        "parties": [{"party_id": service.domain, "party_type": "pii_controller", "party_url": service.url}],
+        "events": [
+            {"event_time": entry["at"], "event_type": "explicit consent", "event_state": "consent given"},
+            *(
+                {"event_time": e["at"], "event_type": "withdrawal", "event_state": "consent withdrawn"}
+                for e in withdrawals
+            ),
+        ],
+    }
+
+
+def verify(document: Any, reports: Mapping[str, bytes], trusted_key: str = "") -> list[str]:
+    """Check a receipt without asking anybody; returns what was found to hold, in sentences.
+
+    `reports`: file name → bytes said to have been sent; each must be one that a consent in it names.
+    `trusted_key`: the service's public key (base64) as learned elsewhere; without it, the key in the receipt
+    proves only that the document is of one piece. Raises ReceiptError at the first thing that does not hold.
+    """
+    _check_shape(document)
+    if trusted_key and document["public_key"] != trusted_key:
+        raise ReceiptError("signed with another key than the one given")
+    _check_signature(document)
+    entries = _check_chain(document["chain"])
+    _check_records(document, entries)
+    whose = "the key given" if trusted_key else f"the key it carries ({document['public_key']})"
+    found = [f"Signed by {whose}.", f"{len(entries)} entries, each with its digest; no link is broken."]
+    named = {
+        report["digest"]: (entry, report)
+        for entry in entries
+        if entry["kind"] == "consent"
+        for report in entry["reports"]
+    }
+    withdrawn = {entry["consent"] for entry in entries if entry["kind"] == "withdrawal"}
+    for name, raw in reports.items():
+        if (there := named.get(tokens.digest(raw))) is None:
+            raise ReceiptError(f"{name}: no consent in this receipt names these bytes ({tokens.digest(raw)})")
+        entry, report = there
+        but = ", and withdrawn later" if entry["consent"] in withdrawn else ""
+        found.append(f"{name}: consented to for {report['to']} at {entry['at']} by {entry['via']}{but}.")
+    return found
+
+
+def _check_shape(document: Any) -> None:
+    names = {"receipt": dict, "records": list, "chain": list, "public_key": str, "signature": str}
+    if not isinstance(document, dict) or not all(
+        isinstance(document.get(n), kind) for n, kind in names.items()
+    ):
+        raise ReceiptError("not a receipt: it needs receipt, records, chain, public_key and signature")
+
+
+def _check_signature(document: Json) -> None:
+    signed = {name: value for name, value in document.items() if name != "signature"}
+    try:
+        key = Ed25519PublicKey.from_public_bytes(b64decode(document["public_key"], validate=True))
+        key.verify(b64decode(document["signature"], validate=True), canonical(signed))
+    except (ValueError, InvalidSignature) as error:
+        raise ReceiptError(
+            "the signature is not one of this key over this document: it was changed"
+        ) from error
+
+
+def _check_chain(chain: Sequence[Any]) -> list[Json]:
+    """The entries, if each has the digest given for it and neighbours are linked."""
+    entries: list[Json] = []
+    for link in chain:
+        try:
+            entry, digest, number = link["entry"], link["digest"], link["entry"]["number"]
+            before = entries[-1] if entries else None
+            if entry_digest(entry) != digest:
+                raise ReceiptError(f"entry {number} does not have the digest given for it")
+            if before is not None and number <= before["number"]:
+                raise ReceiptError(f"entry {number} stands after entry {before['number']}")
+            if (
+                before is not None
+                and number == before["number"] + 1
+                and entry["previous"] != entry_digest(before)
+            ):
+                raise ReceiptError(f"entry {number} does not follow entry {before['number']}")
+            if (number == 1) != (entry["previous"] == ""):
+                raise ReceiptError(f"entry {number} is not where a chain begins")
+        except (TypeError, KeyError) as error:
+            raise ReceiptError(f"an entry of the chain lacks {error}") from error
+        entries.append(entry)
+    return entries
+
+
+def _check_records(document: Json, entries: Sequence[Json]) -> None:
+    """The readable part must say what the chain says."""
+    said = {record.get("record_id"): record for record in document["records"] if isinstance(record, dict)}
+    try:
+        for entry in entries:
+            if entry["kind"] != "consent":
+                continue
+            record = said.pop(entry["consent"])
+            [purpose] = record["pii_processing"]["purposes"]
+            if purpose["recipient_third_parties"] != [report["to"] for report in entry["reports"]]:
+                raise ReceiptError(f"record {entry['consent']} names other recipients than the chain")
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReceiptError("the records do not say what the chain says") from error
+    if said:
+        raise ReceiptError(f"records without an entry in the chain: {', '.join(map(str, said))}")

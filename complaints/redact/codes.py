@@ -1,0 +1,306 @@
+"""Codes that tell a sender whom a message went to: takes one text, leaves where they stand (level `strict`).
+
+In links: every value of a query, a fragment that is one, and pieces of the path and labels of the host that
+a machine made (`opaque.py`); scheme, registrable domain, words and the links inside links stay. What the
+recipient's own side wrapped around a link (`data/redirectors.toml`) goes, for it names the recipient. In
+addresses: what bounces carry (VERP, SRS, BATV). In ids: all left of the @. A code becomes the same keyed
+pseudonym wherever it stands.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from complaints.hosts import canonical_ip, organisational_domain
+from complaints.redact.find import Find, splice
+from complaints.redact.opaque import is_code, is_code_label
+from complaints.redact.pseudonyms import PSEUDONYM_ONLY
+from complaints.redirectors import hidden, redirectors_of
+from complaints.urls import read_one
+
+_SHORTEST_KNOWN = 8
+_MOST_KNOWN = 200
+_MOST_WRAPPINGS = 6
+_LONGEST_URL = 65_536
+_URL = re.compile(
+    rb"(?:\b(?:https?|ftp):[/\\]{0,3}|(?<![:\w/])//(?=[a-z0-9-]+\.)|(?<![\w./@-])www\.)[^\s<>\"'\\^`{}]{3,}",
+    re.IGNORECASE,
+)
+_SHAPE = re.compile(
+    rb"(?P<scheme>(?:[a-z]{3,6}:)?[/\\]{0,3})(?P<authority>(?>(?:&#x?[0-9a-f]{1,6};|[^/?#\\])*))(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_AFTER = b".,;:!?)]>'*|"
+_AMPERSAND = re.compile(rb"(?:&(?:amp;|#38;|#x26;)?|;)", re.IGNORECASE)
+_INNER = re.compile(
+    rb"https?(?::|%(?P<deep>(?:25){0,4})3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}(?=[^/\\])", re.IGNORECASE
+)
+_BASE64_URL = re.compile(rb"aHR0c[A-Za-z0-9+/_-]{8,}={0,2}")
+_PIECE = re.compile(rb"[^/;,:&@!()]+")
+_ENDING = re.compile(rb"\.[A-Za-z]{2,5}\Z")
+_LABEL = re.compile(rb"[^.@:\[\]]+")
+_HOSTLIKE = re.compile(rb"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}", re.IGNORECASE)
+_ADDRESS = re.compile(
+    rb"(?<![A-Za-z0-9._%+=~/&?#-])(?P<local>[A-Za-z0-9._%+=~#-]{1,250})(?:@|%40)(?=[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]{2})"
+)
+_LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
+_MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
+_CID = re.compile(rb"\bcid:(?P<id>[^\s<>\"'@)]{1,200})", re.IGNORECASE)
+_ID = re.compile(rb"(?P<left>[^\s<>@,;\"]{1,400})@(?P<right>[^\s<>,;@\"]{1,255})")
+_WORD = re.compile(rb"[^\s<>,;:()\[\]\"'@/=?&#]+")
+_SRS = re.compile(rb"srs[01]", re.IGNORECASE)
+
+
+@dataclass
+class Codes:
+    """The search for codes in one message: `known` holds the ones found so far, to be found elsewhere too.
+
+    `pseudonym` gives what stands for a code; `clean` takes the identity out of a link that is written anew.
+    """
+
+    pseudonym: Callable[[bytes], bytes]
+    clean: Callable[[bytes], bytes]
+    known: dict[bytes, str] = field(default_factory=dict)
+
+    def in_text(self, text: bytes) -> list[Find]:
+        """Find codes in links, in addresses made like a bounce's, and known ones."""
+        finds: list[Find] = []
+        for match in _URL.finditer(text):
+            end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
+            finds += self.in_url(text[match.start() : end], match.start())
+        if b"@" in text or b"%40" in text:
+            finds += self.in_addresses(text, written=True)
+        lower = text.lower()
+        if b"mailto:" in lower:
+            for match in _MAILTO.finditer(text):
+                finds += self._in_mailto(match[0], match.start())
+        if b"cid:" in lower:
+            finds += [self._code(*match.span("id"), match["id"], "id") for match in _CID.finditer(text)]
+        return [*finds, *self._elsewhere(text)]
+
+    def in_ids(self, text: bytes) -> list[Find]:
+        """Find the ids of a field that names messages or parts: `<left@right>`, or words."""
+        finds = [self._code(*match.span("left"), match["left"], "id") for match in _ID.finditer(text)]
+        for match in _ID.finditer(text):
+            finds += self._in_host(match["right"], match.start("right"))
+        return finds or self.in_all(text)
+
+    def in_all(self, text: bytes) -> list[Find]:
+        """Take the whole value of a field, word by word."""
+        return [
+            self._code(match.start(), match.end(), match[0], "code")
+            for match in re.finditer(rb"[^\s<>,;:\"]+", text)
+        ]
+
+    def in_field(self, text: bytes) -> list[Find]:
+        """Find codes in a field nothing is known about: links, addresses, and words a machine made."""
+        finds = self.in_text(text) + self.in_addresses(text, written=False)
+        for match in _WORD.finditer(text):
+            word = match[0]
+            if _HOSTLIKE.fullmatch(word):
+                finds += self._in_host(word, match.start())
+            elif is_code(word) and not canonical_ip(word.decode("latin-1")):
+                finds.append(self._code(match.start(), match.end(), word, "code"))
+        return finds
+
+    def in_addresses(self, text: bytes, *, written: bool) -> list[Find]:
+        """Find what bounces carry in the local parts of addresses.
+
+        `written`: only in those that are made like a bounce's, for others may be where the spammer is
+        answered.
+        """
+        finds: list[Find] = []
+        for match in _ADDRESS.finditer(text):
+            local = match["local"]
+            if not written or b"+" in local or b"=" in local or (len(local) >= 20 and is_code(local)):
+                finds += self._in_local(local, match.start("local"))
+        return finds
+
+    def in_url(self, url: bytes, at: int, depth: int = 0) -> list[Find]:
+        """Find the codes of one link; `at` is its offset in the text the finds are for."""
+        shape = _SHAPE.match(url)
+        if shape is None or depth > _MOST_WRAPPINGS:
+            return []
+        authority, host_at = shape["authority"], shape.start("authority")
+        host = authority.rpartition(b"@")[2].partition(b":")[0].lower().decode("ascii", "replace")
+        if any(row.receiving for row in redirectors_of(host)) and (inner := self._unwrapped(host, url)):
+            return [Find(at, at + len(url), self._within(inner, depth), "rewriter", plain=False)]
+        finds = self._in_host(authority, at + host_at)
+        if b"@" in authority and is_code(user := authority.rpartition(b"@")[0]):
+            finds.append(self._code(at + host_at, at + host_at + len(user), user, "link"))
+        path = shape["path"]
+        if (inner_at := _INNER.search(path)) is not None:
+            # The query belongs to the link inside.
+            start = shape.start("path") + inner_at.start()
+            finds += self._in_path(path[: inner_at.start()], at + shape.start("path"))
+            end = len(url)
+            if b"/" not in inner_at[0]:
+                # Its slashes are encoded: those that are not belong to the link outside.
+                end = path.find(b"/", inner_at.end())
+                end = shape.start("path") + end if end >= 0 else len(url)
+                rest = url[end:].partition(b"?")[0].partition(b"#")[0]
+                finds += self._in_path(rest, at + end)
+            return [*finds, *self._in_value(url[start:end], at + start, depth)]
+        finds += self._in_path(path, at + shape.start("path"))
+        if shape["query"]:
+            finds += self._in_query(shape["query"][1:], at + shape.start("query") + 1, depth)
+        if shape["fragment"] and len(shape["fragment"]) > 1:
+            finds += self._in_fragment(shape["fragment"][1:], at + shape.start("fragment") + 1, depth)
+        return finds
+
+    def _in_host(self, authority: bytes, at: int) -> list[Find]:
+        """Find labels that are codes, below the registrable domain."""
+        host = authority.rpartition(b"@")[2].partition(b":")[0]
+        domain = organisational_domain(host.lower().decode("ascii", "replace"))
+        if domain is None:
+            return []
+        start = at + authority.rfind(host) if host else at
+        below = host[: len(host) - len(domain)]
+        return [
+            self._code(start + match.start(), start + match.end(), match[0], "link")
+            for match in _LABEL.finditer(below)
+            if is_code_label(match[0])
+        ]
+
+    def _in_path(self, path: bytes, at: int) -> Iterator[Find]:
+        for match in _PIECE.finditer(path):
+            piece = match[0]
+            ending = _ENDING.search(piece)
+            stem = piece[: ending.start()] if ending else piece
+            if _BASE64_URL.fullmatch(stem):
+                yield from self._in_value(stem, at + match.start(), 0)
+            elif is_code(stem):
+                yield self._code(at + match.start(), at + match.start() + len(stem), stem, "link")
+
+    def _in_query(self, query: bytes, at: int, depth: int) -> Iterator[Find]:
+        position = 0
+        for match in (*_AMPERSAND.finditer(query), None):
+            end = len(query) if match is None else match.start()
+            name, equals, value = query[position:end].partition(b"=")
+            if _starts_with_host(name):
+                # A link without its scheme: what follows is its own query.
+                yield from self.in_url(query[position:], at + position, depth + 1)
+                return
+            if equals:
+                start = at + position + len(name) + 1
+                yield from self._in_value(value, start, depth)
+                if is_code(name):
+                    yield self._code(at + position, at + position + len(name), name, "link")
+            elif is_code(name) or any(octet in b"0123456789" for octet in name) or len(name) > 24:
+                yield from self._in_value(name, at + position, depth)
+            position = end if match is None else match.end()
+
+    def _in_value(self, value: bytes, at: int, depth: int) -> Iterator[Find]:
+        """A value is hidden whole, unless it is a link (then its codes are) or a host."""
+        inner = _INNER.search(value)
+        if inner is not None and inner.start() < 8:
+            link = value[inner.start() :]
+            if b"/" in inner[0]:
+                yield from self.in_url(link, at + inner.start(), depth + 1)
+                return
+            times = 1 + len(inner["deep"] or b"") // 2
+            kept = ":" if b":" in inner[0] else ""
+            for _ in range(times):
+                link = unquote_to_bytes(link)
+            new = self._within(link, depth)
+            if new != link:
+                for _ in range(times):
+                    new = quote_from_bytes(new, safe=kept).encode("ascii")
+                yield Find(at + inner.start(), at + len(value), new, "link", plain=False)
+        elif _BASE64_URL.match(value) and (opened := _from_base64(value)):
+            new = self._within(opened, depth)
+            if new != opened:
+                yield Find(
+                    at, at + len(value), base64.urlsafe_b64encode(new).rstrip(b"="), "link", plain=False
+                )
+        elif _starts_with_host(value) or _HOSTLIKE.fullmatch(value):
+            yield from self.in_url(value, at, depth + 1)
+        elif value:
+            yield self._code(at, at + len(value), value, "link")
+
+    def _in_fragment(self, fragment: bytes, at: int, depth: int) -> Iterator[Find]:
+        if _INNER.search(fragment) or b"=" in fragment:
+            yield from self._in_query(fragment, at, depth)
+        else:
+            yield from self._in_path(fragment, at)
+
+    def _in_mailto(self, url: bytes, at: int) -> Iterator[Find]:
+        address, _, query = url.partition(b"?")
+        yield from self._in_local(address[7:].partition(b"@")[0], at + 7)
+        yield from self._in_query(query, at + len(address) + 1, 0)
+
+    def _in_local(self, local: bytes, at: int) -> Iterator[Find]:
+        for number, match in enumerate(_LOCAL_PIECE.finditer(local)):
+            piece = match[0]
+            short = len(piece) >= 3 and any(octet in b"0123456789" for octet in piece)
+            if _HOSTLIKE.fullmatch(piece) or (number == 0 and (not is_code(piece) or _SRS.match(piece))):
+                continue
+            if is_code(piece) or short or local[match.start() - 1 : match.start()] == b"+":
+                yield self._code(at + match.start(), at + match.end(), piece, "bounce address")
+
+    def _elsewhere(self, text: bytes) -> Iterator[Find]:
+        """Find the codes of the header again, wherever they stand."""
+        there = [code for code in self.known if code in text]
+        for code in there:
+            pattern = re.compile(rb"(?<![A-Za-z0-9])" + re.escape(code) + rb"(?![A-Za-z0-9])")
+            for match in pattern.finditer(text):
+                yield Find(match.start(), match.end(), self.pseudonym(code), self.known[code])
+
+    def remember(self, text: bytes, finds: list[Find]) -> None:
+        """Keep the codes of a header field: they are searched in everything that follows."""
+        for find in finds:
+            code = text[find.start : find.end]
+            if (
+                find.plain
+                and len(code) >= _SHORTEST_KNOWN
+                and len(self.known) < _MOST_KNOWN
+                and is_code(code)
+            ):
+                self.known.setdefault(code, find.rule)
+
+    def _code(self, start: int, end: int, code: bytes, rule: str) -> Find:
+        new = code if PSEUDONYM_ONLY.fullmatch(code) else self.pseudonym(code)
+        return Find(start, end, new, rule)
+
+    def _unwrapped(self, host: str, url: bytes) -> bytes | None:
+        text = url.decode("utf-8", "replace").replace("&amp;", "&")
+        target = next((found.target for found in hidden(host, text) if found.target), None)
+        if target is None:
+            return None
+        if "://" not in target[:12]:
+            target = f"http://{target}"
+        return target.encode("utf-8", "replace") if read_one(target) else None
+
+    def _within(self, link: bytes, depth: int) -> bytes:
+        """Write a link anew, without its codes and the reporter."""
+        return self.clean(splice(link, apart(self.in_url(link, 0, depth + 1))))
+
+
+def _starts_with_host(value: bytes) -> bool:
+    host = _HOSTLIKE.match(value)
+    return host is not None and value[host.end() : host.end() + 1] == b"/"
+
+
+def _from_base64(value: bytes) -> bytes | None:
+    letters = value.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    usable = letters[:-1] if len(letters) % 4 == 1 else letters
+    try:
+        link = binascii.a2b_base64(usable + b"=" * (-len(usable) % 4))
+    except binascii.Error:
+        return None
+    return link if link.isascii() and b"\0" not in link else None
+
+
+def apart(finds: list[Find]) -> list[Find]:
+    """Make finds that touch each other one: what the first says stands for all of them."""
+    kept: list[Find] = []
+    for find in sorted(finds, key=lambda find: (find.start, -find.end)):
+        last = kept[-1] if kept else None
+        if last is None or find.start >= last.end:
+            kept.append(find)
+        elif find.end > last.end:
+            kept[-1] = Find(last.start, find.end, last.new, last.rule, last.plain)
+    return kept

@@ -1,0 +1,141 @@
+"""What redaction did to a spam, for the reporter's eyes: takes a redaction, leaves plain values.
+
+It says what went and what stands there now, by which rule; what looks personal and stayed; and what cannot
+be hidden. It holds what was hidden: it is for the reporter, computed when asked for and never stored.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from complaints.encodings import printable
+from complaints.message import leaves_within, parse
+from complaints.redact import Identity, Redacted
+from complaints.redact.codes import Codes
+from complaints.redact.hide import hider
+from complaints.redact.pseudonyms import PSEUDONYM, pseudonym
+from complaints.redact.walk import CannotRedact, Edit, Walk
+
+MOST_EDITS = 200
+"""Different replacements that are told one by one."""
+MOST_KEPT = 40
+_LONGEST_SHOWN = 300
+_LONGEST_READ = 200_000
+# Salutations of the languages that most spam is written in, before a word with a capital letter.
+_SALUTATION = re.compile(
+    r"\b(?i:dear|hello|hi|hey|hallo|liebe[rs]?|guten tag|bonjour|ch[eè]re?|hola|estimad[oa]|querid[oa]|ciao"
+    r"|gentile|car[oa]|ol[aá]|prezad[oa]|hej|beste|geachte|merhaba)[ ,]{1,2}"
+    r"(?i:(?:mr|mrs|ms|herr|frau|sr|sra|mme)\.? )?"
+    r"([^\W\d_a-z][\w'-]{2,30}(?: [^\W\d_a-z][\w'-]{1,30})?)"
+)
+_ADDRESS = re.compile(r"[^\s<>\"',;:()]{1,64}@[A-Za-z0-9.-]{3,253}")
+_TO_ALL = frozenset(
+    {
+        "customer",
+        "sir",
+        "madam",
+        "friend",
+        "user",
+        "client",
+        "member",
+        "kunde",
+        "all",
+        "winner",
+        "beneficiary",
+    }
+)
+KEPT = {
+    "link": "a code in a link, which may stand for you",
+    "code": "a code in a field, which may stand for you",
+    "id": "an id, by which the sender may find you in its records",
+    "bounce address": "a code in a bounce address, which may stand for you",
+    "rewriter": "a link that your own mail service wrapped; the wrapping may name you",
+    "boundary": "a code between the parts of the message",
+    "time": "the second at which it came",
+    "own mail host": "a mail host of yours",
+}
+"""What level `strict` would hide, by rule."""
+
+
+def explain(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> dict[str, Any]:
+    """Return the document: `{"level", "count", "rules", "edits", "more", "kept", "not_hidden"}`.
+
+    `edits` are `{"rule", "where", "line", "old", "new", "count"}`, `kept` are `{"what", "where", "line",
+    "text", "why", "count"}`; lines are those of the raw bytes.
+    """
+    counted = Counter((e.rule, e.where, e.line, _shown(e.old), _shown(e.new)) for e in redacted.edits)
+    names = ("rule", "where", "line", "old", "new")
+    edits = [
+        dict(zip(names, place, strict=True)) | {"count": count}
+        for place, count in list(counted.items())[:MOST_EDITS]
+    ]
+    return {
+        "level": level,
+        "count": len(redacted.edits),
+        "rules": dict(Counter(edit.rule for edit in redacted.edits).most_common()),
+        "edits": edits,
+        "more": max(0, len(counted) - MOST_EDITS),
+        "kept": list(_kept(raw, redacted, identity, level))[:MOST_KEPT] if level != "none" else [],
+        "not_hidden": list(redacted.not_hidden),
+    }
+
+
+def _kept(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> Iterator[dict[str, Any]]:
+    yield from _salutations(redacted.raw)
+    yield from _other_recipients(redacted.raw)
+    if level != "strict":
+        yield from _codes(raw, identity)
+
+
+def _salutations(raw: bytes) -> Iterator[dict[str, Any]]:
+    """A name after a greeting, which the reporter may not have told us."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for number, part in enumerate(leaves_within(parse(raw)), 1):
+        if part.content_type.startswith("text/"):
+            where = f"part {number} ({part.content_type})"
+            for match in _SALUTATION.finditer(part.text(_LONGEST_READ)):
+                name = match[1]
+                if name.split()[0].lower() not in _TO_ALL and not PSEUDONYM.match(name.lower()):
+                    seen[where, name] += 1
+    for (where, name), count in seen.items():
+        yield _one("name", where, 0, name, "a greeting by name, which may be yours", count)
+
+
+def _other_recipients(raw: bytes) -> Iterator[dict[str, Any]]:
+    message = parse(raw)
+    for name in ("to", "cc"):
+        for header in message.fields(name):
+            for address in dict.fromkeys(_ADDRESS.findall(header.text)):
+                if not PSEUDONYM.match(address.lower()):
+                    line = raw.count(b"\n", 0, header.start) + 1
+                    why = "another recipient, or an address of yours that you did not name"
+                    yield _one("address", f"header {header.name}", line, address, why, 1)
+
+
+def _codes(raw: bytes, identity: Identity) -> Iterator[dict[str, Any]]:
+    """What level `strict` would hide besides: tried on the same bytes, and forgotten."""
+    key = b"only to look at it"
+    walk = Walk(
+        hider(key, identity.addresses, identity.names), Codes(lambda code: pseudonym(key, code), bytes)
+    )
+    try:
+        walk.message(raw)
+    except CannotRedact:
+        return
+    found: dict[tuple[str, str], list[Edit]] = {}
+    for edit in walk.edits:
+        if edit.rule in KEPT:
+            found.setdefault((edit.rule, edit.where), []).append(edit)
+    for (rule, where), edits in sorted(found.items(), key=lambda item: item[0][0] != "link"):
+        telling = max(edits, key=lambda edit: len(edit.old))
+        yield _one(rule, where, telling.line, _shown(telling.old), KEPT[rule], len(edits))
+
+
+def _one(what: str, where: str, line: int, text: str, why: str, count: int) -> dict[str, Any]:
+    return {"what": what, "where": where, "line": line, "text": text, "why": why, "count": count}
+
+
+def _shown(octets: bytes) -> str:
+    text = printable(octets.decode("utf-8", "replace").strip())
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"

@@ -1,0 +1,67 @@
+"""Where in a message an offset lies, in words: takes a message, leaves fields, parts and lines."""
+
+import re
+from bisect import bisect_right
+
+from complaints.message import Header, Message
+
+# Fields other hosts wrote about the way of the mail: their words are host names and ids, not the reporter's
+# name.
+_TRACE = re.compile(
+    r"received|received-spf|message-id|references|in-reply-to|return-path|.*authentication-results.*"
+    r"|arc-.*|.*dkim-signature|x-received|list-id|content-type|content-transfer-encoding|mime-version|date",
+    re.IGNORECASE,
+)
+
+
+class Places:
+    """The fields and parts of a message, by offset."""
+
+    def __init__(self, message: Message) -> None:
+        self.raw = message.raw
+        inner = [header for part in message.leaves() if part.depth for header in part.headers]
+        self.headers: list[Header] = [*message.headers, *inner]
+        self.starts = [header.start for header in self.headers]
+        self._parts = [part.start for part in message.leaves()]
+        self._kinds = [part.content_type for part in message.leaves()]
+        self._newlines: list[int] | None = None
+
+    def line(self, offset: int) -> int:
+        """Return the line an offset lies in, counted from 1."""
+        if self._newlines is None:
+            self._newlines = [match.start() for match in re.finditer(rb"\n", self.raw)]
+        return bisect_right(self._newlines, offset - 1) + 1
+
+    def header(self, offset: int) -> Header | None:
+        """Return the header field an offset lies in."""
+        index = bisect_right(self.starts, offset) - 1
+        return self.headers[index] if index >= 0 and offset < self.headers[index].end else None
+
+    def in_trace(self, offset: int) -> bool:
+        """Tell whether an offset lies in a field hosts wrote about the mail's way, or in a field's name."""
+        header = self.header(offset)
+        if header is None:
+            return False
+        return offset < header.start + len(header.name) or _TRACE.fullmatch(header.name) is not None
+
+    def where(self, offset: int) -> str:
+        """Return the header field or part an offset lies in."""
+        header = self.header(offset)
+        if header is not None:
+            return f"header {header.name}"
+        index = bisect_right(self._parts, offset) - 1
+        return f"part {index + 1} ({self._kinds[index]})" if index >= 0 else "structure"
+
+    def bodies(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the stretches between two offsets that are no header fields."""
+        found, position = [], start
+        first = max(0, bisect_right(self.starts, start) - 1)
+        for header in self.headers[first:]:
+            if header.start >= end:
+                break
+            if header.start > position:
+                found.append((position, header.start))
+            position = max(position, header.end)
+        if position < end:
+            found.append((position, end))
+        return found

@@ -1,0 +1,514 @@
+"""Questions spaced by server: exact over tasks, processes and restarts, and what was just said is not asked."""
+
+import asyncio
+import ipaddress
+import multiprocessing
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abuse_lookup import ConfigError
+from abuse_lookup.answer import Span
+from abuse_lookup.book import (
+    LOOK_AGAIN,
+    SILENCE_PAUSE,
+    Book,
+    BookError,
+    Bucket,
+    FileBook,
+    Limits,
+    MemoryBook,
+    Page,
+)
+from abuse_lookup.cache import MemoryCache
+from abuse_lookup.pace import NotNow, Pace, limit_rows
+from abuse_lookup.shared_file import SharedFile
+from complaints.db import Database
+from complaints.lookup_store import DatabaseBook
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+FAR = 1e12
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def most_in_any(seconds: float, moments: list[float]) -> int:
+    """The most questions that any half-open window of so many seconds holds."""
+    return max(sum(start <= one < start + seconds for one in moments) for start in moments)
+
+
+@given(
+    questions=st.integers(1, 60),
+    part=st.floats(0, 1),
+    seconds=st.sampled_from([1.0, 60.0, 900.0]),
+    gaps=st.lists(st.floats(0, 40), min_size=1, max_size=80),
+)
+def test_no_window_holds_more_than_the_limit_and_no_token_is_wasted(
+    questions: int, part: float, seconds: float, gaps: list[float]
+) -> None:
+    bucket = Bucket(questions, seconds, max(1, int(part * (questions + 1) / 2)))
+    limits, page = Limits((bucket,), at_once=100), Page()
+    now, taken = 1.7e9, []
+    for gap in gaps:
+        now += gap
+        wait, why = page.take("me", limits, now, FAR)
+        if wait:
+            assert f"at most {questions} questions" in why
+            assert page.take("me", limits, now + wait * 0.99 - 1e-3, FAR)[0] > 0
+            now += wait + 1e-6
+            assert page.take("me", limits, now, FAR)[0] == 0
+        taken.append(now)
+    assert most_in_any(seconds, taken) <= questions
+
+
+def test_a_limit_is_used_to_the_full_but_for_what_its_burst_costs() -> None:
+    page, now, taken = Page(), 1.7e9, 0
+    limits, end = Limits((Bucket(60, 60.0, 3),)), now + 3600
+    while now < end:
+        wait, _ = page.take("me", limits, now, FAR)
+        page.leave("me", now, answered=True)
+        taken += not wait
+        now += wait + 1e-6 if wait else 0.0
+    assert taken >= 0.95 * 60 * 60
+
+
+def test_all_buckets_hold_and_nothing_is_taken_of_one_when_another_is_empty() -> None:
+    page = Page()
+    limits = Limits((Bucket(100, 1.0, 50), Bucket(1, 86400.0, 1)), at_once=10)
+    assert page.take("a", limits, 1000.0, FAR) == (0.0, "")
+    before = dict(page.full_again)
+    wait, why = page.take("b", limits, 1000.0, FAR)
+    assert wait == pytest.approx(86400)
+    assert "at most 1 questions in 86400 s" in why
+    assert page.full_again == before
+
+
+def test_a_turn_that_is_given_back_leaves_its_token() -> None:
+    page, limits = Page(), Limits((Bucket(1, 60.0, 1),))
+    page.take("a", limits, 1000.0, FAR)
+    page.give_back("a", limits)
+    page.give_back("a", limits)
+    assert page.take("b", limits, 1000.0, FAR) == (0.0, "")
+    assert page.take("c", limits, 1000.0, FAR)[0] == pytest.approx(60)
+
+
+def test_a_dead_process_blocks_a_server_only_until_its_turn_is_over() -> None:
+    page, limits = Page(), Limits()
+    assert page.take("dead", limits, 1000.0, 1010.0) == (0.0, "")
+    assert page.take("b", limits, 1009.9, FAR) == (LOOK_AGAIN, "was busy with our earlier questions")
+    assert page.take("b", limits, 1010.0, FAR) == (0.0, "")
+
+
+def test_a_clock_that_was_set_back_costs_one_window_at_most() -> None:
+    page, limits = Page(), Limits((Bucket(10, 60.0, 2),), at_once=9)
+    for _ in range(2):
+        page.take("a", limits, 1_000_000.0, FAR)
+    assert page.take("b", limits, 1000.0, FAR)[0] <= 60
+
+
+def test_a_bucket_that_could_not_keep_its_promise_is_refused() -> None:
+    for burst in (0, 6):
+        with pytest.raises(ValueError, match="burst"):
+            Bucket(10, 60.0, burst)
+
+
+def test_a_page_survives_being_written_and_what_is_no_page_is_a_new_one() -> None:
+    page = Page()
+    page.take("a", Limits((Bucket(2, 60.0, 1),)), 1000.0, FAR)
+    page.pause(2000.0, "it said so")
+    assert Page.parse(page.text()) == page
+    for text in (None, "", "[]", "{", '{"of": "another version"}'):
+        assert Page.parse(text) == Page()
+
+
+# -- books --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_book(kind: str, place: str) -> Iterator[Book]:
+    if kind == "database":
+        with closing(Database(place.replace("postgresql://", "postgresql+psycopg://"))) as database:
+            if database.is_empty():
+                database.upgrade()
+            yield DatabaseBook(database)
+        return
+    book = MemoryBook() if kind == "memory" else FileBook(SharedFile(Path(place)))
+    yield book
+    book.close()
+
+
+def hammer(kind: str, place: str, seconds: float, moments: "multiprocessing.Queue[list[float]]") -> None:
+    """Take turns as fast as possible, as one of several processes; hand in when each was."""
+
+    async def run(book: Book) -> list[float]:
+        taken: list[float] = []
+        limits, until = Limits((Bucket(20, 1.0, 2),), at_once=1000), time.time() + seconds
+
+        def take(page: Page) -> tuple[float, float]:
+            now = time.time()
+            return page.take(f"{os.getpid()}/{len(taken)}", limits, now, now + 5)[0], now
+
+        while time.time() < until:
+            wait, now = await book.change("s", take)
+            if wait:
+                await asyncio.sleep(min(wait, 0.01))
+            else:
+                taken.append(now)
+        return taken
+
+    with open_book(kind, place) as book:
+        moments.put(asyncio.run(run(book)))
+
+
+def test_processes_that_hammer_one_file_never_pass_the_limit(tmp_path: Path) -> None:
+    hammered_by_three("file", str(tmp_path / "b.db"))
+
+
+def test_processes_that_hammer_one_database_never_pass_the_limit(database_url: str) -> None:
+    hammered_by_three("database", database_url)
+
+
+def hammered_by_three(kind: str, place: str) -> None:
+    with open_book(kind, place):
+        pass  # makes the tables
+    spawn = multiprocessing.get_context("spawn")
+    queue: multiprocessing.Queue[list[float]] = spawn.Queue()
+    processes = [spawn.Process(target=hammer, args=(kind, place, 1.5, queue)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    by_process = [queue.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    taken = sorted(moment for moments in by_process for moment in moments)
+    assert most_in_any(1.0, taken) <= 20
+    assert len(taken) >= 0.8 * 19 * (taken[-1] - taken[0])
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_a_book_keeps_each_servers_page(kind: str, tmp_path: Path) -> None:
+    keeps_each_servers_page(kind, str(tmp_path / "b.db"))
+
+
+def test_a_book_in_the_database_keeps_each_servers_page(database_url: str) -> None:
+    keeps_each_servers_page("database", database_url)
+
+
+def keeps_each_servers_page(kind: str, place: str) -> None:
+    async def run() -> None:
+        with open_book(kind, place) as book:
+            await book.change("a", lambda page: page.pause(10.0, "why"))
+            assert await book.change("a", lambda page: page.paused_until) == 10.0
+            assert await book.change("b", lambda page: page.paused_until) == 0.0
+            with pytest.raises(ZeroDivisionError):
+                await book.change("a", lambda page: page.pause(20.0, str(1 / 0)))
+            assert await book.change("a", lambda page: page.paused_until) == 10.0
+        if kind != "memory":
+            with open_book(kind, place) as again:
+                assert await again.change("a", lambda page: page.reason) == "why"
+
+    asyncio.run(run())
+
+
+def test_a_book_that_is_locked_says_so_and_a_broken_one_is_this_processs_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abuse_lookup.shared_file._PATIENCE", 0.01)
+
+    async def run() -> None:
+        book = FileBook(file := SharedFile(tmp_path / "b.db"))
+        pace = Pace(1, Clock(), book)
+        with closing(sqlite3.connect(tmp_path / "b.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(BookError, match="locked"):
+                await book.change("s", lambda page: None)
+            with pytest.raises(NotNow, match="s not asked: the shared book of limits is locked"):
+                async with pace.turn("s", 0.05):
+                    pass
+        await file.read(lambda connection: connection.execute("DROP TABLE server"))
+        async with pace.turn("s", 0.05):
+            pass
+        with pytest.raises(NotNow, match="at most 1 questions a minute"):
+            async with pace.turn("s", 0.05):
+                pass
+        book.close()
+
+    asyncio.run(run())
+
+
+# -- turns --------------------------------------------------------------------------------------------------
+
+
+def take(pace: Pace, server: str, patience: float = 0.05) -> None:
+    async def run() -> None:
+        async with pace.turn(server, patience):
+            pass
+
+    asyncio.run(run())
+
+
+def paced(per_minute: int, clock: Callable[[], datetime]) -> Pace:
+    return Pace(per_minute, clock)
+
+
+def per_minute(pace: Pace, server: str) -> int:
+    return min((bucket.questions for bucket in pace.limits(server).buckets), default=0)
+
+
+def test_known_limits_are_lower_than_the_general_one_and_zero_lifts_all() -> None:
+    assert per_minute(paced(60, Clock()), "rdap.lacnic.net") == 6
+    assert per_minute(paced(3, Clock()), "whois.lacnic.net") == 3
+    assert per_minute(paced(60, Clock()), "rdap.elsewhere.example") == 60
+    assert per_minute(paced(60, Clock()), "notlacnic.net") == 60
+    assert per_minute(paced(0, Clock()), "rdap.lacnic.net") == 0
+    assert paced(60, Clock()).limits("whois.afrinic.net").buckets[0].seconds in {60, 86400}
+    assert len(paced(60, Clock()).limits("whois.afrinic.net").buckets) == 2
+
+
+def test_an_operators_own_row_stands_for_ours_and_for_the_general_limit(tmp_path: Path) -> None:
+    file = tmp_path / "limits.toml"
+    row = '[[limit]]\nserver = "lacnic.net"\nquestions = 600\nseconds = 60\nat_once = 4\n'
+    file.write_text(row + 'source = "agreed by mail"\ndate = 2026-11-26\n')
+    pace = Pace(60, Clock(), own=limit_rows(file))
+    assert per_minute(pace, "rdap.lacnic.net") == 600
+    assert pace.limits("rdap.lacnic.net").at_once == 4
+    assert pace.limits("whois.ripe.net").at_once == 1
+    for text in ("[[limit]", row, row.replace("600", "0") + 'source = "x"\ndate = 2026-11-26\n'):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=r"limits\.toml"):
+            limit_rows(file)
+
+
+def test_a_question_over_the_limit_says_when_it_may_be_asked() -> None:
+    clock = Clock()
+    pace = paced(1, clock)
+    take(pace, "whois.example")
+    with pytest.raises(NotNow, match="at most 1 questions a minute; next in 60 s"):
+        take(pace, "whois.example")
+    clock.now += timedelta(seconds=60.001)
+    take(pace, "whois.example")
+
+
+def pause(pace: Pace, seconds: float, reason: str) -> None:
+    async def run() -> None:
+        async with pace.turn("whois.example", 1) as turn:
+            turn.pause(seconds, reason)
+
+    asyncio.run(run())
+
+
+def test_a_pause_holds_until_it_is_over_for_all_who_share_the_book() -> None:
+    clock, book = Clock(), MemoryBook()
+    pace, other = Pace(0, clock, book), Pace(0, clock, book)
+    pause(pace, 30, "it said so")
+    for one in (pace, other):
+        with pytest.raises(NotNow, match=r"whois\.example is not asked for another 30 s: it said so"):
+            take(one, "whois.example")
+    take(pace, "other.example")
+    clock.now += timedelta(seconds=30)
+    take(other, "whois.example")
+
+
+def be_silent(pace: Pace) -> None:
+    async def run() -> None:
+        async with pace.turn("whois.example", 5):
+            await asyncio.sleep(5)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+
+
+def test_a_server_that_stays_silent_is_left_alone_for_a_while_by_all() -> None:
+    clock, book = Clock(), MemoryBook()
+    pace, other = (Pace(0, clock, book, exchange_seconds=0.01) for _ in range(2))
+    be_silent(pace)
+    be_silent(other)
+    take(pace, "whois.example")  # it answered
+    be_silent(pace)
+    be_silent(other)
+    take_refused = "did not answer 3 times in a row"
+    be_silent(pace)
+    for one in (pace, other):
+        with pytest.raises(NotNow, match=take_refused):
+            take(one, "whois.example")
+    clock.now += timedelta(seconds=SILENCE_PAUSE)
+    take(pace, "whois.example")
+
+
+def test_a_question_that_had_no_time_left_is_no_silence() -> None:
+    pace = Pace(0, Clock(), exchange_seconds=10)
+
+    async def run() -> None:
+        async with pace.turn("whois.example", 0.01):
+            await asyncio.sleep(5)
+
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            asyncio.run(run())
+    take(pace, "whois.example")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_so_many_questions_at_a_time_go_to_a_server(at_once: int) -> None:
+    row = {"server": "example", "at_once": at_once}
+    pace, running, most = Pace(0, Clock(), own=[row]), 0, 0
+
+    async def ask(server: str) -> None:
+        nonlocal running, most
+        async with pace.turn(server, 5):
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.002)
+            running -= 1
+
+    async def run() -> None:
+        await asyncio.gather(*(ask("whois.example") for _ in range(10)))
+
+    asyncio.run(run())
+    assert most == at_once
+
+
+def test_one_question_at_a_time_over_all_who_share_the_book(tmp_path: Path) -> None:
+    running = most = 0
+
+    async def ask(pace: Pace) -> None:
+        nonlocal running, most
+        async with pace.turn("whois.example", 5):
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.005)
+            running -= 1
+
+    async def run() -> None:
+        files = [SharedFile(tmp_path / "b.db") for _ in range(2)]
+        paces = [Pace(0, lambda: datetime.now(UTC), FileBook(file)) for file in files]
+        await asyncio.gather(*(ask(pace) for pace in paces for _ in range(3)))
+        for pace in paces:
+            pace.close()
+
+    asyncio.run(run())
+    assert most == 1
+
+
+def test_a_busy_server_is_not_waited_for_for_ever() -> None:
+    pace = paced(0, Clock())
+
+    async def run() -> None:
+        async with pace.turn("whois.example", 1), pace.turn("whois.example", 0.05):
+            pass
+
+    started = time.monotonic()
+    with pytest.raises(NotNow, match="busy with our earlier questions"):
+        asyncio.run(run())
+    assert time.monotonic() - started < 1
+
+
+def test_a_turn_that_is_cancelled_is_over(tmp_path: Path) -> None:
+    async def run() -> None:
+        pace = Pace(0, lambda: datetime.now(UTC), FileBook(SharedFile(tmp_path / "b.db")))
+
+        async def hold() -> None:
+            async with pace.turn("s", 5):
+                await asyncio.sleep(60)
+
+        for pause_before in (0.0, 0.0005, 0.002, 0.05):
+            task = asyncio.create_task(hold())
+            await asyncio.sleep(pause_before)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(2), pace.turn("s", 2):
+            pass
+        pace.close()
+
+    asyncio.run(run())
+
+
+# -- what was just said ------------------------------------------------------------------------------------
+
+
+def ip(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(text)
+
+
+NET = Span(ip("198.51.0.0"), ip("198.51.255.255"))
+
+
+def test_those_who_wait_get_what_was_said_about_their_network_and_spend_no_token() -> None:
+    clock, asked = Clock(), []
+    pace = Pace(60, clock, MemoryBook(), MemoryCache())
+
+    async def ask(address: str) -> str:
+        async with pace.turn("rdap.example", 5, "rdap", ip(address)) as turn:
+            if turn.known is not None:
+                return turn.known
+            asked.append(address)
+            await asyncio.sleep(0.01)
+            turn.keep(f"about {address}", NET)
+            return "asked"
+
+    async def run() -> list[str]:
+        return await asyncio.gather(*(ask(f"198.51.{n}.1") for n in range(50)), ask("203.0.113.1"))
+
+    said = asyncio.run(run())
+    assert asked == ["198.51.0.1", "203.0.113.1"]
+    assert said[1:50] == ["about 198.51.0.1"] * 49
+    tokens = asyncio.run(pace._book.change("rdap.example", lambda page: page.full_again["60"]))
+    assert tokens - NOW.timestamp() == pytest.approx(2 * 60 / 58, abs=0.01)
+    clock.now += timedelta(minutes=3)
+    assert asyncio.run(ask("198.51.7.7")) == "asked"
+
+
+def test_what_was_said_reaches_other_processes_before_their_turn(tmp_path: Path) -> None:
+    from abuse_lookup.cache import FileCache
+
+    asked = []
+
+    async def ask(pace: Pace, address: str) -> None:
+        async with pace.turn("rdap.example", 5, "rdap", ip(address)) as turn:
+            if turn.known is None:
+                asked.append(address)
+                await asyncio.sleep(0.01)
+                turn.keep("said", NET)
+
+    async def run() -> None:
+        files = [SharedFile(tmp_path / "b.db") for _ in range(3)]
+        paces = [Pace(0, lambda: datetime.now(UTC), FileBook(one), FileCache(one)) for one in files]
+        await asyncio.gather(*(ask(paces[n % 3], f"198.51.{n}.1") for n in range(30)))
+        for pace in paces:
+            pace.close()
+
+    asyncio.run(run())
+    assert len(asked) == 1
+
+
+def test_an_answer_about_something_else_is_not_repeated() -> None:
+    async def run() -> list[str | None]:
+        pace = Pace(0, Clock())
+        known = []
+        for question, about, span in (
+            ("rdap", ip("198.51.0.1"), Span(ip("203.0.113.0"), ip("203.0.113.255"))),
+            ("rdap", ip("198.51.0.2"), None),
+            ("whois", ip("198.51.0.1"), None),
+            ("rdap", None, None),
+            ("rdap", ip("198.51.0.1"), None),
+            ("rdap", None, None),
+        ):
+            async with pace.turn("s", 1, question, about) as turn:
+                known.append(turn.known)
+                turn.keep(f"{question} {about}", span)
+        return known
+
+    assert asyncio.run(run()) == [None, None, None, None, "rdap 198.51.0.1", "rdap None"]

@@ -1,0 +1,204 @@
+"""Consent receipts: what was decided, in a chain that shows every change, checked without the service."""
+
+import asyncio
+import json
+from base64 import b64encode
+from copy import deepcopy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from complaints.receipts import ReceiptError, Service, canonical, entry_digest, receipt, verify
+from complaints.tokens import digest
+from tests.house import House, house, spam
+from tests.test_cli import plaint
+
+CLOUD_DESK = "abuse@cloud.example"
+SERVICE = Service("plaint.example", "https://plaint.example")
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+RAW = b"Subject: report\r\n\r\nBuy now\r\n"
+
+
+def chain(*kinds: str) -> list[dict[str, Any]]:
+    """Entries as the ledger makes them."""
+    entries: list[dict[str, Any]] = []
+    for number, kind in enumerate(kinds, 1):
+        said: dict[str, Any] = {"consent": "c1", "complaint": "p1", "via": "page"}
+        said["reports"] = [{"id": "p1-01", "to": CLOUD_DESK, "digest": digest(RAW)}]
+        if kind == "consent":
+            said |= {"spam": "sha256:0", "policy": "1", "redaction": "identity", "note": "", "shown": []}
+        before = entry_digest(entries[-1]) if entries else ""
+        at = f"2026-11-26T10:0{number}:00+00:00"
+        entries.append(
+            said | {"number": number, "previous": before, "kind": kind, "reporter": "r1", "at": at}
+        )
+    return entries
+
+
+def signed(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return receipt(entries, SERVICE, NOW, KEY)
+
+
+def test_a_receipt_holds_and_tells_which_reports_were_consented_to() -> None:
+    document = json.loads(json.dumps(signed(chain("consent"))))
+    found = verify(document, {"report.eml": RAW}, document["public_key"])
+    assert "report.eml: consented to for abuse@cloud.example" in found[-1]
+    withdrawn = verify(signed(chain("consent", "withdrawal")), {"report.eml": RAW})
+    assert "withdrawn later" in withdrawn[-1]
+
+
+def test_a_receipt_has_the_sections_of_the_standard() -> None:
+    [record] = signed(chain("consent", "withdrawal"))["records"]
+    assert record["pii_processing"]["purposes"][0]["recipient_third_parties"] == [CLOUD_DESK]
+    assert record["pii_processing"]["purposes"][0]["lawful_basis"] == "consent"
+    assert record["parties"][0]["party_type"] == "pii_controller"
+    assert [event["event_state"] for event in record["events"]] == ["consent given", "consent withdrawn"]
+
+
+def test_bytes_that_nobody_consented_to_do_not_hold() -> None:
+    with pytest.raises(ReceiptError, match="no consent in this receipt names these bytes"):
+        verify(signed(chain("consent")), {"other.eml": RAW + b"x"})
+
+
+def test_every_single_change_shows() -> None:
+    document = signed(chain("consent", "withdrawal", "consent"))
+    changed = 0
+    for path in paths(document):
+        other = deepcopy(document)
+        change(other, path)
+        with pytest.raises(ReceiptError):
+            verify(other, {})
+        changed += 1
+    assert changed > 60
+
+
+def test_a_chain_made_anew_with_another_key_shows_against_the_key_one_knows() -> None:
+    other = Ed25519PrivateKey.generate()
+    forged = receipt(chain("consent"), SERVICE, NOW, other)
+    assert verify(forged, {})  # of one piece ...
+    with pytest.raises(ReceiptError, match="another key"):
+        verify(forged, {}, signed(chain("consent"))["public_key"])  # ... but not ours
+
+
+@pytest.mark.parametrize("broken", ["left out", "changed", "swapped", "record"])
+def test_what_the_signer_itself_changed_shows_in_the_chain(broken: str) -> None:
+    entries = chain("consent", "withdrawal", "consent")
+    if broken == "left out":
+        entries = [entries[0], entries[2] | {"number": 2}]
+    elif broken == "changed":
+        entries[0]["note"] = "other"
+    elif broken == "swapped":
+        entries = [entries[0], entries[2], entries[1]]
+    document = signed(entries)
+    if broken == "record":
+        document["records"][0]["pii_processing"]["purposes"][0]["recipient_third_parties"] = ["x@y.example"]
+        del document["signature"]
+        document["signature"] = b64encode(KEY.sign(canonical(document))).decode()
+    with pytest.raises(ReceiptError):
+        verify(document, {})
+
+
+@pytest.mark.parametrize(
+    "junk", [None, [], {}, {"receipt": {}, "records": [], "chain": [{}], "public_key": ""}]
+)
+def test_what_is_no_receipt_is_said_to_be_none(junk: Any) -> None:
+    with pytest.raises(ReceiptError):
+        verify(junk, {})
+
+
+def paths(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        return [path for name in value for path in paths(value[name], (*above, name))]
+    if isinstance(value, list):
+        return [path for place, item in enumerate(value) for path in paths(item, (*above, place))]
+    return [above]
+
+
+def change(document: Any, path: tuple[Any, ...]) -> None:
+    for step in path[:-1]:
+        document = document[step]
+    value = document[path[-1]]
+    document[path[-1]] = value + 1 if isinstance(value, int) else f"{value}x"
+
+
+def test_a_reporter_gets_receipts_by_api_page_and_command_line(tmp_path: Path, database_url: str) -> None:
+    async def main() -> None:
+        async with house(tmp_path, database_url, undo_seconds=600) as home:
+            first, second = await home.waiting(spam(subject="One"), spam(subject="Two"))
+            for document in (first, second):
+                assert (await home.confirm(document, [CLOUD_DESK], note="Words.")).status_code == 202
+            assert (await home.api("POST", f"/complaints/{first['id']}/undo")).status_code == 202
+            everything = (await home.api("GET", "/receipt")).json()
+            kinds = [link["entry"]["kind"] for link in everything["chain"]]
+            assert kinds == ["consent", "consent", "withdrawal"]
+            sent = await report_bytes(home, second)
+            assert "consented to" in verify(everything, {"sent": sent})[-1]
+            await check_one(home, tmp_path, second, sent)
+
+    asyncio.run(main())
+
+
+async def report_bytes(home: House, document: dict[str, Any]) -> bytes:
+    shown = await home.show(document["id"])
+    report = next(one for one in shown["reports"] if one["to"] == CLOUD_DESK)
+    return (await home.api("GET", f"/complaints/{document['id']}/reports/{report['id']}")).content
+
+
+async def check_one(home: House, tmp_path: Path, document: dict[str, Any], sent: bytes) -> None:
+    """The page's receipt of one complaint, checked by the command line offline."""
+    page = await home.http.get(document["review_url"] + "/receipt")
+    assert "attachment" in page.headers["Content-Disposition"]
+    (tmp_path / "receipt.json").write_bytes(page.content)
+    (tmp_path / "report.eml").write_bytes(sent)
+    command = ["verify-receipt", str(tmp_path / "receipt.json"), "--report", str(tmp_path / "report.eml")]
+    ran = await asyncio.to_thread(plaint, *command)
+    assert ran.code == 0, ran.err
+    assert f"consented to for {CLOUD_DESK}" in ran.text
+    (tmp_path / "report.eml").write_bytes(sent.replace(b"Words.", b"Other."))
+    ran = await asyncio.to_thread(plaint, *command)
+    assert (ran.code, ran.out) == (65, b"")
+    assert "no consent in this receipt" in ran.err
+
+
+def test_what_was_not_sent_yet_can_be_withdrawn_after_the_undo_window(
+    tmp_path: Path, database_url: str
+) -> None:
+    from complaints.loopback import World
+
+    async def main() -> None:
+        world = World.load("demo").extended(f'[mailboxes]\n"{CLOUD_DESK}" = "tempfail"\n')
+        async with house(tmp_path, database_url, world=world, retry_seconds=600) as home:
+            [document] = await home.waiting()
+            await home.confirm(document, [CLOUD_DESK])
+            for _ in range(100):
+                shown = await home.show(document["id"])
+                [report] = [one for one in shown["reports"] if one["to"] == CLOUD_DESK]
+                if report["attempts"] and report["state"] == "queued":
+                    break
+                await asyncio.sleep(0.1)
+            assert (await home.api("POST", f"/complaints/{document['id']}/undo")).status_code == 409
+            page = (await home.http.get(document["review_url"])).text
+            assert "Withdraw what was not sent" in page
+            after = (await home.api("POST", f"/complaints/{document['id']}/withdraw")).json()
+            assert after["state"] == "closed"
+            assert {one["state"] for one in after["reports"] if one["to"] == CLOUD_DESK} == {"cancelled"}
+            assert (await home.api("POST", f"/complaints/{document['id']}/withdraw")).status_code == 409
+
+    asyncio.run(main())
+
+
+def test_a_discarded_complaint_can_be_brought_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            [document] = await home.waiting()
+            assert (await home.api("POST", f"/complaints/{document['id']}/discard")).status_code == 202
+            assert "Bring it back" in (await home.http.get(document["review_url"])).text
+            back = await home.api("POST", f"/complaints/{document['id']}/undo")
+            assert back.json()["state"] == "awaiting_consent"
+            assert (await home.confirm(back.json(), [CLOUD_DESK])).status_code == 202
+
+    asyncio.run(main())
