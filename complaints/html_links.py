@@ -177,16 +177,16 @@ class _Tree:
 
     def places(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Read the attributes that can hold a reference."""
-        for name in [name for name in attributes if name in _HOLDERS]:
-            value = attributes[name]
-            if not value:
+        for name, value in attributes.items():
+            if name not in _HOLDERS or not value:
                 continue
-            used = _USED_BY_TAG.get((tag, name)) or _USED.get(name, "anchor")
+            used = _USED[name] if name in _USED else _USED_BY_TAG.get((tag, name), "anchor")
             if name in _PLACES:
                 self.references.append((value, "", used))
-            else:
-                read = _css(value) if name == "style" else _references(tag, name, value)
-                self.references += [(found, "", used) for found in read]
+            elif name != "style":
+                self.references += [(found, "", used) for found in _references(tag, name, value)]
+            elif _may_refer(value):
+                self.references += [(found, "", used) for found in _css(value)]
 
 
 def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
@@ -290,7 +290,8 @@ def _script(text: str) -> Iterator[str]:
     if "fromCharCode" in text:
         decoded += [_characters(match[1]) for match in _CHAR_CODES.finditer(text)]
     for one in decoded:
-        yield from (trim(match[0]) for match in SCHEMED.finditer(one))
+        if ":/" in one or ":\\" in one:
+            yield from (trim(match[0]) for match in SCHEMED.finditer(one))
 
 
 def _characters(codes: str) -> str:
