@@ -196,6 +196,8 @@ class _Found:
 
     def lure(self, kind: str, value: str, found_in: str) -> None:
         """Take one mail address or phone number."""
+        if (kind, value) in self.lures:
+            return
         value = value.strip().strip("<>")
         if kind == "mail":
             local, _, host = value.rpartition("@")
