@@ -247,6 +247,13 @@ def test_a_registry_that_names_only_the_registrar_says_who_that_is() -> None:
     assert "names the registrar (Thrifty Names Ltd)" in answers[-1].reason
 
 
+def test_a_domain_below_a_name_that_sells_domains_is_asked_of_the_seller() -> None:
+    sold = "Domain Name: pills.us.com\nRegistrar Abuse Contact Email: abuse@thrifty.example\n"
+    answers, net = walk({ROOT: "", "whois.centralnic.com": sold}, "www.pills.us.com")
+    assert net.asked == [("whois.centralnic.com", "pills.us.com")]
+    assert mailboxes(answers) == ["abuse@thrifty.example"]
+
+
 def test_an_answer_about_another_domain_is_not_believed() -> None:
     other = "Domain Name: pills.example.other.example\nRegistrar Abuse Contact Email: abuse@evil.example\n"
     answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": other}, "pills.example")
