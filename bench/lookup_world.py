@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from complaints.loopback.certificates import make_certificates
+from complaints.loopback.certificates import Authority
 
 REGISTRIES = 16
 SHAPES = ("nested", "top", "remarks", "two-mails")
@@ -192,7 +192,7 @@ async def serve(count: int, folder: Path) -> None:
     """Serve until standard input ends."""
     world, loop = World(count), asyncio.get_running_loop()
     names = ["localhost", *(f"rdap-{n}.example" for n in range(REGISTRIES))]
-    context = make_certificates(folder, names).server_context()
+    context = Authority(folder).issue("server", names).server_context()
     https = await loop.create_server(lambda: Http(world), "127.0.0.1", 0, ssl=context)
 
     async def whois(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

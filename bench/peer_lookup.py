@@ -42,7 +42,8 @@ def by_whoisit(job: dict[str, Any]) -> dict[str, list[str]]:
     """Sixteen at once over one HTTP client."""
     import whoisit  # noqa: PLC0415
 
-    empty: dict[str, Any] = {"version": "1.0", "publication": "2026-01-01T00:00:00Z", "services": []}
+    unused = [[["0-0"], [f"{job['base']}/"]]]
+    empty: dict[str, Any] = {"version": "1.0", "publication": "2026-01-01T00:00:00Z", "services": unused}
     services = [[[f"{octet}.0.0.0/8"], [f"{job['base']}/r{n}/"]] for octet, n in job["registries"].items()]
     data: dict[str, Any] = dict.fromkeys(("asn", "dns", "ipv6", "object"), empty)
     data["ipv4"] = {**empty, "services": services}

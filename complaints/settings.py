@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     whois_root: str = "whois.iana.org"
     contact_zones: str = "abuse-contacts.abusix.zone,contacts.abuse.net"
     desks: Path | None = None
+    contact: str = ""
     ca_file: Path | None = None
     allow_nets: str = ""
     lookup_seconds: float = Field(20, gt=0)
@@ -98,6 +99,13 @@ class Settings(BaseSettings):
     def _name_servers(cls, value: str) -> str:
         for part in filter(None, value.split(",")):
             ipaddress.ip_address(host_port(part)[0])
+        return value
+
+    @field_validator("contact")
+    @classmethod
+    def _contact_fits_a_header(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()) or set(value) & set("()\\"):
+            raise ValueError(f"{value!r} is not a mail address or URL")
         return value
 
     @field_validator("relay")

@@ -30,6 +30,7 @@ MEANINGS = {
     "whois_root": "Where a WHOIS search begins.",
     "contact_zones": "DNS zones that publish abuse contacts, separated by commas; empty: none. `plaint doctor` names their terms. A service for sale has to ask abuse.net first, or leave its zone out.",
     "desks": "TOML file with known desks of your own (docs/desks.md). Default: `desks.toml` in the data directory; it need not exist.",
+    "contact": "Mail address or page of the operator, for the registries that are asked: it stands in the User-Agent of RDAP questions, behind the public address.",
     "ca_file": "PEM file of a CA that RDAP servers may be signed by, besides the public ones.",
     "allow_nets": "CIDRs, separated by commas, that are not public and may be spoken to nevertheless.",
     "lookup_seconds": "How long one address or host is looked up, at most.",

@@ -32,7 +32,9 @@ from abuse_lookup.cache import MemoryCache
 from abuse_lookup.pace import NotNow, Pace, limit_rows
 from abuse_lookup.shared_file import SharedFile
 from complaints.db import Database
+from complaints.lookup_config import lookup_config
 from complaints.lookup_store import DatabaseBook
+from complaints.settings import SettingsError, load
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FAR = 1e12
@@ -290,6 +292,18 @@ def test_an_operators_own_row_stands_for_ours_and_for_the_general_limit(tmp_path
         file.write_text(text)
         with pytest.raises(ConfigError, match=r"limits\.toml"):
             limit_rows(file)
+
+
+def test_the_service_says_who_asks_and_reads_the_operators_limits(tmp_path: Path) -> None:
+    config = lookup_config(load(data=tmp_path, public_url="https://plaint.example"))
+    assert config.user_agent.endswith(" (+https://plaint.example)")
+    assert config.limits is None
+    (tmp_path / "limits.toml").write_text("")
+    config = lookup_config(load(data=tmp_path, contact="postmaster@plaint.example"))
+    assert config.user_agent.endswith("; postmaster@plaint.example)")
+    assert config.limits == tmp_path / "limits.toml"
+    with pytest.raises(SettingsError, match="PLAINT_CONTACT"):
+        load(data=tmp_path, contact="two\nlines")
 
 
 def test_a_question_over_the_limit_says_when_it_may_be_asked() -> None:
