@@ -201,6 +201,10 @@ def test_rwhois_errors_are_told_apart(line: str, refuses: bool, absent: bool) ->
         ("Your access is too fast,please try again later.", 300),
         ("Service temporarily unavailable.", 300),
         ("* Sorry, the Whois database is currently down.", 300),
+        (
+            "Requests of this client are not permitted. Please use https://nic.example/whois/ for queries.",
+            3600,
+        ),
         ("whois.nic.example: Server too busy, try again later", 60),
     ],
 )
