@@ -7,6 +7,7 @@ from complaints.settings import Settings
 
 def lookup_config(settings: Settings) -> Config:
     """How abuse_lookup is to ask, with these settings."""
+    contact = f"; {settings.contact}" if settings.contact else ""
     return Config(
         dns=settings.name_servers,
         rdap_bootstrap=settings.rdap_bootstrap or None,
@@ -17,7 +18,7 @@ def lookup_config(settings: Settings) -> Config:
         allow_nets=tuple(filter(None, settings.allow_nets.split(","))),
         contact_zones=tuple(filter(None, settings.contact_zones.split(","))),
         cache_path=settings.data / "lookups.sqlite",
-        user_agent=f"Plaint/{__version__} (+{settings.url})",
+        user_agent=f"Plaint/{__version__} (+{settings.url}{contact})",
         limit_per_minute=settings.limit_lookups,
         desks=settings.desks_file,
     )

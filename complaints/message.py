@@ -275,7 +275,9 @@ def _open(
         boundary = values["boundary"].rstrip().encode("utf-8", "surrogateescape")
     if "/" not in content_type:
         content_type = default
-    return _Open(headers, content_type, values, encoding, disposition, tuple(locations), body, depth, boundary)
+    return _Open(
+        headers, content_type, values, encoding, disposition, tuple(locations), body, depth, boundary
+    )
 
 
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:
