@@ -98,8 +98,11 @@ class Settings(BaseSettings):
     @field_validator("contact")
     @classmethod
     def _contact_is_reachable(cls, value: str) -> str:
+        """It stands in a header field of every RDAP question, in a comment."""
         local, at, domain = value.strip().rpartition("@")
-        if value and not value.startswith("https://") and not (at and local and "." in domain):
+        reachable = value.startswith("https://") or (at and local and "." in domain)
+        fits = value.isascii() and value.isprintable() and not set(value) & set("()\\")
+        if value and not (reachable and fits):
             raise ValueError(f"{value!r} is neither a mail address nor an https address")
         return value.strip()
 
