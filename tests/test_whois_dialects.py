@@ -250,6 +250,7 @@ def test_a_refusal_beside_data_without_mailboxes_is_a_refusal() -> None:
         "Domain Status: No Object Found",
         "No match found for n + 198.51.100.7.",
         "No match!!",
+        "This address has not been allocated.",
         "Nincs találat / No match",
         "We do not have an entry in our database matching your query.",
         "% Not Registered - The domain you have requested (pills.example) is not a registered one.",
