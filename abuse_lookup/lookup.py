@@ -185,8 +185,8 @@ class AbuseLookup:
             return replace(kept, found=replace(kept.found, stale=True))
         case, asked = Case(), False
         try:
-            async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
-                kept = await self._usable(target, keys)
+            async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)) as waited:
+                kept = await self._usable(target, keys) if waited else kept
                 if kept is not None and self._kept.is_fresh(kept):
                     return kept
                 asked = True
