@@ -31,6 +31,7 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
+from complaints.standing_tables import StandingConsent
 
 TABLES: tuple[Any, ...] = (
     Attempt,
@@ -39,6 +40,7 @@ TABLES: tuple[Any, ...] = (
     ConsentedReport,
     ConsentEntry,
     Consent,
+    StandingConsent,
     Report,
     Complaint,
     Submission,

@@ -59,12 +59,19 @@ def account(session: Session, reporter: Reporter) -> Json:
         "verified_at": show.stamp(reporter.verified_at),
         "policy": {"version": reporter.policy, "accepted_at": show.stamp(reporter.policy_at)},
         "submissions": [
-            {"id": row.id, "received_at": show.stamp(row.received_at), "via": row.via, "filename": row.filename,
-             "digest": row.digest, "size": row.size, "outcome": row.outcome}
+            {
+                "id": row.id,
+                "received_at": show.stamp(row.received_at),
+                "via": row.via,
+                "filename": row.filename,
+                "digest": row.digest,
+                "size": row.size,
+                "outcome": row.outcome,
+            }
             for row in session.exec(submissions.order_by(col(Submission.received_at)))
         ],
         "probes": [{"to": row.to, "asked_at": show.stamp(row.asked_at)} for row in session.exec(probes)],
-    }  # fmt: skip
+    }
 
 
 def _put_complaint(

@@ -85,6 +85,12 @@ class Office:
         """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
         return f"{self.settings.url}/hosts/{self._link('hosts', reporter.id, reporter.token_hash or '')}"
 
+    def standing_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's page about standing consent."""
+        return (
+            f"{self.settings.url}/standing/{self._link('standing', reporter.id, reporter.token_hash or '')}"
+        )
+
     @property
     def link_life(self) -> timedelta:
         """How long a capability URL is good: as long as a consent can be given, and three months more."""

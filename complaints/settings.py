@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     http: str = "127.0.0.1:8080"
     public_url: str = ""
     mail_domain: str = "plaint.localhost"
+    contact: str = ""
+    hosted_in: str = ""
     smtp_cert: Path | None = None
     smtp_key: Path | None = None
     relay: str = ""
@@ -58,7 +60,6 @@ class Settings(BaseSettings):
     whois_root: str = "whois.iana.org"
     contact_zones: str = "abuse-contacts.abusix.zone,contacts.abuse.net"
     desks: Path | None = None
-    contact: str = ""
     ca_file: Path | None = None
     allow_nets: str = ""
     lookup_seconds: float = Field(20, gt=0)
@@ -94,18 +95,22 @@ class Settings(BaseSettings):
         host_port(value)
         return value
 
+    @field_validator("contact")
+    @classmethod
+    def _contact_is_reachable(cls, value: str) -> str:
+        """It stands in a header field of every RDAP question, in a comment."""
+        local, at, domain = value.strip().rpartition("@")
+        reachable = value.startswith("https://") or (at and local and "." in domain)
+        fits = value.isascii() and value.isprintable() and not set(value) & set("()\\")
+        if value and not (reachable and fits):
+            raise ValueError(f"{value!r} is neither a mail address nor an https address")
+        return value.strip()
+
     @field_validator("dns")
     @classmethod
     def _name_servers(cls, value: str) -> str:
         for part in filter(None, value.split(",")):
             ipaddress.ip_address(host_port(part)[0])
-        return value
-
-    @field_validator("contact")
-    @classmethod
-    def _contact_fits_a_header(cls, value: str) -> str:
-        if not (value.isascii() and value.isprintable()) or set(value) & set("()\\"):
-            raise ValueError(f"{value!r} is not a mail address or URL")
         return value
 
     @field_validator("relay")
@@ -157,6 +162,19 @@ class Settings(BaseSettings):
             return None
         url = urlsplit(self.relay)
         return url.hostname or "", url.port or 25
+
+    @property
+    def for_people(self) -> bool:
+        """Whether people use this installation: it has a public address, and the DNS of the Internet."""
+        return self.url.startswith("https://") and not self.on_loopback
+
+    def check_for_people(self) -> None:
+        """Raises SettingsError where people would use an installation that nobody can be reached about."""
+        if self.for_people and not self.contact:
+            raise SettingsError(
+                "PLAINT_CONTACT is empty: people who use this installation, and desks that get its reports, "
+                "must be able to reach whoever runs it; give a mail address or an https address"
+            )
 
     @property
     def on_loopback(self) -> bool:

@@ -109,6 +109,7 @@ def _page(
         status,
         hosts=[row | {"what": learned.value(row)} for row in learned.document(office, reporter)["hosts"]],
         probes=probes.recent(session, reporter),
+        standing=office.standing_url(reporter),
         addresses=probes.addresses(reporter),
         now=office.clock(),
         errors=errors,
