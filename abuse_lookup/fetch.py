@@ -4,7 +4,9 @@ Connections go to the address our own resolver gives, TLS is verified for the na
 here, no proxy, cookie or credential is used.
 """
 
+import importlib.util
 import ssl
+import sys
 import typing
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -16,6 +18,10 @@ import httpx
 
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.reach import CONNECT_SECONDS, Reach, Unreachable
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it several times a question; this spares the search of all folders each time
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 MOST_BYTES = 1 << 20
 """Octets of a body: the largest registry answers seen are below 200 kB."""
