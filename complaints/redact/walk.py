@@ -8,7 +8,7 @@ from complaints.archives import Room, is_archive, unpack
 from complaints.message import Message, Part, parse
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
-from complaints.redact.find import Find, splice
+from complaints.redact.find import CannotRedact, Find, splice
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
 from complaints.redact.strict import boundary_finds, header_finds
@@ -37,10 +37,6 @@ _NOT_ASCII = re.compile(
 _TEXTUAL = re.compile(
     r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.IGNORECASE
 )
-
-
-class CannotRedact(ValueError):  # noqa: N818 - the name is part of the contract with the callers
-    """The message cannot be made safe to send; the message says what is in the way and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
