@@ -9,6 +9,7 @@
 server, confidence, a sentence why, and when the server said so; `rejected` mailboxes with the reason;
 `failures` of sources; `network`, the range that was answered for. Values are frozen; times are aware UTC,
 durations are seconds. `find_many` takes a stream of targets. `explain=True` keeps every question and answer.
+`abuse_lookup.declared` says, without any network, whether a mailbox that a message declares may be used.
 
 Raised are only `UnusableTarget`, for a text that is no target, and `ConfigError`, by `open_lookup`; both are
 `AbuseLookupError` and ValueError. A server's behaviour is never raised: it is in `failures`.
@@ -16,6 +17,9 @@ Raised are only `UnusableTarget`, for a text that is no target, and `ConfigError
 Stands alone: needs httpx, dnspython and publicsuffixlist; no database server, no web framework, and nothing
 of `complaints`. docs/lookup.md says which sources are asked in which order, and what is believed.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from abuse_lookup import errors
 from abuse_lookup.answer import (
@@ -33,10 +37,15 @@ from abuse_lookup.answer import (
 )
 from abuse_lookup.errors import AbuseLookupError, ConfigError, UnusableTarget
 from abuse_lookup.history import History, Record
-from abuse_lookup.lookup import AbuseLookup
-from abuse_lookup.opening import Config, open_lookup
-from abuse_lookup.resolver import Resolver
 from abuse_lookup.target import Target
+
+if TYPE_CHECKING:
+    from abuse_lookup.lookup import AbuseLookup
+    from abuse_lookup.opening import Config, open_lookup
+    from abuse_lookup.resolver import Resolver
+
+# Loaded when first asked for: who only reads what a sender declares needs no network clients
+_CLIENTS = {"AbuseLookup": "lookup", "Config": "opening", "Resolver": "resolver", "open_lookup": "opening"}
 
 __all__ = [
     "AbuseLookup",
@@ -62,3 +71,14 @@ __all__ = [
     "errors",
     "open_lookup",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CLIENTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_CLIENTS[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

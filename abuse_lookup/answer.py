@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -15,7 +15,10 @@ from abuse_lookup.target import IPAddress, Kind
 
 T = TypeVar("T")
 Scope = Literal["network", "domain", "registrar", "host", "sender"]
+"""What a desk answers for: the address; the name; its registration; the network or platform that a name lives
+in; what the sender himself declares."""
 Confidence = Literal["high", "medium", "low"]
+"""Named by who must know; named by somebody; a guess or a last resort."""
 CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low")
 
 
@@ -35,6 +38,7 @@ class Answer(Generic[T]):
     status: Status
     value: T
     server: str = ""
+    """Who answered: a host name, `address:port` of a name server, or the name of a list."""
     reason: str = ""
     """One sentence, for every status but FOUND."""
     expires: datetime | None = None
@@ -132,16 +136,21 @@ class Contact:
     """One way to reach a responsible desk: a mailbox or a web form, never both."""
 
     scope: Scope
+    """What the desk answers for."""
     source: str
     """`rdap`, `whois`, `dns`, `known`, `soa` (who keeps the DNS zone), `header` (the message's own word)."""
     server: str
+    """Who named it: a host name, or the provider of a known desk."""
     confidence: Confidence
+    """How sure it is that this is the desk."""
     why: str
     """One sentence that a desk or a reporter understands."""
     as_of: datetime
     """When the server said so, aware UTC."""
     address: str | None = None
+    """The mailbox; its domain takes mail, as far as could be checked."""
     form: str | None = None
+    """The address of the web form, https."""
     also: tuple[Reason, ...] = ()
     """The other ways in which the same desk was found, the best first."""
 
@@ -151,7 +160,9 @@ class Rejected:
     """A mailbox that an answer named but that must not get a complaint."""
 
     address: str
+    """The mailbox; where the target itself cannot be asked about, the target."""
     why: str
+    """Why it is not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +170,13 @@ class Failure:
     """A source that could not answer."""
 
     source: str
+    """As in `Contact`; `lookup` when the target's time was over."""
     server: str
+    """Who was asked."""
     reason: str
+    """What went wrong, in a sentence."""
     permanent: bool
+    """Whether asking again later will not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +188,15 @@ class Question:
     source: str
     """`rdap`, `whois` or `dns`; `cache` when an answer to an earlier lookup was still good."""
     server: str
+    """Who was asked: a host name, `address:port` of name servers, or the place of a bootstrap file."""
     question: str
     """What was asked: a URL, a WHOIS query, or type and name."""
     status: Status
+    """What came of it."""
     seconds: float
+    """From the wish to ask to the answer, waiting for our turn included."""
     reason: str = ""
+    """One sentence, where there is something to say."""
     answer: str = ""
     """What came back, as text, bounded; it is a stranger's and may hold anything."""
     read: tuple[str, ...] = ()
@@ -204,12 +223,17 @@ class Lookup:
     """The answer to one target. `contacts` holds only what may be used, the best first."""
 
     target: str
+    """The text that was asked about, as it was given."""
     kind: Kind
+    """What the text is: `ip`, `network`, `asn`, `domain`, `url` or `address`."""
     network: str | None = None
     """The range whose registration answered, as CIDR or `first - last`; neighbours need no new question."""
     contacts: tuple[Contact, ...] = ()
+    """Who may be told, the best first."""
     rejected: tuple[Rejected, ...] = ()
-    failures: tuple[Failure, ...] = field(default=())
+    """Mailboxes that servers named and that are not used."""
+    failures: tuple[Failure, ...] = ()
+    """Sources that could not answer; another source may have."""
     as_of: datetime | None = None
     """When it was found out, aware UTC; None where nobody was asked. What is kept is given with its age."""
     stale: bool = False

@@ -8,7 +8,7 @@ shown and never obeyed. Pure: values in, values out; nothing here raises on cont
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from abuse_lookup.answer import Rejected
@@ -16,7 +16,7 @@ from abuse_lookup.knowledge import rows
 from abuse_lookup.target import normal_host, organisational_domain
 
 Field = tuple[str, str]
-"""Name and unfolded body of a header field."""
+"""Name and body of a header field, folds and all; of a long body its first 4,000 characters are enough."""
 Rule = Literal["strict", "relaxed", "third party", "pre-signed"]
 
 ADDRESS, FEEDBACK_ID = "cfbl-address", "cfbl-feedback-id"
@@ -79,6 +79,11 @@ class Hint:
     header: str
     value: str
     why: str
+
+
+def concerns(name: str) -> bool:
+    """Whether a field of this name is read here at all; the others may be left out."""
+    return name.lower() in {ADDRESS, FEEDBACK_ID, "from"} or _hint(name.lower()) is not None
 
 
 def declaration(fields: Sequence[Field], signatures: Sequence[Signed]) -> Declaration:
@@ -258,6 +263,7 @@ def _hint_patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(str(row["name"])), str(row["why"])) for row in rows("headers", "header"))
 
 
+@lru_cache(1_000)
 def _hint(name: str) -> str | None:
     return next((why for pattern, why in _hint_patterns() if pattern.fullmatch(name)), None)
 

@@ -6,7 +6,8 @@ here, no proxy, cookie or credential is used.
 
 import ssl
 import typing
-from collections.abc import AsyncIterator, Iterable
+import zlib
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,14 @@ import httpcore
 import httpx
 
 from abuse_lookup.errors import ConfigError
-from abuse_lookup.reach import Reach, Unreachable
+from abuse_lookup.reach import CONNECT_SECONDS, Reach, Unreachable
 
 MOST_BYTES = 1 << 20
 """Octets of a body: the largest registry answers seen are below 200 kB."""
 
 
+_GZIP, _GZIP_OR_ZLIB = b"\x1f\x8b\x08", 47
+_MOST_POOLS = 100  # hosts whose connections are kept open
 _PATIENCE = 60.0  # seconds; the caller's deadline is shorter, this is for callers that set none
 
 
@@ -52,17 +55,15 @@ class Fetcher:
             transport=transport, headers=headers, trust_env=False, follow_redirects=False, timeout=_PATIENCE
         )
 
-    async def get(self, url: httpx.URL, accept: str) -> Page:
-        """Ask once; raises `FetchError`. The caller's timeout bounds it."""
+    async def get(self, url: httpx.URL, accept: str, more: Mapping[str, str] | None = None) -> Page:
+        """Ask once, with `more` header fields; raises `FetchError`. The caller's timeout bounds it."""
         try:
-            async with self._client.stream("GET", url, headers={"Accept": accept}) as response:
+            headers = {"Accept": accept, **(more or {})}
+            async with self._client.stream("GET", url, headers=headers) as response:
                 self._client.cookies.clear()
-                if response.headers.get("Content-Encoding", "identity") != "identity":
-                    raise FetchError(
-                        f"{url.host} compressed its answer although asked not to", permanent=True
-                    )
-                return Page(url, response.status_code, response.headers, await _bounded(response))
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                body = _unpacked(await _bounded(response), response.headers, url.host)
+                return Page(url, response.status_code, response.headers, body)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
             raise FetchError(f"{url.host}: {str(error) or type(error).__name__}") from error
 
     async def aclose(self) -> None:
@@ -77,6 +78,22 @@ async def _bounded(response: httpx.Response) -> bytes | None:
         if len(body) > MOST_BYTES:
             return None
     return bytes(body)
+
+
+def _unpacked(body: bytes | None, headers: httpx.Headers, host: str) -> bytes | None:
+    """Undo the compression of servers that compress although asked not to; None beyond the bound."""
+    coding = headers.get("Content-Encoding", "identity").strip().lower()
+    if body is None or (coding in {"", "identity"} and not body.startswith(_GZIP)):
+        return body
+    if coding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        raise FetchError(
+            f"{host} compressed its answer ({coding[:20]}) although asked not to", permanent=True
+        )
+    try:
+        unpacked = zlib.decompressobj(_GZIP_OR_ZLIB).decompress(body, MOST_BYTES + 1)
+    except zlib.error as error:
+        raise FetchError(f"{host} compressed its answer, and wrongly so: {error}") from error
+    return unpacked if len(unpacked) <= MOST_BYTES else None
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
@@ -114,8 +131,9 @@ class _Network(httpcore.AsyncNetworkBackend):
             raise FetchError(str(error), permanent=error.permanent) from error
         for address in addresses:
             try:
-                return await self._sockets.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore.ConnectError as error:
+                seconds = min(timeout or CONNECT_SECONDS, CONNECT_SECONDS)
+                return await self._sockets.connect_tcp(address, port, seconds, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = httpcore.ConnectError(f"{address} port {port}: {error}")
         raise problem
 
@@ -147,12 +165,25 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """Joins httpx to a connection pool that resolves through `Reach`."""
+    """Joins httpx to connection pools that resolve through `Reach`.
+
+    One for each host: a pool looks at all of its connections before and after every question.
+    """
 
     def __init__(self, reach: Reach, context: ssl.SSLContext) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, network_backend=_Network(reach), max_connections=64, keepalive_expiry=30
+        self._network, self._context = _Network(reach), context
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+
+    async def _pool(self, host: str) -> httpcore.AsyncConnectionPool:
+        pool = self._pools.pop(host, None) or httpcore.AsyncConnectionPool(
+            ssl_context=self._context, network_backend=self._network, max_connections=64, keepalive_expiry=30
         )
+        self._pools[host] = pool  # the one used last is last
+        if len(self._pools) > _MOST_POOLS:
+            unused = (name for name, one in self._pools.items() if all(c.is_idle() for c in one.connections))
+            if (oldest := next(unused, host)) != host:
+                await self._pools.pop(oldest).aclose()
+        return pool
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -163,7 +194,8 @@ class _Transport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         try:
-            response = await self._pool.handle_async_request(core)
+            pool = await self._pool(url.host)
+            response = await pool.handle_async_request(core)
         except (
             httpcore.NetworkError,
             httpcore.ProtocolError,
@@ -174,4 +206,5 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()

@@ -73,9 +73,10 @@ def asking(source: str, server: str, question: str) -> Iterator[Asked]:
 
 
 def kept(question: str, expires: datetime) -> None:
-    """Note that nobody was asked, because the answer to an earlier lookup is good until `expires`."""
+    """Note that nobody was asked, because the answer to an earlier lookup is good until `expires`, or was."""
     if (journal := _journal.get()) is not None:
-        reason = f"answered earlier, good until {expires:%Y-%m-%d %H:%M} UTC"
+        good = "good" if expires > datetime.now(UTC) else "being asked anew; it was good"
+        reason = f"answered earlier, {good} until {expires:%Y-%m-%d %H:%M} UTC"
         _note(
             journal,
             Question(datetime.now(UTC), "cache", "", question, Status.FOUND, 0.0, reason, cached=True),

@@ -125,8 +125,8 @@ class AbuseLookup:
         if why := target.refusal():
             return Lookup(text, target.kind, rejected=(Rejected(target.key, why),))
         entry = await self._find(target, seconds, at_once=True)
-        alike = entry.about is not None and not self.known.names_part_of(entry.about)
-        self._kept.put_at_hand(target, entry, alike=alike)
+        alike = self.known.alike(target.ip, entry.about) if target.ip and entry.about else None
+        self._kept.put_at_hand(target, entry, alike)
         return entry.found
 
     async def check_declared(self, declared: Declared) -> Lookup:
@@ -176,16 +176,17 @@ class AbuseLookup:
 
         An answer is fresh for `longest`. With `at_once` a stale one will do, and is renewed behind it.
         """
-        kept = await self._kept.get(target, keys)
+        kept = await self._usable(target, keys)
         if kept is not None and self._kept.is_fresh(kept):
             return kept
         if kept is not None and at_once and self._kept.is_given_at_once(kept):
             self._renew(target, ask, keys, kept.found.network)
+            journal.kept(target.key, kept.fresh_until)
             return replace(kept, found=replace(kept.found, stale=True))
         case, asked = Case(), False
         try:
             async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
-                kept = await self._kept.get(target, keys)
+                kept = await self._usable(target, keys)
                 if kept is not None and self._kept.is_fresh(kept):
                     return kept
                 asked = True
@@ -200,6 +201,11 @@ class AbuseLookup:
         if not asked:
             return Entry(found, self._clock(), self._clock())
         return await self._kept.put(target, keys, found, case.span, settled=case.settled, longest=longest)
+
+    async def _usable(self, target: Target, keys: list[str]) -> Entry | None:
+        """Find what is kept, unless it names nothing but mailboxes that are never to be used now."""
+        kept = await self._kept.get(target, keys)
+        return kept if kept is None or not self.known.forbid_all_of(kept.found) else None
 
     def _renew(self, target: Target, ask: Ask, keys: list[str], network: str | None) -> None:
         """Ask anew in the background, once for all addresses of a network."""
@@ -301,9 +307,7 @@ class AbuseLookup:
 
     async def _ask_registration(self, case: Case, target: Target, seconds: float) -> None:
         await self._judge.take(case, "rdap", await self._rdap.look_up(target, seconds * _RDAP_SHARE))
-        if not case.settled:
-            answers = await self._whois.look_up(target, seconds * _WHOIS_SHARE)
-            await self._judge.take(case, "whois", answers)
+        await self._ask_whois(case, target, seconds * _WHOIS_SHARE)
 
 
 def _add_host(case: Case, name: str, ip: str, found: Lookup) -> None:

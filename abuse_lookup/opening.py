@@ -45,7 +45,10 @@ class Config:
     be spoken to. So do not name a local caching resolver here: leave this empty for it.
     """
     rdap_bootstrap: Path | str | None = None
-    """Folder or URL with IANA's bootstrap files (RFC 9224); None: IANA's own."""
+    """Folder or URL with IANA's bootstrap files (RFC 9224); None: IANA's own, of which a copy is shipped.
+
+    A folder is read again when it changed. Fetched files are kept beside `cache_path`.
+    """
     whois_root: str = "whois.iana.org"
     whois_port: int = 43
     """Port of every WHOIS server that names none."""
@@ -91,10 +94,12 @@ async def open_lookup(
     judge = Judge(MailDomains(resolver, reach.permits), known, clock)
     last_resort = LastResort(resolver, ContactZones(resolver, config.contact_zones), judge)
     fetcher = Fetcher(reach, ca_file=config.ca_file, user_agent=config.user_agent)
+    kept = config.cache_path.parent / "rdap-bootstrap" if config.cache_path else None
+    bootstrap = Bootstrap(config.rdap_bootstrap, fetcher, pace, clock, folder=kept)
     try:
         lookup = AbuseLookup(
             resolver,
-            Rdap(Bootstrap(config.rdap_bootstrap, fetcher, pace, clock), fetcher, pace, clock),
+            Rdap(bootstrap, fetcher, pace, clock),
             Whois(reach, pace, cache, clock, root=config.whois_root, port=config.whois_port),
             last_resort,
             judge,
@@ -107,6 +112,7 @@ async def open_lookup(
         async with aclosing(lookup):
             yield lookup
     finally:
+        await bootstrap.aclose()
         await fetcher.aclose()
         pace.close()
         cache.close()

@@ -1,50 +1,43 @@
-"""Takes a target; leaves what RDAP servers say about it (RFC 7480, RFC 9082, RFC 9083).
+"""Takes a target; leaves what RDAP servers say about it (RFC 9082, RFC 9083), each in an answer of its own.
 
-Redirects between registries are followed, bounded and without loops; https only, but for what the operator's
-own bootstrap files name. Retry-After is honoured.
+From the registry that IANA names the walk goes on to whoever knows better: the registrar of a domain, the
+description of a contact that was only named, the registry that another one points to, the network around one
+that names nobody.
 """
 
 import asyncio
-import json
-import logging
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import quote
-
-import httpx
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import quote, unquote, urlsplit
 
 from abuse_lookup import journal
-from abuse_lookup.answer import Answer, Sighting, Span, Status
+from abuse_lookup.answer import Answer, Finding, Scope, Sighting, Span, Status
 from abuse_lookup.bootstrap import Bootstrap
-from abuse_lookup.fetch import Fetcher, FetchError, Page
-from abuse_lookup.pace import NotNow, Pace
+from abuse_lookup.fetch import Fetcher
+from abuse_lookup.overrides import refusal
+from abuse_lookup.pace import Pace
 from abuse_lookup.rdap_answer import (
-    linked_abuse_entities,
-    notices,
+    Elsewhere,
+    domain_name,
+    linked_contacts,
+    numbers,
+    parent_links,
+    parent_span,
     read_domain,
     read_entity,
     read_number,
     related_links,
+    withheld,
 )
-from abuse_lookup.span import parse_span
-from abuse_lookup.target import IPAddress, Target, parse_ip
+from abuse_lookup.rdap_page import Asker, Ended, Question, Reply, failed
+from abuse_lookup.span import parse_span, span_text
+from abuse_lookup.target import Target, organisational_domain
 
-_log = logging.getLogger(__name__)
-MOST_HOPS = 6
-_MEDIA_TYPE = "application/rdap+json, application/json;q=0.9"
-_DEFAULT_PAUSE = 60.0  # seconds, for a 429 without Retry-After
-_LONGEST_PAUSE = 86400.0
-_MOST_LINKED = 2  # entities that an answer only links to
-_REDIRECTS = {301, 302, 303, 307, 308}
-_BUSY = {429, 503}
-
-
-class _Ended(Exception):  # noqa: N818 - the walk ended with this answer
-    def __init__(self, answer: Answer[Sighting]) -> None:
-        super().__init__(answer.reason)
-        self.answer = answer
+_MOST_LINKED = 2
+"""Contacts that an answer only names, and networks around one, that are asked for."""
+_POOL = {4: 9, 6: 24}  # bits: IANA hands out /8, and /12 to /23 in IPv6, and what is wider is nobody's
+_REGISTRAR_SHARE = 0.5  # of the time left, where the registry has named the registrar's desk already
 
 
 class Rdap:
@@ -53,124 +46,134 @@ class Rdap:
     def __init__(
         self, bootstrap: Bootstrap, fetcher: Fetcher, pace: Pace, clock: Callable[[], datetime]
     ) -> None:
-        self._bootstrap, self._fetcher, self._pace, self._clock = bootstrap, fetcher, pace, clock
+        self._bootstrap = bootstrap
+        self._asker = Asker(bootstrap, fetcher, pace, clock)
 
     async def look_up(self, target: Target, seconds: float) -> list[Answer[Sighting]]:
-        """Ask the server that IANA names; returns the answer of each server asked, in that order.
+        """Ask the server that IANA names, and go on; returns the servers' answers, who knows best comes last.
 
-        A domain's registrar is asked too, where the registry links to it and names no abuse contact. Takes at
-        most `seconds`. Never raises on a server's behaviour.
+        Takes at most `seconds`. Never raises on a server's behaviour.
         """
-        deadline = asyncio.get_running_loop().time() + seconds
-        bases = await self._bootstrap.bases(target)
+        question = Question(asyncio.get_running_loop().time() + seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                bases = await self._bootstrap.bases(target)
+        except TimeoutError:
+            return [failed(self._bootstrap.where, "the bootstrap file could not be had in time")]
         if not bases.found:
             return [Answer(bases.status, Sighting(), bases.server, bases.reason)]
         answers: list[Answer[Sighting]] = []
-        for base in bases.value:
-            answer, links = await self._from(base + _path(target), target, deadline)
-            answers.append(answer)
-            if target.host is not None and not answer.value.findings:
-                answers += [(await self._from(link, target, deadline))[0] for link in links[:1]]
-            if not answer.failed:
+        for number, base in enumerate(bases.value):
+            share = question.within(1 / (len(bases.value) - number))
+            ask = self._number if target.host is None else self._domain
+            found = await ask(base + _path(target), target, share)
+            answers += found
+            if not found[0].failed:
                 break
         return answers
 
-    async def _from(self, url: str, target: Target, deadline: float) -> tuple[Answer[Sighting], list[str]]:
-        """Ask one URL and follow its redirects; returns the answer and the links to related objects."""
+    async def _domain(self, url: str, target: Target, question: Question) -> list[Answer[Sighting]]:
+        """Ask the registry of a name, and the registrar that it links to."""
         try:
-            page = await self._page(url, deadline)
-            document = _document(page)
-            if target.host is not None:
-                return _judged(read_domain(document), target, page.url), related_links(document)
-            sighting = await self._with_linked(read_number(document), document, deadline)
-            return _judged(sighting, target, page.url), []
-        except _Ended as end:
-            return end.answer, []
+            reply = await self._asker.get(url, question)
+        except Ended as end:
+            return [end.answer]
+        sighting = _about(read_domain(reply.document), reply, target)
+        sighting, answers = await self._with_linked(sighting, reply, target, question)
+        answers.insert(0, _answer(sighting, reply))
+        share = question.within(_REGISTRAR_SHARE if sighting.findings else 1)
+        for link in _not_asked(related_links(reply.document), question)[:1]:
+            try:
+                there = await self._asker.get(link, share)
+            except Ended as end:
+                answers.append(end.answer)
+            else:
+                answers.append(_answer(_about(read_domain(there.document), there, target), there))
+        return answers
+
+    async def _number(
+        self, url: str, target: Target, question: Question, *, on: bool = True
+    ) -> list[Answer[Sighting]]:
+        """Ask a registry of numbers, and go `on` where it names nobody who may be written to."""
+        try:
+            reply = await self._asker.get(url, question)
+        except Ended as end:
+            return [end.answer]
+        sighting = read_number(reply.document)
+        if other := _other(sighting, reply, target):
+            return [
+                failed(reply.host, f"{reply.host} answered about {other}, not {target.key}", permanent=True)
+            ]
+        sighting, answers = await self._with_linked(sighting, reply, target, question)
+        sighting = replace(sighting, whois=tuple(_strangers(sighting, reply)))
+        answers.insert(0, _answer(sighting, reply))
+        if on and not _usable(sighting) and not reply.limit:
+            for base in await self._registries(sighting, reply, target):
+                answers += await self._number(base + _path(target), target, question, on=False)
+            for link in _not_asked(related_links(reply.document), question)[:1]:
+                answers += await self._number(link, target, question, on=False)
+            if sighting.span and not sighting.whois and not any(_usable(answer.value) for answer in answers):
+                answers += await self._parents(reply, sighting.span, question)
+        return answers
+
+    async def _registries(self, sighting: Sighting, reply: Reply, target: Target) -> list[str]:
+        """List the RDAP bases of other registries that the answer, or a refused mailbox, points to."""
+        found = [await self._bootstrap.base_of_registry(host, target) for host in _pointed(sighting)]
+        return [
+            base
+            for base in dict.fromkeys(found)
+            if base and not _same(urlsplit(base).hostname or "", reply.host)
+        ][:2]
 
     async def _with_linked(
-        self, sighting: Sighting, document: Mapping[str, Any], deadline: float
-    ) -> Sighting:
-        """Fetch the abuse contacts that the answer only links to; leave out what cannot be had."""
-        for link in linked_abuse_entities(document)[:_MOST_LINKED]:
+        self, sighting: Sighting, reply: Reply, target: Target, question: Question
+    ) -> tuple[Sighting, list[Answer[Sighting]]]:
+        """Fetch the contacts that the answer only names; returns the failures of those that cannot be had."""
+        scope: Scope = "network" if target.host is None else "registrar"
+        contacts = linked_contacts(reply.document, domain=scope == "registrar")
+        desks = [named for named in contacts if named.is_desk][:_MOST_LINKED]
+        problems: list[Answer[Sighting]] = []
+        for named in desks or ([] if sighting.findings else contacts[:1]):
+            for url in _not_asked(await self._places(named, reply), question)[:1]:
+                try:
+                    entity = (await self._asker.get(url, question)).document
+                except Ended as end:
+                    problems += [end.answer] if end.answer.failed else []
+                else:
+                    found = read_entity(entity, sighting.holder, scope, is_desk=named.is_desk)
+                    sighting = sighting.with_better(found)
+        return sighting, problems
+
+    async def _places(self, named: Elsewhere, reply: Reply) -> list[str]:
+        """List where a contact is described: its links, the registry of its tag, the server that named it."""
+        bases = await self._bootstrap.bases_of_entity(named.handle)
+        return [
+            *named.links,
+            *(base + _entity_path(named.handle) for base in bases),
+            *(_base(reply) + _entity_path(named.handle) for _ in [0] if named.handle and not bases),
+        ]
+
+    async def _parents(self, reply: Reply, span: Span, question: Question) -> list[Answer[Sighting]]:
+        """Ask about the networks around one that names nobody; what they name counts little."""
+        answers: list[Answer[Sighting]] = []
+        for _ in range(_MOST_LINKED):
+            around = [*parent_links(reply.document), *_parent_urls(reply)]
+            link = next((link for link in _not_asked(around, question) if not _is_pool(link)), None)
+            if link is None:
+                break
             try:
-                entity = _document(await self._page(link, deadline))
-            except _Ended as end:
-                _log.info("abuse contact %s not read: %s", link, end)
-            else:
-                sighting = sighting.with_better(read_entity(entity, sighting.holder))
-        return sighting
-
-    async def _page(self, first: str, deadline: float) -> Page:
-        seen: set[str] = set()
-        url = httpx.URL(first)
-        for _ in range(MOST_HOPS):
-            if str(url) in seen:
-                raise _Ended(_failed(url.host, f"{url.host} redirects in a loop", permanent=True))
-            seen.add(str(url))
-            page = await self._patient(url, deadline)
-            if page.status not in _REDIRECTS:
-                return page
-            url = _redirected(page)
-        raise _Ended(_failed(url.host, f"more than {MOST_HOPS} redirects", permanent=True))
-
-    async def _patient(self, url: httpx.URL, deadline: float) -> Page:
-        """Ask once more where the server says that it will answer before the deadline."""
-        page = await self._once(url, deadline)
-        if page.status in _BUSY:
-            left = deadline - asyncio.get_running_loop().time()
-            if self._seconds_to_pause(page) < left:
-                page = await self._once(url, deadline)
-        return page
-
-    async def _once(self, url: httpx.URL, deadline: float) -> Page:
-        with journal.asking("rdap", url.host, str(url)) as noted:
-            page = await self._get(url, deadline)
-            noted.said(page.body)
-            noted.ended(*_said(page))
-            return page
-
-    async def _get(self, url: httpx.URL, deadline: float) -> Page:
-        plain_allowed = url.scheme == "http" and self._bootstrap.may_be_plain(str(url))
-        if url.scheme != "https" and not plain_allowed:
-            reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
-            raise _Ended(_failed(url.host, reason, permanent=True))
-        left = deadline - asyncio.get_running_loop().time()
-        try:
-            async with self._pace.turn(url.host, left, *_question(url)) as turn:
-                if turn.known is not None:
-                    return Page(url, httpx.codes.OK, httpx.Headers(), turn.known.encode())
-                page = await self._fetcher.get(url, _MEDIA_TYPE)
-                if page.status in _BUSY:
-                    reason = f"it answered {page.status} (too many questions)"
-                    turn.pause(self._seconds_to_pause(page), reason)
-                elif page.status == httpx.codes.OK and page.body:
-                    turn.keep(page.body.decode("utf-8", "replace"), _span(page.body))
-        except TimeoutError:
-            raise _Ended(_failed(url.host, f"{url.host} did not answer in time")) from None
-        except NotNow as error:
-            raise _Ended(_failed(url.host, str(error))) from error
-        except FetchError as error:
-            raise _Ended(_failed(url.host, str(error), permanent=error.permanent)) from error
-        return page
-
-    def _seconds_to_pause(self, page: Page) -> float:
-        """Seconds to ask this server nothing, because it said so (RFC 7480 §5.5)."""
-        return _retry_after(page.headers.get("Retry-After", ""), self._clock())
-
-
-def _question(url: httpx.URL) -> tuple[str, IPAddress | None]:
-    """Split what is asked for from the address it is asked about (RFC 9082 §3.1.1)."""
-    base, slash, key = str(url).rpartition("/ip/")
-    ip = parse_ip(key) if slash else None
-    return (base, ip) if ip else (str(url), None)
-
-
-def _span(body: bytes) -> Span | None:
-    try:
-        document = json.loads(body)
-        return parse_span(f"{document['startAddress']} - {document['endAddress']}")
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+                reply = await self._asker.get(link, question)
+            except Ended as end:
+                answers.append(end.answer)
+                break
+            wide = read_number(reply.document, "the wider network")
+            if wide.span is None or not _holds(wide.span, span):
+                break
+            findings = tuple(_lowered(finding, wide.span) for finding in wide.findings)
+            answers.append(_answer(Sighting(findings, None, wide.holder), reply))
+            if _usable(answers[-1].value):
+                break
+        return answers
 
 
 def _path(target: Target) -> str:
@@ -182,81 +185,111 @@ def _path(target: Target) -> str:
     return f"ip/{target.ip or target.network}"
 
 
-def _redirected(page: Page) -> httpx.URL:
-    try:
-        return page.url.join(page.headers.get("Location", ""))
-    except (httpx.InvalidURL, ValueError) as error:
-        reason = f"{page.url.host} redirects to no usable URL: {error}"
-        raise _Ended(_failed(page.url.host, reason, permanent=True)) from error
+def _entity_path(handle: str) -> str:
+    return f"entity/{quote(handle, safe='')}"
 
 
-def _document(page: Page) -> Mapping[str, Any]:
-    """Read the JSON of an answer, whatever its Content-Type says; raises `_Ended` with what else it is."""
-    host, document = page.url.host, None
-    if page.body is not None:
-        try:
-            document = json.loads(page.body)
-        except (ValueError, RecursionError):
-            document = None
-    if page.status == httpx.codes.NOT_FOUND or _error_code(document) == httpx.codes.NOT_FOUND:
-        raise _Ended(Answer(Status.ABSENT, Sighting(), host, f"{host} knows nothing of it"))
-    if page.status != httpx.codes.OK:
-        said = f" ({notices(document)[:200]})" if isinstance(document, dict) and notices(document) else ""
-        permanent = 400 <= page.status < 500 and page.status not in {408, 425, 429}
-        raise _Ended(_failed(host, f"{host} answered {page.status}{said}", permanent=permanent))
-    if page.body is None:
-        raise _Ended(_failed(host, f"{host} sent more than a registry answer can hold", permanent=True))
-    if not isinstance(document, dict):
-        kind = page.headers.get("Content-Type", "something").partition(";")[0]
-        raise _Ended(_failed(host, f"{host} answered with {kind[:60]} that is no RDAP"))
-    return document
+def _base(reply: Reply) -> str:
+    """Cut the object off a URL, to ask the same server about another one."""
+    text = str(reply.url)
+    cut = max(text.rfind(f"/{kind}/") for kind in ("ip", "autnum", "domain"))
+    return text[: cut + 1] if cut > 0 else f"{reply.url.scheme}://{reply.url.netloc.decode()}/"
 
 
-def _said(page: Page) -> tuple[Status, str]:
-    """Tell by the HTTP status alone what became of a question, before its answer is read."""
-    where = page.headers.get("Location", "")
-    reason = f"HTTP {page.status}" + (f" to {where}" if where else "")
-    if page.status == httpx.codes.OK:
-        return Status.FOUND, ""
-    if page.status in _REDIRECTS:
-        return Status.FOUND, reason
-    if page.status == httpx.codes.NOT_FOUND:
-        return Status.ABSENT, reason
-    return Status.TEMPORARY if page.status in _BUSY or page.status >= 500 else Status.PERMANENT, reason
+def _parent_urls(reply: Reply) -> Iterator[str]:
+    if span := parent_span(reply.document):
+        yield f"{_base(reply)}ip/{span_text(span)}"
 
 
-def _error_code(document: Any) -> int:
-    code = document.get("errorCode") if isinstance(document, dict) else None
-    return int(code) if isinstance(code, int | str) and str(code).isdecimal() else 0
+def _is_pool(link: str) -> bool:
+    """Whether a link is about no single network, or about space that registries deal out."""
+    if "/ip/" not in link:
+        return False  # the answer will tell
+    span = parse_span(unquote(link.rpartition("/ip/")[2]))
+    return span is None or " - " in span_text(span) or _bits(span) < _POOL[span.first.version]
 
 
-def _judged(sighting: Sighting, target: Target, url: httpx.URL) -> Answer[Sighting]:
-    """Refuse an answer about some other network; tell one with a mailbox from one without."""
-    answer = _checked(sighting, target, url.host)
-    journal.read_in(str(url), answer.status, answer.reason, sighting.told())
+def _holds(wide: Span, narrow: Span) -> bool:
+    """Whether one network lies in another one that somebody runs."""
+    inside = narrow.first in wide and narrow.last in wide and narrow != wide
+    return inside and _bits(wide) >= _POOL[wide.first.version]
+
+
+def _bits(span: Span) -> int:
+    """Length of the prefix that holds as many addresses."""
+    return span.first.max_prefixlen - (span.size - 1).bit_length()
+
+
+def _not_asked(links: list[str], question: Question) -> list[str]:
+    """Leave out what was asked; whom a link names over plain http, we ask over TLS."""
+    secure = [f"https{link[4:]}" if link.startswith("http://") else link for link in links]
+    return [link for link in dict.fromkeys(secure) if link not in question.asked]
+
+
+def _same(host: str, other: str) -> bool:
+    """Whether two servers are of one organisation."""
+    return (organisational_domain(host) or host) == (organisational_domain(other) or other)
+
+
+def _strangers(sighting: Sighting, reply: Reply) -> Iterator[str]:
+    return (host for host in sighting.whois if not _same(host, reply.host))
+
+
+def _pointed(sighting: Sighting) -> Iterator[str]:
+    yield from sighting.whois
+    for finding in sighting.findings:
+        known = refusal(finding.address, finding.holder) if finding.address else None
+        if known is not None and known.whois:
+            yield known.whois
+
+
+def _usable(sighting: Sighting) -> bool:
+    """Whether it names somebody who may be written to."""
+    return any(
+        finding.address is None or refusal(finding.address, finding.holder) is None
+        for finding in sighting.findings
+    )
+
+
+def _lowered(finding: Finding, span: Span) -> Finding:
+    why = f"{finding.why}, {span_text(span)}; nobody is named for the smaller network itself"
+    return replace(finding, confidence="low", why=why)
+
+
+def _other(sighting: Sighting, reply: Reply, target: Target) -> str:
+    """Say what else than the target the answer is about; empty when it is about the target."""
+    ends = (target.network[0], target.network[-1]) if target.network is not None else (target.ip,)
+    if sighting.span is not None and any(ip is not None and ip not in sighting.span for ip in ends):
+        return span_text(sighting.span)
+    about = numbers(reply.document)
+    if target.asn is not None and about is not None and target.asn not in about:
+        return f"AS{about.start}"
+    return ""
+
+
+def _about(sighting: Sighting, reply: Reply, target: Target) -> Sighting:
+    """Trust an answer that calls the domain by another name but little: an alias, or a mistake."""
+    name = domain_name(reply.document)
+    servers = tuple(_strangers(sighting, reply))
+    if name is None or name in {target.host, target.organisation}:
+        return replace(sighting, whois=servers)
+    why = f", in an answer about {name}"
+    findings = tuple(replace(f, confidence="low", why=f.why + why) for f in sighting.findings)
+    return replace(sighting, findings=findings, whois=servers)
+
+
+def _answer(sighting: Sighting, reply: Reply) -> Answer[Sighting]:
+    """Tell an answer with a mailbox from one without, and from one that was cut because we ask too much."""
+    answer = _judged(sighting, reply)
+    journal.read_in(str(reply.url), answer.status, answer.reason, sighting.told())
     return answer
 
 
-def _checked(sighting: Sighting, target: Target, host: str) -> Answer[Sighting]:
-    ip = target.ip if target.ip is not None else target.network and target.network.network_address
-    if ip and sighting.span is not None and ip not in sighting.span:
-        return _failed(host, f"{host} answered about {sighting.span.first}, not about {ip}", permanent=True)
+def _judged(sighting: Sighting, reply: Reply) -> Answer[Sighting]:
     if sighting.findings:
-        return Answer(Status.FOUND, sighting, host)
-    return Answer(Status.ABSENT, sighting, host, f"{host} names no mailbox for complaints")
-
-
-def _retry_after(value: str, now: datetime) -> float:
-    """Read seconds or an HTTP date (RFC 9110 §10.2.3)."""
-    if value.strip().isdecimal():
-        return min(float(value), _LONGEST_PAUSE)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
-        return _DEFAULT_PAUSE
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE)
-
-
-def _failed(server: str, reason: str, *, permanent: bool = False) -> Answer[Sighting]:
-    return Answer(Status.PERMANENT if permanent else Status.TEMPORARY, Sighting(), server, reason)
+        return Answer(Status.FOUND, sighting, reply.host)
+    if reply.limit:
+        return replace(failed(reply.host, f"{reply.host} left data out: {reply.limit}"), value=sighting)
+    hidden = " and says that it withheld some" if withheld(reply.document) else ""
+    reason = f"{reply.host} names no mailbox for complaints{hidden}"
+    return Answer(Status.ABSENT, sighting, reply.host, reason)

@@ -16,6 +16,8 @@ from abuse_lookup.target import IPAddress, IPNetwork, ip_refusal, parse_ip
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _MOST_TRIED = 3
+CONNECT_SECONDS = 3.0
+"""For one address of a server, so that the next one has its turn."""
 
 
 class Unreachable(Exception):  # noqa: N818 - reads as what it says
@@ -45,8 +47,8 @@ class Reach:
         """Whether a connection to this address may be opened."""
         if any(ip in net for net in self._allowed):
             return True
-        if self._dns_on_loopback and (ip.is_loopback or ip.is_private) and not ip.is_link_local:
-            return True
+        if self._dns_on_loopback and (ip.is_loopback or ip.is_private):
+            return not (ip.is_link_local or ip.is_unspecified)
         return ip_refusal(ip) is None
 
     async def addresses(self, host: str) -> tuple[str, ...]:
@@ -68,7 +70,10 @@ class Reach:
         problem = ""
         for address in await self.addresses(host):
             try:
-                return await asyncio.open_connection(address, port)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    return await asyncio.open_connection(address, port)
+            except TimeoutError:
+                problem = f"{host} ({address} port {port}): no connection within {CONNECT_SECONDS:g} s"
             except OSError as error:
                 problem = f"{host} ({address} port {port}): {error.strerror or error}"
         raise Unreachable(problem)

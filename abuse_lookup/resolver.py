@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
 import dns.message
@@ -198,6 +199,9 @@ class Resolver:
             return self._absent(f"{name} does not exist", _negative_expiry(error))
         except _FAILURES as error:
             return self._failed(name, kind, error)
+        if found.rrset is None and _only_refers(found.response):
+            reason = f"{kind} of {name}: the server refers elsewhere and does not answer"
+            return Answer(Status.TEMPORARY, (), self.server, reason)
         if found.rrset is None:
             return self._absent(f"{name} has no {kind} record", found.expiration)
         server = f"{found.nameserver or ''}"
@@ -205,7 +209,11 @@ class Resolver:
 
     async def _resolved(self, name: str, kind: str) -> dns.resolver.Answer:
         question = dns.name.from_text(name)  # absolute: no search list ever applies
-        return await self._resolver.resolve(question, kind, search=False, raise_on_no_answer=False)
+        # Named, or it would look for other event loops before every question, which takes as long as asking
+        backend = dns.asyncbackend.get_backend("asyncio")
+        return await self._resolver.resolve(
+            question, kind, search=False, raise_on_no_answer=False, backend=backend
+        )
 
     def _failed(self, name: str, kind: str, error: Exception) -> Answer[tuple[Any, ...]]:
         if isinstance(error, _NO_ANSWER):
@@ -279,9 +287,16 @@ def _negative_expiry(error: dns.resolver.NXDOMAIN) -> float | None:
 def _why(name: str, kind: str, error: dns.exception.DNSException) -> str:
     if isinstance(error, dns.resolver.LifetimeTimeout):
         return f"{kind} of {name}: no answer in time"
-    codes = [dns.rcode.to_text(r.rcode()) for *_, r in error.kwargs.get("errors") or () if r is not None]
+    came = [(r.rcode(), problem) for *_, problem, r in error.kwargs.get("errors") or () if r is not None]
+    codes = [dns.rcode.to_text(code) if code else f"nonsense ({problem})" for code, problem in came]
     said = f"the servers answered {', '.join(codes)}" if codes else "no usable answer"
     return f"{kind} of {name}: {said}"
+
+
+def _only_refers(response: dns.message.Message) -> bool:
+    """Tell a referral from an answer that there is nothing, which has an SOA (RFC 2308 §2.2)."""
+    kinds = {rrset.rdtype for rrset in response.authority}
+    return dns.rdatatype.NS in kinds and dns.rdatatype.SOA not in kinds and not response.answer
 
 
 def _mapped(answer: Answer[Any], value: Texts) -> Answer[Texts]:

@@ -17,6 +17,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from abuse_lookup.errors import UnusableTarget
+from abuse_lookup.knowledge import rows
 from abuse_lookup.special import (
     IPAddress,
     IPNetwork,
@@ -49,6 +50,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?=[/\\]{2})")
 _WEB = re.compile(r"(?i)(?:https?|wss?|ftp):")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _LEGACY_IPV4 = re.compile(r"(0[xX][0-9a-fA-F]{0,8}|[0-9]{1,11})(\.(0[xX][0-9a-fA-F]{0,8}|[0-9]{1,11})){0,3}")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"(.+):[0-9]{1,5}")
 _SHORT_CIDR = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){0,2})\.?/([0-9]{1,2})")
 _RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45}) ?[-\u2013] ?([0-9A-Fa-f:.]{2,45})")
@@ -74,8 +76,8 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> "Target":
         """Read `text`; raises `UnusableTarget` naming it when it is none of the kinds."""
-        bare = bare_text(text)
-        if not bare or len(text) > LONGEST or not bare.isprintable():
+        bare = bare_text(text) if len(text) <= LONGEST else ""
+        if not bare or not bare.isprintable():
             raise UnusableTarget(text, "it is empty, too long or holds control characters")
         if (named := _by_prefix(text, bare)) is not None:
             return named
@@ -138,10 +140,20 @@ def organisational_domain(host: str) -> str | None:
     """Find the domain registered under a public suffix (`www.shop.example.co.uk` -> `example.co.uk`).
 
     Only ICANN's part of the Public Suffix List counts: for `victim.github.io` the organisation that can act
-    is `github.io`. None for a public suffix itself.
+    is `github.io`. So do names below which domains are sold (`data/suffixes.toml`): `pills.us.com` has an
+    owner and a registrar of its own. None for a public suffix itself.
     """
-    found = _suffixes().privatesuffix(host.lower().rstrip("."))
+    bare = host.lower().rstrip(".")
+    found = _suffixes().privatesuffix(bare)
+    if found in sellers() and bare != found:
+        return f"{bare.removesuffix(f'.{found}').rpartition('.')[2]}.{found}"
     return str(found) if found else None
+
+
+@cache
+def sellers() -> dict[str, str]:
+    """Map the names below which domains are sold to the WHOIS servers that know them."""
+    return {str(row["name"]): str(row["whois"]) for row in rows("suffixes", "suffix")}
 
 
 @cache
@@ -156,9 +168,9 @@ def normal_host(name: str) -> str | None:
         return None
     bare = bare if bare.isascii() else _a_labels(bare)
     labels = bare.split(".")
-    if len(bare) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
-        return None
-    return bare
+    is_name = len(bare) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    # What ends in a number is an address, or nothing
+    return bare if is_name and not _NUMBER.fullmatch(labels[-1]) else None
 
 
 def _a_labels(name: str) -> str:
@@ -202,7 +214,7 @@ def _from_url(text: str, bare: str) -> Target:
     if not host:
         raise UnusableTarget(text, "the URL names no host")
     host = unquote(host)
-    host = host if host.isascii() else _folded(host)
+    host = (host if host.isascii() else _folded(host)).rstrip(".")
     if (ip := parse_ip(host) or _legacy_ipv4(host)) is not None:
         return Target(text, "url", ip=ip)
     return Target(text, "url", host=_host(text, host))

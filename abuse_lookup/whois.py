@@ -17,13 +17,14 @@ from abuse_lookup.cache import Cache, covering_keys, span_keys
 from abuse_lookup.journal import Asked
 from abuse_lookup.pace import NotNow, Pace
 from abuse_lookup.reach import Reach, Unreachable
-from abuse_lookup.target import Target
+from abuse_lookup.target import Target, sellers
 from abuse_lookup.whois_answer import Referral, Report, read
 from abuse_lookup.whois_dialect import RWHOIS_PORT, decoded, gone, port_of, present_name, query_for
 
 MOST_SERVERS = 6
 MOST_BYTES = 256 * 1024
 _ROOT_KEPT = timedelta(days=1)  # which registry holds which block changes rarely
+_SAMPLE = 4096
 _READ_AT_ONCE = 65536
 _RWHOIS_DONE = re.compile(rb"(?m)^%(?:ok|error [0-9]{3}[^\r\n]*)\r?\n")
 _LONGEST_STATUS = 200  # bytes of the line by which an RWhois server ends
@@ -83,6 +84,8 @@ class Whois:
     async def _start(self, target: Target, first: str | None) -> Referral:
         if first is not None:
             return Referral(first)
+        if seller := sellers().get((target.organisation or "").partition(".")[2]):
+            return Referral(seller)
         known = await self._cache.get(_root_keys(target), self._clock())
         return Referral(known or self._root)
 
@@ -122,13 +125,16 @@ class Whois:
         return self._heard(step.host, text, report)
 
     def _heard(self, host: str, text: str, report: Report) -> tuple[Report | None, Answer[Sighting] | None]:
-        if not text.strip():
-            return None, _failed(host, f"{host} closed the connection without an answer")
+        if why := _nothing_in(text):
+            return None, _failed(host, f"{host} {why}")
         if report.refusal:
             return None, _failed(host, report.refusal)
         if host == self._root and not report.referrals and not report.sighting.findings:
             reason = f"{host} knows of no WHOIS server for it"
             return report, Answer(Status.ABSENT, report.sighting, host, reason)
+        if report.other and not report.referrals:
+            reason = f"{host} answered about {report.other}, not about what was asked"
+            return report, _failed(host, reason, permanent=True)
         return report, _answer(host, report)
 
     async def _exchange(self, step: Referral, query: str) -> str:
@@ -187,6 +193,15 @@ async def _read_all(reader: asyncio.StreamReader, *, rwhois: bool) -> bytes:
     if last.strip() and (len(received) >= MOST_BYTES or b"@" in last):
         whole = head + newline
     return whole
+
+
+def _nothing_in(text: str) -> str | None:
+    """Say why an answer is none: it is empty, or a tenth of it and more is what no text has."""
+    seen = text[:_SAMPLE]
+    if not text.strip():
+        return "closed the connection without an answer"
+    odd = sum(not (letter.isprintable() or letter.isspace()) for letter in seen)
+    return "answered with bytes that are no text" if odd * 10 > len(seen) else None
 
 
 def _told(report: Report | None, answer: Answer[Sighting] | None) -> tuple[Status, str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
-from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
+from abuse_lookup.mailbox import addresses_in, complaint_addresses, found_invalid, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import Target, normal_host
 from abuse_lookup.whois_dialect import (
@@ -64,6 +64,8 @@ class Report:
     """The server says that it knows nothing of the target."""
     registrar: str = ""
     """Who registered the domain, as the answer says."""
+    other: str = ""
+    """The domain that the answer is about, where that is not the one asked about."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,8 @@ def read(text: str, target: Target) -> Report:
     lines = text.splitlines()[:_MOST_LINES]
     segments = _segments(lines)
     chosen = _covering(segments, target)
-    findings = list(_ranked(chosen, target))
+    other = _other_domain(segments, target)
+    findings = [] if other else list(_ranked(chosen, target))
     if all(found.confidence == "low" for found in findings):
         findings += _manager(text, chosen)
     registrar = _registrar(segments) if target.host is not None else ""
@@ -110,7 +113,7 @@ def read(text: str, target: Target) -> Report:
     sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
     absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
-    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar)
+    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar, other=other)
 
 
 def _best(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -137,9 +140,12 @@ def _parsed(line: str) -> tuple[str, str, str]:
         name, _, value = rest.partition(":")
         return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
     key, colon, value = bare.partition(":")
-    if not colon or len(key) > _LONGEST_KEY:
-        return "", bare, line
-    return key.rstrip(" .").lower(), value.strip(), line
+    if colon and len(key) <= _LONGEST_KEY:
+        return key.rstrip(" .").lower(), value.strip(), line
+    key, _, value = bare.partition("\t")
+    if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
+        return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
+    return "", bare, line
 
 
 def _segments(lines: list[str]) -> list[_Segment]:
@@ -150,8 +156,8 @@ def _segments(lines: list[str]) -> list[_Segment]:
         key, value, whole = _parsed(line)
         if key and not value:
             heading = key if meaning(key) in {"abuse", "manager", "registrar"} else ""
-        elif heading and value and (not key or meaning(key) == "mailbox"):
-            key = heading  # SIDN, KRNIC and TWNIC put the values on the lines below such a name
+        elif heading and value and (not key or meaning(key) in {"mailbox", "name"}):
+            key = heading  # SIDN, KRNIC, TWNIC and EURid put the values on the lines below such a name
         what = meaning(key)
         heading = heading if value or key else ""
         is_main = what in {"range", "number", "other"} and bool(value)
@@ -237,6 +243,18 @@ def _registrar(segments: list[_Segment]) -> str:
     return next(names, "")[:120]
 
 
+def _other_domain(segments: list[_Segment], target: Target) -> str:
+    """Return the domain that an answer names where it is another than the one asked about, or around it."""
+    if target.host is None:
+        return ""
+    wanted = target.organisation or target.host
+    values = (value for segment in segments for value in segment.values("domain"))
+    named = [host for value in values if (host := normal_host(value.split()[0]))]
+    if any(wanted.startswith(host) or f".{target.host}".endswith("." + host) for host in named):
+        return ""
+    return named[0] if named else ""
+
+
 def _delegated(segments: list[_Segment]) -> bool:
     """Whether the answer tells of a domain that is there: its name servers, or since when."""
     return any(segment.values("delegation") for segment in segments)
@@ -244,13 +262,24 @@ def _delegated(segments: list[_Segment]) -> bool:
 
 def _number_findings(segment: _Segment) -> Iterator[Finding]:
     holder = " ".join((*segment.values("holder"), *segment.values("remark")))
+    invalid = found_invalid(segment.values("remark"))
+    for address, confidence, why in _named(segment):
+        if address in invalid:
+            yield Finding("low", f"{why}, but the registry found it invalid", address, holder=holder)
+        else:
+            yield Finding(confidence, why, address, holder=holder)
+
+
+def _named(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
+    """List mailboxes with how sure it is that complaints are taken there, and why."""
     for _, _, line in segment.lines:
         if match := _ABUSE_COMMENT.match(line.strip()):
             for address in addresses_in(match[1]):
                 why = "the registry's WHOIS answer names it as the abuse contact of this network"
-                yield Finding("high", why, address, holder=holder)
-    for address, confidence, why in (*_abuse_fields(segment), *_handles(segment), *_texts(segment)):
-        yield Finding(confidence, why, address, holder=holder)
+                yield address, "high", why
+    yield from _abuse_fields(segment)
+    yield from _handles(segment)
+    yield from _texts(segment)
 
 
 def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
@@ -320,9 +349,11 @@ def _referral(value: str) -> Referral | None:
         return None
     host = present_name(host)
     port = int(match[3]) if match[3] else port_of(host)
+    if port is not None and not 0 < port < 65536:
+        return None
     if match[1] == "rwhois":
         return Referral(host, port or RWHOIS_PORT, binding=False)
-    return Referral(host, port) if port is None or 0 < port < 65536 else None
+    return Referral(host, port)
 
 
 def _requery(text: str, target: Target) -> Iterator[Referral]:

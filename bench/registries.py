@@ -23,7 +23,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -220,10 +220,13 @@ def ours(question: Question) -> Reading:
 
 def _ours_rdap(question: Question) -> Reading:
     document = json.loads(question.raw)
-    if question.kind == "domain":
-        links = [Referral(link) for link in related_links(document)]
-        return _judged("rdap", read_domain(document), links, question)
-    return _judged("rdap", read_number(document), [], question)
+    of_domain = question.kind == "domain"
+    sighting = (read_domain if of_domain else read_number)(document)
+    # The same registry's WHOIS server is asked too where nobody is found; nobody is referred to by that.
+    own = str(document.get("port43") or "").lower()
+    sighting = replace(sighting, whois=tuple(host for host in sighting.whois if host != own))
+    links = [Referral(link) for link in related_links(document)] if of_domain else []
+    return _judged("rdap", sighting, links, question)
 
 
 def _judged(

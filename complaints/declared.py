@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from abuse_lookup.declared import Declared, Signed, declaration, hints
-from complaints.message import Message
+from abuse_lookup.declared import Declared, Signed, concerns, declaration, hints
+from complaints.message import Header, Message
 from complaints.signatures import Signature
 
 Json = dict[str, Any]
@@ -19,7 +19,7 @@ IDS = ("Message-ID", "CFBL-Feedback-ID")
 
 def sender_declared(message: Message, signatures: Iterable[Signature]) -> Json:
     """Return what goes into the evidence: `sender_declared` with contacts and rejections, and `hints`."""
-    fields = [(header.name, header.value.decode("utf-8", "replace")) for header in message.headers]
+    fields = [(header.name, _start(header)) for header in message.headers if concerns(header.name)]
     signed = [Signed(one.domain, one.covers) for one in signatures if one.domain and one.covers]
     found = declaration(fields, signed)
     return {
@@ -29,6 +29,12 @@ def sender_declared(message: Message, signatures: Iterable[Signature]) -> Json:
         },
         "hints": [asdict(hint) for hint in hints(fields)],
     }
+
+
+def _start(header: Header) -> str:
+    """The start of a field's body: anybody may send a thousand fields of a megabyte."""
+    colon = header.raw.index(b":") + 1
+    return header.raw[colon : colon + 4_000].decode("utf-8", "replace")
 
 
 def contacts_in(evidence: Json) -> list[Declared]:

@@ -63,7 +63,9 @@ class DeskHistory:
         refused = (
             select(Attempt.ended_at)
             .join(Report, col(Report.id) == col(Attempt.mail_id))
-            .where(Report.to == mailbox, Report.state == ReportState.FAILED, Attempt.outcome == "refused")
+            .where(Report.to == mailbox, col(Report.sent_at).is_(None), Report.state == ReportState.FAILED)
+            .where(Attempt.outcome == "refused")
+            .order_by(col(Attempt.ended_at).desc())
             .limit(LATEST)
         )
         return [at for at in session.exec(refused) if at is not None]

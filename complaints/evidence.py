@@ -14,7 +14,6 @@ from abuse_lookup import Resolver
 from complaints import mail_hosts
 from complaints.attachments import look_into
 from complaints.db import look_at, move
-from complaints.declared import sender_declared
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter
 from complaints.office import Office
@@ -80,7 +79,7 @@ def _put_off(office: Office, complaint_id: str) -> None:
 
 
 def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: list[str]) -> None:
-    document = evidence.document() | sender_declared(evidence.message, evidence.signatures)
+    document = evidence.document()
     document["notes"] += [f"The mail hosts of {domain} could not be looked up." for domain in failed]
     source = document["source"]
     facts = {

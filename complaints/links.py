@@ -15,8 +15,8 @@ from complaints.html_links import read_page
 from complaints.message import Message, Part, leaves_within
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
-from complaints.text_links import is_real, references_in
-from complaints.urls import Target, read_host, read_one, read_url
+from complaints.text_links import is_real, references_in, schemeless
+from complaints.urls import direct_host, read_host, read_one, read_url
 
 MAX_LINKS = 3_000
 """Different links kept from one message."""
@@ -126,59 +126,65 @@ class _Found:
             self.tried += 1
             if self.tried > MAX_TRIED or len(self.web) >= MAX_LINKS:
                 return
-            url = self.seen[text] = self._new(text, found_in, used)
-        if shown and url and "." in shown and len(shown) < _LONGEST_SHOWN and url in self.web:
+            if host := direct_host(text):
+                url = self._keep(text, host, (), (), found_in, used)
+            else:
+                url = self._new(text, found_in, used)
+            self.seen[text] = url
+        if shown and url and "." in shown and len(shown) < _LONGEST_SHOWN:
             self._compare(url, shown.strip())
 
     def _new(self, text: str, found_in: str, used: str) -> str | None:
         scheme = text[:9].lower()
         if scheme[:4] == "http" or scheme[:3] == "ftp":
             target = read_url(text)
-            return self._keep(target, found_in, used) if target else None
+            return self._keep(*target, found_in, used) if target else None
         if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
                 self.lure("mail", address, found_in)
+                if address[:4].lower() == "www." and (url := schemeless(address)):
+                    # No mailbox, but a host that the sender wants to be seen.
+                    return self._new(url, found_in, used)
         elif scheme.startswith(("tel:", "sms:", "callto:", "whatsapp:", "sip:")):
             number = unquote(text[:400]).partition(":")[2]
             phone = re.search(r"phone=([^&#]+)", number)
             self.lure("phone", phone[1] if phone else re.split(r"[?@;]", number)[0], found_in)
         elif scheme.startswith("file:") and (share := read_one("http" + text[4:])):
-            return self._keep(share._replace(url="file" + share.url[4:]), found_in, used)
+            return self._keep(*share._replace(url="file" + share.url[4:]), found_in, used)
         return None
 
-    def _keep(self, target: Target, found_in: str, used: str) -> str | None:
-        url = target.url
+    def _keep(
+        self, url: str, host: str, via: tuple[str, ...], notes: tuple[str, ...], found_in: str, used: str
+    ) -> str | None:
         if url not in self.web:
             if len(self.web) >= MAX_LINKS:
                 return None
-            self._store(target, found_in, used)
-            if "http" in url[8:].lower() or "aHR0c" in url:
-                self._keep_inner(target, found_in, used)
-            if target.host in _MESSENGERS and (messenger := _MESSENGER.match(url)):
+            domain = organisational_domain(host) or host
+            # What Link() does, without a call of Python code.
+            self.web[url] = tuple.__new__(Link, (url, host, domain, found_in, via, notes, used))
+            if "aHR0c" in url or "http" in url[8:].lower():
+                self._keep_inner(url, via, found_in, used)
+            if host in _MESSENGERS and (messenger := _MESSENGER.match(url)):
                 self.lure("phone", "+" + messenger[1], found_in)
         return url
 
-    def _store(self, target: Target, found_in: str, used: str) -> None:
-        url, host, via, notes = target
-        domain = organisational_domain(host) or host
-        # What Link() does, without a call of Python code.
-        self.web[url] = tuple.__new__(Link, (url, host, domain, found_in, via, notes, used))
-
-    def _keep_inner(self, outer: Target, found_in: str, used: str) -> None:
+    def _keep_inner(self, url: str, via: tuple[str, ...], found_in: str, used: str) -> None:
         """Take the URLs inside a URL, and those inside them: an open redirector says where it leads."""
-        waiting, taken = [outer], 0
+        waiting, taken = [(url, via)], 0
         while waiting and taken < _MOST_INNER:
-            wrapper = waiting.pop(0)
-            for text in inner_urls(wrapper.url):
+            outer, before = waiting.pop(0)
+            for text in inner_urls(outer):
                 target = read_url(text)
                 if target is None or target.url in self.web or len(self.web) >= MAX_LINKS:
                     continue
                 if not (is_real(target.host) or canonical_ip(target.host)):
                     continue
                 taken += 1
-                target = target._replace(via=(*wrapper.via, wrapper.url, *target.via))
-                self._store(target, found_in, used)
-                waiting.append(target)
+                inner, host, after, notes = target
+                whole = (*before, outer, *after)
+                domain = organisational_domain(host) or host
+                self.web[inner] = Link(inner, host, domain, found_in, whole, notes, used)
+                waiting.append((inner, whole))
 
     def _compare(self, url: str, shown: str) -> None:
         """Note an anchor whose text is the URL of another site than the one it leads to."""
@@ -193,6 +199,8 @@ class _Found:
 
     def lure(self, kind: str, value: str, found_in: str) -> None:
         """Take one mail address or phone number."""
+        if (kind, value) in self.lures:
+            return
         value = value.strip().strip("<>")
         if kind == "mail":
             local, _, host = value.rpartition("@")
@@ -204,8 +212,8 @@ class _Found:
             value = re.sub(r"[^\d+]", "", value[:40])
             if not 7 <= len(value.lstrip("+")) <= 15:
                 return
-        if len(self.lures) < MAX_LINKS:
-            self.lures.setdefault((kind, value), Lure(kind, value, found_in))
+        if (kind, value) not in self.lures and len(self.lures) < MAX_LINKS:
+            self.lures[kind, value] = Lure(kind, value, found_in)
 
 
 def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links:
@@ -245,10 +253,5 @@ def _read_part(part: Part, found: _Found) -> None:
 
 def _base_of(part: Part) -> str:
     """Return the URL that a part says it came from (RFC 2557 §4.2), or an empty text."""
-    # Most fields are others, which is told by the first letter without making the name lower case.
-    for header in [header for header in part.headers if header[0][0] in "Cc"]:
-        if header[0].lower() in {"content-base", "content-location"}:
-            value = header.text.strip('<>" ')
-            if value.startswith(("http://", "https://")):
-                return value
-    return ""
+    texts = (header.text.strip('<>" ') for header in part.locations)
+    return next((text for text in texts if text.startswith(("http://", "https://"))), "")

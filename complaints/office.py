@@ -2,19 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
+from complaints import tokens
 from complaints.db import Database, DatabaseError
-from complaints.models import Complaint, Reporter, Submission
+from complaints.models import Complaint, Report, Reporter, Submission
 from complaints.settings import Settings
 from complaints.vault import Vault
+
+KEPT_LINKS = timedelta(days=90)
 
 
 def utc_now() -> datetime:
     """The clock of a running service."""
     return datetime.now(UTC)
+
+
+class LinkError(Exception):
+    """A text that is no capability URL of ours."""
+
+
+class LinkEndedError(LinkError):
+    """A capability URL of ours whose day is over."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +59,18 @@ class Office:
         self.db.close()
 
     def spam_of(self, session: Session, complaint: Complaint) -> bytes:
-        """The spam of a complaint, byte for byte as it came."""
+        """The spam of a complaint, byte for byte as it came; empty when its time here was over."""
         reporter = session.get_one(Reporter, complaint.reporter_id)
         if complaint.raw is not None:
             return self.vault.unseal(reporter.key, complaint.raw)
         submission = session.get_one(Submission, complaint.submission_id)
+        if not submission.raw:
+            return b""
         return self.vault.unseal(reporter.key, submission.raw)[complaint.slice_start : complaint.slice_end]
+
+    def report_bytes(self, reporter: Reporter, report: Report) -> bytes:
+        """The frozen bytes of a report; empty when their time here was over."""
+        return self.vault.unseal(reporter.key, report.raw) if report.raw else b""
 
     def own_domains(self, reporter: Reporter) -> set[str]:
         """Mail domains never reported to nor to blame: ours and the reporter's own."""
@@ -62,12 +79,53 @@ class Office:
 
     def review_url(self, complaint_id: str) -> str:
         """The capability URL under which the reporter reviews a complaint without login or cookie."""
-        return f"{self.settings.url}/review/{complaint_id}.{self.vault.derive('review', complaint_id)}"
+        return f"{self.settings.url}/review/{self._link('review', complaint_id)}"
 
     def hosts_url(self, reporter: Reporter) -> str:
         """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
-        return f"{self.settings.url}/hosts/{reporter.id}.{self.hosts_secret(reporter)}"
+        return f"{self.settings.url}/hosts/{self._link('hosts', reporter.id, reporter.token_hash or '')}"
 
-    def hosts_secret(self, reporter: Reporter) -> str:
-        """What makes that URL a capability."""
-        return self.vault.derive("hosts", f"{reporter.id} {reporter.token_hash}")
+    def standing_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's page about standing consent."""
+        return (
+            f"{self.settings.url}/standing/{self._link('standing', reporter.id, reporter.token_hash or '')}"
+        )
+
+    @property
+    def link_life(self) -> timedelta:
+        """How long a capability URL is good: as long as a consent can be given, and three months more."""
+        return timedelta(seconds=self.settings.consent_seconds) + KEPT_LINKS
+
+    def _link(self, purpose: str, subject: str, secret: str = "") -> str:
+        day = (self.clock() + self.link_life).date().toordinal()
+        return f"{subject}.{day}.{self._capability(purpose, subject, day, secret)}"
+
+    def _capability(self, purpose: str, subject: str, day: int, secret: str) -> str:
+        return self.vault.derive(purpose, f"{subject} {day} {secret}")
+
+    def opened_by(self, purpose: str, token: str, secret: str = "") -> str:
+        """Whose page a capability URL opens: the subject of its last part.
+
+        `secret` is what else the link depends on. Raises LinkError for what was never a link of ours, and
+        LinkEndedError for one whose day is over.
+        """
+        subject, _, rest = token.partition(".")
+        day, _, given = rest.partition(".")
+        if not (day.isascii() and day.isdecimal() and len(day) < 9):
+            raise LinkError
+        if not tokens.same(given, self._capability(purpose, subject, int(day), secret)):
+            raise LinkError
+        if int(day) < self.clock().date().toordinal():
+            raise LinkEndedError
+        return subject
+
+
+def ended_link(office: Office, purpose: str, token: str) -> str | None:
+    """The subject of a link of ours whose day is over; None for any other text."""
+    try:
+        office.opened_by(purpose, token)
+    except LinkEndedError:
+        return token.partition(".")[0]
+    except LinkError:
+        return None
+    return None

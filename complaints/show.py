@@ -54,6 +54,7 @@ def _report_document(session: Session, report: Report) -> Json:
         "state": report.state.value,
         "digest": report.digest,
         "ticked": report.ticked,
+        "unticked": None if report.ticked else contact.get("unticked"),
         "message_id": report.message_id,
         "attempts": [_attempt_document(attempt) for attempt in attempts],
         "next_at": stamp(report.next_at),

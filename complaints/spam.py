@@ -14,6 +14,7 @@ from complaints.attachments import Looked
 from complaints.authentication import Result, authentication
 from complaints.bystanders import Group, drop_boxes, groups
 from complaints.dates import rfc3339
+from complaints.declared import sender_declared
 from complaints.finding import explanation
 from complaints.links import Link, Links, links
 from complaints.message import Message, parse
@@ -59,7 +60,8 @@ class Evidence:
 
         `authentication` is what the reporter's border found; `unconfirmed` what others claim, ARC among it;
         `signatures` what we found ourselves, one entry per DKIM signature, topmost first; `hosts` groups the
-        links by who answers for them, most likely guilty first; `drop_boxes` are where answers are to go.
+        links by who answers for them, most likely guilty first; `drop_boxes` are where answers are to go;
+        `sender_declared` where the sender wants complaints, and what that is worth; `hints` its other advice.
         """
         found = self.trace
         return {
@@ -72,6 +74,7 @@ class Evidence:
             "authentication": [_result(result) for result in self.authentication if result.believed],
             "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
             "signatures": [asdict(signature) for signature in self.signatures],
+            **sender_declared(self.message, self.signatures),
             "explanation": explanation(found),
             "grade": found.grade,
             "confidence": found.confidence,

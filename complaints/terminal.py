@@ -60,6 +60,8 @@ def _report_lines(report: Json) -> Iterator[str]:
     tick, role = "x" if report["ticked"] else " ", f"{report['scope']}, {report['confidence']}"
     yield f"[{tick}] {report['id']}  {clean(report['to'])}  {report['state']}  {role}"
     yield f"    {clean(report['why'])}"
+    if report.get("unticked"):
+        yield f"    Not ticked: {clean(report['unticked'])}"
     if report["detail"]:
         yield f"    {clean(report['detail'])}"
     for reply in report["replies"]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from unicodedata import east_asian_width
 
 from complaints.screen import Screen, clean
 
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 MOST_LINES = 20
 _MOST_ASIDE = 3  # mailboxes not used, and failures, that are named; the others are counted
 _MOST_ASIDE_LINES = 8
-_MOST_WHY = 2  # lines of a reason
+_LONG_WHY, _MOST_WHY = 4, 2  # lines of a reason, where there is room, and where there is not
 _LONGEST_REACH = 254  # characters of a mailbox (RFC 5321 §4.5.3.1.3) or the form's address
 MOST_ANSWER = 24
 """Lines of one answer that `--explain` prints; `--json` has them all."""
@@ -27,6 +28,7 @@ _SOURCES = {
     "dns": "DNS",
     "soa": "DNS zone",
     "known": "known to us",
+    "header": "the message itself",
     "cache": "kept",
 }
 _STATES = {"temporary": "failed, may work later", "permanent": "failed"}
@@ -55,25 +57,27 @@ def _head(document: Json, screen: Screen) -> list[str]:
 
 
 def _contacts(document: Json, screen: Screen, now: datetime, room: int) -> Iterator[str]:
-    """As many contacts, the best first, as there is room for; then how many more there are."""
-    contacts = document["contacts"]
-    if not contacts:
+    """As many contacts, the best first, as there is room for, with long reasons where they fit."""
+    if not document["contacts"]:
         yield f"  {screen.marks.claimed} no abuse desk found"
-    for n, contact in enumerate(contacts):
-        lines = _contact(contact, screen, now, best=n == 0)
+    for most in (_LONG_WHY, _MOST_WHY):
+        shown = [_contact(one, screen, now, most, best=n == 0) for n, one in enumerate(document["contacts"])]
+        if sum(_rows(lines, screen) for lines in shown) <= room:
+            break
+    for n, lines in enumerate(shown):
         room -= _rows(lines, screen)
-        if room < (n + 1 < len(contacts)) and n:
-            yield f"  and {len(contacts) - n} more; --json has them all"
+        if room < (n + 1 < len(shown)) and n:
+            yield f"  and {len(shown) - n} more; --json has them all"
             return
         yield from lines
 
 
 def _rows(lines: list[str], screen: Screen) -> int:
     """How many rows lines take on the screen: one that is longer than it goes on in the next."""
-    return sum(1 + (len(line) - 1) // screen.width for line in lines)
+    return sum(1 + (_columns(line) - 1) // screen.width for line in lines)
 
 
-def _contact(contact: Json, screen: Screen, now: datetime, *, best: bool) -> list[str]:
+def _contact(contact: Json, screen: Screen, now: datetime, most: int, *, best: bool) -> list[str]:
     marks = screen.marks
     sure = contact["confidence"] != "low"
     mark = marks.source if best and sure else marks.host if sure else marks.claimed
@@ -84,7 +88,7 @@ def _contact(contact: Json, screen: Screen, now: datetime, *, best: bool) -> lis
     age = f", as of {contact['as_of'][:10]}" if known else f", {_age(contact['as_of'], now)}"
     return [
         f"  {mark} {reached}  ({clean(contact['scope'])}, {contact['confidence']})",
-        *_short(screen, contact["why"], "    ", _MOST_WHY),
+        *_short(screen, contact["why"], "    ", most),
         *_short(screen, f"{source}{server}{age}", "    ", 1),
     ]
 
@@ -112,8 +116,8 @@ def _aside(document: Json, screen: Screen) -> list[str]:
 def _rejected(document: Json) -> Iterator[str]:
     found = document.get("rejected") or []
     for item in found[:_MOST_ASIDE]:
-        who = "" if item["address"] in item["why"] else f"{item['address']}: "
-        yield f"not used: {who}{item['why']}"
+        # What is said of the target itself names it
+        yield item["why"] if item["address"] in item["why"] else f"not used: {item['address']}: {item['why']}"
     if len(found) > _MOST_ASIDE:
         yield f"and {len(found) - _MOST_ASIDE} more not used"
 
@@ -130,16 +134,29 @@ def _failures(document: Json) -> Iterator[str]:
 
 
 def _short(screen: Screen, text: str, margin: str, most: int, rest: str | None = None) -> Iterator[str]:
-    """A text in at most so many lines of the screen, however long its words are."""
+    """A text in at most so many lines of the screen, however long its words are.
+
+    Where there is room for long reasons, a web address is left whole, so that it can be copied.
+    """
     lines = list(screen.fit(text, margin, rest))
     if len(lines) > most:
         lines[most - 1] += " ..."
-    for line in lines[:most]:
-        yield _cut(line, screen.width)
+    longest = screen.width * 2 if most == _LONG_WHY else screen.width
+    yield from (_cut(line, longest) for line in lines[:most])
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 4].rstrip(" .") + " ..."
+    if _columns(text) <= most:
+        return text
+    shown = text[: most - 4]
+    while _columns(shown) > most - 4:
+        shown = shown[:-1]
+    return shown.rstrip(" .") + " ..."
+
+
+def _columns(text: str) -> int:
+    """How wide a text is on the screen: letters of East Asia take two columns (UAX #11)."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(char) in "WF") for char in text)
 
 
 def _questions(questions: list[Json], screen: Screen) -> Iterator[str]:

@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
-from itertools import islice
 
 from complaints.hosts import organisational_domain, suffixes
 from complaints.urls import INVISIBLE, UNSEEN, lower_ascii, read_host, refang
@@ -27,7 +26,9 @@ _SPLIT = re.compile(rf"[\s<>\"'`,;|{_QUOTES}{_STOPS}]+")
 _DOTLESS = re.compile(r"[\uff0e\uff0f]|(?i: dot |[\[({]dot)|[-) ]\d{3}[ .-]\d{4}")
 # What a link has in it, with the rest of the word: a dot with what can be a part of a host behind it, or the
 # end of a scheme. Each begins with the one character that is searched for, the fastest that a pattern can be.
-_INNER_DOT = re.compile(r"\.(?<![ \n]\.)(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])\S*+")
+_INNER_DOT = re.compile(
+    r"\.(?=[A-Za-z0-9\x80-\U0010ffff])(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])(?<![ \n]\.)\S*+"
+)
 _COLON_SLASH = re.compile(r":(?<![ \n]:)[/\\]\S*+")
 _HOSTLIKE = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2}|\.[^\x00-\x7f]|[^\x00-\x7f]\.|\d\.\d{1,3}[/:]")
 # Host names inside a token; the look-behind keeps a run from being read again from its second letter.
@@ -62,6 +63,7 @@ _ESCAPES = re.compile(r"\x1b[($][@-Z]?")
 _ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
 _IN_ANGLES = re.compile(r"(?i)<(?:URL:)?\s*((?:https?|ftp):[^<>\"]{1,2000})>")
+_OPENED = re.compile(r"<(?i:http|url:|ftp:)")
 _SPOKEN_DOT = re.compile(
     r"(?i)\b(?:www dot [a-z0-9-]{2,63}|[a-z]{1,40}[-\d][a-z0-9-]{0,40})"
     r" dot (?:com|net|org|info|biz|xyz|top|online|shop|site|club|io|co|ru|cn|de|uk)\b"
@@ -87,14 +89,16 @@ def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
         return []
     text = _undisguised(text)
     found: list[tuple[str, str]] = []
-    for token in islice(_tokens(text), most):
+    for token in _tokens(text)[:most]:
         found += _short_token(token) if len(token) < _SHORT else _references_of(token)
-    found += [("phone", number) for number in _phones(text)]
+    if "+" in text or "00" in text or "8" in text:
+        found += [("phone", number) for number in _phones(text)]
     return found
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _tokens(text: str) -> list[str]:
     """Give the words that a host name, an address or a link can stand in; all others are never looked at."""
+    tokens: list[str] = []
     places = [match.span() for match in _INNER_DOT.finditer(text)]
     if ":/" in text or ":\\" in text:
         places += [match.span() for match in _COLON_SLASH.finditer(text)]
@@ -103,16 +107,22 @@ def _tokens(text: str) -> Iterator[str]:
     for place, stop in places:
         if place < end:
             continue
-        start, before, end = max(text.rfind(" ", end, place) + 1, end), end, stop
-        word = text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
+        start = text.rfind(" ", end, place) + 1 or end
+        word = text[start:stop] if stop - start < _LONGEST_TOKEN else _around(text, start, place, stop)
         if not word.isascii():
-            start = max(start, text.rfind("\n", before, place) + 1, text.rfind("\t", before, place) + 1)
-            word = text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
-        if word.isascii():
-            # Any other blank in it, a line end for one.
-            yield word if word.isprintable() else word.split()[-1]
+            start = max(start, text.rfind("\n", end, place) + 1, text.rfind("\t", end, place) + 1)
+            tokens += _visible(_around(text, start, place, stop)).split()
+        elif word.isprintable():
+            tokens.append(word)
         else:
-            yield from _visible(word).split()
+            # Any other blank in it, a line end for one.
+            tokens.append(word.split()[-1])
+        end = stop
+    return tokens
+
+
+def _around(text: str, start: int, place: int, stop: int) -> str:
+    return text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
 
 
 def _undisguised(text: str) -> str:
@@ -127,7 +137,7 @@ def _undisguised(text: str) -> str:
         text = _SPACED_SCHEME.sub(r"http\1://", text)
     if b" dot " in lowered:
         text = _SPOKEN_DOT.sub(lambda match: re.sub(" dot ", ".", match[0], flags=re.IGNORECASE), text)
-    if b"<" in lowered and (b"<http" in lowered or b"<url:" in lowered or b"<ftp:" in lowered):
+    if "<" in text and _OPENED.search(text):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
         text = _IN_ANGLES.sub(_rejoined, text)
     return text
@@ -159,6 +169,10 @@ def _references_of(token: str) -> list[tuple[str, str]]:
         return [("web", plain[1])]
     if plain := _PLAIN_ADDRESS.fullmatch(token):
         return [("mail", plain[1])] if is_real(plain[2]) else []
+    return _any_references_of(token)
+
+
+def _any_references_of(token: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if "&" in token and ";" in token:
         token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
@@ -291,13 +305,14 @@ def is_real(host: str, bare_suffix: bool = False) -> bool:
 def _phones(text: str) -> Iterator[str]:
     """Find numbers with a country code, and numbers that are free of charge in North America."""
     found: list[tuple[int, str]] = []
-    if ("+" in text or "00" in text) and (_MAY_PLUS.search(text) or _MAY_ZEROS.search(text)):
-        if not text.isascii():
-            text = INVISIBLE.sub("", text)
-        if "+" in text:
-            found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
-        if "00" in text:
-            found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
+    plus = "+" in text and _MAY_PLUS.search(text)
+    zeros = "00" in text and _MAY_ZEROS.search(text)
+    if (plus or zeros) and not text.isascii():
+        text = INVISIBLE.sub("", text)
+    if plus:
+        found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
+    if zeros:
+        found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
     for match in _TOLL_FREE.finditer(text) if "8" in text else ():
         opened = _BEFORE_TOLL_FREE.search(text, max(0, match.start() - 3), match.start())
         start = opened.start() if opened else match.start()

@@ -27,12 +27,15 @@ _LONGEST_HOST = 2_048
 
 # Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks,
 # joiners.
-UNSEEN = "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+UNSEEN = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 INVISIBLE = re.compile(UNSEEN)
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")
 # The undisguised link, which most are: nothing in it has to be undone.
-_PLAIN = re.compile(r"(?:https?|ftp)://([a-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
+_PLAIN = re.compile(r"(?:https?|ftp)://([A-Za-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
 _PLAIN_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,20}\.[a-z][a-z0-9-]{1,62}")
 _URL = re.compile(
     r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<path>[^?#]*+)(?P<rest>.*+)",
@@ -45,6 +48,10 @@ _PORT = re.compile(r":\d{0,5}$")
 _NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _BRACKETED_DOT = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?", re.IGNORECASE)
+# Each begins with the one character that is searched for, the fastest that a pattern can be.
+_ROUND_DOT = re.compile(r"\((?:\.\)|(?i:dot))")
+_SQUARE_DOT = re.compile(r"\[(?:\.\]|(?i:dot))")
+_CURLY_DOT = re.compile(r"\{(?:\.\}|(?i:dot))")
 _HXXP = re.compile(r"\bh(?:xx|\*\*)p(s?)(?:\[:\]|:)(?:\[//\]|//)", re.IGNORECASE)
 _BRACKETED_COLON = re.compile(r"\b(https?)(?:\[:\](?:\[//\]|//)|:\[//\])", re.IGNORECASE)
 
@@ -69,13 +76,12 @@ def refang(text: str, lowered: bytes | None = None) -> str:
         lowered = lower_ascii(text)
     bracketed = "[" in text
     if (
-        (bracketed and "[.]" in text)
-        or ("(" in text and "(.)" in text)
-        or ("{" in text and "{.}" in text)
-        or (b"dot" in lowered and (b"[dot" in lowered or b"(dot" in lowered or b"{dot" in lowered))
+        ("(" in text and _ROUND_DOT.search(text))
+        or (bracketed and _SQUARE_DOT.search(text))
+        or ("{" in text and _CURLY_DOT.search(text))
     ):
         text = _BRACKETED_DOT.sub(".", text)
-    if b"xxp" in lowered or ("*" in text and b"h**p" in lowered):
+    if b"hxxp" in lowered or ("*" in text and b"h**p" in lowered):
         text = _HXXP.sub(r"http\1://", text)
     if bracketed and ("[:]" in text or "[//]" in text):
         text = _BRACKETED_COLON.sub(r"\1://", text)
@@ -84,15 +90,22 @@ def refang(text: str, lowered: bytes | None = None) -> str:
 
 def read_url(text: str) -> Target | None:
     """Read one absolute URL and undo its wrappings; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1]):
+    if host := direct_host(text):
         # What Target() does, without a call of Python code.
         return tuple.__new__(Target, (text, host, (), ()))
     return _read_short(text) if len(text) < _SHORT else _read(text)
 
 
+def direct_host(text: str) -> str | None:
+    """Return the host of an absolute URL that leads there as it stands, which most do."""
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1].lower()):
+        return host
+    return None
+
+
 @lru_cache(maxsize=8192)
 def _is_plain(host: str) -> bool:
-    return _PLAIN_HOST.fullmatch(host) is not None
+    return _PLAIN_HOST.fullmatch(host) is not None or canonical_ip(host) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -128,7 +141,7 @@ def _read(text: str) -> Target | None:
 
 def read_one(text: str) -> Target | None:
     """Read one absolute URL as it stands; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1]):
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1].lower()):
         note = lookalike_note(host) if "xn--" in host else None
         return Target(text, host, (), (note,) if note else ())
     return _canonical(text)
@@ -136,7 +149,10 @@ def read_one(text: str) -> Target | None:
 
 def _canonical(text: str) -> Target | None:
     """Read scheme, authority and the rest as the WHATWG URL standard does for special schemes."""
-    cleaned = _DROPPED.sub("", INVISIBLE.sub("", text[:LONGEST])).strip()
+    cleaned = text[:LONGEST]
+    if not (cleaned.isascii() and cleaned.isprintable()):
+        cleaned = _DROPPED.sub("", INVISIBLE.sub("", cleaned))
+    cleaned = cleaned.strip()
     match = _URL.fullmatch(_ENCODED_COLON.sub(r"\1:", cleaned, count=1) if "%" in cleaned[:9] else cleaned)
     if match is None:
         return None

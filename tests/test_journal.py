@@ -48,6 +48,27 @@ def test_the_dns_is_noted_too_reverse_names_and_zones_among_it() -> None:
     assert [q for q in said if q.startswith("MX ")] != []
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["198.51.100.23", "203.0.113.20", "203.0.113.140", "203.0.113.70", "192.0.2.130", "2001:db8:1::80", "AS64496",
+     "www.pills.example", "joe@pills.example", "nobody.example"],
+)  # fmt: skip
+def test_no_question_that_a_server_saw_is_missing(target: str) -> None:
+    """Asks the servers: a module that asks past the journal would be missing in explanations."""
+
+    async def run() -> tuple[Lookup, set[str], set[str]]:
+        async with looking("demo") as (lookup, net):
+            found = await lookup.find_contacts(target, explain=True)
+            seen = {q.question.lower().rstrip(".") for q in net.questions if q.protocol in {"dns", "whois"}}
+            return found, seen, {q.question for q in net.questions if q.protocol == "rdap"}
+
+    found, seen, paths = asyncio.run(run())
+    noted = [question for question in found.questions or () if not question.cached]
+    assert seen - {q.question.lower().rstrip(".") for q in noted} == set()
+    assert [path for path in paths if not any(q.question.endswith(path) for q in noted)] == []
+    assert seen
+
+
 def test_a_failure_is_noted_where_it_happened() -> None:
     [found] = explained(CLOUD + 'rdap = "500"\n', "198.51.100.1")
     failed = next(question for question in asked(found, "rdap") if question.status is Status.TEMPORARY)
@@ -69,6 +90,22 @@ def test_what_is_still_good_is_marked_as_kept() -> None:
     dns = explained(CLOUD + 'rdap = "404"\n', "198.51.100.1", "198.51.100.16/28")[1]
     known = {question.question: question.cached for question in asked(dns, "dns")}
     assert known["MX cloud.example"]
+
+
+def test_what_a_server_said_to_another_lookup_a_moment_ago_is_marked_as_kept() -> None:
+    world = '[networks."2001:db8::/32"]\nname = "WIDE"\nregistry = "ripe"\nabuse = "abuse@cloud.example"\n'
+
+    async def run() -> tuple[list[Lookup], int]:
+        async with looking(world) as (lookup, net):
+            targets = ("2001:db8:1::1", "2001:db8:2::1")  # asked at once, for they are no neighbours
+            found = await asyncio.gather(*(lookup.find_contacts(one, explain=True) for one in targets))
+            return found, len(net.asked("rdap"))
+
+    found, count = asyncio.run(run())
+    urls = [q for one in found for q in asked(one, "rdap") if q.question.startswith("https://")]
+    assert count == 1
+    assert sorted(question.cached for question in urls) == [False, True]
+    assert all(question.answer for question in urls)
 
 
 def test_nothing_is_noted_when_nobody_asks() -> None:

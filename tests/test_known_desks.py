@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from abuse_lookup import ConfigError, Lookup
 from abuse_lookup.desk_rows import WHAT, read_desks
 from abuse_lookup.desks import SHIPPED, KnownDesks, shipped_desks
 from abuse_lookup.knowledge import text_of
 from abuse_lookup.target import Target, organisational_domain
+from tests.house import house
 from tests.test_lookup import CLOUD, best, look_up, looking
 
 NAMED = """
@@ -96,6 +99,21 @@ def test_the_smallest_network_wins_and_the_operators_row_before_any_shipped_one(
     ]
 
 
+def test_the_operators_row_wins_over_a_shipped_one_about_the_same_or_less(tmp_path: Path) -> None:
+    rows = (
+        '[[platform]]\nprovider = "Mine"\nkind = "site"\nsuffixes = ["github.io"]\naddress = "desk@right.example"',
+        '[[proxy]]\nprovider = "Mine"\nnetworks = ["104.16.0.0/12"]\naddress = "desk@right.example"',
+        '[[override]]\nmailboxes = ["abuse@cloudflare.com"]\naddress = "desk@right.example"\nwhy = "Mine"',
+    )
+    known = KnownDesks(own(tmp_path, *rows))
+    found = (
+        known.platform("x.github.io"),
+        known.proxy(Target.parse("104.16.1.1")),
+        known.mailbox("abuse@cloudflare.com"),
+    )
+    assert [desk and desk.address for desk in found] == ["desk@right.example"] * 3
+
+
 def test_an_override_of_an_as_number_and_of_a_domain(tmp_path: Path) -> None:
     rows = (
         '[[override]]\nasns = [64496]\naddress = "desk@right.example"\nwhy = "They answer"',
@@ -117,6 +135,14 @@ def test_a_mailbox_that_moved_is_replaced_wherever_a_registry_names_it(tmp_path:
     [rejected] = found.rejected
     assert (rejected.address, "desk@right.example is right" in rejected.why) == ("abuse@cloud.example", True)
     assert found.network == "198.51.100.0/26"
+
+
+def test_of_a_host_the_moved_mailbox_is_replaced_once(tmp_path: Path) -> None:
+    row = '[[override]]\nmailboxes = ["abuse@cloud.example"]\naddress = "desk@right.example"\nwhy = "They moved"'
+    [found] = look_up(CLOUD + PAGES + NAMED, "shop.pages.example", desks=own(tmp_path, row)).found
+    assert best(found) == ("desk@right.example", "host", "known", "high")
+    assert found.contacts[0].also == ()
+    assert [item.address for item in found.rejected].count("abuse@cloud.example") == 1
 
 
 def test_a_mailbox_whose_domain_is_gone_is_replaced_too(tmp_path: Path) -> None:
@@ -175,10 +201,16 @@ def test_behind_a_proxy_its_desk_and_the_registrar_are_named_and_why(tmp_path: P
 def test_a_name_with_a_host_of_its_own_beside_the_proxy_leaves_the_registrar_where_it_is(
     tmp_path: Path,
 ) -> None:
-    row = '[[proxy]]\nprovider = "Shield"\nnetworks = ["192.0.2.0/27"]\naddress = "desk@right.example"'
-    [found] = look_up("demo", "www.pills.example", desks=own(tmp_path, row)).found
-    assert [(c.scope, c.confidence) for c in found.contacts if c.scope == "registrar"] == [
-        ("registrar", "low")
+    row = '[[proxy]]\nprovider = "Shield"\nnetworks = ["198.51.100.0/28"]\naddress = "desk@right.example"'
+    world = CLOUD + NAMED + PAGES.replace('"198.51.100.9"', '"198.51.100.9", "198.51.100.30"')
+    world = world.replace(
+        "[networks", '[registrars.loopback]\nabuse = "abuse@registrar.example"\n[networks', 1
+    )
+    world += '[domains."registrar.example"]\nmx = ["mx.right.example"]\n'
+    [found] = look_up(world, "shop.pages.example", desks=own(tmp_path, row)).found
+    assert "desk@right.example" in addresses(found)
+    assert [(c.address, c.confidence) for c in found.contacts if c.scope == "registrar"] == [
+        ("abuse@registrar.example", "low")
     ]
 
 
@@ -202,14 +234,35 @@ def test_a_changed_file_is_used_and_registries_are_not_asked_again(tmp_path: Pat
             own(
                 tmp_path,
                 '[[override]]\nmailboxes = ["abuse@cloud.example"]\naddress = "desk@right.example"\nwhy = "They moved"',
+                '[[platform]]\nprovider = "P"\nkind = "site"\nsuffixes = ["pages.example"]\nform = "https://p.example/"',
             )
             lookup.known._next_look = 0.0
             found += [await lookup.find_contacts(target) for target in ("198.51.100.3", "shop.pages.example")]
             return found, len([q for q in net.questions if q.protocol in {"rdap", "whois"}]) - before
 
     found, again = asyncio.run(run())
-    assert [best(one)[0] for one in found] == ["abuse@cloud.example"] * 2 + ["desk@right.example"] * 2
+    assert [addresses(one)[0] for one in found[:3]] == ["abuse@cloud.example"] * 2 + ["desk@right.example"]
+    assert addresses(found[3]) == ["https://p.example/", "desk@right.example"]
     assert again == 0
+
+
+def test_a_kept_answer_that_names_only_what_is_never_to_be_used_now_is_asked_for_anew(tmp_path: Path) -> None:
+    file = own(tmp_path)
+
+    async def run() -> tuple[list[Lookup], list[str]]:
+        async with looking(CLOUD, desks=file) as (lookup, net):
+            found = [await lookup.find_contacts("198.51.100.3")]
+            before = len(net.questions)
+            own(tmp_path, '[[override]]\nmailboxes = ["abuse@cloud.example"]\nuse = "never"\nwhy = "Dead"')
+            lookup.known._next_look = 0.0
+            found += [await lookup.find_contacts(target) for target in ("198.51.100.3", "198.51.100.4")]
+            return found, [q.protocol for q in net.questions[before:] if q.protocol in {"rdap", "whois"}]
+
+    (before, after, again), asked = asyncio.run(run())
+    assert addresses(before) == ["abuse@cloud.example"]
+    assert [item.address for item in after.rejected] == ["abuse@cloud.example"]
+    assert "whois" in asked, "whoever else may know is asked"
+    assert after.contacts == again.contacts
 
 
 def reread(known: KnownDesks) -> bool:
@@ -334,6 +387,38 @@ def test_a_row_says_what_it_is_about_and_who_is_right(row: str, says: str) -> No
     assert says in str(caught.value)
 
 
+@given(
+    st.integers(0, len(GOOD) - 1),
+    st.sampled_from(['"', "[", "]", "\n", "#", "=", "1", "\x00", "é", "{}", "''", ""]),
+    st.integers(0, 9),
+)
+def test_whatever_is_typed_into_the_file_is_rows_or_a_mistake_that_is_named(
+    at: int, typed: str, gone: int
+) -> None:
+    rows, problem = [], "mine.toml: none"
+    try:
+        rows = read_desks(GOOD[:at] + typed + GOOD[at + gone :], "mine.toml")
+    except ConfigError as error:
+        problem = str(error)
+    assert problem.startswith("mine.toml: ")
+    assert all(desk.sentence and desk.document() for desk in rows)
+
+
+def test_the_rows_in_the_data_directory_are_those_of_the_service(tmp_path: Path) -> None:
+    row = '[[override]]\nnetworks = ["198.51.100.0/27"]\naddress = "abuse@savanna.example"\nwhy = "They answer for it"'
+    (tmp_path / "data").mkdir()
+    own(tmp_path / "data", row)
+
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            [complaint] = await home.waiting()
+            ticked = [report for report in complaint["reports"] if report["ticked"]]
+            assert [report["to"] for report in ticked] == ["abuse@savanna.example"]
+            assert ticked[0]["why"] == "They answer for it (our own experience, 2026-11-20)."
+
+    asyncio.run(main())
+
+
 # -- the shipped rows --------------------------------------------------------------------------------
 
 
@@ -377,6 +462,8 @@ def test_the_data_files_say_what_their_fields_mean() -> None:
         ("a.b.c.workers.dev", "https://www.cloudflare.com/abuse/form"),
         ("forms.gle", "https://support.google.com/docs/answer/2463296"),
         ("evil.ddns.net", "https://www.noip.com/abuse"),
+        ("gmail.com", "https://support.google.com/mail/contact/abuse"),
+        ("www.msn.com", None),
         ("notgithub.io", None),
         ("github.io.evil.example", None),
         ("google.com", None),

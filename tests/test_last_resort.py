@@ -61,6 +61,14 @@ def test_a_zones_guess_ranks_no_higher_than_our_own() -> None:
     assert best(found) == ("desk@isp.example", "domain", "dns", "low")
 
 
+def test_a_registrys_mailbox_in_a_zone_is_no_contact_and_the_search_goes_on() -> None:
+    """Abusix names LACNIC's mailbox for every network of its region."""
+    zone = '"zone.example" = "9.100.51.198 IN TXT abuse@lacnic.net"\n"lacnic.net" = "@ IN MX 10 mx.isp.example."\n'
+    found = found_for(NAMED + TAKES_MAIL + listed("lookup") + zone, contact_zones=("zone.example", *ZONES))
+    assert [contact.address for contact in found.contacts] == ["desk@isp.example"]
+    assert [item.address for item in found.rejected] == ["abuse@lacnic.net"]
+
+
 def test_a_name_that_does_not_point_back_leads_to_nobody() -> None:
     zone = '"pool.isp.example" = "host9 IN A 192.0.2.1"\n'
     found = found_for(NAMED + TAKES_MAIL + listed("lookup") + zone, contact_zones=ZONES)

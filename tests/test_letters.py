@@ -43,6 +43,14 @@ VALUES: dict[str, dict[str, Any]] = {
         "passed_over": [EVIL],
         "url": HOSTS,
     },
+    "standing": {
+        "subject": EVIL,
+        "desks": [{"to": EVIL, "why": EVIL}],
+        "leaves": NOON,
+        "url": "https://p.example/review/abc",
+        "standing": "https://p.example/standing/abc",
+    },
+    "link": {"subject": EVIL, "url": "https://p.example/review/abc", "until": NOON},
     "answer": {
         "desk": EVIL,
         "kind": "verdict",

@@ -10,7 +10,6 @@ from sqlmodel import Session, select
 
 from complaints import consent, forward, tokens
 from complaints.db import move
-from complaints.guards import GUARDS
 from complaints.loopback import World
 from complaints.models import (
     Complaint,
@@ -23,20 +22,13 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
-from tests.house import ALICE, House, house, spam
+from tests.house import ALICE, House, house, spam, unguarded
 
 CLOUD_DESK = "abuse@cloud.example"
 
 
 def desk_mails(home: House, to: str = CLOUD_DESK) -> int:
     return len([message for message in home.internet.messages if to in message.rcpt_tos])
-
-
-def unguarded(session: Session) -> None:
-    """Take the database's own refusals away, to see that the code refuses by itself."""
-    for guard in GUARDS:
-        on_table = "" if session.connection().dialect.name == "sqlite" else f" ON {guard.table}"
-        session.execute(text(f"DROP TRIGGER {guard.name}{on_table}"))
 
 
 def test_promise_1_without_consent_nothing_leaves(tmp_path: Path, database_url: str) -> None:

@@ -1,28 +1,31 @@
-"""RDAP answers as registries write them, and the bootstrap files that lead to them."""
+"""RDAP answers as registries write them."""
 
-import asyncio
 import json
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abuse_lookup import Status, Target
-from abuse_lookup.answer import CONFIDENCES
-from abuse_lookup.book import MemoryBook
-from abuse_lookup.bootstrap import Bootstrap
-from abuse_lookup.fetch import Fetcher
+from abuse_lookup.answer import CONFIDENCES, Status
+from abuse_lookup.contact_card import read_card
+from abuse_lookup.fetch import Page
 from abuse_lookup.mailbox import is_desk_name
 from abuse_lookup.overrides import refusal
-from abuse_lookup.pace import Pace
-from abuse_lookup.rdap import _retry_after
-from abuse_lookup.rdap_answer import linked_abuse_entities, read_domain, read_number, related_links
-from abuse_lookup.reach import Reach
-from abuse_lookup.resolver import Resolver
+from abuse_lookup.rdap_answer import (
+    Elsewhere,
+    linked_contacts,
+    read_domain,
+    read_number,
+    related_links,
+    withheld,
+)
+from abuse_lookup.rdap_page import Ended, reply_of, retry_after
 
 REGISTRY = Path(__file__).parent.parent.parent / "shared" / "data" / "registry"
 needs_answers = pytest.mark.skipif(not REGISTRY.is_dir(), reason="../shared/data/registry absent")
@@ -108,8 +111,9 @@ def test_a_domain_names_its_registrars_desk_not_its_owners() -> None:
 
 def test_an_abuse_contact_that_is_only_linked_to_is_named() -> None:
     link = {"rel": "self", "type": "application/rdap+json", "href": "https://rdap.example/entity/A"}
-    assert linked_abuse_entities({"entities": [{"roles": ["abuse"], "links": [link]}]}) == [link["href"]]
-    assert linked_abuse_entities({"entities": [entity(email("a@net.example"), links=[link])]}) == []
+    named = {"roles": ["abuse"], "links": [link], "handle": "A-RIPE"}
+    assert linked_contacts({"entities": [named]}, domain=False) == [Elsewhere((link["href"],), "A-RIPE")]
+    assert linked_contacts({"entities": [entity(email("a@net.example"), links=[link])]}, domain=False) == []
 
 
 @needs_answers
@@ -127,8 +131,8 @@ def test_real_rdap_answers_are_read_as_a_careful_person_reads_them() -> None:
         right = best[:1] and best[0] in abuse if abuse else not best or best[0] in weak
         if not right or never & set(best):
             wrong.append(f"{entry['file']}: {best} instead of {sorted(abuse)}")
-        if entry["kind"] == "domain":
-            assert all(found.scope == "registrar" for found in usable)
+        scope = "registrar" if entry["kind"] == "domain" else "network"
+        assert {found.scope for found in findings} <= {scope}, entry["file"]
     assert len(mine) > 30
     assert wrong == []
 
@@ -158,6 +162,7 @@ anything = st.recursive(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["entities", "remarks", "links", "notices", "name", "endAddress"]), anything
@@ -167,7 +172,13 @@ def test_reading_never_raises(document: dict[str, Any]) -> None:
     read_number(document)
     read_domain(document)
     related_links(document)
-    linked_abuse_entities(document)
+    linked_contacts(document, domain=False)
+    linked_contacts(document, domain=True)
+
+
+def test_an_answer_with_very_many_mailboxes_is_bounded() -> None:
+    many = [entity(email(f"abuse@net{n}.example")) for n in range(500)]
+    assert len(read_number({"entities": many}).findings) == 20
 
 
 def test_a_wide_and_deep_answer_is_bounded() -> None:
@@ -182,76 +193,196 @@ def test_a_wide_and_deep_answer_is_bounded() -> None:
     [("7", 7.0), ("Tue, 24 Nov 2026 12:00:30 GMT", 30.0), ("", 60.0), ("soon", 60.0), ("9" * 30, 86400.0)],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float) -> None:
-    assert _retry_after(value, NOW) == seconds
+    assert retry_after(value, NOW) == seconds
 
 
-def bases(folder: Path, target: str) -> tuple[Status, tuple[str, ...], bool]:
-    async def run() -> tuple[Status, tuple[str, ...], bool]:
-        reach = Reach(Resolver([("127.0.0.1", 9)], seconds=0.1), (), dns_on_loopback=False)
-        fetcher = Fetcher(reach, ca_file=None, user_agent="tests")
-        bootstrap = Bootstrap(folder, fetcher, Pace(0, lambda: NOW, MemoryBook()), lambda: NOW)
-        answer = await bootstrap.bases(Target.parse(target))
-        await fetcher.aclose()
-        return answer.status, answer.value, bootstrap.may_be_plain("http://plain.example/ip/192.0.2.1")
-
-    return asyncio.run(run())
+def weights(*entities: Any) -> dict[str | None, str]:
+    found = read_number({"entities": list(entities)}).findings
+    return {finding.address or finding.form: finding.confidence for finding in found}
 
 
-@pytest.fixture
-def iana(tmp_path: Path) -> Path:
-    files = {
-        "ipv4.json": [
-            [["192.0.0.0/8"], ["https://wide.example/"]],
-            [["192.0.2.0/24"], ["http://plain.example/", "https://narrow.example"]],
-        ],
-        "ipv6.json": [[["2001:db8::/32"], ["https://six.example/"]]],
-        "asn.json": [[["64496-64511", "65536"], ["https://asn.example/"]]],
-        "dns.json": [[["example"], ["https://tld.example/"]], [["co.example"], ["https://second.example/"]]],
-    }
-    for name, services in files.items():
-        (tmp_path / name).write_text(json.dumps({"version": "1.0", "services": services}))
-    return tmp_path
+def test_beside_the_mailbox_that_a_card_prefers_others_count_little() -> None:
+    declared = entity(email("noc@net.example", type="email"), email("abuse@net.example", type=["abuse"]))
+    preferred = entity(email("noc@a.example"), email("desk@a.example", pref=1), email("spam@a.example"))
+    equal = entity(email("one@b.example"), email("two@b.example"))
+    assert weights(declared) == {"abuse@net.example": "high", "noc@net.example": "low"}
+    assert weights(preferred) == {"desk@a.example": "high", "spam@a.example": "high", "noc@a.example": "low"}
+    assert weights(equal) == {"one@b.example": "high", "two@b.example": "high"}
 
 
 @pytest.mark.parametrize(
-    ("target", "urls"),
+    "card",
     [
-        ("192.0.2.1", ("https://narrow.example/", "http://plain.example/")),
-        ("192.0.3.1", ("https://wide.example/",)),
-        ("192.0.2.0/25", ("https://narrow.example/", "http://plain.example/")),
-        ("192.0.0.0/16", ("https://wide.example/",)),
-        ("2001:db8::1", ("https://six.example/",)),
-        ("AS64500", ("https://asn.example/",)),
-        ("AS65536", ("https://asn.example/",)),
-        ("www.pills.example", ("https://tld.example/",)),
-        ("pills.co.example", ("https://second.example/",)),
-        ("203.0.113.1", ()),
-        ("AS65537", ()),
-        ("pills.test", ()),
+        [["email", "text", "abuse@net.example"]],
+        [["email", {}, "abuse@net.example"]],
+        [["EMAIL", {"group": "x"}, "text", ["", ["abuse@net.example"]]]],
+        [["email", {}, "text", "", "abuse@net.example"]],
+        [["email", None, "text", {"value": "Abuse <abuse@net.example>"}]],
+        [["email", {}, "uri", "mailto:abuse@net.example"]],
+        [7, None, [], [[]], ["email"], ["email", {}, "text", "abuse[at]net.example"]],
     ],
 )
-def test_the_longest_match_of_ianas_files_wins(iana: Path, target: str, urls: tuple[str, ...]) -> None:
-    status, found, _ = bases(iana, target)
-    assert found == urls
-    assert status is (Status.FOUND if urls else Status.ABSENT)
+def test_a_jcards_mailbox_is_read_however_its_property_is_bent(card: list[Any]) -> None:
+    for frame in (
+        ["vcard", card],
+        ["vcard", [["version", {}, "text", "4.0"]], card],
+        ["vcard", *card],
+        [card],
+    ):
+        assert addresses({"roles": ["abuse"], "vcardArray": frame}) == ["abuse@net.example"], frame
 
 
-def test_plain_http_is_only_for_what_the_operators_files_name(iana: Path) -> None:
-    assert bases(iana, "192.0.2.1")[2] is True
-    assert bases(iana, "AS64500")[2] is False
+def test_a_mailbox_in_the_wrong_place_is_read_with_less_trust() -> None:
+    note = entity(["note", {}, "text", "Write to abuse@net.example"])
+    label = entity(["adr", {"label": "1 Street\nabuse@net.example"}, "text", ["", "", "", "", "", "", ""]])
+    assert weights(note) == weights(label) == {"abuse@net.example": "medium"}
+    assert addresses(entity(["note", {}, "text", "noc@net.example"], email("abuse@net.example"))) == [
+        "abuse@net.example",
+        "noc@net.example",
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"services": 7}', "[" * 100_000])
-def test_a_bootstrap_file_that_is_none_is_a_permanent_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / "ipv4.json").write_text(text)
-    assert bases(tmp_path, "192.0.2.1")[0] is Status.PERMANENT
+def test_what_a_registry_masked_is_no_mailbox() -> None:
+    masked = entity(
+        email("a****e@net.example"), email("REDACTED FOR PRIVACY"), email("Please query the RDDS")
+    )
+    assert addresses(masked) == []
+    redacted = [{"name": {"description": "Abuse Email"}, "method": "removal"}, 7, {"name": "x"}]
+    assert withheld({"redacted": redacted})
+    assert not withheld({"redacted": [{"name": {"type": "Registrant Name"}}]})
 
 
-def test_a_missing_bootstrap_file_is_a_temporary_error(tmp_path: Path) -> None:
-    assert bases(tmp_path, "192.0.2.1")[0] is Status.TEMPORARY
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"@type": "Card", "emails": {"e1": {"address": "abuse@net.example"}}},
+        {"emails": {"e1": {"@type": "EmailAddress", "email": "abuse@net.example", "pref": 1}}},
+        {"emails": [{"email": "abuse@net.example"}]},
+        {"emails": {"e1": "abuse@net.example"}},
+        {"links": {"l1": {"kind": "contact", "uri": "mailto:abuse@net.example"}}},
+    ],
+)
+@pytest.mark.parametrize("member", ["jscard", "jscontact_card"])
+def test_a_jscontact_card_is_read_too(card: dict[str, Any], member: str) -> None:
+    assert addresses({"roles": ["abuse"], member: card}) == ["abuse@net.example"]
 
 
-def test_services_of_odd_shape_are_passed_over(tmp_path: Path) -> None:
-    services = [7, ["x"], [["192.0.2.0/24", "rubbish", 7], ["https://a.example", 9]], [["x"], "y"]]
-    (tmp_path / "ipv4.json").write_text(json.dumps({"services": services}))
-    assert bases(tmp_path, "192.0.2.1")[1] == ("https://a.example/",)
+def test_a_jscontact_cards_names_and_forms_are_read() -> None:
+    card = {
+        "name": {"full": "Net Desk"},
+        "organizations": {"o": {"name": "Net Ltd."}},
+        "links": {
+            "a": {"kind": "contact", "uri": "https://net.example/form"},
+            "b": {"uri": "https://net.example/"},
+        },
+    }
+    found = read_card({"jscard": card})
+    assert found.names == ("Net Desk", "Net Ltd.")
+    assert found.forms == ("https://net.example/form",)
+
+
+def test_a_home_page_is_no_form() -> None:
+    assert weights(entity(["url", {}, "uri", "https://net.example/"])) == {}
+    assert weights(entity(["url", {}, "uri", "https://net.example/abuse"])) == {
+        "https://net.example/abuse": "high"
+    }
+
+
+def test_a_form_in_remarks_is_named_where_there_is_nothing_better() -> None:
+    remarks = [{"description": "Abuse reports: https://net.example/report"}]
+    assert [f.form for f in read_number({"remarks": remarks}).findings] == ["https://net.example/report"]
+    document = {"remarks": remarks, "entities": [entity(email("abuse@net.example"))]}
+    assert [f.form for f in read_number(document).findings] == [None]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"startAddress": "192.0.2.0", "endAddress": "192.0.2.255"},
+        {"startAddress": "192.0.2.0/32", "endAddress": "192.0.2.255/32"},
+        {"startAddress": "192.000.002.000", "endAddress": "192.000.002.255"},
+        {"cidr0_cidrs": [{"v4prefix": "192.0.2.0", "length": 24}]},
+        {"handle": "192.0.2.0 - 192.0.2.255"},
+    ],
+)
+def test_the_range_is_read_however_a_registry_writes_it(document: dict[str, Any]) -> None:
+    span = read_number(document).span
+    assert span is not None
+    assert (str(span.first), str(span.last)) == ("192.0.2.0", "192.0.2.255")
+
+
+def test_the_whois_servers_that_an_answer_names_are_read() -> None:
+    remarks = [{"description": ["Look it up at WHOIS.nic.example, or", "whois -h whois.nic.example"]}]
+    assert read_number({"port43": "whois.rir.example", "remarks": remarks}).whois == (
+        "whois.rir.example",
+        "whois.nic.example",
+    )
+
+
+@pytest.mark.parametrize(
+    "roles", [["registrar", "abuse"], ["sponsor", "abuse"], ["abuse contact", "registrar"]]
+)
+def test_a_registrar_that_is_its_own_desk_is_found(roles: list[str]) -> None:
+    document = {"entities": [entity(email("abuse@registrar.example"), roles=tuple(roles))]}
+    assert [f.confidence for f in read_domain(document).findings] == ["high"]
+
+
+def test_the_registrars_own_card_counts_where_it_names_a_desk() -> None:
+    registrar = entity(
+        email("info@registrar.example"), email("abuse@registrar.example"), roles=("registrar",)
+    )
+    found = [(f.address, f.confidence, f.scope) for f in read_domain({"entities": [registrar]}).findings]
+    assert found == [("abuse@registrar.example", "medium", "registrar")]
+    remark = {"roles": ["registrar"], "remarks": [{"description": "Report abuse to desk@registrar.example"}]}
+    assert [f.address for f in read_domain({"entities": [remark]}).findings] == ["desk@registrar.example"]
+
+
+def test_a_desk_beside_the_registrar_counts_less_and_one_inside_the_owner_not_at_all() -> None:
+    inside = {"roles": ["registrant"], "entities": [entity(email("abuse@pills.example"))]}
+    document = {"entities": [inside, entity(email("abuse@reseller.example"))]}
+    found = [(f.address, f.confidence) for f in read_domain(document).findings]
+    assert found == [("abuse@reseller.example", "medium")]
+
+
+def test_somebody_called_abuse_counts_also_without_the_role() -> None:
+    team = entity(["fn", {}, "text", "Abuse Team"], email("team@net.example"), roles=("technical",))
+    assert weights(team) == {"team@net.example": "medium"}
+    assert weights(entity(email("noc@net.example"), roles=None, handle="ABUSE1-NET")) == {
+        "noc@net.example": "medium"
+    }
+    assert weights(entity(email("noc@net.example"), roles=None, handle="NOC1-NET")) == {}
+
+
+def test_what_the_registry_itself_doubts_is_said() -> None:
+    doubted = entity(email("abuse@net.example"), remarks=[{"title": "Unvalidated POC", "description": ["x"]}])
+    [finding] = read_number({"entities": [doubted]}).findings
+    assert "ARIN got no answer" in finding.why
+
+
+@pytest.mark.parametrize("wrapped", ["[%s]", "\ufeff%s", "%s"])
+def test_an_object_is_read_in_whatever_it_is_wrapped(wrapped: str) -> None:
+    body = (wrapped % json.dumps({"handle": "N"})).encode()
+    page = Page(httpx.URL("https://rdap.example/ip/192.0.2.1"), 200, httpx.Headers(), body)
+    assert reply_of(page).document == {"handle": "N"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "answer", "words"),
+    [
+        (404, "", Status.ABSENT, "knows nothing"),
+        (200, '{"errorCode": 404}', Status.ABSENT, "knows nothing"),
+        (200, '{"errorCode": "501", "title": "no\\u0007bell"}', Status.PERMANENT, "answered 501 (no bell)"),
+        (400, "<html>", Status.PERMANENT, "answered 400"),
+        (408, "", Status.TEMPORARY, "answered 408"),
+        (204, "", Status.TEMPORARY, "answered 204"),
+        (200, "[1, 2]", Status.TEMPORARY, "no RDAP"),
+        (200, '{"x": 1}', Status.TEMPORARY, "no RDAP"),
+        (200, "[" * 50_000, Status.TEMPORARY, "no RDAP"),
+        (200, '{"handle": ' + "9" * 5000 + "}", Status.TEMPORARY, "no RDAP"),
+    ],
+)
+def test_what_is_no_object_is_absent_or_an_error(status: int, body: str, answer: Status, words: str) -> None:
+    page = Page(httpx.URL("https://rdap.example/ip/192.0.2.1"), status, httpx.Headers(), body.encode())
+    with pytest.raises(Ended, match=re.escape(words)) as ended:
+        reply_of(page)
+    assert ended.value.answer.status is answer

@@ -5,10 +5,12 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlmodel import select
 
+from abuse_lookup.answer import Reason
 from complaints import outbox, replies, tokens
 from complaints.models import (
     Attempt,
@@ -23,8 +25,18 @@ from complaints.policy import POLICY, STATEMENT
 from complaints.web import words
 from complaints.web.page import SHOWN_BYTES
 from complaints.web.visible import visible_bytes
+from tests.house import unguarded
 from tests.visitor import HOSTILE, confirm, press, reports, review, shown_texts
-from tests.website import LINK_DESK, NETWORK_DESK, Website, forms, running_website, spam
+from tests.website import (
+    LINK_DESK,
+    NETWORK_DESK,
+    Website,
+    contact,
+    forms,
+    running_website,
+    source_answer,
+    spam,
+)
 
 
 @pytest.fixture
@@ -121,6 +133,8 @@ def test_every_state_has_words(website: Website) -> None:
     assert set(words.COMPLAINT) == set(ComplaintState)
     assert set(words.REPORT) == set(ReportState)
     complaint = website.waiting()
+    with website.office.db.transaction() as session:
+        unguarded(session)  # so that a report can be put into any state
     for state in ReportState:
         with website.office.db.transaction() as session:
             session.get_one(Complaint, complaint).state = ComplaintState.CONFIRMED
@@ -225,10 +239,12 @@ def test_a_capability_that_is_not_ours_opens_nothing(website: Website) -> None:
     complaint, other = website.waiting(), website.waiting(spam(subject="Another"))
     good = website.review(complaint)
     capability = good.rpartition(".")[2]
-    absent = website.office.vault.derive("review", "PL-222222222222")
+    absent = urlsplit(website.office.review_url("PL-222222222222")).path
+    ended = good.split(".")[1]
     wrong = [
+        f"/review/{complaint}.{capability}", f"/review/{complaint}.{int(ended) + 1}.{capability}", f"/review/{other}.{ended}.{capability}",
         f"/review/{complaint}", f"/review/{complaint}.", f"/review/{complaint}.{'a' * 32}", f"/review/{other}.{capability}",
-        good[:-1], good + "a", good.upper(), "/review/.", "/review/%00.%00", f"/review/PL-222222222222.{absent}",
+        good[:-1], good + "a", good.upper(), "/review/.", "/review/%00.%00", absent,
     ]  # fmt: skip
     pages = set()
     for path in wrong:
@@ -249,6 +265,16 @@ def test_hosts_nobody_was_asked_about_are_counted(website: Website) -> None:
         row = session.get_one(Complaint, complaint)
         row.contacts = (row.contacts or {}) | {"links_not_looked_up": 7}
     assert "It links to 7 further hosts" in review(website, complaint).text
+
+
+def test_a_desk_shows_every_way_in_which_it_was_found(website: Website) -> None:
+    way = Reason("host", "whois", "whois.ripe.example", "low", f"It says {HOSTILE}.", website.clock.now)
+    found = source_answer(contact(NETWORK_DESK, also=(way, way)), contact("other@cloud.example"))
+    page = review(website, website.waiting(source=found))
+    assert "Found in 2 other ways, too" in page.text
+    assert page.text.count("Found in") == 1, "not where there is one way only"
+    assert html.escape("It says") in page.text
+    assert HOSTILE not in page.text
 
 
 def test_a_suppressed_desk_is_shown_and_cannot_be_ticked(website: Website) -> None:

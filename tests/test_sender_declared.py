@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import time
 from email import policy
 from functools import cache
 from pathlib import Path
@@ -216,6 +217,7 @@ def test_the_report_is_what_the_rfc_wants_and_gives_nobody_away(tmp_path: Path) 
             assert desks["abuse@cloud.example"]["ticked"]
             assert not desks[FBL]["ticked"]
             assert desks[FBL]["scope"] == "sender"
+            assert "confirms to the sender that your mailbox exists" in desks[FBL]["unticked"]
             await home.confirm(document, [FBL])
             [arrived] = await home.internet.wait_for(1, to=FBL)
             secret = (home.settings.data / "secrets" / "dkim.pem").read_bytes()
@@ -263,3 +265,17 @@ def test_a_number_that_shows_the_reporter_is_not_sent_back_and_the_desk_hears_wh
         document = website.show(complaint)
         assert FBL not in {one["to"] for one in document["reports"]}
         assert "shows your address" in {item["address"]: item["why"] for item in document["rejected"]}[FBL]
+
+
+def test_many_large_fields_take_little_time() -> None:
+    huge = b"".join(
+        b"X-Abuse: %d " % n + b"x" * 50_000 + b"\r\nCFBL-Address: " + b"(" * 9_000 + b"\r\n"
+        for n in range(500)
+    )
+    message = parse(huge + with_fields())
+    started = time.process_time()
+    found = sender_declared(
+        message, [Signature("mailer.example", "sel", "pass", "", covers=("from", "cfbl-address"))]
+    )
+    assert time.process_time() - started < 1
+    assert found["sender_declared"]["contacts"] == []

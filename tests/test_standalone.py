@@ -1,5 +1,6 @@
 """The library by itself: with all of the service and of its dependencies out of reach, it finds a real desk."""
 
+import ast
 import asyncio
 import dataclasses
 import inspect
@@ -8,6 +9,8 @@ import subprocess
 import sys
 from importlib.resources import files
 from typing import Any
+
+import pytest
 
 import abuse_lookup
 from complaints.loopback import loopback_internet
@@ -123,6 +126,33 @@ def test_every_public_thing_says_what_it_is() -> None:
     signature = inspect.signature(abuse_lookup.AbuseLookup.find_contacts)
     assert "UnusableTarget" in (abuse_lookup.AbuseLookup.find_contacts.__doc__ or "")
     assert list(signature.parameters) == ["self", "target", "explain", "patient"]
+
+
+def undocumented(thing: type) -> list[str]:
+    """Fields without a text of their own behind them, in the class's own body."""
+    [body] = [node for node in ast.parse(inspect.getsource(thing)).body if isinstance(node, ast.ClassDef)]
+    found = []
+    for node, behind in zip(body.body, [*body.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            text = behind.value if isinstance(behind, ast.Expr) else None
+            if not (isinstance(text, ast.Constant) and isinstance(text.value, str)):
+                found.append(node.target.id)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("thing", "needless"),
+    [
+        (abuse_lookup.Answer, {"status", "value"}),  # its own text says it
+        (abuse_lookup.Contact, set()),
+        (abuse_lookup.Rejected, set()),
+        (abuse_lookup.Failure, set()),
+        (abuse_lookup.Question, set()),
+        (abuse_lookup.Lookup, set()),
+    ],
+)
+def test_every_field_of_an_answer_says_what_it_holds(thing: type, needless: set[str]) -> None:
+    assert set(undocumented(thing)) == needless
 
 
 def test_all_errors_have_one_root_and_say_what_to_do() -> None:

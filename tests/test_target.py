@@ -1,6 +1,7 @@
 """What people and mail write about, read into one form."""
 
 import ipaddress
+import time
 
 import pytest
 from hypothesis import given
@@ -163,6 +164,9 @@ def test_a_host_name_normalises_to_itself(text: str) -> None:
         ("www(dot)pills(.)example", "domain", "www.pills.example"),
         ("pills.example:8080", "domain", "pills.example"),
         ("'pills.example'", "domain", "pills.example"),
+        ("(see pills.example)?".removeprefix("(see "), "domain", "pills.example"),
+        ("(pills.example", "domain", "pills.example"),
+        ("((pills.example).)", "domain", "pills.example"),
         ("\u201cpills.example\u201d.", "domain", "pills.example"),
         ("\ufeffpills.example\u200b", "domain", "pills.example"),
         ("B\u00dcCHER.example", "domain", "xn--bcher-kva.example"),
@@ -184,10 +188,13 @@ def test_a_host_name_normalises_to_itself(text: str) -> None:
         ("http://[::ffff:192.0.2.1]/", "url", "192.0.2.1"),
         ("ftp://pills.example", "url", "pills.example"),
         ("192.0.2.1/index.html", "url", "192.0.2.1"),
+        ("http://0xC0.0.0x2.1./", "url", "192.0.2.1"),
         # mail addresses
         ("mailto:joe@pills.example?subject=x@y.example", "address", "pills.example"),
         ("mailto:joe%40pills.example", "address", "pills.example"),
         ('"Joe, Bank" <joe@pills.example>,', "address", "pills.example"),
+        ("joe@pills.example>", "address", "pills.example"),
+        ("<joe@pills.example", "address", "pills.example"),
         ("joe[at]pills[.]example", "address", "pills.example"),
         ("joe(@)pills(.)example", "address", "pills.example"),
         ("a@b@pills.example", "address", "pills.example"),
@@ -233,7 +240,7 @@ def test_what_could_mean_two_things_is_refused_with_the_reason(text: str, becaus
     # IANA's special-purpose registries: not globally reachable, one address of each, ends included
     ["0.0.0.0", "0.255.255.255", "10.0.0.1", "100.64.0.0", "100.127.255.255", "127.0.0.1", "169.254.0.1", "172.16.0.0", "172.31.255.255",
      "192.0.0.0", "192.0.0.8", "192.0.0.170", "192.0.0.171", "192.88.99.2", "192.168.0.0", "198.18.0.0", "198.19.255.255", "224.0.0.1",
-     "240.0.0.1", "255.255.255.255", "::1", "::", "::ffff:10.0.0.1", "64:ff9b:1::1", "100::1", "100:0:0:1::1", "2001:2::1", "2001:10::1",
+     "240.0.0.1", "255.255.255.255", "::1", "::", "::ffff:10.0.0.1", "64:ff9b:1::1", "100::1", "100:0:0:1::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:30::1",
      "2001:1ff::1", "2002:a00:1::", "2001:0:c633:6401:0:ffff:f5ff:fffe", "5f00::1", "fc00::1", "fdff::1", "fe80::1", "febf::1", "fec0::1",
      "ff02::1", "3ffe::1", "4000::1", "::c000:201", "0.0.0.0/0", "8.0.0.0/7", "2000::/3", "::/0", "127.0.0.0/8", "192.168.0.0/16",
      "AS0", "AS23456", "AS64512", "AS65534", "AS65535", "AS65552", "AS131071", "AS4200000000", "AS4294967294", "AS4294967295"],
@@ -246,9 +253,42 @@ def test_nobody_is_asked_about_what_iana_set_aside(text: str) -> None:
     "text",
     ["1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0", "169.253.255.255",
      "172.15.255.255", "172.32.0.0", "192.0.0.9", "192.0.0.10", "192.0.1.0", "192.31.196.1", "192.52.193.1", "192.175.48.1", "192.167.255.255",
-     "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:1::1", "2001:3::1", "2001:4:112::1", "2001:20::1", "2001:30::1",
+     "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:1::1", "2001:3::1", "2001:4:112::1",
      "2001:200::1", "2001:4860::1", "2003::1", "2400::1", "2a00::1", "2620:4f:8000::1", "2001:db8::1", "3fff::1", "8.0.0.0/8", "2a00::/12",
      "AS1", "AS112", "AS64495", "AS64496", "AS65551", "AS131072", "AS4199999999"],
 )  # fmt: skip
 def test_what_is_globally_reachable_is_asked_about(text: str) -> None:
     assert Target.parse(text).refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("host", "organisation"),
+    [
+        ("pills.us.com", "pills.us.com"),
+        ("www.shop.pills.us.com", "pills.us.com"),
+        ("us.com", "us.com"),
+        ("notus.com", "notus.com"),
+        ("pills.eu.org", "pills.eu.org"),
+        ("victim.github.io", "github.io"),
+    ],
+)
+def test_below_names_that_sell_domains_each_domain_is_its_own_owners(host: str, organisation: str) -> None:
+    assert organisational_domain(host) == organisation
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 3_000_000,
+        "." * 3_000_000 + "a",
+        "<" * 8_000,
+        "((" * 4_000 + "a" + "))" * 90,
+        "a" * 8_000 + "\u00fc",
+        "[.]" * 2_700,
+    ],
+)
+def test_no_text_takes_long_to_read(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(UnusableTarget):
+        Target.parse(text)
+    assert time.process_time() - started < 0.5

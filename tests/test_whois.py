@@ -87,10 +87,15 @@ def test_remarks_count_only_where_they_speak_of_abuse_and_not_of_what_not_to_do(
         "for peering write to peering@net.example",
         "do NOT send spam reports to noc@net.example",
         "or use abuse[at]other.example",
+        "abuse: abuse@both.example, network: noc@both.example",
+        "reportar abusos a seguridad@red.example",
+        "abuse@gone.example is invalid",
     ]
     assert complaint_addresses(lines) == [
         ("desk@net.example", "medium"),
         ("abuse@other.example", "medium"),
+        ("abuse@both.example", "medium"),
+        ("seguridad@red.example", "medium"),
         ("more@net.example", "low"),
     ]
 
@@ -105,7 +110,7 @@ def test_referrals_come_from_fields_before_texts() -> None:
     text = (
         "% see also whois.text.example\ninetnum: 198.51.100.0 - 198.51.100.255\n"
         "ReferralServer:  whois://whois.field.example:43\nReferralServer: http://nonsense.example/\n"
-        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\n"
+        "ReferralServer: rwhois://rwhois.cloud.example:4321/auth\nReferralServer: rwhois://x.example:65536\n"
     )
     assert [(r.host, r.port, r.binding) for r in read(text, Target.parse("198.51.100.1")).referrals] == [
         ("whois.field.example", 43, True),
@@ -240,6 +245,7 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("limits", "limit"),
         ("zones", "zone"),
         ("whois", "query"),
+        ("suffixes", "suffix"),
         ("whois", "field"),
         ("whois", "named"),
         ("whois", "manager"),

@@ -7,6 +7,7 @@ from abuse_lookup.answer import Finding
 from abuse_lookup.knowledge import rows
 from abuse_lookup.whois_answer import Report, read
 from abuse_lookup.whois_dialect import decoded, gone, port_of, present_name, query_for, refused, says_absent
+from bench.registries import Question, ours
 
 IP = Target.parse("198.51.100.7")
 
@@ -101,12 +102,55 @@ def test_two_registries_on_one_as_number_are_equally_close() -> None:
     assert named(read(text, Target.parse("AS64496"))) == [("nic@university.example", "high")]
 
 
+def test_of_two_objects_about_one_range_neither_is_wider() -> None:
+    one = "inetnum: 198.51.100.0 - 198.51.100.255\nabuse-mailbox: {}@net.example\n\n"
+    assert named(read(one.format("a") + one.format("b"), IP)) == [
+        ("a@net.example", "high"),
+        ("b@net.example", "high"),
+    ]
+
+
+def test_a_national_registrys_mailbox_comes_after_the_providers_own_desk() -> None:
+    text = (
+        "inetnum: 198.51.100.0 - 198.51.100.255\nmnt-irt: IRT-IDNIC-ID\n\n"
+        "irt: IRT-IDNIC-ID\nabuse-mailbox: abuse@idnic.net\n\nrole: NOC\ne-mail: abuse@provider.example\n"
+    )
+    nobody: frozenset[str] = frozenset()
+    asked = Question(
+        "x", text.encode("ascii"), "198.51.100.7", "ip", "whois.apnic.net", *(nobody,) * 4, "send"
+    )
+    assert ours(asked).proposed == ["abuse@provider.example", "abuse@idnic.net"]
+
+
+def test_an_answer_about_another_domain_names_nobody_but_may_refer_on() -> None:
+    text = "domain: EXAMPLE\nrefer: whois.nic.example\nRegistrar Abuse Contact Email: abuse@other.example\n"
+    report = read(text.replace("EXAMPLE", "other.example"), Target.parse("pills.example"))
+    assert named(report) == []
+    assert report.other == "other.example"
+    assert [step.host for step in report.referrals] == ["whois.nic.example"]
+    assert read(text, Target.parse("pills.example")).other == ""
+
+
 def test_a_routing_registry_is_hearsay() -> None:
     text = "aut-num: AS64496\nas-name: NET\nremarks: abuse reports to abuse@net.example\nsource: RADB\n"
     assert named(read(text, Target.parse("AS64496"))) == [("abuse@net.example", "low")]
     assert named(read(text.replace("RADB", "RIPE"), Target.parse("AS64496"))) == [
         ("abuse@net.example", "medium")
     ]
+
+
+def test_a_mailbox_that_the_registry_found_invalid_counts_little() -> None:
+    text = (
+        "% Abuse contact for '198.51.100.0 - 198.51.100.255' is 'abuse@dead.example'\n\n"
+        "inetnum: 198.51.100.0 - 198.51.100.255\n\nrole: ABUSE\nabuse-mailbox: abuse@dead.example\n"
+        "remarks: abuse@dead.example is invalid\nremarks: abuse@live.example was validated on 2026-01-01\n"
+    )
+    found = read(text, IP).sighting.findings
+    assert [(f.address, f.confidence) for f in found][:2] == [
+        ("abuse@live.example", "medium"),
+        ("abuse@dead.example", "low"),
+    ]
+    assert "found it invalid" in found[1].why
 
 
 RWHOIS = """%rwhois V-1.5:003fff:00 rwhois.cloud.example (by Network Solutions, Inc. V-1.5.9.5)
@@ -236,6 +280,8 @@ def test_a_domain_with_name_servers_is_there_whatever_its_terms_say() -> None:
         ("Registrar: Thrifty Names Ltd\n", "Thrifty Names Ltd"),
         ("Registrar:\n    Thrifty Names Ltd\n    Street 1\n", "Thrifty Names Ltd"),
         ("Sponsoring Registrar: Thrifty (R11)\n", "Thrifty (R11)"),
+        ("Registrar:\n    Name: Thrifty\n    Website: thrifty.example\n", "Thrifty"),
+        ("Registrar\tThrifty SA\n", "Thrifty SA"),
         ("Authorized Agency : Thrifty(http://thrifty.example)\n", "Thrifty(http://thrifty.example)"),
         ("Registrant: Thrifty\n", ""),
     ],

@@ -12,7 +12,7 @@ import pytest
 from abuse_lookup import Status, Target
 from abuse_lookup.answer import Answer, Sighting
 from abuse_lookup.cache import MemoryCache
-from abuse_lookup.pace import MemoryBook, Pace
+from abuse_lookup.pace import Pace
 from abuse_lookup.reach import Reach, Streams, Unreachable
 from abuse_lookup.whois import MOST_BYTES, MOST_SERVERS, Whois
 from abuse_lookup.whois_dialect import RWHOIS_PORT
@@ -68,7 +68,7 @@ def walk(
     async def run() -> tuple[list[Answer[Sighting]], Servers]:
         net = Servers(scripts)
         servers = [await net.serve(host) for host in scripts]
-        pace = Pace(0, lambda: datetime.now(UTC), MemoryBook())
+        pace = Pace(0, lambda: datetime.now(UTC))
         whois = Whois(net, pace, MemoryCache(), lambda: datetime.now(UTC), root=ROOT, port=43)
         answers: list[Answer[Sighting]] = []
         for _ in range(times):
@@ -92,11 +92,10 @@ def refer(host: str) -> str:
     return f"refer: {host}\n\ninetnum: 198.0.0.0 - 198.255.255.255\nwhois: {host}\n"
 
 
-def test_the_root_leads_to_the_registry_and_is_asked_once_for_a_whole_block() -> None:
+def test_the_root_leads_to_the_registry_and_neither_is_asked_again_at_once() -> None:
     answers, net = walk({ROOT: refer("whois.ripe.net"), "whois.ripe.net": DESK}, times=2)
     assert mailboxes(answers) == ["abuse@net.example"]
-    question = ("whois.ripe.net", "-r 198.51.100.7")
-    assert net.asked == [(ROOT, "198.51.100.7"), question, question]
+    assert net.asked == [(ROOT, "198.51.100.7"), ("whois.ripe.net", "-r 198.51.100.7")]
 
 
 def test_a_registry_that_names_another_is_not_believed_itself() -> None:
@@ -138,6 +137,19 @@ def test_a_server_that_moved_is_asked_under_its_present_name() -> None:
     assert mailboxes(answers) == ["abuse@net.example"]
 
 
+def test_whoever_starts_the_search_may_know_only_the_old_name() -> None:
+    _, net = walk({"whois.kisa.or.kr": DESK}, first="whois.krnic.net")
+    assert net.asked == [("whois.kisa.or.kr", "198.51.100.7")]
+
+
+def test_a_server_that_names_itself_does_not_end_the_search() -> None:
+    root = "refer: whois.a.example\nwhois: whois.b.example\n\ninetnum: 198.0.0.0 - 198.255.255.255\n"
+    empty = "% See whois.a.example for help\n% No entries found\n"
+    answers, net = walk({ROOT: root, "whois.a.example": empty, "whois.b.example": DESK})
+    assert [host for host, _ in net.asked] == [ROOT, "whois.a.example", "whois.b.example"]
+    assert mailboxes(answers) == ["abuse@net.example"]
+
+
 def test_a_server_that_answers_no_more_is_not_asked() -> None:
     answers, net = walk({ROOT: refer("whois.radb.net"), "whois.radb.net": DESK})
     assert [host for host, _ in net.asked] == [ROOT]
@@ -157,7 +169,7 @@ def test_people_named_by_handle_are_asked_for_where_no_desk_is_named() -> None:
 
     async def run() -> list[Answer[Sighting]]:
         servers = [await net.serve(host) for host in scripts]
-        pace = Pace(0, lambda: datetime.now(UTC), MemoryBook())
+        pace = Pace(0, lambda: datetime.now(UTC))
         whois = Whois(net, pace, MemoryCache(), lambda: datetime.now(UTC), root=ROOT, port=43)
         answers = await whois.look_up(Target.parse("198.51.100.7"), 5.0)
         for server in servers:
@@ -246,6 +258,21 @@ def test_a_registry_that_names_only_the_registrar_says_who_that_is() -> None:
     nic = "Domain Name: pills.example\nRegistrar: Thrifty Names Ltd\nRegistrar Abuse Contact Email:\n"
     answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": nic}, "pills.example")
     assert "names the registrar (Thrifty Names Ltd)" in answers[-1].reason
+
+
+def test_a_domain_below_a_name_that_sells_domains_is_asked_of_the_seller() -> None:
+    sold = "Domain Name: pills.us.com\nRegistrar Abuse Contact Email: abuse@thrifty.example\n"
+    answers, net = walk({ROOT: "", "whois.centralnic.com": sold}, "www.pills.us.com")
+    assert net.asked == [("whois.centralnic.com", "pills.us.com")]
+    assert mailboxes(answers) == ["abuse@thrifty.example"]
+
+
+def test_an_answer_about_another_domain_is_not_believed() -> None:
+    other = "Domain Name: pills.example.other.example\nRegistrar Abuse Contact Email: abuse@evil.example\n"
+    answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": other}, "pills.example")
+    assert mailboxes(answers) == []
+    assert answers[-1].status is Status.PERMANENT
+    assert "answered about pills.example.other.example" in answers[-1].reason
 
 
 def test_a_registrar_that_says_nothing_leaves_the_registrys_word() -> None:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # OpenSSL checks dates against the machine's clock, worlds have clocks of their own: valid in all of them.
 NOT_BEFORE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+LONG_OVER = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
 NOT_AFTER = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
 
 
@@ -34,33 +35,39 @@ class Certificates:
         return context
 
 
-def make_certificates(folder: Path, hosts: list[str]) -> Certificates:
-    """Make an authority and a server certificate (for these host names and 127.0.0.1) in the folder."""
-    folder.mkdir(exist_ok=True)
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Loopback internet CA")])
-    ca = _authority(ca_name, ca_key)
-    key = ec.generate_private_key(ec.SECP256R1())
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
-    names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-    certificate = (
-        _certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Loopback internet")]), ca_name, key)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+class Authority:
+    """A certificate authority with its files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Loopback internet CA")])
+        ca_file = folder / "ca.pem"
+        ca_file.write_bytes(_authority(self._name, self._key).public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, file: str, hosts: list[str], not_after: dt.datetime = NOT_AFTER) -> Certificates:
+        """Make a server's certificate for these host names and 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Loopback internet")])
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            _certificate(subject, self._name, key, not_after)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(authority, critical=False)
+            .sign(self._key, hashes.SHA256())
         )
-        .sign(ca_key, hashes.SHA256())
-    )
-    made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
-    made.ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    made.cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    made.key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        made = Certificates(*(self._folder / name for name in ("ca.pem", f"{file}.pem", f"{file}.key")))
+        made.cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        made.key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
         )
-    )
-    return made
+        return made
 
 
 def _authority(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -85,7 +92,10 @@ def _authority(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.Certifi
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    not_after: dt.datetime = NOT_AFTER,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -94,5 +104,5 @@ def _certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOT_BEFORE)
-        .not_valid_after(NOT_AFTER)
+        .not_valid_after(not_after)
     )

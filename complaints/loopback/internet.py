@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -12,13 +13,21 @@ from tempfile import TemporaryDirectory
 import aiosmtplib
 
 from .bootstrap import write_bootstrap
-from .certificates import Certificates, make_certificates
+from .certificates import LONG_OVER, Authority, Certificates
 from .inbox import Inbox
 from .letters import VERDICTS, Letter, Received, answer
 from .mailhost import MailListeners, Post, talk_421, talk_silent
 from .nameserver import UDP, Nameserver, serve_tcp
 from .namespace import mail_hosts, rdap_hosts, zone, zone_texts
-from .places import LOOPBACK, Places, listening_sockets, paired_sockets, places_of, tcp_socket
+from .places import (
+    LOOPBACK,
+    Places,
+    listening_sockets,
+    paired_sockets,
+    places_of,
+    servers_of,
+    tcp_socket,
+)
 from .questions import Protocol, Question
 from .rdap import Rdap
 from .streams import Streams
@@ -149,16 +158,30 @@ async def loopback_internet(
     internet = Internet(world, clock)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="loopback-internet-")))
-        certificates = make_certificates(folder / "tls", [*rdap_hosts(world), *places.mail, "localhost"])
+        authority = Authority(folder / "tls")
+        certificates = authority.issue("server", [*rdap_hosts(world), *places.mail, "localhost"])
         internet.ca_file = certificates.ca_file
+        untrusted = Authority(folder / "untrusted").issue("server", ["untrusted.example", *rdap_hosts(world)])
         stack.push_async_callback(internet.stop_sending)
         streams = Streams()
         stack.push_async_callback(streams.close)
         await _start_dns(internet, places, stack, streams)
         await _start_whois(internet, places, streams)
-        await _start_mail(internet, places, stack, streams, certificates)
-        await _start_web(internet, stack, certificates, folder / "bootstrap", inbox_port)
+        await _start_mail(internet, places, stack, streams, (certificates, untrusted))
+        odd = _odd_contexts(world, authority, untrusted)
+        await _start_web(internet, stack, certificates, odd, inbox_port, folder)
         yield internet
+
+
+def _odd_contexts(world: World, authority: Authority, untrusted: Certificates) -> dict[str, ssl.SSLContext]:
+    """Make the TLS contexts of RDAP servers whose certificates are not as they should be, by host name."""
+    issue = {
+        "tls-name": lambda: authority.issue("stranger", ["stranger.example"]),
+        "tls-expired": lambda: authority.issue("expired", rdap_hosts(world), LONG_OVER),
+        "tls-untrusted": lambda: untrusted,
+    }
+    mine = (server for server in servers_of(world) if server.rdap_way in issue)
+    return {server.rdap: issue[server.rdap_way]().server_context() for server in mine}
 
 
 async def _start_dns(internet: Internet, places: Places, stack: AsyncExitStack, streams: Streams) -> None:
@@ -182,11 +205,14 @@ async def _start_whois(internet: Internet, places: Places, streams: Streams) -> 
 
 
 async def _start_mail(
-    internet: Internet, places: Places, stack: AsyncExitStack, streams: Streams, certificates: Certificates
+    internet: Internet,
+    places: Places,
+    stack: AsyncExitStack,
+    streams: Streams,
+    certificates: tuple[Certificates, Certificates],
 ) -> None:
-    untrusted = make_certificates(certificates.ca_file.parent / "untrusted", ["untrusted.example"])
-    contexts = {"bad-certificate": untrusted.server_context(), "no-starttls": None}
-    trusted = certificates.server_context()
+    trusted, untrusted = (each.server_context() for each in certificates)
+    contexts = {"bad-certificate": untrusted, "no-starttls": None}
     listeners = MailListeners(internet.post)
     stack.push_async_callback(listeners.close)
     sockets = listening_sockets(places.mail.values())
@@ -203,16 +229,21 @@ async def _start_mail(
 
 
 async def _start_web(
-    internet: Internet, stack: AsyncExitStack, certificates: Certificates, bootstrap: Path, inbox_port: int
+    internet: Internet,
+    stack: AsyncExitStack,
+    certificates: Certificates,
+    odd: dict[str, ssl.SSLContext],
+    inbox_port: int,
+    folder: Path,
 ) -> None:
     inbox_sock = tcp_socket(LOOPBACK, inbox_port)
     rdap_sock = tcp_socket(LOOPBACK, 0)
     closing = asyncio.Event()
-    rdap = Rdap(internet.world, rdap_sock.getsockname()[1], internet.ask, closing)
+    rdap = Rdap(internet.world, rdap_sock.getsockname()[1], internet.ask, closing, internet.clock)
     inbox = Inbox(lambda: internet.messages, internet.world.is_desk, internet.deliver, internet.reply)
-    sites = Site(rdap.app, rdap_sock, certificates), Site(inbox.app, inbox_sock)
+    sites = Site(rdap.app, rdap_sock, certificates, odd), Site(inbox.app, inbox_sock)
     await stack.enter_async_context(web_servers(*sites))
     stack.callback(closing.set)
-    write_bootstrap(internet.world, bootstrap, rdap.base_of, internet.clock())
-    internet.rdap_bootstrap = bootstrap
+    internet.rdap_bootstrap = folder / "bootstrap"
+    write_bootstrap(internet.world, internet.rdap_bootstrap, rdap.base_of, internet.clock())
     internet.inbox_url = f"http://{LOOPBACK}:{inbox_sock.getsockname()[1]}/"

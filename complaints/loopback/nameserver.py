@@ -66,10 +66,12 @@ class Nameserver:
         text = f"{dns.rdatatype.to_text(asked.rdtype)} {name.to_text(omit_final_dot=True)}"
         self._ask("dns", f"{LOOPBACK} {transport}", text)
         way = next((self._ways[each] for each in _with_ancestors(name) if each in self._ways), "")
-        if way in ("timeout", "garbage"):
-            return (None if way == "timeout" else wire[:2] + b"\xff" * 30), 0
+        if way == "timeout" or (way == "tcp-timeout" and transport == "tcp"):
+            return None, 0
+        if way == "garbage":
+            return wire[:2] + b"\xff" * 30, 0
         response = self._response(query, name, asked.rdtype, way)
-        cut = way == "truncated" and transport == "udp"
+        cut = way in ("truncated", "tcp-timeout") and transport == "udp"
         delay = self._world.constants.slow_seconds if way == "slow" else 0
         return _fitted(query, response, transport, always_cut=cut), delay
 
@@ -88,7 +90,7 @@ class Nameserver:
             response.flags |= dns.flags.AA
             rcode, response.answer, response.authority = self._find(name, rdtype)
             response.set_rcode(rcode)
-        return response
+        return _misdirected(response, name, way)
 
     def _find(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Answer:
         """Follow aliases (RFC 1034 §4.3.2) and end in data, NODATA or NXDOMAIN."""
@@ -156,6 +158,17 @@ class Nameserver:
         """Return the SOA of the zone the name lies in; the root's at the latest."""
         found = (self._rrset(ancestor, SOA, ancestor) for ancestor in _with_ancestors(name))
         return next(rrset for rrset in found if rrset is not None)
+
+
+def _misdirected(response: dns.message.Message, name: dns.name.Name, way: str) -> dns.message.Message:
+    """Make it the answer to another question, or one that leads round and round."""
+    if way == "wrong-id":
+        response.id ^= 1
+    elif way == "wrong-question":
+        response.question = [dns.rrset.RRset(dns.name.from_text("stranger.example"), IN, A)]
+    elif way == "alias-loop":
+        response.answer, response.authority = [dns.rrset.from_text(name, 300, IN, CNAME, name.to_text())], []
+    return response
 
 
 def _with_ancestors(name: dns.name.Name) -> list[dns.name.Name]:

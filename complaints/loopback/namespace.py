@@ -93,6 +93,8 @@ def _records(world: World, places: Places) -> Iterator[Record]:
     yield NAMESERVER, f"A {LOOPBACK}"
     for host, address in (*places.whois.items(), *places.mail.items()):
         yield host, f"A {address}"
+    for host, address in places.whois.items():
+        yield f"*.{host}", f"A {address}"  # for referrals to ever new names
     for host in rdap_hosts(world):
         yield host, f"A {LOOPBACK}"
     for domain in world.domains.values():

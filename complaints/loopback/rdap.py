@@ -7,32 +7,34 @@ errors, and what the world says about misbehaviour.
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 from ipaddress import ip_network
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from .places import servers_of
 from .questions import Ask
-from .registration import Json, domain_object, entities_of, error_object, holding_object
+from .rdap_ways import answer, refusal, spoilt
+from .registration import Json, domain_object, entities_of, holding_object
 from .tables import Domain, Holding, Registrar, Registry
 from .world import World
-
-MEDIA_TYPE = "application/rdap+json"
-HTML_PAGE = "<!DOCTYPE html><title>Maintenance</title><p>The service is being maintained.</p>"
-HUGE_LINES = 100_000
 
 
 class Rdap:
     """The RDAP servers of a world as one ASGI application (`app`)."""
 
-    def __init__(self, world: World, port: int, ask: Ask, closing: asyncio.Event) -> None:
+    def __init__(
+        self, world: World, port: int, ask: Ask, closing: asyncio.Event, clock: Callable[[], datetime]
+    ) -> None:
         self._world = world
         self._port = port
         self._ask = ask
         self._closing = closing
+        self._clock = clock
         self._limited: Counter[str] = Counter()
         self._servers = {server.rdap: server for server in servers_of(world)}
         self.app = Starlette(routes=[Route("/{path:path}", self._serve)])
@@ -40,6 +42,12 @@ class Rdap:
     def base_of(self, server: Registry | Registrar) -> str:
         """Return the server's base URL, with the final slash RFC 9224 §3 asks for."""
         return f"https://{server.rdap}:{self._port}{server.rdap_path}/"
+
+    def _verbatim(self, body: str) -> str:
+        """Fill in `{base:KEY}`, the base URL of a registry or registrar, in an answer given verbatim."""
+        for server in self._servers.values():
+            body = body.replace(f"{{base:{server.key}}}", self.base_of(server))
+        return body
 
     async def _serve(self, request: Request) -> Response:
         host, path = request.url.hostname or "", request.url.path
@@ -63,14 +71,18 @@ class Rdap:
         try:
             found = self._find(kind, key)
         except ValueError as error:
-            return _error(400, "Bad Request", str(error))
+            return refusal(400, "Bad Request", str(error))
         if found is None or server.key not in (found.registry, found.via):
             return _not_found(f"{kind}/{key}")
+        if found.rdap_to:
+            return RedirectResponse(found.rdap_to, status_code=302)
+        if found.registry != server.key and found.via_body:
+            return await self._answer(self._verbatim(found.via_body), server.rdap_way, "")
         if found.registry != server.key:
             # Another registry holds it: a redirect to there (RFC 7480 §5.2).
             there = self.base_of(self._world.registries[found.registry])
             return RedirectResponse(f"{there}{kind}/{key}", status_code=301)
-        body = found.rdap_body or json.dumps(holding_object(found, self.base_of(server)))
+        body = self._verbatim(found.rdap_body) or json.dumps(holding_object(found, self.base_of(server)))
         return await self._answer(body, found.rdap or server.rdap_way, f"{self.base_of(server)}{kind}/{key}")
 
     def _find(self, kind: str, key: str) -> Holding | None:
@@ -90,32 +102,18 @@ class Rdap:
         if isinstance(server, Registrar):
             return await self._answer(body, server.rdap_way, f"{base}domain/{key}")
         return await self._answer(
-            domain.rdap_body or body, domain.rdap or server.rdap_way, f"{base}domain/{key}"
+            self._verbatim(domain.rdap_body) or body, domain.rdap or server.rdap_way, f"{base}domain/{key}"
         )
 
     async def _answer(self, body: str, way: str, url: str) -> Response:
         """Answer with the body, or as a server does that misbehaves this way."""
-        if way in ("429", "429-once"):
+        retry_after = self._world.constants.retry_after
+        if way == "429-once":
             self._limited[url] += 1
-            if way == "429" or self._limited[url] == 1:
-                retry = {"Retry-After": str(self._world.constants.retry_after)}
-                return _error(429, "Too Many Requests", "Rate limit is maxed", retry)
+            way = "429" if self._limited[url] == 1 else ""
         if way in ("slow", "timeout"):
             await self._wait(self._world.constants.slow_seconds if way == "slow" else None)
-        if way == "huge":
-            padding = [{"title": "padding", "description": ["x" * 79] * HUGE_LINES}]
-            body = json.dumps({**json.loads(body), "notices": padding})
-        spoilt = {
-            "404": _not_found(url),
-            "500": PlainTextResponse("Internal Server Error", 500),
-            "timeout": PlainTextResponse("the server is closing", 503),
-            "html": Response(HTML_PAGE, media_type="text/html"),
-            "bad-json": _body(body[: len(body) // 2]),
-            "loop": RedirectResponse(url, status_code=302),
-            "downgrade": RedirectResponse("http" + url.removeprefix("https"), status_code=302),
-            "wrong-type": _body(body, "text/plain"),
-        }
-        return spoilt.get(way) or _body(body)
+        return spoilt(way, body, url, retry_after, self._clock())
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait, but not beyond the end of this internet."""
@@ -130,18 +128,8 @@ def _knows(server: Registry | Registrar, domain: Domain) -> bool:
 
 
 def _json(body: Json) -> Response:
-    return _body(json.dumps(body))
-
-
-def _body(text: str, media_type: str = MEDIA_TYPE) -> Response:
-    # The header is set by hand: RFC 7480 §4.2 names the media type bare, and JSON needs no charset.
-    return Response(text, headers={"Content-Type": media_type, "Access-Control-Allow-Origin": "*"})
+    return answer(json.dumps(body))
 
 
 def _not_found(what: str) -> Response:
-    return _error(404, "Not Found", f"{what} is not here")
-
-
-def _error(code: int, title: str, description: str, headers: dict[str, str] | None = None) -> Response:
-    body = json.dumps(error_object(code, title, description))
-    return Response(body, status_code=code, headers={"Content-Type": MEDIA_TYPE, **(headers or {})})
+    return refusal(404, "Not Found", f"{what} is not here")

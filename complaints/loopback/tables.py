@@ -18,15 +18,31 @@ T = TypeVar("T")
 # WHOIS's own field or in remarks; in the contact zone.
 PUBLISHED = ("rdap", "rdap-top", "rdap-linked", "rdap-remarks", "whois", "whois-remarks", "zone")
 EVERYWHERE = ("rdap", "whois")
-# lame: an upward referral instead of an answer; truncated: TC over UDP at any size; garbage: no message.
-DNS_WAYS = ("servfail", "refused", "timeout", "truncated", "lame", "garbage", "slow")
-# refuse: reset after the query; loop: a referral to the server itself; huge: 8 MiB.
-WHOIS_WAYS = ("timeout", "refuse", "empty", "garbage", "rate-limit", "loop", "no-newline", "huge", "slow")
-# 429-once: the first time only; html: an error page with status 200; downgrade: a redirect to plain http.
-RDAP_WAYS = (
-    *("404", "429", "429-once", "500", "html", "bad-json", "wrong-type"),
-    *("loop", "downgrade", "slow", "timeout", "huge"),
+# lame: an upward referral instead of an answer; truncated: TC over UDP at any size, tcp-timeout: and then
+# silence; garbage: no message; wrong-id, wrong-question: another's answer; alias-loop: a CNAME to itself.
+DNS_WAYS = (
+    *("servfail", "refused", "timeout", "truncated", "tcp-timeout", "lame", "garbage", "slow"),
+    *("wrong-id", "wrong-question", "alias-loop"),
 )
+# refuse: reset after the query; cut: reset within the answer; drip: an octet at a time; huge: 8 MiB; other:
+# about another network. Referrals: loop to the server itself, ring to the root, chain to ever new names,
+# private to a link-local address, lame to a name that does not exist.
+WHOIS_WAYS = (
+    *("timeout", "refuse", "cut", "empty", "garbage", "rate-limit", "no-newline", "other"),
+    *("huge", "endless", "slow", "drip", "loop", "ring", "chain", "private", "lame"),
+)
+# 429-once: the first time only; 429-date: Retry-After as a date; html: an error page with status 200;
+# error-200: an error object with status 200; empty: `{}`; doubled: a second, empty list of entities; other:
+# about another network. Redirects: loop, chase to ever new URLs, downgrade to http, private to a link-local
+# address, nowhere. Bodies: reset half way, drip an octet at a time, gzip unasked, bomb of 8 MiB.
+RDAP_WAYS = (
+    *("403", "404", "429", "429-once", "429-date", "500", "503", "error-200"),
+    *("html", "bad-json", "wrong-type", "empty", "garbage", "bom", "latin-1", "doubled", "other"),
+    *("loop", "chase", "downgrade", "private", "nowhere"),
+    *("slow", "timeout", "drip", "reset", "endless", "huge", "gzip", "bomb"),
+)
+# Of a whole server: its certificate is for another name, out of date, or signed by nobody known.
+TLS_WAYS = ("tls-name", "tls-expired", "tls-untrusted")
 # down: nothing listens; silent: accepts and says nothing; bad-certificate: STARTTLS, nobody vouches for it.
 SMTP_WAYS = ("down", "silent", "421", "no-starttls", "bad-certificate")
 # drop: the connection is cut after the final dot, without a reply; norcpt: 550 at RCPT; greylist: 451 once.
@@ -91,7 +107,8 @@ class Holding:
     """What networks and autonomous systems have in common.
 
     `registry` holds it; `via` is the registry IANA names when that is another one. `rdap` and `whois` say how
-    the answers misbehave, `rdap_body` and `whois_body` are answers verbatim.
+    the answers misbehave, `rdap_body` and `whois_body` are answers verbatim, and `via_body` is what `via`
+    answers over RDAP, where it does not redirect. `rdap_to` is a URL that the answer redirects to.
     """
 
     name: str
@@ -106,6 +123,8 @@ class Holding:
     rdap: str = ""
     whois: str = ""
     rdap_body: str = ""
+    via_body: str = ""
+    rdap_to: str = ""
     whois_body: str = ""
 
     @property
@@ -209,13 +228,13 @@ def read_each(tables: Table, kind: str, read: Callable[[str, Table], T]) -> dict
 
 def read_registry(key: str, table: Table) -> Registry:
     """Read a [registries.*] table, or [names]."""
-    _check_ways(table, whois_way=WHOIS_WAYS, rdap_way=RDAP_WAYS)
+    _check_ways(table, whois_way=WHOIS_WAYS, rdap_way=(*RDAP_WAYS, *TLS_WAYS))
     return Registry(**_known(Registry, table), key=key)
 
 
 def read_registrar(key: str, table: Table) -> Registrar:
     """Read a [registrars.*] table."""
-    _check_ways(table, whois_way=WHOIS_WAYS, rdap_way=RDAP_WAYS, published=PUBLISHED)
+    _check_ways(table, whois_way=WHOIS_WAYS, rdap_way=(*RDAP_WAYS, *TLS_WAYS), published=PUBLISHED)
     return Registrar(**_known(Registrar, table, "abuse", "published"), key=key)
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from .certificates import Certificates
 
@@ -22,6 +25,8 @@ class Site:
     app: Starlette
     sock: socket.socket
     certificates: Certificates | None = None
+    odd: Mapping[str, ssl.SSLContext] = field(default_factory=dict)
+    """TLS contexts of the hosts whose certificate is another one."""
 
 
 class _Server(uvicorn.Server):
@@ -87,9 +92,17 @@ async def web_servers(*sites: Site) -> AsyncIterator[None]:
 
 def _server(site: Site) -> _Server:
     certificates = site.certificates
-    return _Server(
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the application a way to cut the connection, for servers that do."""
+        mine = (c for c in server.server_state.connections if getattr(c, "scope", None) is scope)
+        for connection in mine:
+            scope["abort"] = connection.transport.abort
+        await site.app(scope, receive, send)
+
+    server = _Server(
         uvicorn.Config(
-            site.app,
+            app,
             lifespan="off",
             ws="none",
             http="h11",
@@ -102,3 +115,15 @@ def _server(site: Site) -> _Server:
             timeout_graceful_shutdown=1,
         )
     )
+    if certificates is not None:
+        server.config.load()
+        assert server.config.ssl is not None
+        server.config.ssl.sni_callback = partial(_choose, site.odd)
+    return server
+
+
+def _choose(
+    odd: Mapping[str, ssl.SSLContext], asked: ssl.SSLObject, host: str | None, _: ssl.SSLContext
+) -> None:
+    if host is not None and host in odd:
+        asked.context = odd[host]

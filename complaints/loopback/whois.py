@@ -6,7 +6,9 @@ templates in worlds/base.toml.
 
 import asyncio
 import re
+import socket
 import string
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
@@ -20,6 +22,10 @@ Fields = Mapping[str, str | Sequence[str]]
 LONGEST_QUERY = 1024
 HUGE = 8 * 2**20
 GARBAGE = bytes(range(256)) * 16
+FILLER = b"% " + b"x" * 76 + b"\r\n"
+DRIP_SECONDS = 0.05
+PRIVATE, NOWHERE = "whois.private.misbehaving.example", "whois.nowhere.misbehaving.example"
+"""Names that every world has: at a link-local address, and one that does not exist."""
 
 
 class Whois:
@@ -30,6 +36,7 @@ class Whois:
         self._joint = places.joint
         self._ask = ask
         self._servers = {server.whois: server for server in servers_of(world)}
+        self._referrals = 0
 
     def answer(self, host: str, query: str) -> tuple[bytes, str]:
         """Return what the server at `host` answers, and how it misbehaves on the way ("" = not at all)."""
@@ -84,8 +91,11 @@ class Whois:
             return _filled(registry.none, {"query": wanted}), registry.whois_way
         way = found.whois or registry.whois_way
         fields = {**_holding_fields(found), "query": wanted}
-        if way == "loop":
-            return _filled(registry.elsewhere, {**fields, "refer": registry.whois}), way
+        if refer := self._astray(way, registry.whois):
+            return _filled(registry.elsewhere, {**fields, "refer": refer}), way
+        if way == "other":
+            fields |= {"range": "233.252.0.0 - 233.252.0.255", "cidr": "233.252.0.0/24"}
+            fields |= {"inetnum": "inetnum:        233.252.0.0 - 233.252.0.255", "asn": "1"}
         if found.registry == registry.key:
             template = registry.network if isinstance(found, Network) else registry.autnum
             return found.whois_body or _filled(template, fields), way
@@ -104,8 +114,8 @@ class Whois:
         if "whois" not in registrar.published:
             registrar = replace(registrar, abuse=())
         way = domain.whois or names.whois_way
-        if way == "loop":
-            registrar = replace(registrar, whois=names.whois)
+        if refer := self._astray(way, names.whois):
+            registrar = replace(registrar, whois=refer)
         return domain.whois_body or _filled(names.domain, _domain_fields(domain, registrar)), way
 
     def _sold(self, registrar: Registrar, wanted: str) -> tuple[str, str]:
@@ -118,6 +128,17 @@ class Whois:
             return names.rate_limit, "rate-limit"
         return _filled(names.domain, _domain_fields(domain, registrar)), registrar.whois_way
 
+    def _astray(self, way: str, host: str) -> str:
+        """Say where a server refers to that leads nowhere; empty for other ways."""
+        self._referrals += 1
+        return {
+            "loop": host,
+            "ring": self._world.constants.whois_root,
+            "chain": f"whois.n{self._referrals}.{host}",
+            "private": PRIVATE,
+            "lame": NOWHERE,
+        }.get(way, "")
+
     async def serve(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hold one connection: a query line, the answer, end (RFC 3912 §2)."""
         line = await reader.readuntil(b"\n")
@@ -128,10 +149,30 @@ class Whois:
             await asyncio.Event().wait()
         if way == "slow":
             await asyncio.sleep(self._world.constants.slow_seconds)
-        if way == "refuse":
+        if way in ("refuse", "cut"):
+            if way == "cut":
+                writer.write(answer[: len(answer) // 2])
+                await writer.drain()
+                # Without lingering, closing is a reset.
+                sock = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             return
+        if way in ("drip", "endless"):
+            await _keep_talking(writer, answer if way == "drip" else b"")
+            return
         writer.write(GARBAGE if way == "garbage" else answer)
+        await writer.drain()
+
+
+async def _keep_talking(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    """Send the answer an octet at a time, or comments without end."""
+    for octet in answer:
+        writer.write(bytes([octet]))
+        await writer.drain()
+        await asyncio.sleep(DRIP_SECONDS)
+    while not answer:
+        writer.write(FILLER)
         await writer.drain()
 
 
@@ -141,7 +182,7 @@ def _wire(text: str, way: str, charset: str) -> bytes:
     if way == "empty":
         return b""
     if way == "huge":
-        lines += "\r\n" + ("% " + "x" * 76 + "\r\n") * (HUGE // 80)
+        lines += "\r\n" + FILLER.decode() * (HUGE // len(FILLER))
     elif way != "no-newline":
         lines += "\r\n\r\n"
     return lines.encode(charset, "replace")

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from complaints.models import Json
-from complaints.web.page import page
+from complaints.office import LinkEndedError, LinkError, Office
+from complaints.web.page import mail_file, page
 
 # What Starlette and FastAPI raise by themselves, in words that tell what to do next
 WORDS = {
@@ -26,6 +27,9 @@ WORDS = {
         "Try again in a few minutes. If it stays so, tell the operator the time and the address of the page.",
     ),
 }
+
+
+REMEDY_ENDED = "Take the link of our last letter, or hand in a spam: the letter about it has a new one."
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,32 @@ def not_found() -> Problem:
     return Problem(404, *WORDS[404])
 
 
+def kept_file(content: bytes, name: str) -> Response:
+    """Stored mail, to be saved. Raises Problem (410) when it was deleted after its time."""
+    if not content:
+        detail = "Its bytes were deleted when their time here was over."
+        raise Problem(410, "Deleted", detail, "The digest of a report stands in the complaint's document.")
+    return mail_file(content, name)
+
+
+class LinkEnded(Problem):
+    """A link of ours whose day is over; `token` is its last part."""
+
+    def __init__(self, token: str, remedy: str) -> None:
+        super().__init__(410, "This link has ended", "Links of ours are good for a while only.", remedy)
+        self.token = token
+
+
+def opened_by(office: Office, purpose: str, token: str, secret: str = "") -> str:
+    """The subject whose page this capability URL opens. Raises Problem: 404, or 410 when its day is over."""
+    try:
+        return office.opened_by(purpose, token, secret)
+    except LinkEndedError as error:
+        raise LinkEnded(token if purpose == "review" else "", REMEDY_ENDED) from error
+    except LinkError as error:
+        raise not_found() from error
+
+
 def handle(app: FastAPI) -> None:
     """Let every refusal of the application come out of here."""
 
@@ -119,4 +149,6 @@ def _answer(request: Request, problem: Problem) -> Response:
     if request.url.path.startswith("/api/"):
         kind = "application/problem+json"
         return JSONResponse(problem.document(), problem.status_code, problem.headers, media_type=kind)
+    if isinstance(problem, LinkEnded) and problem.token:
+        return page("link_ended.html", problem.status_code, token=problem.token)
     return page("problem.html", problem.status_code, headers=problem.headers, problem=problem)

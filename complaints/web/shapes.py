@@ -160,6 +160,7 @@ class DeskContact(_Document):
     confidence: Literal["high", "medium", "low"]
     why: str = Field(description="one sentence")
     as_of: str = Field(description="when the server said so, RFC 3339")
+    also: list[dict[str, Any]] = Field([], description="what else names it: scope, source, server, why, ...")
 
 
 class LookupQuestion(_Document):
@@ -184,6 +185,8 @@ class LookupDocument(_Document):
     contacts: list[DeskContact] = Field([], description="only what may be used")
     rejected: list[dict[str, str]] = Field([], description="address and why it is not used")
     failures: list[dict[str, Any]] = Field([], description="source, server, reason, permanent")
+    as_of: str | None = Field(None, description="when it was found out, RFC 3339")
+    stale: bool = Field(False, description="older than it should be; it is being asked anew, or that failed")
     questions: list[LookupQuestion] = Field([], description="with explain: all that was asked, in order")
     error: str | None = Field(None, description="in place of all the rest: why it is no target")
 

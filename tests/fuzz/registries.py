@@ -3,19 +3,29 @@
 import json
 from collections.abc import Hashable
 
+import httpx
+
 from abuse_lookup import Target as Asked
 from abuse_lookup.answer import Sighting
+from abuse_lookup.bootstrap_table import Services
 from abuse_lookup.declared import Signed, declaration, hints
 from abuse_lookup.errors import UnusableTarget
+from abuse_lookup.fetch import Page
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, complaint_forms, mail_address
 from abuse_lookup.rdap_answer import (
-    linked_abuse_entities,
+    domain_name,
+    linked_contacts,
     notices,
+    numbers,
+    parent_links,
+    parent_span,
     read_domain,
     read_entity,
     read_number,
     related_links,
+    withheld,
 )
+from abuse_lookup.rdap_page import Ended, reply_of
 from abuse_lookup.span import parse_span, span_text
 from abuse_lookup.target import normal_host
 from abuse_lookup.whois import next_steps
@@ -70,20 +80,41 @@ def _check_steps(report: Report, server: str, asked: Asked) -> None:
 
 
 def check_rdap(data: bytes) -> Hashable:
+    status = (200, 200, 200, 404, 429, 500)[len(data) % 6]
+    headers = httpx.Headers({"Content-Type": "application/rdap+json"})
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
+        reply = reply_of(Page(httpx.URL("https://rdap.example/ip/198.51.100.7"), status, headers, data))
+    except Ended as end:
+        printable(end.answer.reason)
+        return end.answer.status
+    document = reply.document
+    number, domain = read_number(document), read_domain(document)
     kinds = (
-        _checked(read_number(document)),
-        _checked(read_domain(document)),
+        _checked(number),
+        _checked(domain),
         _checked(read_entity(document, "x")),
+        _checked(read_entity(document, "x", "registrar", is_desk=False)),
     )
-    links = [*linked_abuse_entities(document), *related_links(document)]
+    for finding in (*number.findings, *domain.findings):
+        printable(finding.why, finding.form)
+    named = [*linked_contacts(document, domain=True), *linked_contacts(document, domain=False)]
+    printable(*(each.handle for each in named), domain_name(document))
+    links = [*named, *related_links(document), *parent_links(document), parent_span(document)]
     assert isinstance(notices(document), str)
-    return (*kinds, min(len(links), 3))
+    return (*kinds, min(len(links), 3), bool(reply.limit), withheld(document), numbers(document) is None)
+
+
+def check_bootstrap(data: bytes) -> Hashable:
+    try:
+        table = Services.read(data)
+    except ValueError:
+        return None
+    found = [table.find(asked) for asked in _ASKED]
+    found += [table.tagged("X-RIPE"), tuple(filter(None, [table.of_organisation("example")]))]
+    for url in (url for urls in found for url in urls):
+        assert url.startswith(("https://", "http://")), url
+        assert url.endswith("/"), url
+    return (min(table.size, 5), *(min(len(urls), 2) for urls in found))
 
 
 def check_target(data: bytes) -> Hashable:
@@ -168,14 +199,69 @@ _WHOIS = (
 _RDAP = (
     json.dumps(
         {
-            "objectClassName": "ip network", "startAddress": "198.51.100.0", "endAddress": "198.51.100.255", "name": "X",
+            "objectClassName": "ip network",
+            "startAddress": "198.51.100.0",
+            "endAddress": "198.51.100.255",
+            "name": "X",
             "cidr0_cidrs": [{"v4prefix": "198.51.100.0", "length": 24}],
-            "entities": [{"roles": ["abuse"], "handle": "H", "vcardArray": ["vcard", [["email", {"pref": "1"}, "text", "a@b.example"]]],
-                          "entities": [{"roles": "registrar", "vcardArray": ["vcard", [["fn", {}, "text", "R"]]]}]}],
+            "entities": [
+                {
+                    "roles": ["abuse"],
+                    "handle": "H",
+                    "vcardArray": ["vcard", [["email", {"pref": "1"}, "text", "a@b.example"]]],
+                    "entities": [{"roles": "registrar", "vcardArray": ["vcard", [["fn", {}, "text", "R"]]]}],
+                }
+            ],
             "remarks": [{"title": "t", "description": ["send abuse to abuse@c.example"]}],
-            "notices": [{"title": "x", "description": "y"}], "links": [{"rel": "related", "href": "https://r.example", "type": ""}],
+            "notices": [{"title": "x", "description": "maxed at 10 queries per 1 minutes"}],
+            "links": [
+                {"rel": "related", "href": "https://r.example", "type": ""},
+                {"rel": "up", "href": "https://r.example/ip/198.51.0.0/16"},
+            ],
+            "port43": "whois.rir.example",
+            "parentHandle": "198.51.0.0 - 198.51.255.255",
+            "startAutnum": 64496,
+            "endAutnum": 64497,
+            "redacted": [{"name": {"description": "Abuse Email"}, "method": "removal"}],
+            "ldhName": "X.EXAMPLE",
         }
     ).encode(),
+    json.dumps(
+        {
+            "entities": [
+                {
+                    "roles": ["abuse"],
+                    "handle": "H-RIPE",
+                    "links": [{"rel": "self", "href": "https://r.example/entity/H"}],
+                },
+                {
+                    "roles": ["abuse"],
+                    "contact_URI": "https://x.example/f",
+                    "jscard": {
+                        "emails": {"a": {"address": "a@b.example", "pref": 1, "contexts": {"abuse": True}}},
+                        "links": {"l": {"kind": "contact", "uri": "https://x.example/abuse"}},
+                        "name": {"full": "N"},
+                    },
+                },
+                {
+                    "roles": ["registrar"],
+                    "vcardArray": [
+                        "vcard",
+                        [
+                            ["contact-uri", {}, "uri", "https://x.example/abuse"],
+                            ["adr", {"label": "a@c.example"}, "text", [[""]]],
+                            ["note", {}, "text", "a@d.example"],
+                        ],
+                    ],
+                },
+            ]
+        }
+    ).encode(),
+    json.dumps({"errorCode": 429, "title": "t", "description": ["d"]}).encode(),
+)
+_BOOTSTRAP = (
+    json.dumps({"version": "1.0", "publication": "2024-01-01T00:00:00Z", "services": [[["198.51.100.0/24", "2001:db8::/32"], ["https://a.example/x", "http://a.example/"]]]}).encode(),
+    json.dumps({"services": [[["64496-64511", "com", ""], ["https://b.example/"]], [["x@y.example"], ["RIPE"], ["https://c.example"]]]}).encode(),
 )  # fmt: skip
 _FIELDS = (
     b"[Technical Contact] CK637JP",
@@ -214,10 +300,41 @@ _JSON = (
     b"\\u0000",
     b"\\ud800",
 )
+_SPELLED = (
+    b"(hxxps[:]//www[.]pills[dot]example/x).",
+    b'"Joe" <mailto:joe%40pills.example?x>,',
+    b"192.0.2.0 - 192.0.2.255",
+    b"1.2.0.192.in-addr.arpa",
+    b"8.b.d.0.1.0.0.2.ip6.arpa",
+    b"[2001:db8::1]:25",
+    b"2001:0:c633:6401:0:ffff:3fff:fdfe",
+    "b\u00fccher\uff0eexample".encode(),
+    b"3221225985",
+)
+_SIGNS = (
+    b"hxxp",
+    b"[.]",
+    b"(at)",
+    b"mailto:",
+    b"://",
+    b"\\",
+    b"<",
+    b">",
+    b"0x",
+    b"AS",
+    b".arpa",
+    b"/",
+    b":",
+    b"%2e",
+    b"\xe3\x80\x82",
+    b"\xf0\x9f\x92\xa9",
+    b"\xc3\x9f",
+)
 TARGETS = (
     Target("whois", check_whois, _WHOIS, seeds.whois, longest=30_000, seconds=0.4, words=_FIELDS),
     Target("rdap", check_rdap, _RDAP, seeds.rdap, longest=30_000, seconds=0.4, words=_JSON),
     Target("declared", check_declared, _DECLARED, longest=4_000, words=(b"CFBL-Address:", b"; report=", b"xarf", b"@shop.example", b'"', b"(", b"\\", b"\nFrom:")),
-    Target("targets", check_target, (b"192.0.2.0/24", b"AS64496", b"a@b.example", b"http://x.example/"), seeds.urls, grammar.link, 600),
+    Target("bootstrap", check_bootstrap, _BOOTSTRAP, longest=20_000, seconds=0.2, words=(*_JSON, b'"services":[', b"/24", b"64496-", b"https://x.example")),
+    Target("targets", check_target, (b"192.0.2.0/24", b"AS64496", b"a@b.example", b"http://x.example/", *_SPELLED), seeds.urls, grammar.link, 600, words=_SIGNS),
     Target("mailboxes", check_mailboxes, (b"send abuse to abuse@x.example or https://x.example/abuse", b"192.0.2.0 - 192.0.2.9"), seeds.whois, longest=8_000, words=_FIELDS),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from complaints import learned, own_hosts, probes, tokens
+from complaints import learned, own_hosts, probes
 from complaints.message import parse
 from complaints.models import Reporter
 from complaints.office import Office
@@ -19,7 +19,7 @@ from complaints.own_hosts import HostError
 from complaints.probes import ProbeError
 from complaints.web import intake
 from complaints.web.page import page
-from complaints.web.problems import FieldError, not_found
+from complaints.web.problems import FieldError, not_found, opened_by
 from complaints.web.security import Opened
 
 router = APIRouter()
@@ -109,6 +109,7 @@ def _page(
         status,
         hosts=[row | {"what": learned.value(row)} for row in learned.document(office, reporter)["hosts"]],
         probes=probes.recent(session, reporter),
+        standing=office.standing_url(reporter),
         addresses=probes.addresses(reporter),
         now=office.clock(),
         errors=errors,
@@ -118,8 +119,9 @@ def _page(
 
 def _reporter(session: Session, office: Office, token: str) -> Reporter:
     """The reporter whose page this capability URL opens."""
-    reporter_id, _, given = token.partition(".")
+    reporter_id = token.partition(".")[0]
     reporter = session.get(Reporter, reporter_id) if reporter_id.isprintable() else None
-    if reporter is None or not tokens.same(given, office.hosts_secret(reporter)):
+    if reporter is None:
         raise not_found()
+    opened_by(office, "hosts", token, reporter.token_hash or "")
     return reporter

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, select
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from complaints import consent, ledger, tokens
+from complaints import consent, ledger
 from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
@@ -20,9 +20,8 @@ from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS, plain_note, words_to_hide
-from complaints.web.page import mail_file
 from complaints.web.pages.review_view import Said, Typed, review_page
-from complaints.web.problems import FieldError, not_found
+from complaints.web.problems import FieldError, kept_file, not_found, opened_by
 from complaints.web.security import Opened
 from complaints.web.shown import changes_since, read_nonce
 
@@ -87,7 +86,7 @@ def raw(office: Opened, token: str) -> Response:
     """The spam as it came, to be saved."""
     with office.db.reading() as session:
         complaint = _complaint(session, office, token)
-        return mail_file(office.spam_of(session, complaint), complaint.id)
+        return kept_file(office.spam_of(session, complaint), complaint.id)
 
 
 @router.get("/review/{token}/receipt")
@@ -110,7 +109,7 @@ def report(office: Opened, token: str, report_id: str) -> Response:
         if row is None:
             raise not_found()
         reporter = session.get_one(Reporter, complaint.reporter_id)
-        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id)
 
 
 def _confirm(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
@@ -207,9 +206,7 @@ def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:
 
 def _complaint(session: Session, office: Office, token: str, *, lock: bool = False) -> Complaint:
     """The complaint this capability URL opens. `lock`: no other decision on it until the transaction ends."""
-    complaint_id, _, given = token.partition(".")
-    if not tokens.same(given, office.vault.derive("review", complaint_id)):
-        raise not_found()
+    complaint_id = opened_by(office, "review", token)
     complaint = session.get(Complaint, complaint_id, with_for_update=lock)
     if complaint is None:
         raise not_found()
