@@ -20,7 +20,7 @@ from sqlalchemy import Connection, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlmodel import Session, SQLModel
 
-from complaints import lookup_tables, models
+from complaints import account_tables, lookup_tables, models
 from complaints.jobs import Job, enqueue_in_transaction
 
 BUSY_MILLISECONDS = 30_000
@@ -168,5 +168,5 @@ def _engine(url: str) -> Engine:
 
 def metadata() -> Any:
     """The declared schema, for migrations and tests."""
-    assert lookup_tables.__name__  # importing it has declared its part
+    assert {account_tables.__name__, lookup_tables.__name__}  # importing it has declared its part
     return SQLModel.metadata
