@@ -22,6 +22,7 @@ MOST_BYTES = 1 << 20
 
 
 _GZIP, _GZIP_OR_ZLIB = b"\x1f\x8b\x08", 47
+_MOST_POOLS = 100  # hosts whose connections are kept open
 _PATIENCE = 60.0  # seconds; the caller's deadline is shorter, this is for callers that set none
 
 
@@ -164,12 +165,25 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """Joins httpx to a connection pool that resolves through `Reach`."""
+    """Joins httpx to connection pools that resolve through `Reach`.
+
+    One for each host: a pool looks at all of its connections before and after every question.
+    """
 
     def __init__(self, reach: Reach, context: ssl.SSLContext) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context, network_backend=_Network(reach), max_connections=64, keepalive_expiry=30
+        self._network, self._context = _Network(reach), context
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+
+    async def _pool(self, host: str) -> httpcore.AsyncConnectionPool:
+        pool = self._pools.pop(host, None) or httpcore.AsyncConnectionPool(
+            ssl_context=self._context, network_backend=self._network, max_connections=64, keepalive_expiry=30
         )
+        self._pools[host] = pool  # the one used last is last
+        if len(self._pools) > _MOST_POOLS:
+            unused = (name for name, one in self._pools.items() if all(c.is_idle() for c in one.connections))
+            if (oldest := next(unused, host)) != host:
+                await self._pools.pop(oldest).aclose()
+        return pool
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -180,7 +194,8 @@ class _Transport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         try:
-            response = await self._pool.handle_async_request(core)
+            pool = await self._pool(url.host)
+            response = await pool.handle_async_request(core)
         except (
             httpcore.NetworkError,
             httpcore.ProtocolError,
@@ -191,4 +206,5 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()

@@ -6,7 +6,6 @@ that names nobody.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -35,7 +34,6 @@ from abuse_lookup.rdap_page import Asker, Ended, Question, Reply, failed
 from abuse_lookup.span import parse_span, span_text
 from abuse_lookup.target import Target, organisational_domain
 
-_log = logging.getLogger(__name__)
 _MOST_LINKED = 2
 """Contacts that an answer only names, and networks around one, that are asked for."""
 _POOL = {4: 9, 6: 24}  # bits: IANA hands out /8, and /12 to /23 in IPv6, and what is wider is nobody's
@@ -61,7 +59,7 @@ class Rdap:
             async with asyncio.timeout(seconds):
                 bases = await self._bootstrap.bases(target)
         except TimeoutError:
-            return [failed("", "the bootstrap file could not be had in time")]
+            return [failed(self._bootstrap.where, "the bootstrap file could not be had in time")]
         if not bases.found:
             return [Answer(bases.status, Sighting(), bases.server, bases.reason)]
         answers: list[Answer[Sighting]] = []
@@ -81,9 +79,8 @@ class Rdap:
         except Ended as end:
             return [end.answer]
         sighting = _about(read_domain(reply.document), reply, target)
-        if not sighting.findings:
-            sighting = await self._with_linked(sighting, reply, target, question)
-        answers = [_answer(sighting, reply)]
+        sighting, answers = await self._with_linked(sighting, reply, target, question)
+        answers.insert(0, _answer(sighting, reply))
         share = question.within(_REGISTRAR_SHARE if sighting.findings else 1)
         for link in _not_asked(related_links(reply.document), question)[:1]:
             try:
@@ -107,15 +104,15 @@ class Rdap:
             return [
                 failed(reply.host, f"{reply.host} answered about {other}, not {target.key}", permanent=True)
             ]
-        sighting = await self._with_linked(sighting, reply, target, question)
+        sighting, answers = await self._with_linked(sighting, reply, target, question)
         sighting = replace(sighting, whois=tuple(_strangers(sighting, reply)))
-        answers = [_answer(sighting, reply)]
-        if on and not _usable(sighting):
+        answers.insert(0, _answer(sighting, reply))
+        if on and not _usable(sighting) and not reply.limit:
             for base in await self._registries(sighting, reply, target):
                 answers += await self._number(base + _path(target), target, question, on=False)
             for link in _not_asked(related_links(reply.document), question)[:1]:
                 answers += await self._number(link, target, question, on=False)
-            if not sighting.whois and not any(_usable(answer.value) for answer in answers):
+            if sighting.span and not sighting.whois and not any(_usable(answer.value) for answer in answers):
                 answers += await self._parents(reply, sighting.span, question)
         return answers
 
@@ -130,22 +127,22 @@ class Rdap:
 
     async def _with_linked(
         self, sighting: Sighting, reply: Reply, target: Target, question: Question
-    ) -> Sighting:
-        """Fetch the contacts that the answer only names; what cannot be had is left out."""
-        domain = target.host is not None
-        contacts = linked_contacts(reply.document, domain=domain)
+    ) -> tuple[Sighting, list[Answer[Sighting]]]:
+        """Fetch the contacts that the answer only names; returns the failures of those that cannot be had."""
+        scope: Scope = "network" if target.host is None else "registrar"
+        contacts = linked_contacts(reply.document, domain=scope == "registrar")
         desks = [named for named in contacts if named.is_desk][:_MOST_LINKED]
+        problems: list[Answer[Sighting]] = []
         for named in desks or ([] if sighting.findings else contacts[:1]):
             for url in _not_asked(await self._places(named, reply), question)[:1]:
                 try:
                     entity = (await self._asker.get(url, question)).document
                 except Ended as end:
-                    _log.info("contact %s not read: %s", url, end)
+                    problems += [end.answer] if end.answer.failed else []
                 else:
-                    scope: Scope = "registrar" if domain else "network"
                     found = read_entity(entity, sighting.holder, scope, is_desk=named.is_desk)
                     sighting = sighting.with_better(found)
-        return sighting
+        return sighting, problems
 
     async def _places(self, named: Elsewhere, reply: Reply) -> list[str]:
         """List where a contact is described: its links, the registry of its tag, the server that named it."""
@@ -156,7 +153,7 @@ class Rdap:
             *(_base(reply) + _entity_path(named.handle) for _ in [0] if named.handle and not bases),
         ]
 
-    async def _parents(self, reply: Reply, span: Span | None, question: Question) -> list[Answer[Sighting]]:
+    async def _parents(self, reply: Reply, span: Span, question: Question) -> list[Answer[Sighting]]:
         """Ask about the networks around one that names nobody; what they name counts little."""
         answers: list[Answer[Sighting]] = []
         for _ in range(_MOST_LINKED):
@@ -170,7 +167,7 @@ class Rdap:
                 answers.append(end.answer)
                 break
             wide = read_number(reply.document, "the wider network")
-            if span is None or wide.span is None or not _holds(wide.span, span):
+            if wide.span is None or not _holds(wide.span, span):
                 break
             findings = tuple(_lowered(finding, wide.span) for finding in wide.findings)
             answers.append(_answer(Sighting(findings, None, wide.holder), reply))

@@ -19,6 +19,7 @@ from abuse_lookup.whois_dialect import servers_in
 _DEEPEST = 8
 _MOST_ENTITIES = 300
 _MOST_SERVERS = 4
+_MOST_FINDINGS = 20
 _LONGEST_HANDLE = 100
 _LINK_TYPES = {"application/rdap+json", "application/json", ""}
 _SELLERS = {"registrar", "sponsor"}
@@ -267,11 +268,11 @@ def _free_text(document: Mapping[str, Any], entities: list[_Entity], holder: str
 
 
 def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Keep each mailbox once, with its best confidence, the best first."""
+    """Keep each mailbox once, with its best confidence, the best first; bounded, for each is looked up."""
     best: dict[str, Finding] = {}
     for found in sorted(findings, key=lambda found: CONFIDENCES.index(found.confidence)):
         best.setdefault((found.address or found.form or "").lower(), found)
-    return tuple(best.values())
+    return tuple(best.values())[:_MOST_FINDINGS]
 
 
 def _servers(document: Mapping[str, Any], entities: list[_Entity]) -> tuple[str, ...]:

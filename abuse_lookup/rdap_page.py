@@ -119,6 +119,8 @@ class Asker:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
             raise Ended(failed(url.host, reason, permanent=True))
         left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise Ended(failed(url.host, f"no time was left to ask {url.host}"))
         try:
             async with self._pace.turn(url.host, left, *_question(url)) as turn:
                 if turn.known is not None:
@@ -206,7 +208,7 @@ def _url(text: str) -> httpx.URL:
     try:
         return httpx.URL(text).copy_with(userinfo=b"", fragment=None)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Ended(failed("", f"{text[:100]!r} is no usable URL: {error}", permanent=True)) from error
+        raise Ended(failed(text[:100], f"{text[:100]!r} is no usable URL", permanent=True)) from error
 
 
 def _redirected(page: Page) -> httpx.URL:

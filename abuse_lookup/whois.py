@@ -17,7 +17,7 @@ from abuse_lookup.cache import Cache, covering_keys, span_keys
 from abuse_lookup.journal import Asked
 from abuse_lookup.pace import NotNow, Pace
 from abuse_lookup.reach import Reach, Unreachable
-from abuse_lookup.target import Target
+from abuse_lookup.target import Target, sellers
 from abuse_lookup.whois_answer import Referral, Report, read
 from abuse_lookup.whois_dialect import RWHOIS_PORT, decoded, gone, port_of, present_name, query_for
 
@@ -84,6 +84,8 @@ class Whois:
     async def _start(self, target: Target, first: str | None) -> Referral:
         if first is not None:
             return Referral(first)
+        if seller := sellers().get((target.organisation or "").partition(".")[2]):
+            return Referral(seller)
         known = await self._cache.get(_root_keys(target), self._clock())
         return Referral(known or self._root)
 

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from complaints.loopback.certificates import make_certificates
+from complaints.loopback.certificates import Authority
 
 REGISTRIES = 16
 SHAPES = ("nested", "top", "remarks", "two-mails")
@@ -76,11 +76,7 @@ def _drawn(rng: random.Random, net: Net) -> tuple[str, str]:
 
 def registration(net: Net) -> dict[str, Any]:
     """Write the RDAP answer (RFC 9083 §5.4) about a network."""
-    mails = [net.desk]
-    if net.shape == "two-mails":
-        mails = [f"noc@{net.desk.partition('@')[2]}", net.desk]
-    abuse = _entity(f"AB-{net.desk.partition('@')[2]}", ["abuse"], mails)
-    holder = _entity(f"ORG-{net.desk.partition('@')[2]}", ["registrant"], [])
+    holder, abuse = _entities(net)
     document: dict[str, Any] = {
         "rdapConformance": ["rdap_level_0", "cidr0"],
         "objectClassName": "ip network",
@@ -108,6 +104,12 @@ def registration(net: Net) -> dict[str, Any]:
     return document
 
 
+def _entities(net: Net) -> tuple[dict[str, Any], dict[str, Any]]:
+    domain = net.desk.partition("@")[2]
+    mails = [f"noc@{domain}", net.desk] if net.shape == "two-mails" else [net.desk]
+    return _entity(f"ORG-{domain}", ["registrant"], []), _entity(f"AB-{domain}", ["abuse"], mails)
+
+
 def _entity(handle: str, roles: list[str], mails: list[str]) -> dict[str, Any]:
     card: list[Any] = [["version", {}, "text", "4.0"], ["fn", {}, "text", f"The name of {handle}"]]
     for mail in mails:
@@ -128,14 +130,20 @@ class World:
     def __init__(self, count: int) -> None:
         self.nets = sorted(networks(count), key=lambda net: net.cidr)
         self.starts = [int(net.cidr[0]) for net in self.nets]
+        self.entities = {entity["handle"]: entity for net in self.nets for entity in _entities(net)}
         self.delay = 0.0
         self.asked: dict[str, list[float]] = {}
 
-    def find(self, address: str) -> Net | None:
-        """The network of an address."""
+    def registration(self, address: str) -> dict[str, Any] | None:
+        """The answer about an address."""
         number = int(ipaddress.IPv4Address(address))
         at = bisect_right(self.starts, number) - 1
-        return self.nets[at] if at >= 0 and number <= int(self.nets[at].cidr[-1]) else None
+        found = self.nets[at] if at >= 0 and number <= int(self.nets[at].cidr[-1]) else None
+        return registration(found) if found else None
+
+    def entity(self, handle: str) -> dict[str, Any] | None:
+        """The answer about an entity by itself, for those who ask for each."""
+        return self.entities.get(handle)
 
     def note(self, server: str) -> None:
         """Count one question."""
@@ -156,11 +164,11 @@ class Http(asyncio.Protocol):
         self.received += data
         while b"\r\n\r\n" in self.received:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
-            _, registry, _, key = head.split(b" ", 2)[1].decode().split("/", 3)
+            _, registry, kind, key = head.split(b" ", 2)[1].decode().split("/", 3)
             self.world.note(registry)
-            net = self.world.find(key)
-            body = json.dumps(registration(net) if net else {"errorCode": 404}).encode()
-            status = "200 OK" if net else "404 Not Found"
+            found = self.world.entity(key) if kind == "entity" else self.world.registration(key)
+            body = json.dumps(found or {"errorCode": 404}).encode()
+            status = "200 OK" if found else "404 Not Found"
             length = f"Content-Length: {len(body)}\r\nContent-Type: application/rdap+json\r\n\r\n"
             answer = f"HTTP/1.1 {status}\r\n{length}".encode() + body
             asyncio.get_running_loop().call_later(self.world.delay, self.answer, answer)
@@ -192,7 +200,7 @@ async def serve(count: int, folder: Path) -> None:
     """Serve until standard input ends."""
     world, loop = World(count), asyncio.get_running_loop()
     names = ["localhost", *(f"rdap-{n}.example" for n in range(REGISTRIES))]
-    context = make_certificates(folder, names).server_context()
+    context = Authority(folder).issue("server", names).server_context()
     https = await loop.create_server(lambda: Http(world), "127.0.0.1", 0, ssl=context)
 
     async def whois(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -51,6 +51,7 @@ def document(session: Session, office: Office, reporter: Reporter) -> Json:
         "disclosures": accountability.disclosures(session, office, reporter),
         "url": office.account_url(reporter),
         "hosts_url": office.hosts_url(reporter),
+        "standing_url": office.standing_url(reporter),
     }
 
 

@@ -32,6 +32,7 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
+from complaints.standing_tables import StandingConsent
 
 TABLES: tuple[Any, ...] = (
     Attempt,
@@ -40,6 +41,7 @@ TABLES: tuple[Any, ...] = (
     ConsentedReport,
     ConsentEntry,
     Consent,
+    StandingConsent,
     Report,
     Complaint,
     Submission,

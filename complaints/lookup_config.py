@@ -6,7 +6,9 @@ from complaints.settings import Settings
 
 
 def lookup_config(settings: Settings) -> Config:
-    """How abuse_lookup is to ask, with these settings."""
+    """How abuse_lookup is to ask, with these settings, and the limits agreed on with registries, if any."""
+    own_limits = settings.data / "limits.toml"
+    who = f"+{settings.url}; {settings.contact}" if settings.contact else f"+{settings.url}"
     return Config(
         dns=settings.name_servers,
         rdap_bootstrap=settings.rdap_bootstrap or None,
@@ -17,7 +19,8 @@ def lookup_config(settings: Settings) -> Config:
         allow_nets=tuple(filter(None, settings.allow_nets.split(","))),
         contact_zones=tuple(filter(None, settings.contact_zones.split(","))),
         cache_path=settings.data / "lookups.sqlite",
-        user_agent=f"Plaint/{__version__} (+{settings.url})",
+        user_agent=f"Plaint/{__version__} ({who})",
         limit_per_minute=settings.limit_lookups,
+        limits=own_limits if own_limits.exists() else None,
         desks=settings.desks_file,
     )

@@ -244,8 +244,7 @@ _DESCRIBING = (
 
 
 def _open_top(message: Message) -> _Open:
-    index = message._by_name
-    found = [header for name in _DESCRIBING if name in index for header in index[name]]
+    found = [header for name in _DESCRIBING for header in message.fields(name)]
     return _open(message.headers, sorted(found, key=_start), message.body, 0, "text/plain")
 
 
@@ -275,7 +274,8 @@ def _open(
         boundary = values["boundary"].rstrip().encode("utf-8", "surrogateescape")
     if "/" not in content_type:
         content_type = default
-    return _Open(headers, content_type, values, encoding, disposition, tuple(locations), body, depth, boundary)
+    places = tuple(locations)
+    return _Open(headers, content_type, values, encoding, disposition, places, body, depth, boundary)
 
 
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:

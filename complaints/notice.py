@@ -60,7 +60,11 @@ def _underway(session: Session, submission: Submission) -> bool:
 
 def _tell(session: Session, office: Office, reporter: Reporter, submissions: list[Submission]) -> None:
     lines = [line for submission in submissions for line in submission.outcome]
-    items = [_item(session, office, line) for line in lines if not probes.is_learned(line)]
+    items = [
+        _item(session, office, line)
+        for line in lines
+        if not probes.is_learned(line) and not _decided(session, line)
+    ]
     for submission in submissions:
         move(session, submission, SubmissionState.NOTICED)
     if not items:
@@ -73,6 +77,12 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     values |= {"complaints": usable, "days": days} if usable else {}
     kind = "notice" if usable else "refused"
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
+
+
+def _decided(session: Session, line: Json) -> bool:
+    """Whether it was confirmed already, by hand or under a standing consent: nothing to tell here."""
+    complaint = session.get(Complaint, line["complaint"]) if line["complaint"] else None
+    return complaint is not None and complaint.state in {ComplaintState.CONFIRMED, ComplaintState.CLOSED}
 
 
 def _item(session: Session, office: Office, line: Json) -> Json:

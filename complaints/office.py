@@ -93,6 +93,12 @@ class Office:
         """The capability URL that ends one use of a reporter's data, and does nothing else."""
         return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', f'{reporter.id}-{purpose}')}"
 
+    def standing_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's page about standing consent."""
+        return (
+            f"{self.settings.url}/standing/{self._link('standing', reporter.id, reporter.token_hash or '')}"
+        )
+
     @property
     def link_life(self) -> timedelta:
         """How long a capability URL is good: as long as a consent can be given, and three months more."""

@@ -31,7 +31,8 @@ _GREETINGS = frozenset({"HELO", "EHLO", "LHLO"})
 _NAME_ONLY = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+\.?(?: \[[a-z]+\])?")
 # What most clauses are: what the client said, and behind it the address, with the name that was looked up.
 _USUAL = re.compile(
-    r"([A-Za-z0-9][A-Za-z0-9._-]*+) \((?:([A-Za-z0-9][A-Za-z0-9._-]*+ )?\[((?:IPv6:)?[0-9A-Fa-f.:]+)\]|([0-9A-Fa-f.:]+))\)"
+    r"([A-Za-z0-9][A-Za-z0-9._-]*+)"
+    r" \((?:([A-Za-z0-9][A-Za-z0-9._-]*+ )?\[((?:IPv6:)?[0-9A-Fa-f.:]+)\]|([0-9A-Fa-f.:]+))\)"
 )
 _AFTER_ADDRESS = frozenset(" :")
 _LOGGED_IN = re.compile(

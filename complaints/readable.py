@@ -100,7 +100,12 @@ def _decoded(part: Part, limit: int, page: bool = False) -> str:
         label = _META_CHARSET.search(content[:4_000])
         charset = label[1].decode("ascii") if label else None
     text = decode_text(content, charset)[:limit]
-    if part.delsp and part.content_type == "text/plain" and (" \n" in text or " \r\n" in text) and "://" in text:
+    if (
+        part.delsp
+        and part.content_type == "text/plain"
+        and (" \n" in text or " \r\n" in text)
+        and "://" in text
+    ):
         return _unflowed(text)
     return text
 

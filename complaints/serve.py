@@ -101,7 +101,8 @@ async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIt
 
 
 async def serve(settings: Settings, roles: Collection[str], started: Callable[[Service], None]) -> None:
-    """Run until SIGINT or SIGTERM; `started` is called once everything listens."""
+    """Run until SIGINT or SIGTERM; `started` is called once everything listens. Raises SettingsError."""
+    settings.check_for_people()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     http: str = "127.0.0.1:8080"
     public_url: str = ""
     mail_domain: str = "plaint.localhost"
+    contact: str = ""
+    hosted_in: str = ""
     smtp_cert: Path | None = None
     smtp_key: Path | None = None
     relay: str = ""
@@ -92,6 +94,17 @@ class Settings(BaseSettings):
     def _listens_somewhere(cls, value: str) -> str:
         host_port(value)
         return value
+
+    @field_validator("contact")
+    @classmethod
+    def _contact_is_reachable(cls, value: str) -> str:
+        """It stands in a header field of every RDAP question, in a comment."""
+        local, at, domain = value.strip().rpartition("@")
+        reachable = value.startswith("https://") or (at and local and "." in domain)
+        fits = value.isascii() and value.isprintable() and not set(value) & set("()\\")
+        if value and not (reachable and fits):
+            raise ValueError(f"{value!r} is neither a mail address nor an https address")
+        return value.strip()
 
     @field_validator("dns")
     @classmethod
@@ -149,6 +162,19 @@ class Settings(BaseSettings):
             return None
         url = urlsplit(self.relay)
         return url.hostname or "", url.port or 25
+
+    @property
+    def for_people(self) -> bool:
+        """Whether people use this installation: it has a public address, and the DNS of the Internet."""
+        return self.url.startswith("https://") and not self.on_loopback
+
+    def check_for_people(self) -> None:
+        """Raises SettingsError where people would use an installation that nobody can be reached about."""
+        if self.for_people and not self.contact:
+            raise SettingsError(
+                "PLAINT_CONTACT is empty: people who use this installation, and desks that get its reports, "
+                "must be able to reach whoever runs it; give a mail address or an https address"
+            )
 
     @property
     def on_loopback(self) -> bool:

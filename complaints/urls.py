@@ -27,7 +27,10 @@ _LONGEST_HOST = 2_048
 
 # Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks,
 # joiners.
-UNSEEN = "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+UNSEEN = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 INVISIBLE = re.compile(UNSEEN)
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")

@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
-from complaints import consent, contacts, draft, evidence, notice, retention, submission
+from complaints import consent, contacts, draft, evidence, notice, retention, standing, submission
 from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
@@ -63,6 +63,7 @@ class Worker:
             "contacts": lambda row_id: contacts.step(office, lookup, row_id),
             "draft": lambda row_id: asyncio.to_thread(draft.step, office, row_id),
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
+            "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
             "report": forwarder.report,
             "letter": forwarder.letter,

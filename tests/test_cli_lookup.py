@@ -18,7 +18,7 @@ import pytest
 from complaints.lookup_verb import Tally
 from complaints.loopback import Internet, World, loopback_internet
 from tests.house import CLOUD, SAVANNA
-from tests.test_cli import CLOUD_DESK, PLAINT, good, plaint
+from tests.test_cli import CLOUD_DESK, PLAINT, Ran, good, plaint
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +228,30 @@ def test_limits_and_answers_are_shared_with_the_service_in_its_database(
     monkeypatch.setenv("PLAINT_DATA", str(Path(os.environ["PLAINT_DATA"]).with_name("another machine")))
     again = good("lookup", CLOUD, "--explain", "--json").document
     assert [one["source"] for one in again["questions"]] == ["cache"]
+
+
+def test_a_list_waits_for_the_limits_of_servers_and_a_few_targets_do_not() -> None:
+    """One registry that takes one question a second, a target's second over before it is the turn of all."""
+    networks = "".join(
+        f'[networks."198.51.100.{n * 16}/28"]\nname = "N{n}"\nregistry = "ripe"\nabuse = "abuse@n{n}.example"\n'
+        for n in range(5)
+    )
+    targets = [f"198.51.100.{n * 16 + 1}" for n in range(5)]
+
+    async def run() -> tuple[Ran, Ran]:
+        async with loopback_internet(World.parse(networks)) as net:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in net.settings().items():
+                    patch.setenv(name, value)
+                patch.setenv("PLAINT_LIMIT_LOOKUPS", "60")
+                patch.setenv("PLAINT_LOOKUP_SECONDS", "1")
+                patch.setenv("PLAINT_DATA", os.environ["PLAINT_DATA"] + "-few")
+                few = await asyncio.to_thread(plaint, "lookup", *targets, "--json")
+                patch.setenv("PLAINT_DATA", os.environ["PLAINT_DATA"] + "-list")
+                listed = "\n".join(targets).encode()
+                return few, await asyncio.to_thread(plaint, "lookup", "-", "--json", stdin=listed)
+
+    few, listed = asyncio.run(run())
+    assert any(one["failures"] for one in few.documents)
+    assert [one["failures"] for one in listed.documents] == [[]] * 5
+    assert [one["contacts"][0]["source"] for one in listed.documents] == ["rdap"] * 5

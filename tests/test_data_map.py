@@ -1,5 +1,6 @@
 """The data map tells of every column and file that can hold personal data; and what it says goes, goes in time."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from complaints.models import (
     Submission,
     SubmissionState,
 )
-from complaints.settings import load
+from complaints.serve import serve
+from complaints.settings import SettingsError, load
 from tests.house import unguarded
 from tests.visitor import asked, confirm
 from tests.website import Website, running_website, spam
@@ -169,3 +171,49 @@ def let_go(website: Website) -> None:
 def count(website: Website, table: Any) -> int:
     with website.office.db.reading() as session:
         return len(session.exec(select(table)).all())
+
+
+# ---- what the policy promises about them, on the page
+
+
+def test_the_page_tells_what_is_kept_and_how_long_by_these_settings(tmp_path: Path) -> None:
+    with running_website(tmp_path, retention_spam_seconds=3 * 86_400) as website:
+        page = website.http.get("/privacy").text
+        assert "3 days after it was handed in" in page
+        for row in retention.data_map()["table"]:
+            assert row["purpose"] in page.replace("&#39;", "'")
+
+
+def test_the_page_names_whoever_else_sees_something_as_it_is_set_up(tmp_path: Path) -> None:
+    given = {
+        "relay": "smtp://relay.example:25",
+        "dns": "192.0.2.53:53",
+        "contact_zones": "zone.example",
+        "contact": "operator@example.net",
+        "hosted_in": "Frankfurt",
+    }
+    with running_website(tmp_path, **given) as website:
+        page = website.http.get("/privacy").text
+        for named in ("relay.example", "192.0.2.53", "zone.example", "operator@example.net", "Frankfurt"):
+            assert named in page
+    with running_website(tmp_path / "other", contact_zones="") as website:
+        page = website.http.get("/privacy").text
+        assert "relay" not in page
+        assert "Contact zones" not in page
+
+
+def test_the_key_of_receipts_is_on_the_page(website: Website) -> None:
+    complaint = website.waiting()
+    confirm(website, complaint)
+    receipt = website.http.get(website.review(complaint) + "/receipt").json()
+    assert receipt["public_key"] in website.http.get("/privacy").text.replace("&#43;", "+")
+
+
+def test_an_installation_for_people_does_not_start_without_a_contact(tmp_path: Path) -> None:
+    given = {"data": tmp_path, "public_url": "https://plaint.example", "http": "127.0.0.1:0"}
+    with pytest.raises(SettingsError, match="PLAINT_CONTACT"):
+        asyncio.run(serve(load(**given), ("web",), lambda _: None))
+    load(**given, contact="operator@example.net").check_for_people()
+    load(data=tmp_path).check_for_people()  # on one machine nobody needs one
+    with pytest.raises(SettingsError, match="neither a mail address"):
+        load(**given, contact="somebody")

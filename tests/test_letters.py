@@ -49,6 +49,13 @@ VALUES: dict[str, dict[str, Any]] = {
         "passed_over": [EVIL],
         "url": HOSTS,
     },
+    "standing": {
+        "subject": EVIL,
+        "desks": [{"to": EVIL, "why": EVIL}],
+        "leaves": NOON,
+        "url": "https://p.example/review/abc",
+        "standing": "https://p.example/standing/abc",
+    },
     "link": {"subject": EVIL, "url": "https://p.example/review/abc", "until": NOON},
     "code": {"wish": "download everything", "code": "012345", "minutes": 15, "known": True},
     "news": {"subject": EVIL, "text": EVIL, "url": "https://plaint.example/unsubscribe/abc"},

@@ -32,7 +32,9 @@ from abuse_lookup.cache import MemoryCache
 from abuse_lookup.pace import NotNow, Pace, limit_rows
 from abuse_lookup.shared_file import SharedFile
 from complaints.db import Database
+from complaints.lookup_config import lookup_config
 from complaints.lookup_store import DatabaseBook
+from complaints.settings import SettingsError, load
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FAR = 1e12
@@ -292,6 +294,18 @@ def test_an_operators_own_row_stands_for_ours_and_for_the_general_limit(tmp_path
             limit_rows(file)
 
 
+def test_the_service_says_who_asks_and_reads_the_operators_limits(tmp_path: Path) -> None:
+    config = lookup_config(load(data=tmp_path, public_url="https://plaint.example"))
+    assert config.user_agent.endswith(" (+https://plaint.example)")
+    assert config.limits is None
+    (tmp_path / "limits.toml").write_text("")
+    config = lookup_config(load(data=tmp_path, contact="postmaster@plaint.example"))
+    assert config.user_agent.endswith("; postmaster@plaint.example)")
+    assert config.limits == tmp_path / "limits.toml"
+    with pytest.raises(SettingsError, match="PLAINT_CONTACT"):
+        load(data=tmp_path, contact="two\nlines")
+
+
 def test_a_question_over_the_limit_says_when_it_may_be_asked() -> None:
     clock = Clock()
     pace = paced(1, clock)
@@ -466,7 +480,7 @@ def test_those_who_wait_get_what_was_said_about_their_network_and_spend_no_token
     assert asked == ["198.51.0.1", "203.0.113.1"]
     assert said[1:50] == ["about 198.51.0.1"] * 49
     tokens = asyncio.run(pace._book.change("rdap.example", lambda page: page.full_again["60"]))
-    assert tokens - NOW.timestamp() == pytest.approx(2 * 60 / 58, abs=0.01)
+    assert tokens - NOW.timestamp() == pytest.approx(2 * 60.6 / 58, abs=0.01)
     clock.now += timedelta(minutes=3)
     assert asyncio.run(ask("198.51.7.7")) == "asked"
 

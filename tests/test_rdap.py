@@ -176,6 +176,11 @@ def test_reading_never_raises(document: dict[str, Any]) -> None:
     linked_contacts(document, domain=True)
 
 
+def test_an_answer_with_very_many_mailboxes_is_bounded() -> None:
+    many = [entity(email(f"abuse@net{n}.example")) for n in range(500)]
+    assert len(read_number({"entities": many}).findings) == 20
+
+
 def test_a_wide_and_deep_answer_is_bounded() -> None:
     wide = {"entities": [{"roles": ["x"], "entities": [{"roles": ["y"]}] * 1000}] * 1000}
     started = time.perf_counter()

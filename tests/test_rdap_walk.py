@@ -112,6 +112,13 @@ def test_a_contact_named_by_its_handle_is_asked_for_at_the_registry_of_its_tag()
     assert asked(seen)[1] == ("rdap.ripe.example", "/entity/ABUSE-OTHER-RIPE")
 
 
+def test_a_contact_that_is_only_named_and_cannot_be_had_is_a_failure() -> None:
+    named = {"roles": ["abuse"], "links": [link("https://rdap.gone.example/entity/A", "self")]}
+    world = NET + body(startAddress="198.51.100.0", endAddress="198.51.100.63", entities=[named])
+    [found] = look_up(world, "198.51.100.1").found
+    assert ("rdap", "rdap.gone.example") in [(failure.source, failure.server) for failure in found.failures]
+
+
 def test_the_desk_inside_a_holder_that_is_only_linked_to_is_found() -> None:
     holder = {"roles": ["registrant"], "links": [link("{base:ripe}entity/ORG-OTHER-RIPE", "self")]}
     world = NET + body(startAddress="198.51.100.0", endAddress="198.51.100.63", entities=[holder])

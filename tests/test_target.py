@@ -262,6 +262,21 @@ def test_what_is_globally_reachable_is_asked_about(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "organisation"),
+    [
+        ("pills.us.com", "pills.us.com"),
+        ("www.shop.pills.us.com", "pills.us.com"),
+        ("us.com", "us.com"),
+        ("notus.com", "notus.com"),
+        ("pills.eu.org", "pills.eu.org"),
+        ("victim.github.io", "github.io"),
+    ],
+)
+def test_below_names_that_sell_domains_each_domain_is_its_own_owners(host: str, organisation: str) -> None:
+    assert organisational_domain(host) == organisation
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "(" * 3_000_000,

@@ -245,6 +245,7 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("limits", "limit"),
         ("zones", "zone"),
         ("whois", "query"),
+        ("suffixes", "suffix"),
         ("whois", "field"),
         ("whois", "named"),
         ("whois", "manager"),

@@ -7,6 +7,7 @@ from abuse_lookup.answer import Finding
 from abuse_lookup.knowledge import rows
 from abuse_lookup.whois_answer import Report, read
 from abuse_lookup.whois_dialect import decoded, gone, port_of, present_name, query_for, refused, says_absent
+from bench.registries import Question, ours
 
 IP = Target.parse("198.51.100.7")
 
@@ -99,6 +100,35 @@ def test_two_registries_on_one_as_number_are_equally_close() -> None:
         "aut-num: AS64496\nowner: University\nabuse-c: CIR\n\nnic-hdl: CIR\ne-mail: nic@university.example\n"
     )
     assert named(read(text, Target.parse("AS64496"))) == [("nic@university.example", "high")]
+
+
+def test_of_two_objects_about_one_range_neither_is_wider() -> None:
+    one = "inetnum: 198.51.100.0 - 198.51.100.255\nabuse-mailbox: {}@net.example\n\n"
+    assert named(read(one.format("a") + one.format("b"), IP)) == [
+        ("a@net.example", "high"),
+        ("b@net.example", "high"),
+    ]
+
+
+def test_a_national_registrys_mailbox_comes_after_the_providers_own_desk() -> None:
+    text = (
+        "inetnum: 198.51.100.0 - 198.51.100.255\nmnt-irt: IRT-IDNIC-ID\n\n"
+        "irt: IRT-IDNIC-ID\nabuse-mailbox: abuse@idnic.net\n\nrole: NOC\ne-mail: abuse@provider.example\n"
+    )
+    nobody: frozenset[str] = frozenset()
+    asked = Question(
+        "x", text.encode("ascii"), "198.51.100.7", "ip", "whois.apnic.net", *(nobody,) * 4, "send"
+    )
+    assert ours(asked).proposed == ["abuse@provider.example", "abuse@idnic.net"]
+
+
+def test_an_answer_about_another_domain_names_nobody_but_may_refer_on() -> None:
+    text = "domain: EXAMPLE\nrefer: whois.nic.example\nRegistrar Abuse Contact Email: abuse@other.example\n"
+    report = read(text.replace("EXAMPLE", "other.example"), Target.parse("pills.example"))
+    assert named(report) == []
+    assert report.other == "other.example"
+    assert [step.host for step in report.referrals] == ["whois.nic.example"]
+    assert read(text, Target.parse("pills.example")).other == ""
 
 
 def test_a_routing_registry_is_hearsay() -> None:

@@ -1,8 +1,8 @@
 """One redaction on its way through a message: every field, delimiter and part, however encoded."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from complaints.archives import Room, is_archive, unpack
 from complaints.message import Message, Part, parse
@@ -79,16 +79,17 @@ class Walk:
             message, raw = parse(mended), mended
         places = Places(message)
         codes = self._codes_outside(places, message, own_hops)
+        mailboxes = self._recipients(places)
         pieces, position = [], 0
         for number, part in enumerate(message.leaves(), 1):
             if not _is_own_world(part):
                 continue
-            pieces.append(self._open_text(places, position, part.start, codes))
+            pieces.append(self._open_text(places, position, part.start, codes, mailboxes))
             body = raw[part.start : part.end]
             where = f"part {number} ({part.content_type})"
             pieces.append(self._part(part, body, where, places.line(part.start), nested))
             position = part.end
-        pieces.append(self._open_text(places, position, len(raw), codes))
+        pieces.append(self._open_text(places, position, len(raw), codes, mailboxes))
         return b"".join(pieces)
 
     def _mended(self, message: Message) -> bytes:
@@ -109,11 +110,13 @@ class Walk:
         found = header_finds(places, message, self.codes, own_hops)
         return apart([*found, *boundary_finds(places.raw, self.codes)])
 
-    def _open_text(self, places: Places, start: int, end: int, codes: list[Find]) -> bytes:
+    def _open_text(
+        self, places: Places, start: int, end: int, codes: list[Find], mailboxes: list[Find]
+    ) -> bytes:
         """Hide in what stands there unencoded: header fields, delimiters, 7-bit and 8-bit text."""
         text = places.raw[start:end]
         finds = self.hider.finds(text)
-        bare = [find for find in self._recipients(places) if start <= find.start < end]
+        bare = [find for find in mailboxes if start <= find.start < end]
         finds = [
             find
             for find in _merged(finds, [find.moved(-start) for find in bare])
@@ -133,20 +136,24 @@ class Walk:
             found += [find.moved(first - start) for find in self.codes.in_text(places.raw[first:last])]
         return found
 
-    def _recipients(self, places: Places) -> Iterator[Find]:
+    def _recipients(self, places: Places) -> list[Find]:
         """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
-        locals_ = {secret.private for secret in self.hider.secrets if secret.rule == "address"}
-        choice = b"|".join(re.escape(local.encode()) for local in sorted(locals_, key=len, reverse=True))
+        found: list[Find] = []
         for header in places.headers:
             received = header.name.lower() == "received"
-            if not received and not _RECIPIENT.fullmatch(header.name):
+            if not received and not _is_recipient(header.name):
                 continue
-            pattern = re.compile((_FOR if received else _ALONE) % choice)
-            body = header.raw.index(b":") + 1
-            for match in pattern.finditer(header.raw.lower(), body):
+            lower = header.raw.lower()
+            if not any(local in lower for local in self.hider.locals):
+                continue
+            pattern = re.compile(
+                (_FOR if received else _ALONE) % b"|".join(map(re.escape, self.hider.locals))
+            )
+            for match in pattern.finditer(lower, lower.index(b":") + 1):
                 start, end = match.span("hide")
                 new = self.hider.pseudonyms[match["hide"].decode()]
-                yield Find(header.start + start, header.start + end, new, "mailbox")
+                found.append(Find(header.start + start, header.start + end, new, "mailbox"))
+        return found
 
     def _part(self, part: Part, body: bytes, where: str, line: int, nested: int) -> bytes:
         """Hide in a body with an encoding of its own; it is written anew only where a find sits inside."""
@@ -231,6 +238,11 @@ class Walk:
 
     def _changed(self, find: Find, text: bytes, where: str, line: int) -> None:
         self.edits.append(Edit(find.rule, where, line, text[find.start : find.end], find.new))
+
+
+@lru_cache(maxsize=4096)
+def _is_recipient(name: str) -> bool:
+    return _RECIPIENT.fullmatch(name) is not None
 
 
 def _is_own_world(part: Part) -> bool:

@@ -21,6 +21,7 @@ from complaints.web.pages import (
     links,
     register,
     review,
+    standing,
     stop,
     submit,
     unsubscribe,
@@ -59,7 +60,7 @@ def create_app(
     app.include_router(api_hosts.router)
     app.include_router(api_lookup.router)
     app.include_router(api_consents.router)
-    for pages in (home, register, submit, review, links, hosts, account, unsubscribe, stop):
+    for pages in (home, register, submit, review, links, hosts, standing, account, unsubscribe, stop):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     _watch(app)

@@ -184,6 +184,7 @@ def _page(
         account=shown,
         here=f"/account/{token}",
         hosts=urlsplit(shown["hosts_url"]).path,
+        standing=urlsplit(shown["standing_url"]).path,
         data_map=retention.data_map()["table"],
         waiting=step_up.waiting(session, office, reporter),
         errors=errors,
