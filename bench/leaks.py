@@ -78,7 +78,13 @@ def recipient(raw: bytes) -> str | None:
     for field in RECIPIENTS:
         for _, address in getaddresses([str(value) for value in message.get_all(field, [])[:1]]):
             local, at, domain = address.partition("@")
-            if at and local.isascii() and domain.isascii() and "." in domain and not set(address) & set(" \"<>()"):
+            if (
+                at
+                and local.isascii()
+                and domain.isascii()
+                and "." in domain
+                and not set(address) & set(' "<>()')
+            ):
                 return address
     return None
 
@@ -189,7 +195,9 @@ def main() -> None:
         document["hostile"] = hostile()
     print(json.dumps(document, indent=1, ensure_ascii=False))
     wrong = [
-        document.get(part, {}).get(kind) for part in ("places", "real") for kind in ("missed", "false", "leaks")
+        document.get(part, {}).get(kind)
+        for part in ("places", "real")
+        for kind in ("missed", "false", "leaks")
     ]
     sys.exit(1 if any(wrong) else 0)
 

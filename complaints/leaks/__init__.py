@@ -123,15 +123,23 @@ class _Search:
         for content in unpacked(text.octets, self.room):
             self._open(text, "unpacked", content)
         if self.room.full:
-            self.unread(f"archives that hold more than {MOST_OCTETS // 1024**2} MB, or too many files", text.where)
+            self.unread(
+                f"archives that hold more than {MOST_OCTETS // 1024**2} MB, or too many files", text.where
+            )
         if not text.is_decoded:
             self.charsets |= declared(text.octets.lower())
             for charset, octets in decoded(text.octets, self.charsets, foreign=bool(self.wanted.foreign)):
-                self.add(_Text(octets, _then(text.how, f"in {charset}"), text.where, text.inside, text.attached, True))
+                self.add(
+                    _Text(
+                        octets, _then(text.how, f"in {charset}"), text.where, text.inside, text.attached, True
+                    )
+                )
         plain = text.octets.replace(b"\0", b"")
         if text.inside and not text.attached and is_binary(text.octets):
             self._found(text, Reading("", plain), words=False)
-            self.add(_Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True))
+            self.add(
+                _Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True)
+            )
             return
         self._read(text, plain)
 

@@ -22,7 +22,13 @@ _KINDS = bytes(
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _IS_HEX = bytes(ord("1") if octet in _HEX_DIGITS else ord("0") for octet in range(256))
 _READABLE = bytes(
-    ord("1") if 0x20 <= octet < 0x7F else ord("C") if 0x80 <= octet < 0xC0 else ord("L") if octet >= 0xC2 else ord("0")
+    ord("1")
+    if 0x20 <= octet < 0x7F
+    else ord("C")
+    if 0x80 <= octet < 0xC0
+    else ord("L")
+    if octet >= 0xC2
+    else ord("0")
     for octet in range(256)
 )
 """Printable ASCII; octets that go on, and such that begin a character of UTF-8; others."""

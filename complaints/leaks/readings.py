@@ -18,15 +18,15 @@ ROUNDS = 6
 _QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _DAMAGED = re.compile(rb"=([0-9A-Fa-f]{2}[^\s\"'>]{4,})")
-_ENCODED_WORDS = re.compile(rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)")
+_ENCODED_WORDS = re.compile(
+    rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
+)
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
 _CONTINUED = re.compile(rb"\"?\s{0,5};\s{0,9}[A-Za-z-]{1,20}\*\d{1,4}\*?=\"?")
 _CONCATENATED = re.compile(rb"['\"`]\s{0,9}\+\s{0,9}['\"`]")
 _JOINTS = (b"'+", b"' +", b'"+', b'" +', b"`+", b"` +")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
-_ENTITY = re.compile(
-    rb"(&(?>(?:amp;|#38;|#x26;)*)(?:#[xX][0-9A-Fa-f]{1,12}|#[0-9]{1,12}|[A-Za-z]{2,24});?)"
-)
+_ENTITY = re.compile(rb"(&(?>(?:amp;|#38;|#x26;)*)(?:#[xX][0-9A-Fa-f]{1,12}|#[0-9]{1,12}|[A-Za-z]{2,24});?)")
 _BACKSLASH = re.compile(
     rb"(\\++(?:u\{[0-9A-Fa-f]{1,8}\}|[uU]0*[0-9A-Fa-f]{2,4}|x[0-9A-Fa-f]{2}|0{2,4}[2-7][0-9A-Fa-f](?![0-9A-Fa-f]) ?"
     rb"|[0-7]{3}|[2-7][0-9A-Fa-f] ?|[/@.]|\r?\n))"

@@ -58,9 +58,7 @@ class Address:
         labels = [re.escape(label) for label in self.domain.split(b".")]
         return (
             re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
-            re.compile(
-                rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"
-            ),
+            re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
         )
 
     @cached_property
@@ -172,7 +170,9 @@ def wanted(
                     what = f"address {address.lower()}"
                     dots = domain in _ONE_MAILBOX
                     spellings.setdefault((one, other), Address(what, one, other, dots))
-    digests = {octets: f"digest of {address.lower()}" for address in addresses for octets in _digests(address)}
+    digests = {
+        octets: f"digest of {address.lower()}" for address in addresses for octets in _digests(address)
+    }
     return Wanted(
         tuple(spellings.values()),
         tuple((what, octets) for octets, what in digests.items()),

@@ -89,7 +89,11 @@ class Word:
         right = _LABELS_AFTER.match(lower, end, end + 260)
         last = right.end() if right else end
         labels = lower[first:last].split(b".")
-        if len(labels) == 1 or self.siblings.issuperset(labels) or (self.mailbox and first == start and last == end):
+        if (
+            len(labels) == 1
+            or self.siblings.issuperset(labels)
+            or (self.mailbox and first == start and last == end)
+        ):
             return False
         return octets[first:last].split(b".")[-1].islower() or octets[start:end].islower()
 
@@ -122,11 +126,24 @@ def _is_in_trace(lower: bytes, place: int) -> bool:
 
 def _is_meant(lower: bytes, start: int, end: int) -> bool:
     """Whether a mailbox must be meant: a field of recipients, or `for` (RFC 5321 §4.4), without a domain."""
-    if lower[start - 1 : start] in {b".", b"@", b"+", b"=", b"-", b"_"} or lower[end : end + 1] in {b"@", b"+", b"=", b"-", b"_"}:
+    if lower[start - 1 : start] in {b".", b"@", b"+", b"=", b"-", b"_"} or lower[end : end + 1] in {
+        b"@",
+        b"+",
+        b"=",
+        b"-",
+        b"_",
+    }:
         return False
     if lower[end : end + 1] == b"." and lower[end + 1 : end + 2].isalnum():
         return False
-    if _FOR.search(lower, max(0, start - 20), start) and lower[end : end + 1] in {b">", b";", b" ", b"\r", b"\n", b"\t"}:
+    if _FOR.search(lower, max(0, start - 20), start) and lower[end : end + 1] in {
+        b">",
+        b";",
+        b" ",
+        b"\r",
+        b"\n",
+        b"\t",
+    }:
         return _field_at(lower, start) == b"received"
     return _RECIPIENT.fullmatch(_field_at(lower, start)) is not None
 
