@@ -7,7 +7,6 @@ input, 69 remote unavailable, 75 try later, 77 not allowed, 130 interrupted.
 # ruff: noqa: PLC0415 - see above
 
 import asyncio
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,9 +60,6 @@ def main() -> NoReturn:
         app(prog_name="plaint")
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:  # whoever read our output has seen enough; what is left must not be flushed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(FAILED) from None
     except Exception as error:
         if (known := _known(error)) is None:
             raise

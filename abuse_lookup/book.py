@@ -20,7 +20,7 @@ MOST_SILENCES = 3
 SILENCE_PAUSE = 60.0
 LOOK_AGAIN = 0.05
 """Seconds until we look again whether another process has ended its turn at a server."""
-_ROUNDING = 1e-6  # what floating point may lose of an epoch time
+_ON_THE_WAY = 1.01  # what a question may be late at the server after its token was taken, of the window
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Bucket:
     @property
     def interval(self) -> float:
         """Seconds in which one token comes back."""
-        return self.seconds / (self.questions - self.burst + 1) + _ROUNDING
+        return self.seconds * _ON_THE_WAY / (self.questions - self.burst + 1)
 
     def __str__(self) -> str:
         window = "a minute" if self.seconds == 60 else f"in {self.seconds:g} s"
@@ -121,7 +121,7 @@ class Page:
 
     def _full(self, bucket: Bucket, now: float) -> float:
         """When the bucket will be full; never later than a clock that was set back can make it."""
-        return min(self.full_again.get(f"{bucket.seconds:g}", 0.0), now + bucket.seconds)
+        return min(self.full_again.get(f"{bucket.seconds:g}", 0.0), now + bucket.burst * bucket.interval)
 
     def text(self) -> str:
         """Write it as JSON."""

@@ -28,7 +28,7 @@ class Bootstrap:
         folder: Path | None = None,
     ) -> None:
         self._own = place is not None
-        where = str(place or IANA)
+        self.where = where = str(place or IANA)
         self._files: FolderFiles | RemoteFiles
         if where.startswith(("https://", "http://")):
             self._files = RemoteFiles(where, fetcher, pace, clock, folder=folder, shipped=place is None)

@@ -222,7 +222,7 @@ class RemoteFiles:
             "modified": copy.modified,
             "document": copy.document,
         }
-        own = self._folder / f".{name}.{os.getpid()}"
+        own = self._folder / f".{name}.{os.getpid()}.{id(self)}"
         try:
             self._folder.mkdir(exist_ok=True)
             own.write_text(json.dumps(kept), "utf-8")

@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from abuse_lookup.answer import Answer, Confidence, Finding, Lookup, Scope, Sigh
 from abuse_lookup.desk_rows import Desk, read_desks
 from abuse_lookup.errors import ConfigError, UnusableTarget
 from abuse_lookup.knowledge import text_of
-from abuse_lookup.target import IPNetwork, Target
+from abuse_lookup.target import IPAddress, IPNetwork, Target
 
 _log = logging.getLogger(__name__)
 SHIPPED = ("platforms", "proxies", "desks")
@@ -45,6 +46,18 @@ class DeskRows:
             self._asns |= dict.fromkeys(desk.asns, desk)
             if desk.networks:
                 self._networks[desk.table] |= dict.fromkeys(desk.networks, desk)
+        self._lengths = {
+            (table, version): sorted({net.prefixlen for net in nets if net.version == version}, reverse=True)
+            for table, nets in self._networks.items()
+            for version in (4, 6)
+        }
+        nets = [net for known in self._networks.values() for net in known]
+        self._edges = {
+            version: sorted(
+                {edge for net in nets if net.version == version for edge in (int(net[0]), int(net[-1]) + 1)}
+            )
+            for version in (4, 6)
+        }
 
     def platform(self, host: str) -> Desk | None:
         """Find who runs the sites under the longest suffix of `host`."""
@@ -65,21 +78,21 @@ class DeskRows:
     def network(self, table: str, asked: IPNetwork) -> tuple[IPNetwork, Desk] | None:
         """Find the smallest network of a `proxy` or `override` row that holds all of `asked`."""
         known = self._networks[table]
-        lengths = {net.prefixlen for net in known if net.version == asked.version}
-        for length in sorted((n for n in lengths if n <= asked.prefixlen), reverse=True):
+        for length in self._lengths[table, asked.version]:
+            if length > asked.prefixlen:
+                continue
             around = asked.supernet(new_prefix=length)
             if around in known:
                 return around, known[around]
         return None
 
-    def names_part_of(self, span: Span) -> bool:
-        """Whether a row's networks begin or end inside a range, or lie around it."""
-        first, last, version = int(span.first), int(span.last), span.first.version
-        return any(
-            net.version == version and int(net[0]) <= last and first <= int(net[-1])
-            for known in self._networks.values()
-            for net in known
-        )
+    def alike(self, ip: IPAddress) -> tuple[int, int]:
+        """The first and the last address around `ip` of those that no network of a row tells apart."""
+        edges = self._edges[ip.version]
+        at = bisect_right(edges, int(ip))
+        first = edges[at - 1] if at else 0
+        last = edges[at] - 1 if at < len(edges) else (1 << ip.max_prefixlen) - 1
+        return first, last
 
 
 class KnownDesks:
@@ -169,9 +182,14 @@ class KnownDesks:
         """Tell who only passes traffic on at an address, in a network or AS."""
         return self._number("proxy", target)[1]
 
-    def names_part_of(self, span: Span) -> bool:
-        """Whether the addresses of a range are not all alike to the rows about networks."""
-        return any(rows.names_part_of(span) for rows in self._both)
+    def alike(self, ip: IPAddress, span: Span) -> Span:
+        """Narrow a range to those addresses around `ip` that no network of a row tells apart."""
+        first, last = int(span.first), int(span.last)
+        for rows in self._both:
+            low, high = rows.alike(ip)
+            first, last = max(first, low), min(last, high)
+        kind = type(ip)
+        return Span(kind(first), kind(last))
 
     def _number(self, table: str, target: Target) -> tuple[IPNetwork | None, Desk | None]:
         if target.asn is not None:
@@ -230,6 +248,10 @@ def said(
 
 
 def _by_suffix(known: dict[str, Desk], host: str) -> Desk | None:
+    """Find the row of the longest suffix in whole labels; of mailboxes, only that of the domain itself."""
     labels = host.split(".")
-    names = (".".join(labels[n:]) for n in range(len(labels)))
-    return next((replace(desk, matched=name) for name in names if (desk := known.get(name))), None)
+    for name in (".".join(labels[n:]) for n in range(len(labels))):
+        desk = known.get(name)
+        if desk is not None and (desk.kind != "mail" or name == host):
+            return replace(desk, matched=name)
+    return None

@@ -48,11 +48,11 @@ class Kept:
         """Return a fresh answer that this process has, for a target as it is written."""
         return self._hand.at_hand(text, self._clock())
 
-    def put_at_hand(self, target: Target, entry: Entry, *, alike: bool) -> None:
-        """Have the finished answer at hand; `alike`: it is the same for all that it is about."""
+    def put_at_hand(self, target: Target, entry: Entry, alike: Span | None) -> None:
+        """Have the finished answer at hand, for all addresses in `alike`."""
         now = self._clock()
         if entry.fresh_until > now:
-            self._hand.put(target, target.key, entry, entry.about if alike else None, now)
+            self._hand.put(target, target.key, entry, alike, now)
             self._hand.note(target, entry)
 
     def clear_hand(self) -> None:

@@ -15,13 +15,14 @@ _AT = r"(?:@|\[at\]|\(at\)|\{at\})"
 _ADDRESS = re.compile(
     rf"(?<![A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.\-])({_LOCAL}) ?{_AT} ?({_DOMAIN})", re.IGNORECASE
 )
-_ABOUT_ABUSE = re.compile(r"(?i)\babuse|\bspam|\bphish|\bU[BC]E\b|anti-?spam")
-_DESK_NAME = re.compile(r"(?i)(?:.*[._+-])?(?:abuse|(?:anti|no)?-?spam|phishing|uce)(?:[._+0-9-].*)?")
+_ABOUT_ABUSE = re.compile(r"(?i)\babus[eo]|\bspam|\bphish|\bU[BC]E\b|anti-?spam|\bdenuncia|\bmissbrauch")
+_DESK_NAME = re.compile(r"(?i)(?:.*[._+-])?(?:abus[eo]|(?:anti|no)?-?spam|phishing|uce)(?:[._+0-9-].*)?")
 _NOT = re.compile(r"(?i)\b(?:not|never|don'?t|no|isn'?t|unmonitored)\b")
 # A link is shown: what drives a terminal or turns the direction of writing ends it.
 _FORM = re.compile(
     r"https?://[^\s<>\"')\]\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{4,500}", re.IGNORECASE
 )
+_INVALID = re.compile(r"(?i)\bis invalid\b")
 _MOST_LINES = 400
 
 
@@ -54,15 +55,17 @@ def about_abuse(text: str) -> bool:
 def complaint_addresses(lines: Iterable[str]) -> list[tuple[str, Confidence]]:
     """Find the addresses that free text names for complaints.
 
-    `medium` where the line itself speaks of abuse, `low` where only the line above it does.
+    `medium` where the line itself speaks of abuse, `low` where only the line above it does. Of several in
+    one line those made for complaints by their name count, where there are such.
     """
     found: dict[str, Confidence] = {}
     introduced = False
     for line in list(lines)[:_MOST_LINES]:
         addresses = addresses_in(line)
+        addresses = list(filter(is_desk_name, addresses)) or addresses
         bare = _ADDRESS.sub(" ", line)
         for address in addresses:
-            if _NOT.search(bare):
+            if _NOT.search(bare) or _INVALID.search(bare):
                 continue
             if _ABOUT_ABUSE.search(bare) or (is_desk_name(address) and len(addresses) == 1):
                 found[address] = "medium"
@@ -70,6 +73,12 @@ def complaint_addresses(lines: Iterable[str]) -> list[tuple[str, Confidence]]:
                 found.setdefault(address, "low")
         introduced = about_abuse(line) if not addresses else False
     return sorted(found.items(), key=lambda item: item[1] != "medium")
+
+
+def found_invalid(lines: Iterable[str]) -> set[str]:
+    """Find the addresses of which a registry says that its check failed (APNIC: `x@a.example is invalid`)."""
+    said = (line for line in list(lines)[:_MOST_LINES] if _INVALID.search(line))
+    return {address for line in said for address in addresses_in(line)}
 
 
 def complaint_forms(lines: Iterable[str]) -> list[str]:

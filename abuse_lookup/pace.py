@@ -6,13 +6,13 @@ its silence, stop us as long as they say. All processes that share a `Book` shar
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from abuse_lookup.answer import Span
@@ -114,6 +114,7 @@ class Pace:
                 yield turn
         finally:
             room.release()
+            await asyncio.sleep(0)  # whoever is next asks before we read the answer
 
     async def _taken(self, server: str, who: str, deadline: float, what: "_What") -> str | None:
         """Wait for a turn and take it, or return what was said meanwhile."""
@@ -125,7 +126,7 @@ class Pace:
 
         try:
             while True:
-                wait, why = await _finished(self._book.change(server, take))
+                wait, why = await self._change(server, take)
                 if (known := await self._said(what)) is not None:
                     await self._give_back(server, who, limits)
                     return known
@@ -142,7 +143,7 @@ class Pace:
 
     async def _give_back(self, server: str, who: str, limits: Limits) -> None:
         with suppress(BookError):  # then the turn ends by itself
-            await _finished(self._book.change(server, lambda page: page.give_back(who, limits)))
+            await self._change(server, lambda page: page.give_back(who, limits))
 
     @asynccontextmanager
     async def _exchange(self, server: str, who: str, deadline: float, what: "_What") -> AsyncIterator[Turn]:
@@ -171,11 +172,13 @@ class Pace:
                 seconds, reason = turn.paused
                 page.pause(now.timestamp() + seconds, reason)
 
-        if turn.said is not None and what.question and len(turn.said[0]) <= _LONGEST_TEXT:
-            text, span, whole = turn.said
-            await _finished(self._cache.put(what.keys_for(span, whole=whole), text, now + KEPT))
-        with suppress(BookError):  # then the turn ends by itself
-            await _finished(self._book.change(server, leave))
+        try:
+            if turn.said is not None and what.question and len(turn.said[0]) <= _LONGEST_TEXT:
+                text, span, whole = turn.said
+                await self._cache.put(what.keys_for(span, whole=whole), text, now + KEPT)
+        finally:
+            with suppress(BookError):  # then the turn ends by itself
+                await self._change(server, leave)
 
     def limits(self, server: str) -> Limits:
         """What `server` gets at most."""
@@ -186,6 +189,17 @@ class Pace:
     def close(self) -> None:
         """Let go of the book's file."""
         self._book.close()
+
+    async def _change(self, server: str, how: Callable[[Page], T]) -> T:
+        """Change a page; also when we are cancelled meanwhile, lest a turn is taken that nobody ends."""
+        if isinstance(self._book, MemoryBook):  # it never waits, so it is never cancelled
+            return await self._book.change(server, how)
+        changing = asyncio.ensure_future(self._book.change(server, how))
+        try:
+            return await asyncio.shield(changing)
+        except asyncio.CancelledError:
+            await asyncio.wait([changing])
+            raise
 
     async def _said(self, what: "_What") -> str | None:
         return await self._cache.get(what.keys, self._clock()) if what.question else None
@@ -251,12 +265,3 @@ def limit_rows(file: Path) -> tuple[Row, ...]:
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"limits in {file}: {error}") from error
     return found
-
-
-async def _finished(work: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -6,7 +6,6 @@ that names nobody.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -31,11 +30,10 @@ from abuse_lookup.rdap_answer import (
     related_links,
     withheld,
 )
-from abuse_lookup.rdap_page import Asker, Ended, Question, Reply, failed
+from abuse_lookup.rdap_page import Asker, Ended, Reply, Walk, failed
 from abuse_lookup.span import parse_span, span_text
 from abuse_lookup.target import Target, organisational_domain
 
-_log = logging.getLogger(__name__)
 _MOST_LINKED = 2
 """Contacts that an answer only names, and networks around one, that are asked for."""
 _POOL = {4: 9, 6: 24}  # bits: IANA hands out /8, and /12 to /23 in IPv6, and what is wider is nobody's
@@ -56,17 +54,17 @@ class Rdap:
 
         Takes at most `seconds`. Never raises on a server's behaviour.
         """
-        question = Question(asyncio.get_running_loop().time() + seconds)
+        walk = Walk(asyncio.get_running_loop().time() + seconds)
         try:
             async with asyncio.timeout(seconds):
                 bases = await self._bootstrap.bases(target)
         except TimeoutError:
-            return [failed("", "the bootstrap file could not be had in time")]
+            return [failed(self._bootstrap.where, "the bootstrap file could not be had in time")]
         if not bases.found:
             return [Answer(bases.status, Sighting(), bases.server, bases.reason)]
         answers: list[Answer[Sighting]] = []
         for number, base in enumerate(bases.value):
-            share = question.within(1 / (len(bases.value) - number))
+            share = walk.within(1 / (len(bases.value) - number))
             ask = self._number if target.host is None else self._domain
             found = await ask(base + _path(target), target, share)
             answers += found
@@ -74,18 +72,17 @@ class Rdap:
                 break
         return answers
 
-    async def _domain(self, url: str, target: Target, question: Question) -> list[Answer[Sighting]]:
+    async def _domain(self, url: str, target: Target, walk: Walk) -> list[Answer[Sighting]]:
         """Ask the registry of a name, and the registrar that it links to."""
         try:
-            reply = await self._asker.get(url, question)
+            reply = await self._asker.get(url, walk)
         except Ended as end:
             return [end.answer]
         sighting = _about(read_domain(reply.document), reply, target)
-        if not sighting.findings:
-            sighting = await self._with_linked(sighting, reply, target, question)
-        answers = [_answer(sighting, reply)]
-        share = question.within(_REGISTRAR_SHARE if sighting.findings else 1)
-        for link in _not_asked(related_links(reply.document), reply, question)[:1]:
+        sighting, answers = await self._with_linked(sighting, reply, target, walk)
+        answers.insert(0, _answer(sighting, reply))
+        share = walk.within(_REGISTRAR_SHARE if sighting.findings else 1)
+        for link in _not_asked(related_links(reply.document), walk)[:1]:
             try:
                 there = await self._asker.get(link, share)
             except Ended as end:
@@ -95,11 +92,11 @@ class Rdap:
         return answers
 
     async def _number(
-        self, url: str, target: Target, question: Question, *, on: bool = True
+        self, url: str, target: Target, walk: Walk, *, on: bool = True
     ) -> list[Answer[Sighting]]:
         """Ask a registry of numbers, and go `on` where it names nobody who may be written to."""
         try:
-            reply = await self._asker.get(url, question)
+            reply = await self._asker.get(url, walk)
         except Ended as end:
             return [end.answer]
         sighting = read_number(reply.document)
@@ -107,16 +104,16 @@ class Rdap:
             return [
                 failed(reply.host, f"{reply.host} answered about {other}, not {target.key}", permanent=True)
             ]
-        sighting = await self._with_linked(sighting, reply, target, question)
+        sighting, answers = await self._with_linked(sighting, reply, target, walk)
         sighting = replace(sighting, whois=tuple(_strangers(sighting, reply)))
-        answers = [_answer(sighting, reply)]
-        if on and not _usable(sighting):
+        answers.insert(0, _answer(sighting, reply))
+        if on and not _usable(sighting) and not reply.limit:
             for base in await self._registries(sighting, reply, target):
-                answers += await self._number(base + _path(target), target, question, on=False)
-            for link in _not_asked(related_links(reply.document), reply, question)[:1]:
-                answers += await self._number(link, target, question, on=False)
-            if not sighting.whois and not any(_usable(answer.value) for answer in answers):
-                answers += await self._parents(reply, sighting.span, question)
+                answers += await self._number(base + _path(target), target, walk, on=False)
+            for link in _not_asked(related_links(reply.document), walk)[:1]:
+                answers += await self._number(link, target, walk, on=False)
+            if sighting.span and not sighting.whois and not any(_usable(answer.value) for answer in answers):
+                answers += await self._parents(reply, sighting.span, walk)
         return answers
 
     async def _registries(self, sighting: Sighting, reply: Reply, target: Target) -> list[str]:
@@ -129,23 +126,23 @@ class Rdap:
         ][:2]
 
     async def _with_linked(
-        self, sighting: Sighting, reply: Reply, target: Target, question: Question
-    ) -> Sighting:
-        """Fetch the contacts that the answer only names; what cannot be had is left out."""
-        domain = target.host is not None
-        contacts = linked_contacts(reply.document, domain=domain)
+        self, sighting: Sighting, reply: Reply, target: Target, walk: Walk
+    ) -> tuple[Sighting, list[Answer[Sighting]]]:
+        """Fetch the contacts that the answer only names; returns the failures of those that cannot be had."""
+        scope: Scope = "network" if target.host is None else "registrar"
+        contacts = linked_contacts(reply.document, domain=scope == "registrar")
         desks = [named for named in contacts if named.is_desk][:_MOST_LINKED]
+        problems: list[Answer[Sighting]] = []
         for named in desks or ([] if sighting.findings else contacts[:1]):
-            for url in _not_asked(await self._places(named, reply), reply, question)[:1]:
+            for url in _not_asked(await self._places(named, reply), walk)[:1]:
                 try:
-                    entity = (await self._asker.get(url, question)).document
+                    entity = (await self._asker.get(url, walk)).document
                 except Ended as end:
-                    _log.info("contact %s not read: %s", url, end)
+                    problems += [end.answer] if end.answer.failed else []
                 else:
-                    scope: Scope = "registrar" if domain else "network"
                     found = read_entity(entity, sighting.holder, scope, is_desk=named.is_desk)
                     sighting = sighting.with_better(found)
-        return sighting
+        return sighting, problems
 
     async def _places(self, named: Elsewhere, reply: Reply) -> list[str]:
         """List where a contact is described: its links, the registry of its tag, the server that named it."""
@@ -156,21 +153,21 @@ class Rdap:
             *(_base(reply) + _entity_path(named.handle) for _ in [0] if named.handle and not bases),
         ]
 
-    async def _parents(self, reply: Reply, span: Span | None, question: Question) -> list[Answer[Sighting]]:
+    async def _parents(self, reply: Reply, span: Span, walk: Walk) -> list[Answer[Sighting]]:
         """Ask about the networks around one that names nobody; what they name counts little."""
         answers: list[Answer[Sighting]] = []
         for _ in range(_MOST_LINKED):
             around = [*parent_links(reply.document), *_parent_urls(reply)]
-            link = next((link for link in _not_asked(around, reply, question) if not _is_pool(link)), None)
+            link = next((link for link in _not_asked(around, walk) if not _is_pool(link)), None)
             if link is None:
                 break
             try:
-                reply = await self._asker.get(link, question)
+                reply = await self._asker.get(link, walk)
             except Ended as end:
                 answers.append(end.answer)
                 break
             wide = read_number(reply.document, "the wider network")
-            if span is None or wide.span is None or span.first not in wide.span or span.last not in wide.span:
+            if wide.span is None or not _holds(wide.span, span):
                 break
             findings = tuple(_lowered(finding, wide.span) for finding in wide.findings)
             answers.append(_answer(Sighting(findings, None, wide.holder), reply))
@@ -206,16 +203,27 @@ def _parent_urls(reply: Reply) -> Iterator[str]:
 
 def _is_pool(link: str) -> bool:
     """Whether a link is about no single network, or about space that registries deal out."""
-    span = parse_span(unquote(link.rpartition("/ip/")[2])) if "/ip/" in link else None
-    bits = span.first.max_prefixlen - (span.size - 1).bit_length() if span else 0
-    return span is None or " - " in span_text(span) or bits < _POOL[span.first.version]
+    if "/ip/" not in link:
+        return False  # the answer will tell
+    span = parse_span(unquote(link.rpartition("/ip/")[2]))
+    return span is None or " - " in span_text(span) or _bits(span) < _POOL[span.first.version]
 
 
-def _not_asked(links: list[str], reply: Reply, question: Question) -> list[str]:
-    """Leave out what was asked; a plain link back to the same server is taken as https."""
-    plain = f"http://{reply.url.netloc.decode()}/"
-    secure = [link.replace("http:", "https:", 1) if link.startswith(plain) else link for link in links]
-    return [link for link in dict.fromkeys(secure) if link not in question.asked]
+def _holds(wide: Span, narrow: Span) -> bool:
+    """Whether one network lies in another one that somebody runs."""
+    inside = narrow.first in wide and narrow.last in wide and narrow != wide
+    return inside and _bits(wide) >= _POOL[wide.first.version]
+
+
+def _bits(span: Span) -> int:
+    """Length of the prefix that holds as many addresses."""
+    return span.first.max_prefixlen - (span.size - 1).bit_length()
+
+
+def _not_asked(links: list[str], walk: Walk) -> list[str]:
+    """Leave out what was asked; whom a link names over plain http, we ask over TLS."""
+    secure = [f"https{link[4:]}" if link.startswith("http://") else link for link in links]
+    return [link for link in dict.fromkeys(secure) if link not in walk.asked]
 
 
 def _same(host: str, other: str) -> bool:
@@ -250,8 +258,8 @@ def _lowered(finding: Finding, span: Span) -> Finding:
 
 def _other(sighting: Sighting, reply: Reply, target: Target) -> str:
     """Say what else than the target the answer is about; empty when it is about the target."""
-    ip = target.ip if target.ip is not None else target.network and target.network.network_address
-    if ip and sighting.span is not None and ip not in sighting.span:
+    ends = (target.network[0], target.network[-1]) if target.network is not None else (target.ip,)
+    if sighting.span is not None and any(ip is not None and ip not in sighting.span for ip in ends):
         return span_text(sighting.span)
     about = numbers(reply.document)
     if target.asn is not None and about is not None and target.asn not in about:

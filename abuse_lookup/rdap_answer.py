@@ -10,6 +10,7 @@ from typing import Any
 
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Scope, Sighting, Span
 from abuse_lookup.contact_card import Card, Mail, read_card
+from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import complaint_addresses, complaint_forms, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import normal_host
@@ -18,6 +19,7 @@ from abuse_lookup.whois_dialect import servers_in
 _DEEPEST = 8
 _MOST_ENTITIES = 300
 _MOST_SERVERS = 4
+_MOST_FINDINGS = 20
 _LONGEST_HANDLE = 100
 _LINK_TYPES = {"application/rdap+json", "application/json", ""}
 _SELLERS = {"registrar", "sponsor"}
@@ -38,6 +40,11 @@ class _Entity:
     @property
     def is_abuse(self) -> bool:
         return any("abuse" in role for role in self.roles)
+
+    @property
+    def is_called_abuse(self) -> bool:
+        """Whether its name or handle says what its roles do not."""
+        return any("abuse" in name.lower() for name in (*self.card.names, self.handle)) and not self.is_abuse
 
     @property
     def of_seller(self) -> bool:
@@ -90,7 +97,7 @@ def read_domain(document: Mapping[str, Any]) -> Sighting:
     found = list(_abuse_roles([e for e in entities if e.of_seller], holder, "registrar"))
     if not found:
         others = [entity for entity in entities if not entity.of_owner]
-        found = list(_abuse_roles(others, holder, "registrar", "medium"))
+        found = [*_abuse_roles(others, holder, "registrar", "medium"), *_registrars_own(entities, holder)]
     return Sighting(_each_once(found), None, holder, _servers(document, []))
 
 
@@ -196,7 +203,7 @@ def _abuse_roles(
         if not entity.is_abuse:
             continue
         named = f" ({entity.handle})" if entity.handle else ""
-        why = f"RDAP names it as the abuse contact of {about}{named}"
+        why = f"RDAP names it as the abuse contact of {about}{named}{_doubt(entity)}"
         mails = entity.card.mails
         preferred = any(mail.preferred for mail in mails)
         for mail in mails:
@@ -206,6 +213,30 @@ def _abuse_roles(
         if not mails:
             for form in entity.card.forms:
                 yield Finding("high", why + ", by web form", form=form, holder=holder, scope=scope)
+
+
+def _doubt(entity: _Entity) -> str:
+    """Say what the registry itself doubts about a contact."""
+    titles = {
+        _text(remark.get("title")).strip().lower() for remark in _mappings(entity.document.get("remarks"))
+    }
+    return next(
+        (f", but {row['why']}" for row in rows("rdap", "doubt") if row["title"].lower() in titles), ""
+    )
+
+
+def _registrars_own(entities: list[_Entity], holder: str) -> Iterator[Finding]:
+    """Read the registrar's own card and remarks, where it has no contact for abuse beneath it."""
+    sellers = [entity for entity in entities if _SELLERS & entity.roles]
+    why = "RDAP lists it for the registrar, and its name says that it takes complaints"
+    for mail in (mail for seller in sellers for mail in seller.card.mails):
+        if is_desk_name(mail.address):
+            yield Finding("medium", why, mail.address, holder=holder, scope="registrar")
+    why = "remarks about abuse at the registrar in the registry's RDAP answer name it"
+    for address, confidence in complaint_addresses(
+        line for one in sellers for line in _remarks(one.document)
+    ):
+        yield Finding(confidence, why, address, holder=holder, scope="registrar")
 
 
 def _weight(mail: Mail, *, preferred: bool) -> tuple[Confidence, str]:
@@ -223,9 +254,11 @@ def _free_text(document: Mapping[str, Any], entities: list[_Entity], holder: str
     for address, confidence in complaint_addresses(lines):
         why = "remarks about abuse in the registry's RDAP answer name it"
         yield Finding(confidence, why, address, holder=holder)
-    mails = [mail for entity in entities for mail in entity.card.mails]
-    for mail in mails:
-        if is_desk_name(mail.address):
+    for owner, mail in ((entity, mail) for entity in entities for mail in entity.card.mails):
+        if owner.is_called_abuse and not mail.misplaced:
+            why = "the registry's RDAP answer lists it for somebody called abuse"
+            yield Finding("medium", why, mail.address, holder=holder)
+        elif is_desk_name(mail.address):
             why = "the registry's RDAP answer lists it, and its name says that it takes complaints"
             yield Finding("low", why, mail.address, holder=holder)
     if not any(entity.is_abuse and entity.card.reachable for entity in entities):
@@ -235,11 +268,11 @@ def _free_text(document: Mapping[str, Any], entities: list[_Entity], holder: str
 
 
 def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Keep each mailbox once, with its best confidence, the best first."""
+    """Keep each mailbox once, with its best confidence, the best first; bounded, for each is looked up."""
     best: dict[str, Finding] = {}
     for found in sorted(findings, key=lambda found: CONFIDENCES.index(found.confidence)):
         best.setdefault((found.address or found.form or "").lower(), found)
-    return tuple(best.values())
+    return tuple(best.values())[:_MOST_FINDINGS]
 
 
 def _servers(document: Mapping[str, Any], entities: list[_Entity]) -> tuple[str, ...]:

@@ -64,16 +64,16 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Question:
+class Walk:
     """What one look-up may still do: until when (in the loop's time), and which URLs were asked."""
 
     deadline: float
     asked: set[str] = field(default_factory=set)
 
-    def within(self, share: float) -> "Question":
+    def within(self, share: float) -> "Walk":
         """Give a part of the remaining time to one step; what is asked is remembered for all."""
         now = asyncio.get_running_loop().time()
-        return Question(now + max(0.0, self.deadline - now) * share, self.asked)
+        return Walk(now + max(0.0, self.deadline - now) * share, self.asked)
 
 
 class Asker:
@@ -84,16 +84,17 @@ class Asker:
     ) -> None:
         self._bootstrap, self._fetcher, self._pace, self._clock = bootstrap, fetcher, pace, clock
 
-    async def get(self, first: str, question: Question) -> Reply:
+    async def get(self, first: str, walk: Walk) -> Reply:
         """Fetch an object; raises `Ended` for everything else."""
-        url = _url(first)
+        url, before = _url(first), set(walk.asked)
         for _ in range(MOST_HOPS):
-            if str(url) in question.asked:
-                raise Ended(failed(url.host, f"{url.host} redirects in a loop", permanent=True))
-            if len(question.asked) >= MOST_PAGES:
+            if str(url) in walk.asked:
+                what = "was asked this already" if str(url) in before else "redirects in a loop"
+                raise Ended(failed(url.host, f"{url.host} {what}", permanent=True))
+            if len(walk.asked) >= MOST_PAGES:
                 raise Ended(failed(url.host, f"gave up after {MOST_PAGES} pages", permanent=True))
-            question.asked.add(str(url))
-            page = await self._patient(url, question.deadline)
+            walk.asked.add(str(url))
+            page = await self._patient(url, walk.deadline)
             if page.status not in _REDIRECTS:
                 return reply_of(page)
             url = _redirected(page)
@@ -119,6 +120,8 @@ class Asker:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
             raise Ended(failed(url.host, reason, permanent=True))
         left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise Ended(failed(url.host, f"no time was left to ask {url.host}"))
         try:
             async with self._pace.turn(url.host, left, *_question(url)) as turn:
                 if turn.known is not None:
@@ -206,7 +209,7 @@ def _url(text: str) -> httpx.URL:
     try:
         return httpx.URL(text).copy_with(userinfo=b"", fragment=None)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Ended(failed("", f"{text[:100]!r} is no usable URL: {error}", permanent=True)) from error
+        raise Ended(failed(text[:100], f"{text[:100]!r} is no usable URL", permanent=True)) from error
 
 
 def _redirected(page: Page) -> httpx.URL:
@@ -219,17 +222,16 @@ def _redirected(page: Page) -> httpx.URL:
 
 
 def _decoded(body: bytes) -> Any:
-    """Read JSON as servers send it: with a byte order mark, in Latin-1; None for what is none."""
+    """Read JSON as servers send it: with a byte order mark, in Latin-1, in a list of one; None for others."""
+    bare = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        return json.loads(body.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_joined)
-    except UnicodeDecodeError:
-        pass
+        try:
+            found = json.loads(bare, object_pairs_hook=_joined)
+        except UnicodeDecodeError:
+            found = json.loads(bare.decode("latin-1"), object_pairs_hook=_joined)
     except (ValueError, RecursionError):
         return None
-    try:
-        return json.loads(body.decode("latin-1"), object_pairs_hook=_joined)
-    except (ValueError, RecursionError):
-        return None
+    return found[0] if isinstance(found, list) and len(found) == 1 else found
 
 
 def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

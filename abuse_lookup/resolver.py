@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import dns.asyncbackend
 import dns.asyncresolver
 import dns.exception
 import dns.message
@@ -208,7 +209,11 @@ class Resolver:
 
     async def _resolved(self, name: str, kind: str) -> dns.resolver.Answer:
         question = dns.name.from_text(name)  # absolute: no search list ever applies
-        return await self._resolver.resolve(question, kind, search=False, raise_on_no_answer=False)
+        # Named, or it would look for other event loops before every question, which takes as long as asking
+        backend = dns.asyncbackend.get_backend("asyncio")
+        return await self._resolver.resolve(
+            question, kind, search=False, raise_on_no_answer=False, backend=backend
+        )
 
     def _failed(self, name: str, kind: str, error: Exception) -> Answer[tuple[Any, ...]]:
         if isinstance(error, _NO_ANSWER):

@@ -6,13 +6,15 @@ its part as long as it is kept at all, for it knows better.
 
 import socket
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 
 from abuse_lookup.answer import Lookup, Span
 from abuse_lookup.target import Target
 
 _MOST = 100_000
+_THE_REST = attrgetter(*(one.name for one in fields(Lookup) if one.name not in {"target", "kind"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class Shelf:
         except (OSError, ValueError):
             return None
         entry = self._ranges4.get(number)
-        return replace(entry.found, target=text, kind="ip") if entry and entry.fresh_until > now else None
+        if entry is None or entry.fresh_until <= now:
+            return None
+        return Lookup(text, "ip", *_THE_REST(entry.found))  # a third of what `replace` takes
 
     def get(self, target: Target, key: str) -> Entry | None:
         """Return what is there about a target, fresh or not."""

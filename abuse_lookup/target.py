@@ -17,6 +17,7 @@ import idna
 from publicsuffixlist import PublicSuffixList
 
 from abuse_lookup.errors import UnusableTarget
+from abuse_lookup.knowledge import rows
 from abuse_lookup.special import (
     IPAddress,
     IPNetwork,
@@ -75,8 +76,8 @@ class Target:
     @classmethod
     def parse(cls, text: str) -> "Target":
         """Read `text`; raises `UnusableTarget` naming it when it is none of the kinds."""
-        bare = bare_text(text)
-        if not bare or len(text) > LONGEST or not bare.isprintable():
+        bare = bare_text(text) if len(text) <= LONGEST else ""
+        if not bare or not bare.isprintable():
             raise UnusableTarget(text, "it is empty, too long or holds control characters")
         if (named := _by_prefix(text, bare)) is not None:
             return named
@@ -139,10 +140,20 @@ def organisational_domain(host: str) -> str | None:
     """Find the domain registered under a public suffix (`www.shop.example.co.uk` -> `example.co.uk`).
 
     Only ICANN's part of the Public Suffix List counts: for `victim.github.io` the organisation that can act
-    is `github.io`. None for a public suffix itself.
+    is `github.io`. So do names below which domains are sold (`data/suffixes.toml`): `pills.us.com` has an
+    owner and a registrar of its own. None for a public suffix itself.
     """
-    found = _suffixes().privatesuffix(host.lower().rstrip("."))
+    bare = host.lower().rstrip(".")
+    found = _suffixes().privatesuffix(bare)
+    if found in sellers() and bare != found:
+        return f"{bare.removesuffix(f'.{found}').rpartition('.')[2]}.{found}"
     return str(found) if found else None
+
+
+@cache
+def sellers() -> dict[str, str]:
+    """Map the names below which domains are sold to the WHOIS servers that know them."""
+    return {str(row["name"]): str(row["whois"]) for row in rows("suffixes", "suffix")}
 
 
 @cache

@@ -17,7 +17,7 @@ from abuse_lookup.cache import Cache, covering_keys, span_keys
 from abuse_lookup.journal import Asked
 from abuse_lookup.pace import NotNow, Pace
 from abuse_lookup.reach import Reach, Unreachable
-from abuse_lookup.target import Target
+from abuse_lookup.target import Target, sellers
 from abuse_lookup.whois_answer import Referral, Report, read
 from abuse_lookup.whois_dialect import RWHOIS_PORT, decoded, gone, port_of, present_name, query_for
 
@@ -84,6 +84,8 @@ class Whois:
     async def _start(self, target: Target, first: str | None) -> Referral:
         if first is not None:
             return Referral(first)
+        if seller := sellers().get((target.organisation or "").partition(".")[2]):
+            return Referral(seller)
         known = await self._cache.get(_root_keys(target), self._clock())
         return Referral(known or self._root)
 
@@ -120,9 +122,13 @@ class Whois:
         except (NotNow, Unreachable) as error:
             permanent = isinstance(error, Unreachable) and error.permanent
             return None, _failed(step.host, str(error), permanent=permanent)
-        return self._heard(step.host, text, report)
+        dialect_known = target.host is None and step.query is None
+        return self._heard(step.host, text, report, must_tell=dialect_known)
 
-    def _heard(self, host: str, text: str, report: Report) -> tuple[Report | None, Answer[Sighting] | None]:
+    def _heard(
+        self, host: str, text: str, report: Report, *, must_tell: bool
+    ) -> tuple[Report | None, Answer[Sighting] | None]:
+        """Judge what came. Registries of numbers tell of a range or a number; another text says nothing."""
         if why := _nothing_in(text):
             return None, _failed(host, f"{host} {why}")
         if report.refusal:
@@ -130,6 +136,8 @@ class Whois:
         if host == self._root and not report.referrals and not report.sighting.findings:
             reason = f"{host} knows of no WHOIS server for it"
             return report, Answer(Status.ABSENT, report.sighting, host, reason)
+        if must_tell and not report.told:
+            return report, _failed(host, f"{host} answered with nothing that tells of it")
         if report.other and not report.referrals:
             reason = f"{host} answered about {report.other}, not about what was asked"
             return report, _failed(host, reason, permanent=True)

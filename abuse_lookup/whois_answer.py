@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
-from abuse_lookup.mailbox import addresses_in, complaint_addresses, is_desk_name
+from abuse_lookup.mailbox import addresses_in, complaint_addresses, found_invalid, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import Target, normal_host
 from abuse_lookup.whois_dialect import (
@@ -60,6 +60,8 @@ class Report:
     refusal: str | None = None
     """The text by which the server said: not now."""
     refusal_seconds: float = 0.0
+    told: bool = True
+    """The answer tells of something: it is not a text that nobody here can read."""
     absent: bool = False
     """The server says that it knows nothing of the target."""
     registrar: str = ""
@@ -113,7 +115,14 @@ def read(text: str, target: Target) -> Report:
     sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
     absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
-    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar, other=other)
+    return Report(
+        sighting,
+        tuple(dict.fromkeys(steps)),
+        told=bool(told or findings or absent or steps),
+        absent=absent,
+        registrar=registrar,
+        other=other,
+    )
 
 
 def _best(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -140,9 +149,12 @@ def _parsed(line: str) -> tuple[str, str, str]:
         name, _, value = rest.partition(":")
         return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
     key, colon, value = bare.partition(":")
-    if not colon or len(key) > _LONGEST_KEY:
-        return "", bare, line
-    return key.rstrip(" .").lower(), value.strip(), line
+    if colon and len(key) <= _LONGEST_KEY:
+        return key.rstrip(" .").lower(), value.strip(), line
+    key, _, value = bare.partition("\t")
+    if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
+        return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
+    return "", bare, line
 
 
 def _segments(lines: list[str]) -> list[_Segment]:
@@ -153,8 +165,8 @@ def _segments(lines: list[str]) -> list[_Segment]:
         key, value, whole = _parsed(line)
         if key and not value:
             heading = key if meaning(key) in {"abuse", "manager", "registrar"} else ""
-        elif heading and value and (not key or meaning(key) == "mailbox"):
-            key = heading  # SIDN, KRNIC and TWNIC put the values on the lines below such a name
+        elif heading and value and (not key or meaning(key) in {"mailbox", "name"}):
+            key = heading  # SIDN, KRNIC, TWNIC and EURid put the values on the lines below such a name
         what = meaning(key)
         heading = heading if value or key else ""
         is_main = what in {"range", "number", "other"} and bool(value)
@@ -259,13 +271,24 @@ def _delegated(segments: list[_Segment]) -> bool:
 
 def _number_findings(segment: _Segment) -> Iterator[Finding]:
     holder = " ".join((*segment.values("holder"), *segment.values("remark")))
+    invalid = found_invalid(segment.values("remark"))
+    for address, confidence, why in _named(segment):
+        if address in invalid:
+            yield Finding("low", f"{why}, but the registry found it invalid", address, holder=holder)
+        else:
+            yield Finding(confidence, why, address, holder=holder)
+
+
+def _named(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
+    """List mailboxes with how sure it is that complaints are taken there, and why."""
     for _, _, line in segment.lines:
         if match := _ABUSE_COMMENT.match(line.strip()):
             for address in addresses_in(match[1]):
                 why = "the registry's WHOIS answer names it as the abuse contact of this network"
-                yield Finding("high", why, address, holder=holder)
-    for address, confidence, why in (*_abuse_fields(segment), *_handles(segment), *_texts(segment)):
-        yield Finding(confidence, why, address, holder=holder)
+                yield address, "high", why
+    yield from _abuse_fields(segment)
+    yield from _handles(segment)
+    yield from _texts(segment)
 
 
 def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:

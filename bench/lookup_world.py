@@ -1,8 +1,9 @@
-"""Registries of numbers on loopback, for bench/lookup.py: many networks, a settable delay, and a count of all.
+"""Registries of numbers on loopback, for bench/lookup.py: many networks, a settable delay, a count of all.
 
 Run by itself it serves: RDAP over TLS (registry n under /rn/ and as rdap-n.example), a WHOIS root that knows
-nobody, and a DNS in which every name is at 127.0.0.1 and takes mail. It prints {"https", "whois", "dns"} (ports)
-and then obeys lines on standard input: `delay SECONDS`, `stats` (prints what was asked since the last time).
+nobody, and a DNS in which every name is at 127.0.0.1 and takes mail. It prints {"https", "whois", "dns"}
+(ports) and then obeys lines on standard input: `delay SECONDS`, `stats` (since the
+last time: when each server was asked, and how long it was busy with answers).
 """
 
 import argparse
@@ -20,19 +21,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from complaints.loopback.certificates import make_certificates
+from complaints.loopback.certificates import Authority
 
-REGISTRIES = 16
+REGISTRIES, LARGEST = 16, 15
+"""The largest holds every fourth network, and more; of the others, 0, 4, 8 and 12 hold nothing."""
 SHAPES = ("nested", "top", "remarks", "two-mails")
-"""How a registry writes down the contact: the abuse entity inside another one, at the top, in remarks only, or
-with a second mailbox that is not declared for abuse."""
+"""How a registry writes down the contact: the abuse entity inside another one, at the top, in remarks only,
+or with a second mailbox that is not declared for abuse."""
 _FIRST = int(ipaddress.IPv4Address("20.0.0.0"))
 _LENGTHS = (17, 18, 19, 20, 20, 21, 21, 22, 22, 22, 23, 23, 23, 24, 24, 24, 24, 24, 25, 26)
 
 
 @dataclass(frozen=True)
 class Net:
-    """One registration; `desk` is the mailbox a careful reader of its answer names."""
+    """One registration; `desk` is the mailbox a careful reader of its answer names. A provider has four."""
 
     cidr: ipaddress.IPv4Network
     registry: int
@@ -42,17 +44,17 @@ class Net:
 
 @cache
 def networks(count: int) -> tuple[Net, ...]:
-    """Make `count` networks, the same ones every time; none overlaps another, all registries have their share."""
+    """Make `count` networks, the same every time; none overlaps another, all registries have their share."""
     rng = random.Random(count)
     blocks = [_FIRST + (n << 24) for n in range(REGISTRIES)]
     made = []
     for n in range(count):
-        length, registry = rng.choice(_LENGTHS), n % REGISTRIES
+        length, registry = rng.choice(_LENGTHS), n % REGISTRIES if n % 4 else LARGEST
         size = 1 << (32 - length)
         start = (blocks[registry] + size - 1) // size * size
         blocks[registry] = start + size
         cidr = ipaddress.IPv4Network((start, length))
-        made.append(Net(cidr, registry, f"abuse@net-{n}.example", SHAPES[n % len(SHAPES)]))
+        made.append(Net(cidr, registry, f"abuse@provider-{n // 4}.example", SHAPES[n // 4 % len(SHAPES)]))
     return tuple(made)
 
 
@@ -76,11 +78,7 @@ def _drawn(rng: random.Random, net: Net) -> tuple[str, str]:
 
 def registration(net: Net) -> dict[str, Any]:
     """Write the RDAP answer (RFC 9083 §5.4) about a network."""
-    mails = [net.desk]
-    if net.shape == "two-mails":
-        mails = [f"noc@{net.desk.partition('@')[2]}", net.desk]
-    abuse = _entity(f"AB-{net.desk.partition('@')[2]}", ["abuse"], mails)
-    holder = _entity(f"ORG-{net.desk.partition('@')[2]}", ["registrant"], [])
+    holder, abuse = _entities(net)
     document: dict[str, Any] = {
         "rdapConformance": ["rdap_level_0", "cidr0"],
         "objectClassName": "ip network",
@@ -108,6 +106,12 @@ def registration(net: Net) -> dict[str, Any]:
     return document
 
 
+def _entities(net: Net) -> tuple[dict[str, Any], dict[str, Any]]:
+    domain = net.desk.partition("@")[2]
+    mails = [f"noc@{domain}", net.desk] if net.shape == "two-mails" else [net.desk]
+    return _entity(f"ORG-{domain}", ["registrant"], []), _entity(f"AB-{domain}", ["abuse"], mails)
+
+
 def _entity(handle: str, roles: list[str], mails: list[str]) -> dict[str, Any]:
     card: list[Any] = [["version", {}, "text", "4.0"], ["fn", {}, "text", f"The name of {handle}"]]
     for mail in mails:
@@ -128,14 +132,21 @@ class World:
     def __init__(self, count: int) -> None:
         self.nets = sorted(networks(count), key=lambda net: net.cidr)
         self.starts = [int(net.cidr[0]) for net in self.nets]
+        self.entities = {entity["handle"]: entity for net in self.nets for entity in _entities(net)}
         self.delay = 0.0
         self.asked: dict[str, list[float]] = {}
+        self.busy: dict[str, float] = {}
 
-    def find(self, address: str) -> Net | None:
-        """The network of an address."""
+    def registration(self, address: str) -> dict[str, Any] | None:
+        """The answer about an address."""
         number = int(ipaddress.IPv4Address(address))
         at = bisect_right(self.starts, number) - 1
-        return self.nets[at] if at >= 0 and number <= int(self.nets[at].cidr[-1]) else None
+        found = self.nets[at] if at >= 0 and number <= int(self.nets[at].cidr[-1]) else None
+        return registration(found) if found else None
+
+    def entity(self, handle: str) -> dict[str, Any] | None:
+        """The answer about an entity by itself, for those who ask for each."""
+        return self.entities.get(handle)
 
     def note(self, server: str) -> None:
         """Count one question."""
@@ -156,17 +167,20 @@ class Http(asyncio.Protocol):
         self.received += data
         while b"\r\n\r\n" in self.received:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
-            _, registry, _, key = head.split(b" ", 2)[1].decode().split("/", 3)
+            _, registry, kind, key = head.split(b" ", 2)[1].decode().split("/", 3)
             self.world.note(registry)
-            net = self.world.find(key)
-            body = json.dumps(registration(net) if net else {"errorCode": 404}).encode()
-            status = "200 OK" if net else "404 Not Found"
+            found = self.world.entity(key) if kind == "entity" else self.world.registration(key)
+            body = json.dumps(found or {"errorCode": 404}).encode()
+            status = "200 OK" if found else "404 Not Found"
             length = f"Content-Length: {len(body)}\r\nContent-Type: application/rdap+json\r\n\r\n"
             answer = f"HTTP/1.1 {status}\r\n{length}".encode() + body
-            asyncio.get_running_loop().call_later(self.world.delay, self.answer, answer)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.world.delay, self.answer, answer, registry, loop.time())
 
-    def answer(self, answer: bytes) -> None:
-        """Send it, if somebody is still there."""
+    def answer(self, answer: bytes, registry: str, since: float) -> None:
+        """Send it, if somebody is still there; the server was busy with it all the time."""
+        seconds = asyncio.get_running_loop().time() - since
+        self.world.busy[registry] = self.world.busy.get(registry, 0.0) + seconds
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(answer)
 
@@ -192,7 +206,7 @@ async def serve(count: int, folder: Path) -> None:
     """Serve until standard input ends."""
     world, loop = World(count), asyncio.get_running_loop()
     names = ["localhost", *(f"rdap-{n}.example" for n in range(REGISTRIES))]
-    context = make_certificates(folder, names).server_context()
+    context = Authority(folder).issue("server", names).server_context()
     https = await loop.create_server(lambda: Http(world), "127.0.0.1", 0, ssl=context)
 
     async def whois(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -211,8 +225,8 @@ async def serve(count: int, folder: Path) -> None:
         if line[0] == "delay":
             world.delay = float(line[1])
         else:
-            print(json.dumps(world.asked), flush=True)
-            world.asked = {}
+            print(json.dumps([world.asked, world.busy]), flush=True)
+            world.asked, world.busy = {}, {}
 
 
 if __name__ == "__main__":

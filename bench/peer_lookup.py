@@ -1,8 +1,8 @@
 """ipwhois or whoisit on the registries of bench/lookup.py, in a process of its own.
 
 Reads the JSON {"peer", "base", "registries", "addresses"}; writes {"named": {address: mailboxes named for
-abuse}, "seconds"}. Pointed at loopback by what they have for it: whoisit by bootstrap data, ipwhois by its table of
-registries' URLs. Each asks as its documentation shows: ipwhois one after the other, whoisit with sixteen at once.
+abuse}, "seconds"}. Pointed at loopback by what they have for it: whoisit by bootstrap data, ipwhois by its
+table of registries' URLs. ipwhois can only ask one after the other; whoisit asks sixteen at once.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ def by_ipwhois(job: dict[str, Any]) -> dict[str, list[str]]:
     from ipwhois.net import Net  # noqa: PLC0415
 
     for number in job["registries"].values():
-        url = f"{job['base']}/r{number}/ip/{{0}}"
-        rdap.RIR_RDAP[f"r{number}"] = {"ip_url": url, "entity_url": url}
+        base = f"{job['base']}/r{number}"
+        rdap.RIR_RDAP[f"r{number}"] = {"ip_url": base + "/ip/{0}", "entity_url": base + "/entity/{0}"}
     named = {}
     for address in job["addresses"]:
         registry = job["registries"][address.partition(".")[0]]
         asn = {"asn_registry": f"r{registry}"}
-        found = rdap.RDAP(Net(address)).lookup(asn_data=asn, depth=0)
+        found = rdap.RDAP(Net(address)).lookup(asn_data=asn, depth=1)
         entities = found["objects"].values()
         named[address] = [
             mail["value"]
@@ -42,10 +42,12 @@ def by_whoisit(job: dict[str, Any]) -> dict[str, list[str]]:
     """Sixteen at once over one HTTP client."""
     import whoisit  # noqa: PLC0415
 
-    empty: dict[str, Any] = {"version": "1.0", "publication": "2026-01-01T00:00:00Z", "services": []}
+    head: dict[str, Any] = {"version": "1.0", "publication": "2026-01-01T00:00:00Z"}
+    unused = {"asn": "64496-64511", "dns": "example", "ipv6": "2001:db8::/32", "object": "EXAMPLE"}
     services = [[[f"{octet}.0.0.0/8"], [f"{job['base']}/r{n}/"]] for octet, n in job["registries"].items()]
-    data: dict[str, Any] = dict.fromkeys(("asn", "dns", "ipv6", "object"), empty)
-    data["ipv4"] = {**empty, "services": services}
+    data = {name: {**head, "services": [[[key], [f"{job['base']}/"]]]} for name, key in unused.items()}
+    data["object"]["services"][0].insert(0, ["nobody@example.com"])  # RFC 8521 §3: contacts come first
+    data["ipv4"] = {**head, "services": services}
     whoisit.load_bootstrap_data(json.dumps({**data, "timestamp": int(time.time())}))
 
     async def run() -> dict[str, list[str]]:

@@ -33,7 +33,7 @@ _ONE = (
     rf"(?:[!#-'*-:=-Z\\-~]++|\({_COMMENT_TEXT}(?>(?:\({_COMMENT_TEXT}\){_COMMENT_TEXT})*)\)"
     r"|\[[ -Z\\^-~]*+\]|<[ !#-;=?-~]*+>)"
 )
-_NO_KEYWORD = r"(?![bfivwBFIVW](?i:rom|y|ia|ith|d:?|or)(?: |\Z))"
+_NO_KEYWORD = r"(?![bfivwBFIVW](?i:rom|y|ia|ith|d:?|or)(?:[ ;]|\Z))"
 _WORD = rf" {_NO_KEYWORD}{_ONE}"
 _CLAUSE = rf" ({_NO_KEYWORD}{_ONE}(?>(?:{_WORD})*))"
 _FIRST_WORD = rf" {_NO_KEYWORD}({_ONE})(?>(?:{_WORD})*)"

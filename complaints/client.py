@@ -257,7 +257,7 @@ class Local:
     def raw(self, complaint_id: str) -> bytes:
         """See Client."""
         with self._office.db.reading() as session:
-            return self._office.spam_of(session, self._own(session, complaint_id))
+            return _kept(self._office.spam_of(session, self._own(session, complaint_id)), complaint_id)
 
     def report(self, complaint_id: str, report_id: str) -> bytes:
         """See Client."""
@@ -265,7 +265,7 @@ class Local:
             row = session.get(Report, report_id)
             if row is None or row.complaint_id != self._own(session, complaint_id).id:
                 raise _unknown(report_id)
-            return self._office.vault.unseal(self._reporter.key, row.raw)
+            return _kept(self._office.report_bytes(self._reporter, row), report_id)
 
     def confirm(self, complaint_id: str, choice: Choice) -> Json:
         """See Client. The report leaves through a running `plaint serve`."""
@@ -324,6 +324,12 @@ class Local:
         if complaint is None:
             raise _unknown(complaint_id)
         return complaint
+
+
+def _kept(content: bytes, what: str) -> bytes:
+    if not content:
+        raise ClientError(f"{what}: its bytes were deleted when their time here was over", UNUSABLE)
+    return content
 
 
 def _unknown(what: str) -> ClientError:

@@ -66,8 +66,19 @@ class Choice:
     hide: tuple[str, ...] | None = None
 
 
-def confirm(session: Session, office: Office, complaint: Complaint, choice: Choice, *, via: str) -> Consent:
-    """Record the consent and queue the chosen reports; they leave after the undo window.
+def confirm(
+    session: Session,
+    office: Office,
+    complaint: Complaint,
+    choice: Choice,
+    *,
+    via: str,
+    grant: str | None = None,
+    undo: timedelta = timedelta(),
+) -> Consent:
+    """Record the consent and queue the chosen reports; they leave after the undo window, `undo` at least.
+
+    `grant` is the standing consent it was given under.
 
     Raises StaleError when the complaint does not await consent or a digest shown is no longer current,
     EmptyError when nothing was chosen, ConsentError for an unknown redaction, report or suppressed desk,
@@ -85,7 +96,7 @@ def confirm(session: Session, office: Office, complaint: Complaint, choice: Choi
     chosen = _chosen(session, complaint, choice)
     shown = [{"report": row.id, "to": row.to, "digest": row.digest} for row in chosen]
     redraft(session, office, complaint, choice)
-    consent = _record(session, office, complaint, chosen, shown, via)
+    consent = _record(session, office, complaint, chosen, shown, via, grant, undo)
     move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
     return consent
 
@@ -93,7 +104,7 @@ def confirm(session: Session, office: Office, complaint: Complaint, choice: Choi
 def _count(session: Session, office: Office, complaint: Complaint, choice: Choice, via: str) -> Consent:
     """The reporter wants the spam counted and nothing sent: the record of it covers no report."""
     redraft(session, office, complaint, choice)
-    consent = _record(session, office, complaint, [], [], via)
+    consent = _record(session, office, complaint, [], [], via, None, timedelta())
     move(session, complaint, ComplaintState.CONFIRMED, due_at=None)
     move(session, complaint, ComplaintState.CLOSED, reason=COUNTED)
     return consent
@@ -152,7 +163,14 @@ def redraft(session: Session, office: Office, complaint: Complaint, choice: Choi
 
 
 def _record(
-    session: Session, office: Office, complaint: Complaint, chosen: list[Report], shown: list[Json], via: str
+    session: Session,
+    office: Office,
+    complaint: Complaint,
+    chosen: list[Report],
+    shown: list[Json],
+    via: str,
+    grant: str | None,
+    undo: timedelta,
 ) -> Consent:
     now = office.clock()
     consent = Consent(
@@ -174,8 +192,14 @@ def _record(
         session.add(
             ConsentedReport(consent_id=consent.id, report_id=item["id"], digest=item["digest"], to=item["to"])
         )
-    ledger.add(session, office, complaint.reporter_id, "consent", _said(consent, complaint, reports))
-    leaves = now + timedelta(seconds=office.settings.undo_seconds)
+    ledger.add(
+        session,
+        office,
+        complaint.reporter_id,
+        "consent",
+        _said(consent, complaint, reports) | {"grant": grant},
+    )
+    leaves = now + max(undo, timedelta(seconds=office.settings.undo_seconds))
     for row in chosen:
         move(session, row, ReportState.CONSENTED)
         move(session, row, ReportState.QUEUED, next_at=leaves, first_at=leaves, detail=None)

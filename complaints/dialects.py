@@ -94,7 +94,7 @@ def domain_of(by: str) -> str:
     """Return the last two labels of a name; Google writes its private addresses in 6to4 form."""
     if by[:6] == "2002:a":
         return "google.com"
-    return by[by.rfind(".", 0, max(0, by.rfind("."))) + 1 :].lower()
+    return by[by.rfind(".", 0, by.rfind(".")) + 1 :].lower() if "." in by else by.lower()
 
 
 @lru_cache(maxsize=1024)

@@ -10,9 +10,10 @@ from abuse_lookup.contactdb import terms
 from abuse_lookup.desks import KnownDesks
 from complaints import signing
 from complaints.forward import SELECTOR
+from complaints.lookup_config import lookup_config
 from complaints.models import Json
 from complaints.office import Office
-from complaints.serve import looking_up, lookup_config
+from complaints.serve import looking_up
 from complaints.settings import Settings
 from complaints.vault import kept_secret
 

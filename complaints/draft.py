@@ -75,6 +75,7 @@ def _store(
     contacts = (complaint.contacts or {}) | {"rejected": rejected}
     session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
     draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
+    look_at(session, "standing", complaint.id)
     look_at(session, "notice", complaint.submission_id)
     if not drafts:
         reason = DONE if done else _no_desk(contacts, rejected)

@@ -20,8 +20,9 @@ _ENTERS = """NEW.state <> OLD.state AND (
     NEW.state IN ('consented', 'sending')
     OR (NEW.state = 'queued' AND OLD.state NOT IN ('sending', 'unconfirmed'))
 )"""
+# Its bytes may go when their time is over; they are never replaced
 _REWRITES = """OLD.state NOT IN ('draft', 'cancelled', 'suppressed') AND (
-    NEW.digest <> OLD.digest OR NEW."to" <> OLD."to" OR NEW.raw <> OLD.raw
+    NEW.digest <> OLD.digest OR NEW."to" <> OLD."to" OR (NEW.raw <> OLD.raw AND length(NEW.raw) > 0)
     OR NEW.message_id <> OLD.message_id OR NEW.complaint_id <> OLD.complaint_id OR NEW.id <> OLD.id
 )"""
 _BREAKS_THE_CHAIN = """NOT (

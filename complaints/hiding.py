@@ -75,11 +75,11 @@ def difference(
 
     None when nothing was hidden, or the frozen report was made for another identity than the reporter's now.
     """
-    if (level := level_of(complaint)) == "none":
+    if (level := level_of(complaint)) == "none" or not spam or not report.raw:
         return None
     done = redacted(office, reporter, complaint, report, spam)
     enclosed = legal(done.raw)[0]
-    if enclosed[: parse(enclosed).body].strip() not in office.vault.unseal(reporter.key, report.raw):
+    if enclosed[: parse(enclosed).body].strip() not in office.report_bytes(reporter, report):
         return None
     return explain(spam, done, identity_of(reporter, complaint), level)
 

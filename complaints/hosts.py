@@ -14,6 +14,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _V4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII)
+_LONGEST_WRITTEN = 300
 _HOST = re.compile(r"[^\s@\[\]()<>\"',;:/\\]{1,253}")
 
 
@@ -22,19 +23,16 @@ def canonical_ip(text: str) -> str | None:
 
     Takes every spelling that mail uses: `IPv6:` tags (RFC 5321 §4.1.3), zone indices, mapped IPv4.
     """
-    # Most of what is asked for is a host name, which need not fill the cache.
-    if len(text) > 60 or (":" not in text and not text[-1:].isdigit()):
-        return None
-    return _canonical_ip(text)
+    if ":" in text:
+        return _canonical_ipv6(text) if len(text) <= 60 else None
+    return text if text[-1:].isdigit() and _V4.fullmatch(text) else None
 
 
 @lru_cache(maxsize=16384)
-def _canonical_ip(text: str) -> str | None:
-    if ":" not in text:
-        return text if _V4.fullmatch(text) else None
-    bare = text[5:] if text[:5].lower() == "ipv6:" else text
+def _canonical_ipv6(text: str) -> str | None:
+    bare = text[5:] if text[0] in "Ii" and text[:5].lower() == "ipv6:" else text
     try:
-        packed = inet_pton(AF_INET6, bare.partition("%")[0])
+        packed = inet_pton(AF_INET6, bare.partition("%")[0] if "%" in bare else bare)
     except (OSError, ValueError):
         return None
     if packed[:2] != b"\0\0":
@@ -56,11 +54,8 @@ def packed(ip: str) -> bytes:
 
 def clean_host(text: str) -> str | None:
     """Return a host name in lower case without its final dot, or None when it cannot be one."""
-    return _clean_host(text) if len(text) < 300 else None
-
-
-@lru_cache(maxsize=16384)
-def _clean_host(text: str) -> str | None:
+    if len(text) >= _LONGEST_WRITTEN:
+        return None
     host = text.strip().rstrip(".").lower()
     return host if _HOST.fullmatch(host) else None
 

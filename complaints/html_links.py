@@ -24,6 +24,7 @@ _MOST_TAGS = 20_000
 _TAGS_OF_A_PIECE = 1_000
 _LONGEST_SHOWN = 300
 _LONGEST_SCRIPT = 200_000
+_MOST_HIDDEN = 200
 
 _PLACES = frozenset(
     {
@@ -73,6 +74,8 @@ _UNESCAPE = re.compile(r"(?:unescape|decodeURI(?:Component)?)\s*\(\s*['\"]([^'\"
 _CHAR_CODES = re.compile(r"fromCharCode\s*\(\s*([0-9a-fA-FxX,\s]{8,})\)")
 _JS_ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{4,6})\}?|x([0-9a-fA-F]{2}))")
 _JOINED = re.compile(r"(['\"])\s*\+\s*\1")
+# What is not shown is no advertisement; words of others stand there to fool filters.
+_HIDES = re.compile(r"(?i)display\s*:\s*none")
 _TEMPLATE = re.compile(r"(?i)<template(?=[\s>])")
 _SEPARATOR = "\x02"
 # Two texts with markup between them that could be one host name.
@@ -153,6 +156,7 @@ class _Tree:
     references: list[tuple[str, str, str]] = field(default_factory=list)
     base: str = ""
     nameless: list[LexborNode] = field(default_factory=list)
+    hidden: list[LexborNode] = field(default_factory=list)
     has_template: bool = False
 
     def special(self, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> None:
@@ -175,18 +179,30 @@ class _Tree:
             read = _css if tag == "style" else _script
             self.references += ((found, "", tag) for found in read(node.text()))
 
+    def hide(self, node: LexborNode, tag: str) -> None:
+        """Keep a node that no reader sees, unless it is inside another one."""
+        if tag == "a" or len(self.hidden) >= _MOST_HIDDEN:
+            return
+        within, known = node.parent, {one.mem_id for one in self.hidden}
+        for _ in range(_MOST_HIDDEN):
+            if within is None or within.mem_id in known:
+                break
+            within = within.parent
+        if within is None:
+            self.hidden.append(node)
+
     def places(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Read the attributes that can hold a reference."""
-        for name in [name for name in attributes if name in _HOLDERS]:
-            value = attributes[name]
-            if not value:
+        for name, value in attributes.items():
+            if name not in _HOLDERS or not value:
                 continue
-            used = _USED_BY_TAG.get((tag, name)) or _USED.get(name, "anchor")
+            used = _USED[name] if name in _USED else _USED_BY_TAG.get((tag, name), "anchor")
             if name in _PLACES:
                 self.references.append((value, "", used))
-            else:
-                read = _css(value) if name == "style" else _references(tag, name, value)
-                self.references += [(found, "", used) for found in read]
+            elif name != "style":
+                self.references += [(found, "", used) for found in _references(tag, name, value)]
+            elif _may_refer(value):
+                self.references += [(found, "", used) for found in _css(value)]
 
 
 def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
@@ -198,15 +214,21 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         attributes, tag = node.attributes, node.tag
         if tag in _SPECIAL:
             read.special(node, tag or "", attributes)
-        if attributes and (
-            not _OUTRIGHT.isdisjoint(attributes)
-            or ("style" in attributes and _may_refer(attributes["style"]))
-        ):
-            read.places(tag or "", attributes)
+        if attributes:
+            style = attributes.get("style")
+            if not _OUTRIGHT.isdisjoint(attributes) or (style and _may_refer(style)):
+                read.places(tag or "", attributes)
+            if style and ("one" in style or "ONE" in style) and _HIDES.search(style):
+                read.hide(node, tag or "")
     if read.has_template and nesting < _MAX_NESTING:
         # Its content stands apart in the tree; scripts and AMP put it on the page.
         _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
         return
+    _take_all(read, base, page, nesting)
+    _read_words(tree, read, page)
+
+
+def _take_all(read: _Tree, base: str, page: Page, nesting: int) -> None:
     if read.base:
         base = _join(base, read.base) if base else read.base
     for found in read.references:
@@ -219,16 +241,17 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
             page.add(found)
         else:
             _take(reference, base, page, nesting, shown, used)
-    _read_words(tree, read.nameless, page)
 
 
-def _read_words(tree: LexborHTMLParser, nameless: list[LexborNode], page: Page) -> None:
+def _read_words(tree: LexborHTMLParser, read: _Tree, page: Page) -> None:
     """Keep the words a reader sees outside of anchors.
 
     What an anchor shows is a claim, not a destination: the name of a bank stands there, not the spammer's.
     """
-    for anchor in nameless:
+    for anchor in read.nameless:
         anchor.unwrap()
+    for node in read.hidden:
+        node.decompose()
     tree.strip_tags(_UNSTYLED)
     if tree.root is None:
         return
@@ -259,8 +282,8 @@ def _references(tag: str, name: str, value: str) -> Iterator[str]:
         yield from _script(value)
 
 
-def _may_refer(style: str | None) -> bool:
-    return style is not None and ("(" in style or "@" in style or "\\" in style)
+def _may_refer(style: str) -> bool:
+    return "(" in style or "@" in style or "\\" in style
 
 
 def _css(text: str) -> Iterator[str]:
@@ -290,7 +313,8 @@ def _script(text: str) -> Iterator[str]:
     if "fromCharCode" in text:
         decoded += [_characters(match[1]) for match in _CHAR_CODES.finditer(text)]
     for one in decoded:
-        yield from (trim(match[0]) for match in SCHEMED.finditer(one))
+        if ":/" in one or ":\\" in one:
+            yield from (trim(match[0]) for match in SCHEMED.finditer(one))
 
 
 def _characters(codes: str) -> str:

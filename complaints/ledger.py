@@ -56,6 +56,11 @@ def receipt(session: Session, office: Office, reporter: Reporter, complaint_id: 
     return receipts.receipt(entries, service, office.clock(), _key(office))
 
 
+def public_key(office: Office) -> str:
+    """The key that receipts are checked with, as base64; for whoever wants to know it beforehand."""
+    return receipts.public_key(_key(office))
+
+
 def _key(office: Office) -> Ed25519PrivateKey:
     key = load_pem_private_key(kept_secret(office.vault.folder / "receipts.pem", receipts.make_key), None)
     assert isinstance(key, Ed25519PrivateKey)

@@ -15,7 +15,7 @@ from complaints.html_links import read_page
 from complaints.message import Message, Part, leaves_within
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
-from complaints.text_links import is_real, references_in
+from complaints.text_links import is_real, references_in, schemeless
 from complaints.urls import direct_host, read_host, read_one, read_url
 
 MAX_LINKS = 3_000
@@ -142,6 +142,9 @@ class _Found:
         if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
                 self.lure("mail", address, found_in)
+                if address[:4].lower() == "www." and (url := schemeless(address)):
+                    # No mailbox, but a host that the sender wants to be seen.
+                    return self._new(url, found_in, used)
         elif scheme.startswith(("tel:", "sms:", "callto:", "whatsapp:", "sip:")):
             number = unquote(text[:400]).partition(":")[2]
             phone = re.search(r"phone=([^&#]+)", number)
@@ -196,6 +199,8 @@ class _Found:
 
     def lure(self, kind: str, value: str, found_in: str) -> None:
         """Take one mail address or phone number."""
+        if (kind, value) in self.lures:
+            return
         value = value.strip().strip("<>")
         if kind == "mail":
             local, _, host = value.rpartition("@")
@@ -248,10 +253,5 @@ def _read_part(part: Part, found: _Found) -> None:
 
 def _base_of(part: Part) -> str:
     """Return the URL that a part says it came from (RFC 2557 §4.2), or an empty text."""
-    # Most fields are others, which is told by the first letter without making the name lower case.
-    for header in [header for header in part.headers if header[0][0] in "Cc"]:
-        if header[0].lower() in {"content-base", "content-location"}:
-            value = header.text.strip('<>" ')
-            if value.startswith(("http://", "https://")):
-                return value
-    return ""
+    texts = (header.text.strip('<>" ') for header in part.locations)
+    return next((text for text in texts if text.startswith(("http://", "https://"))), "")

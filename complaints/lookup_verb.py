@@ -8,15 +8,20 @@ For a person each as soon as it is there; as JSON lines in the order that was as
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from complaints import screen, terminal_lookup
 from complaints.operate import DataOption, JsonOption, load
 from complaints.terminal import FAILED, TRY_LATER, UNAVAILABLE, UNUSABLE, Json, put, say
+
+if TYPE_CHECKING:
+    from abuse_lookup import AbuseLookup
+    from complaints.settings import Settings
 
 STDIN = "-"
 
@@ -56,25 +61,22 @@ def lookup(
     data: DataOption = None,
 ) -> None:
     """Find who answers for abuse of an address, network, domain, URL or mail address."""
-    from complaints.serve import lookup_config
-
     settings = load(data)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    tally = asyncio.run(_look_up_all(lookup_config(settings), targets, as_json=as_json, explain=explain))
+    tally = asyncio.run(_look_up_all(settings, targets, as_json=as_json, explain=explain))
     if tally.unanswered and tally.answered:
         say(f"{tally.unanswered} of them got no answer, because servers failed; see above")
     if code := tally.code():
         raise SystemExit(code)
 
 
-async def _look_up_all(config: Any, targets: list[str], *, as_json: bool, explain: bool) -> Tally:
-    from abuse_lookup import open_lookup
+async def _look_up_all(settings: "Settings", targets: list[str], *, as_json: bool, explain: bool) -> Tally:
     from complaints.lookups import look_up_many
     from complaints.progress import Progress, showing
 
     tally, progress = Tally(), Progress(sys.stderr, _count(targets))
-    async with open_lookup(config) as opened, showing(progress, sys.stderr):
-        many = STDIN in targets  # a list takes as long as the limits of servers make it; a few targets do not
+    many = STDIN in targets  # a list takes as long as the limits of servers make it; a few targets do not
+    async with _opened(settings) as opened, showing(progress, sys.stderr):
         answers = look_up_many(opened, _each(targets), as_asked=as_json, explain=explain, patient=many)
         async for document in answers:
             progress.step()
@@ -83,6 +85,27 @@ async def _look_up_all(config: Any, targets: list[str], *, as_json: bool, explai
             _show(document, tally, as_json=as_json)
             sys.stdout.flush()
     return tally
+
+
+@asynccontextmanager
+async def _opened(settings: "Settings") -> "AsyncIterator[AbuseLookup]":
+    """A lookup that shares limits and answers with the service: in the data directory, or in its database."""
+    if not settings.database_url:
+        from abuse_lookup import open_lookup
+        from complaints.lookup_config import lookup_config
+
+        async with open_lookup(lookup_config(settings)) as lookup:
+            yield lookup
+        return
+    from complaints.office import Office
+    from complaints.serve import looking_up
+
+    office = await asyncio.to_thread(Office.open, settings)
+    try:
+        async with looking_up(office) as lookup:
+            yield lookup
+    finally:
+        office.close()
 
 
 def _show(document: Json, tally: Tally, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple
 
 from complaints.encodings import decode_base64, decode_text, decode_words, parameters, printable
@@ -79,7 +80,11 @@ class Header(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A leaf of the MIME tree: its fields, and its body as `raw[start:end]`; a tuple, as `Header` is."""
+    """A leaf of the MIME tree: its fields, and its body as `raw[start:end]`; a tuple, as `Header` is.
+
+    `locations` are the fields that may say which URL it came from (RFC 2557 §4.2), `delsp` whether blanks at
+    line ends are none of the text (RFC 3676 §4).
+    """
 
     headers: tuple[Header, ...]
     content_type: str
@@ -90,6 +95,8 @@ class Part(NamedTuple):
     end: int
     depth: int
     raw: bytes
+    locations: tuple[Header, ...] = ()
+    delsp: bool = False
 
     def content(self, limit: int | None = None) -> bytes:
         """Return the body with its transfer encoding undone; damaged encodings give what can be read.
@@ -224,17 +231,34 @@ class _Open(NamedTuple):
     parameters: dict[str, str]
     encoding: Header | None
     disposition: Header | None
+    locations: tuple[Header, ...]
     start: int
     depth: int
     boundary: bytes | None
 
 
-def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
+_DESCRIBING = (
+    *("content-type", "content-transfer-encoding", "content-disposition"),
+    *("content-base", "content-location"),
+)
+
+
+def _open_top(message: Message) -> _Open:
+    found = [header for name in _DESCRIBING for header in message.fields(name)]
+    return _open(message.headers, sorted(found, key=_start), message.body, 0, "text/plain")
+
+
+_start = itemgetter(2)
+
+
+def _open(
+    headers: tuple[Header, ...], describing: list[Header], body: int, depth: int, default: str
+) -> _Open:
     kind: Header | None = None
     encoding: Header | None = None
     disposition: Header | None = None
-    # Most fields are others, which is told by the first letter without making the name lower case.
-    for header in [header for header in headers if header[0][0] in "Cc"]:
+    locations: list[Header] = []
+    for header in describing:
         name = header[0].lower()
         if name == "content-type":
             kind = kind or header
@@ -242,13 +266,16 @@ def _open(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _
             encoding = header
         elif name == "content-disposition":
             disposition = header
+        elif name in {"content-base", "content-location"}:
+            locations.append(header)
     content_type, values = parameters(kind.value) if kind else (default, {})
     boundary = None
     if values.get("boundary") and depth < MAX_DEPTH and content_type.startswith("multipart/"):
         boundary = values["boundary"].rstrip().encode("utf-8", "surrogateescape")
     if "/" not in content_type:
         content_type = default
-    return _Open(headers, content_type, values, encoding, disposition, body, depth, boundary)
+    places = tuple(locations)
+    return _Open(headers, content_type, values, encoding, disposition, places, body, depth, boundary)
 
 
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:
@@ -265,6 +292,8 @@ def _leaf(raw: bytes, part: _Open, end: int) -> Part:
         max(part.start, end),
         part.depth,
         raw,
+        part.locations,
+        values.get("delsp", "")[:3].lower() == "yes",
     )
 
 
@@ -275,7 +304,7 @@ def _encoding(value: bytes) -> str:
 def _split(message: Message) -> Iterator[Part]:
     """Walk all delimiter lines once, with the open multiparts on a stack (RFC 2046 §5.1.1)."""
     raw, stop = message.raw, len(message.raw)
-    top = _open(message.headers, message.body, 0, "text/plain")
+    top = _open_top(message)
     if top.boundary is None:
         yield _leaf(raw, top, stop)
         return
@@ -292,7 +321,9 @@ def _split(message: Message) -> Iterator[Part]:
             continue
         default = "message/rfc822" if stack[-1].content_type == "multipart/digest" else "text/plain"
         headers, body = _read_headers(raw, min(end + 1, stop), stop)
-        part = _open(headers, body, len(stack), default)
+        # Most fields of some parts are others, which is told by the first letter.
+        describing = [header for header in headers if header[0][0] in "Cc"]
+        part = _open(headers, describing, body, len(stack), default)
         if part.boundary is None or opened >= MAX_MULTIPARTS:
             current = part
         else:

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from complaints import tokens
 from complaints.db import Database, DatabaseError
-from complaints.models import Complaint, Reporter, Submission
+from complaints.models import Complaint, Report, Reporter, Submission
 from complaints.settings import Settings
 from complaints.vault import Vault
 
@@ -59,12 +59,18 @@ class Office:
         self.db.close()
 
     def spam_of(self, session: Session, complaint: Complaint) -> bytes:
-        """The spam of a complaint, byte for byte as it came."""
+        """The spam of a complaint, byte for byte as it came; empty when its time here was over."""
         reporter = session.get_one(Reporter, complaint.reporter_id)
         if complaint.raw is not None:
             return self.vault.unseal(reporter.key, complaint.raw)
         submission = session.get_one(Submission, complaint.submission_id)
+        if not submission.raw:
+            return b""
         return self.vault.unseal(reporter.key, submission.raw)[complaint.slice_start : complaint.slice_end]
+
+    def report_bytes(self, reporter: Reporter, report: Report) -> bytes:
+        """The frozen bytes of a report; empty when their time here was over."""
+        return self.vault.unseal(reporter.key, report.raw) if report.raw else b""
 
     def own_domains(self, reporter: Reporter) -> set[str]:
         """Mail domains never reported to nor to blame: ours and the reporter's own."""
@@ -78,6 +84,20 @@ class Office:
     def hosts_url(self, reporter: Reporter) -> str:
         """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
         return f"{self.settings.url}/hosts/{self._link('hosts', reporter.id, reporter.token_hash or '')}"
+
+    def account_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's own page; new secrets end the old one."""
+        return f"{self.settings.url}/account/{self._link('account', reporter.id, reporter.token_hash or '')}"
+
+    def unsubscribe_url(self, reporter: Reporter, purpose: str) -> str:
+        """The capability URL that ends one use of a reporter's data, and does nothing else."""
+        return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', f'{reporter.id}-{purpose}')}"
+
+    def standing_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's page about standing consent."""
+        return (
+            f"{self.settings.url}/standing/{self._link('standing', reporter.id, reporter.token_hash or '')}"
+        )
 
     @property
     def link_life(self) -> timedelta:

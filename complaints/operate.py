@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from complaints import __version__, terminal
-from complaints.terminal import FAILED, UNUSABLE, USAGE, fail, put, say
+from complaints.terminal import FAILED, TRY_LATER, UNUSABLE, USAGE, fail, put, say
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -262,6 +262,47 @@ def probe(
         except probes.ProbeError as error:
             fail(str(error), UNUSABLE)
     say(f"a probe to {sent.to} leaves through plaint serve and is good until {sent.expires_at:%d %B %Y}")
+
+
+@reporters_app.command()
+def export(
+    address: AddressArgument,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The ZIP file to write.")],
+    data: DataOption = None,
+) -> None:
+    """Write everything that is kept of a reporter into a ZIP file, for them."""
+    from complaints.export import write
+
+    with opened(data) as office, office.db.reading() as session:
+        reporter = _reporter(session, address)
+        try:
+            with out.open("xb") as place:
+                write(session, office, reporter, place)
+        except OSError as error:
+            fail(f"{out}: {error.strerror}", UNUSABLE)
+    say(f"wrote {out}; it holds personal data: give it to {address} and delete it")
+
+
+@reporters_app.command()
+def erase(
+    address: AddressArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Really: there is no way back.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Remove a reporter and everything of theirs. What desks got stays with them."""
+    from complaints import erasure
+
+    with opened(data) as office:
+        with office.db.transaction() as session:
+            reporter = _reporter(session, address)
+            if not yes:
+                fail(f"nothing was removed. With --yes, everything of {address} goes, for good", USAGE)
+            try:
+                erasure.erase(session, office, reporter)
+            except erasure.ErasureError as error:
+                fail(str(error), TRY_LATER)
+        erasure.sweep(office.db)
+    say(f"{address} and everything of theirs is removed")
 
 
 def _reporter(session: "Session", address: str) -> "Reporter":

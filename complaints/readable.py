@@ -26,7 +26,6 @@ _BASE64_LINES = re.compile(rb"\s*(?>(?:[A-Za-z0-9+/]{40,100}\r?\n){1,3})[A-Za-z0
 _META_CHARSET = re.compile(
     rb"(?i)<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*['\"]?([a-z0-9_.:-]{2,40})"
 )
-_FLOWED = re.compile(rb"(?i)delsp\s*=\s*\"?yes")
 _FOLD = re.compile(r"\r?\n[ \t]")
 # RFC 5545 §3.8 and RFC 6350 §6: what people see or follow, not who else is invited, nor identifiers.
 _SHOWN = re.compile(
@@ -101,11 +100,13 @@ def _decoded(part: Part, limit: int, page: bool = False) -> str:
         label = _META_CHARSET.search(content[:4_000])
         charset = label[1].decode("ascii") if label else None
     text = decode_text(content, charset)[:limit]
-    if part.content_type == "text/plain" and (" \n" in text or " \r\n" in text) and "://" in text:
-        fields = part.headers
-        kinds = [field.raw for field in fields if len(field[0]) == 12 and field[0].lower() == "content-type"]
-        if kinds and _FLOWED.search(kinds[0]):
-            return _unflowed(text)
+    if (
+        part.delsp
+        and part.content_type == "text/plain"
+        and (" \n" in text or " \r\n" in text)
+        and "://" in text
+    ):
+        return _unflowed(text)
     return text
 
 

@@ -57,14 +57,18 @@ def make_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def public_key(key: Ed25519PrivateKey) -> str:
+    """The public half of a signing key, as base64."""
+    return b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
 def receipt(entries: Sequence[Json], service: Service, now: datetime, key: Ed25519PrivateKey) -> Json:
     """The receipt of these entries (oldest first, of one reporter), signed."""
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     document: Json = {
         "receipt": {"schema_version": SCHEMA, "generated_at": now.isoformat(), "issuer": service.url},
         "records": [_record(entry, entries, service) for entry in entries if entry["kind"] == "consent"],
         "chain": [{"digest": entry_digest(entry), "entry": entry} for entry in entries],
-        "public_key": b64encode(public).decode(),
+        "public_key": public_key(key),
     }
     return document | {"signature": b64encode(key.sign(canonical(document))).decode()}
 

@@ -21,7 +21,9 @@ LONGEST = 8_192
 
 _WRAPPED = re.compile(r"\(from ([^()]*(?:\([^()]*\)[^()]*)*)\)", re.IGNORECASE)
 _ENVELOPE = re.compile(r"envelope-(?:from|sender) <?([^ <>()]*)", re.IGNORECASE)
-_NAME_AND_ADDRESS = re.compile(r"([A-Za-z0-9.-]*[A-Za-z]) \(([0-9a-f.:]+:[0-9a-f.:]+)\)")
+_NAME_AND_ADDRESS = re.compile(
+    r"([A-Za-z0-9.-]*[A-Za-z]) \(([0-9a-f.:]+:[0-9a-f.:]+|\d{2,3}(?:\.\d{1,3}){3})\)"
+)
 _LOGIN_PROTOCOL = re.compile(r"(?:utf8)?(?:e?smtps?a|lmtps?a|asmtp)", re.IGNORECASE)
 _TLS = re.compile(r"(TLS|SSL)[ _-]?[vV]?([0-9])(?:[._]([0-9]))?(?![0-9])")
 

@@ -20,10 +20,10 @@ import uvicorn
 from sqlalchemy import text
 
 from abuse_lookup import AbuseLookup, Config, open_lookup
-from complaints import __version__
 from complaints.desk_history import DeskHistory
 from complaints.forward import Outgoing, Send
 from complaints.logs import place_of
+from complaints.lookup_config import lookup_config
 from complaints.lookup_store import DatabaseBook, DatabaseCache
 from complaints.lookups import look_up
 from complaints.office import Office
@@ -48,24 +48,6 @@ class Service:
     smtp_port: int | None = None
     http_port: int | None = None
     worker: Worker | None = None
-
-
-def lookup_config(settings: Settings) -> Config:
-    """How abuse_lookup is to ask, with these settings."""
-    return Config(
-        dns=settings.name_servers,
-        rdap_bootstrap=settings.rdap_bootstrap or None,
-        whois_root=settings.whois_root,
-        whois_port=settings.whois_port,
-        seconds=settings.lookup_seconds,
-        ca_file=settings.ca_file,
-        allow_nets=tuple(filter(None, settings.allow_nets.split(","))),
-        contact_zones=tuple(filter(None, settings.contact_zones.split(","))),
-        cache_path=settings.data / "lookups.sqlite",
-        user_agent=f"Plaint/{__version__} (+{settings.url})",
-        limit_per_minute=settings.limit_lookups,
-        desks=settings.desks_file,
-    )
 
 
 @asynccontextmanager
@@ -119,7 +101,8 @@ async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIt
 
 
 async def serve(settings: Settings, roles: Collection[str], started: Callable[[Service], None]) -> None:
-    """Run until SIGINT or SIGTERM; `started` is called once everything listens."""
+    """Run until SIGINT or SIGTERM; `started` is called once everything listens. Raises SettingsError."""
+    settings.check_for_people()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     http: str = "127.0.0.1:8080"
     public_url: str = ""
     mail_domain: str = "plaint.localhost"
+    contact: str = ""
+    hosted_in: str = ""
     smtp_cert: Path | None = None
     smtp_key: Path | None = None
     relay: str = ""
@@ -67,6 +69,9 @@ class Settings(BaseSettings):
     retry_seconds: int = Field(300, gt=0)
     give_up_seconds: int = Field(432_000, gt=0)
     max_bytes: int = Field(26_214_400, gt=0)
+    retention_spam_seconds: int = Field(2_592_000, ge=0)
+    retention_report_seconds: int = Field(7_776_000, ge=0)
+    retention_letter_seconds: int = Field(1_209_600, ge=0)
     limit_submissions: int = Field(0, ge=0)
     limit_reports: int = Field(0, ge=0)
     limit_lookups: int = Field(60, ge=0)
@@ -89,6 +94,17 @@ class Settings(BaseSettings):
     def _listens_somewhere(cls, value: str) -> str:
         host_port(value)
         return value
+
+    @field_validator("contact")
+    @classmethod
+    def _contact_is_reachable(cls, value: str) -> str:
+        """It stands in a header field of every RDAP question, in a comment."""
+        local, at, domain = value.strip().rpartition("@")
+        reachable = value.startswith("https://") or (at and local and "." in domain)
+        fits = value.isascii() and value.isprintable() and not set(value) & set("()\\")
+        if value and not (reachable and fits):
+            raise ValueError(f"{value!r} is neither a mail address nor an https address")
+        return value.strip()
 
     @field_validator("dns")
     @classmethod
@@ -146,6 +162,19 @@ class Settings(BaseSettings):
             return None
         url = urlsplit(self.relay)
         return url.hostname or "", url.port or 25
+
+    @property
+    def for_people(self) -> bool:
+        """Whether people use this installation: it has a public address, and the DNS of the Internet."""
+        return self.url.startswith("https://") and not self.on_loopback
+
+    def check_for_people(self) -> None:
+        """Raises SettingsError where people would use an installation that nobody can be reached about."""
+        if self.for_people and not self.contact:
+            raise SettingsError(
+                "PLAINT_CONTACT is empty: people who use this installation, and desks that get its reports, "
+                "must be able to reach whoever runs it; give a mail address or an https address"
+            )
 
     @property
     def on_loopback(self) -> bool:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from unicodedata import east_asian_width
 
 from complaints.screen import Screen, clean
 
@@ -73,7 +74,7 @@ def _contacts(document: Json, screen: Screen, now: datetime, room: int) -> Itera
 
 def _rows(lines: list[str], screen: Screen) -> int:
     """How many rows lines take on the screen: one that is longer than it goes on in the next."""
-    return sum(1 + (len(line) - 1) // screen.width for line in lines)
+    return sum(1 + (_columns(line) - 1) // screen.width for line in lines)
 
 
 def _contact(contact: Json, screen: Screen, now: datetime, most: int, *, best: bool) -> list[str]:
@@ -115,8 +116,8 @@ def _aside(document: Json, screen: Screen) -> list[str]:
 def _rejected(document: Json) -> Iterator[str]:
     found = document.get("rejected") or []
     for item in found[:_MOST_ASIDE]:
-        who = "" if item["address"] in item["why"] else f"{item['address']}: "
-        yield f"not used: {who}{item['why']}"
+        # What is said of the target itself names it
+        yield item["why"] if item["address"] in item["why"] else f"not used: {item['address']}: {item['why']}"
     if len(found) > _MOST_ASIDE:
         yield f"and {len(found) - _MOST_ASIDE} more not used"
 
@@ -145,7 +146,17 @@ def _short(screen: Screen, text: str, margin: str, most: int, rest: str | None =
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 4].rstrip(" .") + " ..."
+    if _columns(text) <= most:
+        return text
+    shown = text[: most - 4]
+    while _columns(shown) > most - 4:
+        shown = shown[:-1]
+    return shown.rstrip(" .") + " ..."
+
+
+def _columns(text: str) -> int:
+    """How wide a text is on the screen: letters of East Asia take two columns (UAX #11)."""
+    return len(text) if text.isascii() else sum(1 + (east_asian_width(char) in "WF") for char in text)
 
 
 def _questions(questions: list[Json], screen: Screen) -> Iterator[str]:

@@ -26,7 +26,9 @@ _SPLIT = re.compile(rf"[\s<>\"'`,;|{_QUOTES}{_STOPS}]+")
 _DOTLESS = re.compile(r"[\uff0e\uff0f]|(?i: dot |[\[({]dot)|[-) ]\d{3}[ .-]\d{4}")
 # What a link has in it, with the rest of the word: a dot with what can be a part of a host behind it, or the
 # end of a scheme. Each begins with the one character that is searched for, the fastest that a pattern can be.
-_INNER_DOT = re.compile(r"\.(?<![ \n]\.)(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])\S*+")
+_INNER_DOT = re.compile(
+    r"\.(?=[A-Za-z0-9\x80-\U0010ffff])(?=[A-Za-z]{2}|[^\x00-\x7f]|\d{1,3}[/:])(?<![ \n]\.)\S*+"
+)
 _COLON_SLASH = re.compile(r":(?<![ \n]:)[/\\]\S*+")
 _HOSTLIKE = re.compile(r"[A-Za-z0-9-]\.[A-Za-z]{2}|\.[^\x00-\x7f]|[^\x00-\x7f]\.|\d\.\d{1,3}[/:]")
 # Host names inside a token; the look-behind keeps a run from being read again from its second letter.
@@ -57,6 +59,9 @@ _PLAIN_LINK = re.compile(
     r"[<(]?(https?://[A-Za-z0-9.-]*[A-Za-z0-9](?::\d++)?(?:[/?#][A-Za-z0-9./~_%=?&+#-]*[A-Za-z0-9/~%=&+#]|/)?)[>).,!?]*+"
 )
 _PLAIN_ADDRESS = re.compile(r"[<(]?([A-Za-z0-9][A-Za-z0-9._+-]{0,63}+@([A-Za-z0-9.-]*[A-Za-z0-9]))[>),.]*+")
+_PLAIN_NAME = re.compile(
+    r"((?![-.])(?:[A-Za-z0-9-]++\.)+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9])((?:/[A-Za-z0-9./~_%=?+-]*[A-Za-z0-9/~%=+]|/)?)[).,!?:]*+"
+)
 _ESCAPES = re.compile(r"\x1b[($][@-Z]?")
 _ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
@@ -167,6 +172,15 @@ def _references_of(token: str) -> list[tuple[str, str]]:
         return [("web", plain[1])]
     if plain := _PLAIN_ADDRESS.fullmatch(token):
         return [("mail", plain[1])] if is_real(plain[2]) else []
+    if plain := _PLAIN_NAME.fullmatch(token):
+        name, rest = plain.groups()
+        return [("web", _with_scheme(name + rest))] if _is_link(name.lower(), name, rest, "") else []
+    if "@" in token or "&" in token or ":/" in token or ":\\" in token or _HOSTLIKE.search(token):
+        return _any_references_of(token)
+    return []
+
+
+def _any_references_of(token: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if "&" in token and ";" in token:
         token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
@@ -251,7 +265,11 @@ def schemeless(token: str) -> str | None:
     before, found = token[: run.start()], _BARE_REST.fullmatch(token, run.end())
     if found is None or not _is_link(run[0].lower(), run[0], found[1], before):
         return None
-    return ("ftp://" if run[0].lower().startswith("ftp.") else "http://") + run[0] + found[1]
+    return _with_scheme(run[0] + found[1])
+
+
+def _with_scheme(link: str) -> str:
+    return ("ftp://" if link[:4].lower() == "ftp." else "http://") + link
 
 
 def _is_link(host: str, written: str, rest: str, before: str) -> bool:
@@ -299,13 +317,14 @@ def is_real(host: str, bare_suffix: bool = False) -> bool:
 def _phones(text: str) -> Iterator[str]:
     """Find numbers with a country code, and numbers that are free of charge in North America."""
     found: list[tuple[int, str]] = []
-    if ("+" in text or "00" in text) and (_MAY_PLUS.search(text) or _MAY_ZEROS.search(text)):
-        if not text.isascii():
-            text = INVISIBLE.sub("", text)
-        if "+" in text:
-            found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
-        if "00" in text:
-            found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
+    plus = "+" in text and _MAY_PLUS.search(text)
+    zeros = "00" in text and _MAY_ZEROS.search(text)
+    if (plus or zeros) and not text.isascii():
+        text = INVISIBLE.sub("", text)
+    if plus:
+        found += [(match.start(), match[0]) for match in _PLUS.finditer(text)]
+    if zeros:
+        found += [(match.start(), match[0]) for match in _ZEROS.finditer(text)]
     for match in _TOLL_FREE.finditer(text) if "8" in text else ():
         opened = _BEFORE_TOLL_FREE.search(text, max(0, match.start() - 3), match.start())
         start = opened.start() if opened else match.start()

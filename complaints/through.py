@@ -51,7 +51,7 @@ def passage(message: Message, lines: list[Received], n: int) -> Passage:
     below = [
         (i, line)
         for i, line in enumerate(lines[n + 1 : n + 1 + _NEAR], n + 1)
-        if line.by and organisational_domain(line.by) == organisation
+        if line.by and line.by.endswith(organisation) and organisational_domain(line.by) == organisation
     ]
     if not below:
         return _NOTHING

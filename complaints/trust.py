@@ -153,8 +153,11 @@ def provider_of(host: str) -> Provider | None:
         return _in_ranges(ip, _ranges("internal"))
     if "." not in host:
         return next((provider for provider in providers() if provider.owns(host)), None)
-    by_host = _by_host()
-    while host:
+    by_host, longer = _by_host()
+    two_labels = host[host.rfind(".", 0, host.rfind(".")) + 1 :]
+    if found := by_host.get(two_labels):
+        return found
+    while two_labels in longer and host:
         if host in by_host:
             return by_host[host]
         host = host.partition(".")[2]
@@ -162,9 +165,13 @@ def provider_of(host: str) -> Provider | None:
 
 
 @cache
-def _by_host() -> dict[str, Provider]:
-    """Return the providers by their domains; no domain lies below another provider's."""
-    return {host: provider for provider in reversed(providers()) for host in provider.hosts}
+def _by_host() -> tuple[dict[str, Provider], frozenset[str]]:
+    """Return the providers by their domains; no domain lies below another provider's.
+
+    Behind them the last two labels of all that have more.
+    """
+    found = {host: provider for provider in reversed(providers()) for host in provider.hosts}
+    return found, frozenset(".".join(host.split(".")[-2:]) for host in found if host.count(".") > 1)
 
 
 _Ranges = dict[tuple[int, int], list[tuple[bytes, bytes, Provider]]]

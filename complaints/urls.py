@@ -22,17 +22,21 @@ LONGEST = 16_384
 """Characters of one URL that are read."""
 _MOST_WRAPPINGS = 6
 _SHORT = 200
+_LONGEST_NAME = 253
 _LONGEST_HOST = 2_048
 """Characters of a host before its disguises are undone."""
 
 # Characters that show nothing, or that browsers drop inside a URL: soft hyphen, zero-width, direction marks,
 # joiners.
-UNSEEN = "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+UNSEEN = (
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
 INVISIBLE = re.compile(UNSEEN)
 _DROPPED = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile("[\u3002\uff0e\uff61\u2024\ufe52]")
 # The undisguised link, which most are: nothing in it has to be undone.
-_PLAIN = re.compile(r"(?:https?|ftp)://([a-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
+_PLAIN = re.compile(r"(?:https?|ftp)://([A-Za-z0-9.-]{4,253}+)(?::\d{1,5})?(?:[/?#][!-\[\]-~]*+)?")
 _PLAIN_HOST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(?:\.[a-z0-9-]{1,63}){0,20}\.[a-z][a-z0-9-]{1,62}")
 _URL = re.compile(
     r"(?P<scheme>https?|ftp):[/\\]*(?P<authority>[^/\\?#]*+)(?P<path>[^?#]*+)(?P<rest>.*+)",
@@ -95,14 +99,14 @@ def read_url(text: str) -> Target | None:
 
 def direct_host(text: str) -> str | None:
     """Return the host of an absolute URL that leads there as it stands, which most do."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(plain[1]):
-        return plain[1]
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_direct(host := plain[1].lower()):
+        return host
     return None
 
 
 @lru_cache(maxsize=8192)
 def _is_plain(host: str) -> bool:
-    return _PLAIN_HOST.fullmatch(host) is not None
+    return _PLAIN_HOST.fullmatch(host) is not None or canonical_ip(host) is not None
 
 
 @lru_cache(maxsize=8192)
@@ -138,7 +142,7 @@ def _read(text: str) -> Target | None:
 
 def read_one(text: str) -> Target | None:
     """Read one absolute URL as it stands; None when a browser would go nowhere with it."""
-    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1]):
+    if len(text) <= LONGEST and (plain := _PLAIN.fullmatch(text)) and _is_plain(host := plain[1].lower()):
         note = lookalike_note(host) if "xn--" in host else None
         return Target(text, host, (), (note,) if note else ())
     return _canonical(text)
@@ -146,7 +150,10 @@ def read_one(text: str) -> Target | None:
 
 def _canonical(text: str) -> Target | None:
     """Read scheme, authority and the rest as the WHATWG URL standard does for special schemes."""
-    cleaned = _DROPPED.sub("", INVISIBLE.sub("", text[:LONGEST])).strip()
+    cleaned = text[:LONGEST]
+    if not (cleaned.isascii() and cleaned.isprintable()):
+        cleaned = _DROPPED.sub("", INVISIBLE.sub("", cleaned))
+    cleaned = cleaned.strip()
     match = _URL.fullmatch(_ENCODED_COLON.sub(r"\1:", cleaned, count=1) if "%" in cleaned[:9] else cleaned)
     if match is None:
         return None
@@ -177,6 +184,8 @@ def read_host(text: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _read_host(text: str) -> str | None:
     host = text
+    if host.isascii() and _PLAIN_HOST.fullmatch(plain := host.lower()) and len(host) <= _LONGEST_NAME:
+        return plain
     for _ in range(3):
         if "%" not in host:
             break
@@ -191,8 +200,13 @@ def _read_host(text: str) -> str | None:
     if _NUMBER.fullmatch(host):
         return _numeric(host)
     if not host.isascii():
-        host = (_a_label(host) or "") if len(host) <= 253 else ""
-    if len(host) > 253 or ".." in host or not _NAME.fullmatch(host) or host.rpartition(".")[2].isdigit():
+        host = (_a_label(host) or "") if len(host) <= _LONGEST_NAME else ""
+    if (
+        len(host) > _LONGEST_NAME
+        or ".." in host
+        or not _NAME.fullmatch(host)
+        or host.rpartition(".")[2].isdigit()
+    ):
         return None
     return host
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
-from complaints import consent, contacts, draft, evidence, notice, submission
+from complaints import consent, contacts, draft, evidence, notice, retention, standing, submission
 from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY = 40
 SWEEP_ROWS = 500
+LET_GO_EVERY = timedelta(hours=1)
 LOST_ATTEMPT = timedelta(minutes=15)  # longer than any time-out of a delivery (RFC 5321 §4.5.3.2)
 READING, MOST_TRIES = {"evidence", "contacts", "draft"}, 5
 UNREADABLE = (
@@ -52,6 +53,7 @@ class Worker:
         self.name = random_letters(12)
         self._office = office
         self._failures: dict[str, tuple[int, datetime]] = {}
+        self._let_go_at = office.clock()
         self._engine: Engine | None = None
         self._sweeping: asyncio.Task[None] | None = None
         forwarder = Forwarder(office, self.name, send, random.Random())  # noqa: S311 - jitter is no secret
@@ -61,6 +63,7 @@ class Worker:
             "contacts": lambda row_id: contacts.step(office, lookup, row_id),
             "draft": lambda row_id: asyncio.to_thread(draft.step, office, row_id),
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
+            "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
             "report": forwarder.report,
             "letter": forwarder.letter,
@@ -127,9 +130,16 @@ class Worker:
         while True:
             try:
                 await self.sweep(self._engine)
+                await self._let_go()
             except Exception as error:  # noqa: BLE001 - the database may be back at the next one
                 log.error("the sweep failed, next in %d s: %s", every, place_of(error))  # noqa: TRY400 - see logs
             await asyncio.sleep(every)
+
+    async def _let_go(self) -> None:
+        """Once an hour, and again at once while there is more to let go of."""
+        if self._let_go_at <= self._office.clock():
+            more = await asyncio.to_thread(retention.step, self._office)
+            self._let_go_at = self._office.clock() + (timedelta() if more else LET_GO_EVERY)
 
     async def sweep(self, engine: Engine) -> None:
         """Queue every step that is due by the rows' states and does not wait in the queue already."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from abuse_lookup import Status, Target
 from abuse_lookup.bootstrap import Bootstrap
-from abuse_lookup.bootstrap_files import RemoteFiles
+from abuse_lookup.bootstrap_files import RemoteFiles, _due
 from abuse_lookup.fetch import Fetcher
 from abuse_lookup.pace import Pace
 from abuse_lookup.reach import Reach
@@ -259,6 +260,23 @@ def test_a_file_is_refreshed_daily_and_only_if_it_changed(tmp_path: Path) -> Non
             assert len(iana.asked) == 3
 
     with_server(run)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "days"),
+    [
+        ("Expires", "Sun, 29 Nov 2026 12:00:00 GMT", 3),
+        ("Expires", "Thu, 26 Nov 2026 12:00:01 GMT", 1),
+        ("Expires", "0", 1),
+        ("Expires", "Thu, 26 Nov 2099 12:00:00 GMT", 14),
+        ("Cache-Control", 'public, max-age="172800"', 2),
+        ("Cache-Control", "no-store, max-age=0", 1),
+        ("Cache-Control", "s-maxage=9999999", 1),
+        ("Date", "Thu, 26 Nov 2026 12:00:00 GMT", 1),
+    ],
+)
+def test_http_says_how_long_a_file_is_good_within_reason(header: str, value: str, days: int) -> None:
+    assert _due(httpx.Headers({header: value}), NOW) == NOW + timedelta(days=days)
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,19 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from complaints.lookup_verb import Tally
 from complaints.loopback import Internet, World, loopback_internet
 from tests.house import CLOUD, SAVANNA
-from tests.test_cli import CLOUD_DESK, PLAINT, good, plaint
+from tests.test_cli import CLOUD_DESK, PLAINT, Ran, good, plaint
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +208,50 @@ def test_the_desk_of_the_demo_is_found_in_at_most_twenty_lines() -> None:
         assert len(lines) <= 20
         assert max(map(len, lines)) <= 80
     assert CLOUD_DESK in good("lookup", "www.pills.example").text
+
+
+def test_looking_up_starts_neither_a_database_nor_the_web() -> None:
+    heavy = "{'fastapi', 'uvicorn', 'starlette', 'sqlalchemy', 'sqlmodel', 'alembic', 'pgqueuer', 'aiosmtpd'}"
+    code = f"import sys, cli, atexit; atexit.register(lambda: print({heavy} & set(sys.modules), file=sys.stderr)); cli.main()"
+    ran = subprocess.run([sys.executable, "-c", code, "lookup", "10.0.0.1"], capture_output=True, check=True)
+    assert ran.stderr.decode() == "set()\n"
+
+
+def test_limits_and_answers_are_shared_with_the_service_in_its_database(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"lookup_{uuid4().hex}"
+    with psycopg.connect(postgres + "postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    monkeypatch.setenv("PLAINT_DATABASE_URL", postgres + name)
+    assert good("lookup", CLOUD, "--json").document["contacts"][0]["address"] == CLOUD_DESK
+    monkeypatch.setenv("PLAINT_DATA", str(Path(os.environ["PLAINT_DATA"]).with_name("another machine")))
+    again = good("lookup", CLOUD, "--explain", "--json").document
+    assert [one["source"] for one in again["questions"]] == ["cache"]
+
+
+def test_a_list_waits_for_the_limits_of_servers_and_a_few_targets_do_not() -> None:
+    """One registry that takes one question a second, a target's second over before it is the turn of all."""
+    networks = "".join(
+        f'[networks."198.51.100.{n * 16}/28"]\nname = "N{n}"\nregistry = "ripe"\nabuse = "abuse@n{n}.example"\n'
+        for n in range(5)
+    )
+    targets = [f"198.51.100.{n * 16 + 1}" for n in range(5)]
+
+    async def run() -> tuple[Ran, Ran]:
+        async with loopback_internet(World.parse(networks)) as net:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in net.settings().items():
+                    patch.setenv(name, value)
+                patch.setenv("PLAINT_LIMIT_LOOKUPS", "60")
+                patch.setenv("PLAINT_LOOKUP_SECONDS", "1")
+                patch.setenv("PLAINT_DATA", os.environ["PLAINT_DATA"] + "-few")
+                few = await asyncio.to_thread(plaint, "lookup", *targets, "--json")
+                patch.setenv("PLAINT_DATA", os.environ["PLAINT_DATA"] + "-list")
+                listed = "\n".join(targets).encode()
+                return few, await asyncio.to_thread(plaint, "lookup", "-", "--json", stdin=listed)
+
+    few, listed = asyncio.run(run())
+    assert any(one["failures"] for one in few.documents)
+    assert [one["failures"] for one in listed.documents] == [[]] * 5
+    assert [one["contacts"][0]["source"] for one in listed.documents] == ["rdap"] * 5

@@ -23,11 +23,12 @@ from complaints import consent, forward, replies, reporters, submission
 from complaints.consent import Choice, ConsentError
 from complaints.db import OvertakenError
 from complaints.forward import Forwarder, Outgoing, Send
+from complaints.lookup_config import lookup_config
 from complaints.loopback import Internet, World, loopback_internet
 from complaints.models import Complaint, ComplaintState, Report, ReportState
 from complaints.office import Office, utc_now
 from complaints.redact import CannotRedact
-from complaints.serve import lookup_config, sender
+from complaints.serve import sender
 from complaints.tokens import digest
 from complaints.worker import Worker
 from tests.house import ALICE, CLOUD, SAVANNA, house_settings, spam

@@ -24,6 +24,7 @@ from tests.website import nobody
 
 DOCS = ROOT / "docs"
 LETTERS = ROOT / "complaints" / "templates" / "letters"
+OF_THE_OPERATOR = {"plaint.toml", "desks.toml", "limits.toml", "secrets/"}  # in the data directory
 WITHOUT_SETTING = {"PLAINT_SERVER", "PLAINT_TOKEN", "PLAINT_TESTS_SKIP_NOTHING"}
 
 
@@ -174,7 +175,7 @@ def test_files_functions_and_tests_named_in_a_paper_exist(paper: str) -> None:
             assert place[2] in definitions(ROOT / place[1]), word
         elif re.fullmatch(r"[\w/.-]+\.(?:py|toml|md|sh|html)|[\w/]+/", word) and not word.startswith("../"):
             places = {word, f"complaints/{word}", f"tests/{word}", f"complaints/loopback/{word}"}
-            assert places & (names | folders) or word in {"plaint.toml", "secrets/"}, word
+            assert places & (names | folders) or word in OF_THE_OPERATOR, word
         elif verb := re.fullmatch(r"([a-z_]+)\.([A-Za-z_]+)", word):
             file = ROOT / "complaints" / f"{verb[1]}.py"
             assert not file.exists() or verb[2] in definitions(file) | {"md", "py"}, word

@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 
 def contact(address: str, **more: Any) -> Contact:
-    facts = {
+    facts: dict[str, Any] = {
         "scope": "network", "source": "rdap", "server": "rdap.example", "confidence": "high",
         "why": "RDAP names it.", "as_of": NOW,
     }  # fmt: skip

@@ -32,7 +32,9 @@ from abuse_lookup.cache import MemoryCache
 from abuse_lookup.pace import NotNow, Pace, limit_rows
 from abuse_lookup.shared_file import SharedFile
 from complaints.db import Database
+from complaints.lookup_config import lookup_config
 from complaints.lookup_store import DatabaseBook
+from complaints.settings import SettingsError, load
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FAR = 1e12
@@ -92,7 +94,7 @@ def test_all_buckets_hold_and_nothing_is_taken_of_one_when_another_is_empty() ->
     assert page.take("a", limits, 1000.0, FAR) == (0.0, "")
     before = dict(page.full_again)
     wait, why = page.take("b", limits, 1000.0, FAR)
-    assert wait == pytest.approx(86400)
+    assert wait == pytest.approx(86400 * 1.01)
     assert "at most 1 questions in 86400 s" in why
     assert page.full_again == before
 
@@ -103,7 +105,7 @@ def test_a_turn_that_is_given_back_leaves_its_token() -> None:
     page.give_back("a", limits)
     page.give_back("a", limits)
     assert page.take("b", limits, 1000.0, FAR) == (0.0, "")
-    assert page.take("c", limits, 1000.0, FAR)[0] == pytest.approx(60)
+    assert page.take("c", limits, 1000.0, FAR)[0] == pytest.approx(60.6)
 
 
 def test_a_dead_process_blocks_a_server_only_until_its_turn_is_over() -> None:
@@ -117,7 +119,7 @@ def test_a_clock_that_was_set_back_costs_one_window_at_most() -> None:
     page, limits = Page(), Limits((Bucket(10, 60.0, 2),), at_once=9)
     for _ in range(2):
         page.take("a", limits, 1_000_000.0, FAR)
-    assert page.take("b", limits, 1000.0, FAR)[0] <= 60
+    assert page.take("b", limits, 1000.0, FAR)[0] <= 60.6
 
 
 def test_a_bucket_that_could_not_keep_its_promise_is_refused() -> None:
@@ -292,13 +294,25 @@ def test_an_operators_own_row_stands_for_ours_and_for_the_general_limit(tmp_path
             limit_rows(file)
 
 
+def test_the_service_says_who_asks_and_reads_the_operators_limits(tmp_path: Path) -> None:
+    config = lookup_config(load(data=tmp_path, public_url="https://plaint.example"))
+    assert config.user_agent.endswith(" (+https://plaint.example)")
+    assert config.limits is None
+    (tmp_path / "limits.toml").write_text("")
+    config = lookup_config(load(data=tmp_path, contact="postmaster@plaint.example"))
+    assert config.user_agent.endswith("; postmaster@plaint.example)")
+    assert config.limits == tmp_path / "limits.toml"
+    with pytest.raises(SettingsError, match="PLAINT_CONTACT"):
+        load(data=tmp_path, contact="two\nlines")
+
+
 def test_a_question_over_the_limit_says_when_it_may_be_asked() -> None:
     clock = Clock()
     pace = paced(1, clock)
     take(pace, "whois.example")
-    with pytest.raises(NotNow, match="at most 1 questions a minute; next in 60 s"):
+    with pytest.raises(NotNow, match="at most 1 questions a minute; next in 61 s"):
         take(pace, "whois.example")
-    clock.now += timedelta(seconds=60.001)
+    clock.now += timedelta(seconds=60.601)
     take(pace, "whois.example")
 
 
@@ -466,7 +480,7 @@ def test_those_who_wait_get_what_was_said_about_their_network_and_spend_no_token
     assert asked == ["198.51.0.1", "203.0.113.1"]
     assert said[1:50] == ["about 198.51.0.1"] * 49
     tokens = asyncio.run(pace._book.change("rdap.example", lambda page: page.full_again["60"]))
-    assert tokens - NOW.timestamp() == pytest.approx(2 * 60 / 58, abs=0.01)
+    assert tokens - NOW.timestamp() == pytest.approx(2 * 60.6 / 58, abs=0.01)
     clock.now += timedelta(minutes=3)
     assert asyncio.run(ask("198.51.7.7")) == "asked"
 

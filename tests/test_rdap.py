@@ -1,17 +1,20 @@
 """RDAP answers as registries write them."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from abuse_lookup.answer import CONFIDENCES
+from abuse_lookup.answer import CONFIDENCES, Status
 from abuse_lookup.contact_card import read_card
+from abuse_lookup.fetch import Page
 from abuse_lookup.mailbox import is_desk_name
 from abuse_lookup.overrides import refusal
 from abuse_lookup.rdap_answer import (
@@ -22,7 +25,7 @@ from abuse_lookup.rdap_answer import (
     related_links,
     withheld,
 )
-from abuse_lookup.rdap_page import retry_after
+from abuse_lookup.rdap_page import Ended, reply_of, retry_after
 
 REGISTRY = Path(__file__).parent.parent.parent / "shared" / "data" / "registry"
 needs_answers = pytest.mark.skipif(not REGISTRY.is_dir(), reason="../shared/data/registry absent")
@@ -173,6 +176,11 @@ def test_reading_never_raises(document: dict[str, Any]) -> None:
     linked_contacts(document, domain=True)
 
 
+def test_an_answer_with_very_many_mailboxes_is_bounded() -> None:
+    many = [entity(email(f"abuse@net{n}.example")) for n in range(500)]
+    assert len(read_number({"entities": many}).findings) == 20
+
+
 def test_a_wide_and_deep_answer_is_bounded() -> None:
     wide = {"entities": [{"roles": ["x"], "entities": [{"roles": ["y"]}] * 1000}] * 1000}
     started = time.perf_counter()
@@ -319,8 +327,62 @@ def test_a_registrar_that_is_its_own_desk_is_found(roles: list[str]) -> None:
     assert [f.confidence for f in read_domain(document).findings] == ["high"]
 
 
+def test_the_registrars_own_card_counts_where_it_names_a_desk() -> None:
+    registrar = entity(
+        email("info@registrar.example"), email("abuse@registrar.example"), roles=("registrar",)
+    )
+    found = [(f.address, f.confidence, f.scope) for f in read_domain({"entities": [registrar]}).findings]
+    assert found == [("abuse@registrar.example", "medium", "registrar")]
+    remark = {"roles": ["registrar"], "remarks": [{"description": "Report abuse to desk@registrar.example"}]}
+    assert [f.address for f in read_domain({"entities": [remark]}).findings] == ["desk@registrar.example"]
+
+
 def test_a_desk_beside_the_registrar_counts_less_and_one_inside_the_owner_not_at_all() -> None:
     inside = {"roles": ["registrant"], "entities": [entity(email("abuse@pills.example"))]}
     document = {"entities": [inside, entity(email("abuse@reseller.example"))]}
     found = [(f.address, f.confidence) for f in read_domain(document).findings]
     assert found == [("abuse@reseller.example", "medium")]
+
+
+def test_somebody_called_abuse_counts_also_without_the_role() -> None:
+    team = entity(["fn", {}, "text", "Abuse Team"], email("team@net.example"), roles=("technical",))
+    assert weights(team) == {"team@net.example": "medium"}
+    assert weights(entity(email("noc@net.example"), roles=None, handle="ABUSE1-NET")) == {
+        "noc@net.example": "medium"
+    }
+    assert weights(entity(email("noc@net.example"), roles=None, handle="NOC1-NET")) == {}
+
+
+def test_what_the_registry_itself_doubts_is_said() -> None:
+    doubted = entity(email("abuse@net.example"), remarks=[{"title": "Unvalidated POC", "description": ["x"]}])
+    [finding] = read_number({"entities": [doubted]}).findings
+    assert "ARIN got no answer" in finding.why
+
+
+@pytest.mark.parametrize("wrapped", ["[%s]", "\ufeff%s", "%s"])
+def test_an_object_is_read_in_whatever_it_is_wrapped(wrapped: str) -> None:
+    body = (wrapped % json.dumps({"handle": "N"})).encode()
+    page = Page(httpx.URL("https://rdap.example/ip/192.0.2.1"), 200, httpx.Headers(), body)
+    assert reply_of(page).document == {"handle": "N"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "answer", "words"),
+    [
+        (404, "", Status.ABSENT, "knows nothing"),
+        (200, '{"errorCode": 404}', Status.ABSENT, "knows nothing"),
+        (200, '{"errorCode": "501", "title": "no\\u0007bell"}', Status.PERMANENT, "answered 501 (no bell)"),
+        (400, "<html>", Status.PERMANENT, "answered 400"),
+        (408, "", Status.TEMPORARY, "answered 408"),
+        (204, "", Status.TEMPORARY, "answered 204"),
+        (200, "[1, 2]", Status.TEMPORARY, "no RDAP"),
+        (200, '{"x": 1}', Status.TEMPORARY, "no RDAP"),
+        (200, "[" * 50_000, Status.TEMPORARY, "no RDAP"),
+        (200, '{"handle": ' + "9" * 5000 + "}", Status.TEMPORARY, "no RDAP"),
+    ],
+)
+def test_what_is_no_object_is_absent_or_an_error(status: int, body: str, answer: Status, words: str) -> None:
+    page = Page(httpx.URL("https://rdap.example/ip/192.0.2.1"), status, httpx.Headers(), body.encode())
+    with pytest.raises(Ended, match=re.escape(words)) as ended:
+        reply_of(page)
+    assert ended.value.answer.status is answer

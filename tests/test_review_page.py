@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlmodel import select
 
+from abuse_lookup.answer import Reason
 from complaints import outbox, replies, tokens
 from complaints.models import (
     Attempt,
@@ -26,7 +27,16 @@ from complaints.web.page import SHOWN_BYTES
 from complaints.web.visible import visible_bytes
 from tests.house import unguarded
 from tests.visitor import HOSTILE, confirm, press, reports, review, shown_texts
-from tests.website import LINK_DESK, NETWORK_DESK, Website, forms, running_website, spam
+from tests.website import (
+    LINK_DESK,
+    NETWORK_DESK,
+    Website,
+    contact,
+    forms,
+    running_website,
+    source_answer,
+    spam,
+)
 
 
 @pytest.fixture
@@ -255,6 +265,16 @@ def test_hosts_nobody_was_asked_about_are_counted(website: Website) -> None:
         row = session.get_one(Complaint, complaint)
         row.contacts = (row.contacts or {}) | {"links_not_looked_up": 7}
     assert "It links to 7 further hosts" in review(website, complaint).text
+
+
+def test_a_desk_shows_every_way_in_which_it_was_found(website: Website) -> None:
+    way = Reason("host", "whois", "whois.ripe.example", "low", f"It says {HOSTILE}.", website.clock.now)
+    found = source_answer(contact(NETWORK_DESK, also=(way, way)), contact("other@cloud.example"))
+    page = review(website, website.waiting(source=found))
+    assert "Found in 2 other ways, too" in page.text
+    assert page.text.count("Found in") == 1, "not where there is one way only"
+    assert html.escape("It says") in page.text
+    assert HOSTILE not in page.text
 
 
 def test_a_suppressed_desk_is_shown_and_cannot_be_ticked(website: Website) -> None:

@@ -1,6 +1,7 @@
 """What people and mail write about, read into one form."""
 
 import ipaddress
+import time
 
 import pytest
 from hypothesis import given
@@ -163,6 +164,9 @@ def test_a_host_name_normalises_to_itself(text: str) -> None:
         ("www(dot)pills(.)example", "domain", "www.pills.example"),
         ("pills.example:8080", "domain", "pills.example"),
         ("'pills.example'", "domain", "pills.example"),
+        ("(see pills.example)?".removeprefix("(see "), "domain", "pills.example"),
+        ("(pills.example", "domain", "pills.example"),
+        ("((pills.example).)", "domain", "pills.example"),
         ("\u201cpills.example\u201d.", "domain", "pills.example"),
         ("\ufeffpills.example\u200b", "domain", "pills.example"),
         ("B\u00dcCHER.example", "domain", "xn--bcher-kva.example"),
@@ -189,6 +193,8 @@ def test_a_host_name_normalises_to_itself(text: str) -> None:
         ("mailto:joe@pills.example?subject=x@y.example", "address", "pills.example"),
         ("mailto:joe%40pills.example", "address", "pills.example"),
         ('"Joe, Bank" <joe@pills.example>,', "address", "pills.example"),
+        ("joe@pills.example>", "address", "pills.example"),
+        ("<joe@pills.example", "address", "pills.example"),
         ("joe[at]pills[.]example", "address", "pills.example"),
         ("joe(@)pills(.)example", "address", "pills.example"),
         ("a@b@pills.example", "address", "pills.example"),
@@ -253,3 +259,36 @@ def test_nobody_is_asked_about_what_iana_set_aside(text: str) -> None:
 )  # fmt: skip
 def test_what_is_globally_reachable_is_asked_about(text: str) -> None:
     assert Target.parse(text).refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("host", "organisation"),
+    [
+        ("pills.us.com", "pills.us.com"),
+        ("www.shop.pills.us.com", "pills.us.com"),
+        ("us.com", "us.com"),
+        ("notus.com", "notus.com"),
+        ("pills.eu.org", "pills.eu.org"),
+        ("victim.github.io", "github.io"),
+    ],
+)
+def test_below_names_that_sell_domains_each_domain_is_its_own_owners(host: str, organisation: str) -> None:
+    assert organisational_domain(host) == organisation
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 3_000_000,
+        "." * 3_000_000 + "a",
+        "<" * 8_000,
+        "((" * 4_000 + "a" + "))" * 90,
+        "a" * 8_000 + "\u00fc",
+        "[.]" * 2_700,
+    ],
+)
+def test_no_text_takes_long_to_read(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(UnusableTarget):
+        Target.parse(text)
+    assert time.process_time() - started < 0.5

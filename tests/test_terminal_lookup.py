@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import east_asian_width
 
 import pytest
 from hypothesis import given
@@ -111,7 +112,8 @@ def test_no_answer_takes_more_than_twenty_lines(width: int, word: str) -> None:
         failures=[failure(n, text) for n in range(9)],
     )
     lines = said(many, Screen(width)).splitlines()
-    assert sum(1 + (len(line) - 1) // width for line in lines) <= MOST_LINES
+    columns = [sum(2 if east_asian_width(char) in "WF" else 1 for char in line) for line in lines]
+    assert sum(1 + (count - 1) // width for count in columns) <= MOST_LINES
     assert any("more; --json has them all" in line for line in lines)
     assert "  and 6 more not used" in lines
     assert "  and 6 more failures" in lines

@@ -87,10 +87,15 @@ def test_remarks_count_only_where_they_speak_of_abuse_and_not_of_what_not_to_do(
         "for peering write to peering@net.example",
         "do NOT send spam reports to noc@net.example",
         "or use abuse[at]other.example",
+        "abuse: abuse@both.example, network: noc@both.example",
+        "reportar abusos a seguridad@red.example",
+        "abuse@gone.example is invalid",
     ]
     assert complaint_addresses(lines) == [
         ("desk@net.example", "medium"),
         ("abuse@other.example", "medium"),
+        ("abuse@both.example", "medium"),
+        ("seguridad@red.example", "medium"),
         ("more@net.example", "low"),
     ]
 
@@ -240,6 +245,7 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("limits", "limit"),
         ("zones", "zone"),
         ("whois", "query"),
+        ("suffixes", "suffix"),
         ("whois", "field"),
         ("whois", "named"),
         ("whois", "manager"),
@@ -247,6 +253,8 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("whois", "handle"),
         ("whois", "mirror"),
         ("whois", "absent"),
+        ("whois", "legacy"),
+        ("whois", "transferred"),
         ("whois", "refusal"),
     ):
         assert rows(name, table), (name, table)

@@ -7,6 +7,7 @@ from abuse_lookup.answer import Finding
 from abuse_lookup.knowledge import rows
 from abuse_lookup.whois_answer import Report, read
 from abuse_lookup.whois_dialect import decoded, gone, port_of, present_name, query_for, refused, says_absent
+from bench.registries import Question, ours
 
 IP = Target.parse("198.51.100.7")
 
@@ -101,12 +102,55 @@ def test_two_registries_on_one_as_number_are_equally_close() -> None:
     assert named(read(text, Target.parse("AS64496"))) == [("nic@university.example", "high")]
 
 
+def test_of_two_objects_about_one_range_neither_is_wider() -> None:
+    one = "inetnum: 198.51.100.0 - 198.51.100.255\nabuse-mailbox: {}@net.example\n\n"
+    assert named(read(one.format("a") + one.format("b"), IP)) == [
+        ("a@net.example", "high"),
+        ("b@net.example", "high"),
+    ]
+
+
+def test_a_national_registrys_mailbox_comes_after_the_providers_own_desk() -> None:
+    text = (
+        "inetnum: 198.51.100.0 - 198.51.100.255\nmnt-irt: IRT-IDNIC-ID\n\n"
+        "irt: IRT-IDNIC-ID\nabuse-mailbox: abuse@idnic.net\n\nrole: NOC\ne-mail: abuse@provider.example\n"
+    )
+    nobody: frozenset[str] = frozenset()
+    asked = Question(
+        "x", text.encode("ascii"), "198.51.100.7", "ip", "whois.apnic.net", *(nobody,) * 4, "send"
+    )
+    assert ours(asked).proposed == ["abuse@provider.example", "abuse@idnic.net"]
+
+
+def test_an_answer_about_another_domain_names_nobody_but_may_refer_on() -> None:
+    text = "domain: EXAMPLE\nrefer: whois.nic.example\nRegistrar Abuse Contact Email: abuse@other.example\n"
+    report = read(text.replace("EXAMPLE", "other.example"), Target.parse("pills.example"))
+    assert named(report) == []
+    assert report.other == "other.example"
+    assert [step.host for step in report.referrals] == ["whois.nic.example"]
+    assert read(text, Target.parse("pills.example")).other == ""
+
+
 def test_a_routing_registry_is_hearsay() -> None:
     text = "aut-num: AS64496\nas-name: NET\nremarks: abuse reports to abuse@net.example\nsource: RADB\n"
     assert named(read(text, Target.parse("AS64496"))) == [("abuse@net.example", "low")]
     assert named(read(text.replace("RADB", "RIPE"), Target.parse("AS64496"))) == [
         ("abuse@net.example", "medium")
     ]
+
+
+def test_a_mailbox_that_the_registry_found_invalid_counts_little() -> None:
+    text = (
+        "% Abuse contact for '198.51.100.0 - 198.51.100.255' is 'abuse@dead.example'\n\n"
+        "inetnum: 198.51.100.0 - 198.51.100.255\n\nrole: ABUSE\nabuse-mailbox: abuse@dead.example\n"
+        "remarks: abuse@dead.example is invalid\nremarks: abuse@live.example was validated on 2026-01-01\n"
+    )
+    found = read(text, IP).sighting.findings
+    assert [(f.address, f.confidence) for f in found][:2] == [
+        ("abuse@live.example", "medium"),
+        ("abuse@dead.example", "low"),
+    ]
+    assert "found it invalid" in found[1].why
 
 
 RWHOIS = """%rwhois V-1.5:003fff:00 rwhois.cloud.example (by Network Solutions, Inc. V-1.5.9.5)
@@ -157,6 +201,10 @@ def test_rwhois_errors_are_told_apart(line: str, refuses: bool, absent: bool) ->
         ("Your access is too fast,please try again later.", 300),
         ("Service temporarily unavailable.", 300),
         ("* Sorry, the Whois database is currently down.", 300),
+        (
+            "Requests of this client are not permitted. Please use https://nic.example/whois/ for queries.",
+            3600,
+        ),
         ("whois.nic.example: Server too busy, try again later", 60),
     ],
 )
@@ -202,6 +250,7 @@ def test_a_refusal_beside_data_without_mailboxes_is_a_refusal() -> None:
         "Domain Status: No Object Found",
         "No match found for n + 198.51.100.7.",
         "No match!!",
+        "This address has not been allocated.",
         "Nincs találat / No match",
         "We do not have an entry in our database matching your query.",
         "% Not Registered - The domain you have requested (pills.example) is not a registered one.",
@@ -236,6 +285,8 @@ def test_a_domain_with_name_servers_is_there_whatever_its_terms_say() -> None:
         ("Registrar: Thrifty Names Ltd\n", "Thrifty Names Ltd"),
         ("Registrar:\n    Thrifty Names Ltd\n    Street 1\n", "Thrifty Names Ltd"),
         ("Sponsoring Registrar: Thrifty (R11)\n", "Thrifty (R11)"),
+        ("Registrar:\n    Name: Thrifty\n    Website: thrifty.example\n", "Thrifty"),
+        ("Registrar\tThrifty SA\n", "Thrifty SA"),
         ("Authorized Agency : Thrifty(http://thrifty.example)\n", "Thrifty(http://thrifty.example)"),
         ("Registrant: Thrifty\n", ""),
     ],
@@ -265,12 +316,24 @@ def test_registrars_desks_are_found_in_every_spelling(text: str, address: str) -
         ("whois.nic.ad.jp", "iso2022_jp"),
         ("whois.tcinet.ru", "utf-8"),
         ("whois.trabis.gov.tr", "iso8859_9"),
+        ("whois.registrar.cn", "gb18030"),
+        ("whois.registrar.kr", "euc_kr"),
+        ("whois.registrar.jp", "shift_jis"),
+        ("whois.registrar.ru", "koi8_r"),
         ("whois.elsewhere.example", "latin-1"),
     ],
 )
 def test_every_server_is_read_in_its_charset(server: str, charset: str) -> None:
-    name = {"iso2022_jp": "日本", "utf-8": "Имя", "iso8859_9": "Işık"}.get(charset, "Núcleo")
+    names = {"iso2022_jp": "日本", "shift_jis": "日本", "gb18030": "中国联通", "euc_kr": "한국"}
+    name = names.get(charset) or {"utf-8": "Имя", "koi8_r": "Имя", "iso8859_9": "Işık"}.get(charset, "Núcleo")
     assert decoded(name.encode(charset), server) == name
+
+
+def test_half_a_character_is_no_letter_of_the_mailbox_behind_it() -> None:
+    octets = "Registrar Abuse Contact Email: \u4e83abuse@net.example\n".encode("gb18030")
+    assert b"zabuse@net.example" in octets  # the last octet of the character
+    found = read(decoded(octets, "whois.registrar.cn"), Target.parse("pills.example")).sighting.findings
+    assert [f.address for f in found] == ["abuse@net.example"]
 
 
 def test_octets_of_no_charset_at_all_are_read_all_the_same() -> None:

@@ -137,6 +137,19 @@ def test_a_server_that_moved_is_asked_under_its_present_name() -> None:
     assert mailboxes(answers) == ["abuse@net.example"]
 
 
+def test_whoever_starts_the_search_may_know_only_the_old_name() -> None:
+    _, net = walk({"whois.kisa.or.kr": DESK}, first="whois.krnic.net")
+    assert net.asked == [("whois.kisa.or.kr", "198.51.100.7")]
+
+
+def test_a_server_that_names_itself_does_not_end_the_search() -> None:
+    root = "refer: whois.a.example\nwhois: whois.b.example\n\ninetnum: 198.0.0.0 - 198.255.255.255\n"
+    empty = "% See whois.a.example for help\n% No entries found\n"
+    answers, net = walk({ROOT: root, "whois.a.example": empty, "whois.b.example": DESK})
+    assert [host for host, _ in net.asked] == [ROOT, "whois.a.example", "whois.b.example"]
+    assert mailboxes(answers) == ["abuse@net.example"]
+
+
 def test_a_server_that_answers_no_more_is_not_asked() -> None:
     answers, net = walk({ROOT: refer("whois.radb.net"), "whois.radb.net": DESK})
     assert [host for host, _ in net.asked] == [ROOT]
@@ -235,6 +248,15 @@ def test_an_answer_is_read_in_the_charset_of_its_server() -> None:
     assert mailboxes(answers) == ["abuse@net.example"]
 
 
+def test_a_text_that_tells_of_no_network_is_no_answer_and_may_come_right_later() -> None:
+    answers, _ = walk({ROOT: refer("whois.ripe.net"), "whois.ripe.net": "Wartungsarbeiten bis 14 Uhr.\n"})
+    assert [answer.status for answer in answers] == [Status.TEMPORARY]
+    assert "nothing that tells of it" in answers[0].reason
+    none = "% No entries found\n"
+    answers, _ = walk({ROOT: refer("whois.ripe.net"), "whois.ripe.net": none})
+    assert [answer.status for answer in answers] == [Status.ABSENT]
+
+
 def test_a_root_that_refers_nowhere_says_so() -> None:
     answers, _ = walk({ROOT: "% This query returned 0 objects.\n"}, "pills.example")
     assert answers[0].status is Status.ABSENT
@@ -245,6 +267,13 @@ def test_a_registry_that_names_only_the_registrar_says_who_that_is() -> None:
     nic = "Domain Name: pills.example\nRegistrar: Thrifty Names Ltd\nRegistrar Abuse Contact Email:\n"
     answers, _ = walk({ROOT: refer("whois.nic.example"), "whois.nic.example": nic}, "pills.example")
     assert "names the registrar (Thrifty Names Ltd)" in answers[-1].reason
+
+
+def test_a_domain_below_a_name_that_sells_domains_is_asked_of_the_seller() -> None:
+    sold = "Domain Name: pills.us.com\nRegistrar Abuse Contact Email: abuse@thrifty.example\n"
+    answers, net = walk({ROOT: "", "whois.centralnic.com": sold}, "www.pills.us.com")
+    assert net.asked == [("whois.centralnic.com", "pills.us.com")]
+    assert mailboxes(answers) == ["abuse@thrifty.example"]
 
 
 def test_an_answer_about_another_domain_is_not_believed() -> None:

@@ -168,19 +168,20 @@ async def loopback_internet(
         await _start_dns(internet, places, stack, streams)
         await _start_whois(internet, places, streams)
         await _start_mail(internet, places, stack, streams, (certificates, untrusted))
-        odd = {
-            "tls-name": authority.issue("stranger", ["stranger.example"]),
-            "tls-expired": authority.issue("expired", rdap_hosts(world), LONG_OVER),
-            "tls-untrusted": untrusted,
-        }
-        await _start_web(internet, stack, certificates, _odd_contexts(world, odd), inbox_port, folder)
+        odd = _odd_contexts(world, authority, untrusted)
+        await _start_web(internet, stack, certificates, odd, inbox_port, folder)
         yield internet
 
 
-def _odd_contexts(world: World, odd: dict[str, Certificates]) -> dict[str, ssl.SSLContext]:
+def _odd_contexts(world: World, authority: Authority, untrusted: Certificates) -> dict[str, ssl.SSLContext]:
     """Make the TLS contexts of RDAP servers whose certificates are not as they should be, by host name."""
-    mine = (server for server in servers_of(world) if server.rdap_way in odd)
-    return {server.rdap: odd[server.rdap_way].server_context() for server in mine}
+    issue = {
+        "tls-name": lambda: authority.issue("stranger", ["stranger.example"]),
+        "tls-expired": lambda: authority.issue("expired", rdap_hosts(world), LONG_OVER),
+        "tls-untrusted": lambda: untrusted,
+    }
+    mine = (server for server in servers_of(world) if server.rdap_way in issue)
+    return {server.rdap: issue[server.rdap_way]().server_context() for server in mine}
 
 
 async def _start_dns(internet: Internet, places: Places, stack: AsyncExitStack, streams: Streams) -> None:

@@ -13,9 +13,10 @@ from complaints.encodings import printable
 from complaints.message import leaves_within, parse
 from complaints.redact import Identity, Redacted
 from complaints.redact.codes import Codes
+from complaints.redact.find import CannotRedact
 from complaints.redact.hide import hider
 from complaints.redact.pseudonyms import PSEUDONYM, pseudonym
-from complaints.redact.walk import CannotRedact, Edit, Walk
+from complaints.redact.walk import Edit, Walk
 
 MOST_EDITS = 200
 """Different replacements that are told one by one."""
@@ -128,7 +129,8 @@ def _codes(raw: bytes, identity: Identity) -> Iterator[dict[str, Any]]:
         if edit.rule in KEPT:
             found.setdefault((edit.rule, edit.where), []).append(edit)
     for (rule, where), edits in sorted(found.items(), key=lambda item: item[0][0] != "link"):
-        yield _one(rule, where, edits[0].line, _shown(edits[0].old), KEPT[rule], len(edits))
+        telling = max(edits, key=lambda edit: len(edit.old))
+        yield _one(rule, where, telling.line, _shown(telling.old), KEPT[rule], len(edits))
 
 
 def _one(what: str, where: str, line: int, text: str, why: str, count: int) -> dict[str, Any]:

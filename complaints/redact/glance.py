@@ -44,13 +44,13 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 _FREQUENT_TWINS = (b"\xef\xbd", b"\xf0\x9d")
-_FEWEST_TWINS = 4
+_FEWEST_TWINS = 6
 # A run of one class is searched as a run of ones: the longer it is, the faster that goes.
 _IS_READABLE = bytes(ord("1") if 0x20 <= octet < 0x7F else ord("0") for octet in range(256))
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _READABLE_RUN = b"1" * 16
 _HEX_RUN = b"1" * 12
-READABLE = re.compile(rb"[\x20-\x7e]{16,}+")
+_APART = b"\0\0\0\0"
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
 
 
@@ -137,16 +137,33 @@ def glued(text: bytes) -> bytes:
     return text.translate(_STANDARD, _NO_TOKEN)
 
 
-def opened(letters: bytes) -> Iterator[bytes]:
-    """Yield what glued letters hold: as base64 read from each letter, and as hex."""
-    padded = letters + b"AAAA"
-    for phase in range(4):
-        yield octets_of(padded[phase:])
-    if _HEX_RUN in letters.translate(_IS_HEX):
-        runs = HEX.findall(letters)
-        for phase in (0, 1):
-            even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
-            yield bytes.fromhex(b"202020".join(even).decode("ascii"))
+def opened(letters: bytes) -> bytes:
+    """Return what glued letters hold: as base64 read from each letter, and as hex, one behind the other.
+
+    Four letters are three octets, so reading from the next letter is the same bits moved by six; the moves by
+    two, four and six are all there are.
+    """
+    whole = octets_of(letters + b"AAAA")
+    bits, size = int.from_bytes(whole, "big"), len(whole) + 1
+    moved = [(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]
+    pieces = [whole, *moved]
+    for run in _runs(letters, _IS_HEX, _HEX_RUN):
+        digits = run.decode("ascii")
+        pieces += [bytes.fromhex(digits[phase : phase + (len(run) - phase) // 2 * 2]) for phase in (0, 1)]
+    return _APART.join(pieces)
+
+
+def _runs(text: bytes, kinds: bytes, shortest: bytes) -> list[bytes]:
+    """Return the stretches of one class of octets, told by a table that makes them ones."""
+    told = text.translate(kinds)
+    runs: list[bytes] = []
+    start = told.find(shortest)
+    while start >= 0:
+        end = told.find(b"0", start)
+        end = end if end >= 0 else len(text)
+        runs.append(text[start:end])
+        start = told.find(shortest, end)
+    return runs
 
 
 def has_hex(letters: bytes, length: int) -> bool:
@@ -156,14 +173,13 @@ def has_hex(letters: bytes, length: int) -> bool:
 
 def has_twins(octets: bytes) -> bool:
     """Tell whether decoded octets hold several letters that only look like ASCII; noise has few."""
-    return any(octets.count(twin) >= _FEWEST_TWINS for twin in _FREQUENT_TWINS)
+    fewest = _FEWEST_TWINS + (len(octets) >> 15)
+    return any(octets.count(twin) >= fewest for twin in _FREQUENT_TWINS)
 
 
 def readable_in(octets: bytes) -> bytes:
     """Return the stretches of at least 16 readable characters, each on a line; none in most noise."""
-    if _READABLE_RUN not in octets.translate(_IS_READABLE):
-        return b""
-    return b"\n".join(READABLE.findall(octets))
+    return b"\n".join(_runs(octets, _IS_READABLE, _READABLE_RUN))
 
 
 def letters_in(octets: bytes) -> bytes:

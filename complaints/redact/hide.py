@@ -7,6 +7,7 @@ in its own encoding.
 """
 
 import base64
+import binascii
 import codecs
 import hashlib
 import hmac
@@ -30,6 +31,7 @@ _SHORTEST_DIGEST = 22
 _SHORTEST_HEX_DIGEST = 32
 _LONG_TOKEN = 40
 _LONG_LETTERS = 5
+_PIECE, _OVERLAP = 131_072, 4_096
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
@@ -39,7 +41,7 @@ _SPACE = re.compile(rb"\s+")
 ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
 )
-_PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?b\?([^?]*+)\?=", re.IGNORECASE)
+_PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
 _AFTER_LETTERS = 1_000
 """Octets behind the letters of a secret in which the rest of it stands, whatever is in between."""
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
@@ -57,8 +59,11 @@ class Hider:
     key: bytes
     secrets: tuple[Secret, ...]
     by_letters: Mapping[tuple[bytes, ...], list[Secret]]
+    locals: tuple[bytes, ...]
+    """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
+    base64_digests: tuple[bytes, ...]
     letters: tuple[bytes, ...]
     """What a view of a text (`glance.py`) must hold one of to hold anything; those of at least five."""
     short: tuple[bytes, ...]
@@ -148,17 +153,21 @@ class Hider:
         """Tell whether anything is encoded in glued letters, by opening all of them at once."""
         if len(letters) < self.shortest:
             return False
-        if self._digested(letters):
+        if any(digest in letters for digest in self.base64_digests):
             return True
-        for octets in glance.opened(letters):
-            if self.hinted(octets):
-                return True
-            readable = glance.readable_in(octets)
-            if readable and self.finds(readable, depth=depth + 1):
-                return True
-            if glance.has_twins(octets) and self.finds(octets, depth=depth + 1):
-                return True
-        return False
+        if glance.has_hex(letters, _SHORTEST_HEX_DIGEST) and self._digested(letters):
+            return True
+        return any(self._opens(piece, depth) for piece in _pieces(letters))
+
+    def _opens(self, letters: bytes, depth: int) -> bool:
+        """Tell whether anything is encoded in a piece of glued letters."""
+        octets = glance.opened(letters)
+        if self.hinted(octets):
+            return True
+        readable = glance.readable_in(octets)
+        if readable and self.finds(readable, depth=depth + 1):
+            return True
+        return glance.has_twins(octets) and bool(self.finds(octets, depth=depth + 1))
 
     def hinted(self, octets: bytes) -> bool:
         """Tell whether anything of the identity stands in `octets` as it is, or in UTF-16."""
@@ -239,6 +248,7 @@ def hider(
 ) -> Hider:
     """Prepare the hiding of one identity under one key."""
     found = _secrets(addresses, names, words)
+    digests = _all_digests(addresses)
     by_letters: dict[tuple[bytes, ...], list[Secret]] = {}
     for secret in found:
         by_letters.setdefault(secret.letters, []).append(secret)
@@ -247,7 +257,9 @@ def hider(
         key=key,
         secrets=found,
         by_letters=by_letters,
-        digests=_all_digests(addresses),
+        locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
+        digests=digests,
+        base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
         letters=tuple(letters for letters in hints if len(letters) >= _LONG_LETTERS),
         short=tuple(letters for letters in hints if len(letters) < _LONG_LETTERS),
         foreign=_foreign(found),
@@ -289,6 +301,12 @@ def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
 
 
+def _pieces(letters: bytes) -> Iterator[bytes]:
+    """Cut glued letters so that what is made of each stays small; what lies on a cut is in both pieces."""
+    for start in range(0, len(letters), _PIECE):
+        yield letters[start : start + _PIECE + _OVERLAP]
+
+
 def _token(match: re.Match[bytes]) -> bytes:
     return _SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0]
 
@@ -308,11 +326,18 @@ def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
 
 
 def _decoded(words: bytes) -> bytes:
-    """Decode encoded words; nearly all are base64 of UTF-8, and some are long."""
-    payloads = _PLAIN_WORD.findall(words)
-    if len(payloads) == words.count(b"=?"):
-        return b"".join(map(decode_base64, payloads))
-    return decode_words(words).encode("utf-8", "replace")
+    """Decode encoded words; nearly all are UTF-8 or ASCII, and some fields have thousands."""
+    plain = _PLAIN_WORD.findall(words)
+    if len(plain) != words.count(b"=?"):
+        return decode_words(words).encode("utf-8", "replace")
+    if any(coded for coded, _ in plain):
+        return b"".join(
+            [
+                decode_base64(coded) if coded else binascii.a2b_qp(quoted, header=True)
+                for coded, quoted in plain
+            ]
+        )
+    return binascii.a2b_qp(b"".join([quoted for _, quoted in plain]), header=True)
 
 
 def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -> bool:

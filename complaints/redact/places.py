@@ -24,13 +24,15 @@ class Places:
         self.starts = [header.start for header in self.headers]
         self._parts = [part.start for part in message.leaves()]
         self._kinds = [part.content_type for part in message.leaves()]
-        self._newlines: list[int] | None = None
+        self._known = (0, 1)
 
     def line(self, offset: int) -> int:
         """Return the line an offset lies in, counted from 1."""
-        if self._newlines is None:
-            self._newlines = [match.start() for match in re.finditer(rb"\n", self.raw)]
-        return bisect_right(self._newlines, offset - 1) + 1
+        # Offsets come in order, nearly always: each line end is counted once.
+        known, line = self._known if self._known[0] <= offset else (0, 1)
+        line += self.raw.count(b"\n", known, offset)
+        self._known = (offset, line)
+        return line
 
     def header(self, offset: int) -> Header | None:
         """Return the header field an offset lies in."""

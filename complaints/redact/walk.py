@@ -1,14 +1,14 @@
 """One redaction on its way through a message: every field, delimiter and part, however encoded."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from complaints.archives import Room, is_archive, unpack
 from complaints.message import Message, Part, parse
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
-from complaints.redact.find import Find, splice
+from complaints.redact.find import CannotRedact, Find, splice
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
 from complaints.redact.strict import boundary_finds, header_finds
@@ -25,6 +25,8 @@ _RECIPIENT = re.compile(
 _FOR = rb"\sfor\s+<?(?P<hide>%s)>?(?=[\s;])"
 _ALONE = rb"(?<![\w.@+=-])(?P<hide>%s)(?![\w@+=-]|\.\w)"
 _BASE64_LINES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n \t"
+_BINARY = ("image/", "audio/", "video/", "font/", "application/")
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _CUT_ESCAPE = re.compile(
     rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
@@ -37,10 +39,6 @@ _NOT_ASCII = re.compile(
 _TEXTUAL = re.compile(
     r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.IGNORECASE
 )
-
-
-class CannotRedact(ValueError):  # noqa: N818 - the name is part of the contract with the callers
-    """The message cannot be made safe to send; the message says what is in the way and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +77,17 @@ class Walk:
             message, raw = parse(mended), mended
         places = Places(message)
         codes = self._codes_outside(places, message, own_hops)
+        mailboxes = self._recipients(places)
         pieces, position = [], 0
         for number, part in enumerate(message.leaves(), 1):
             if not _is_own_world(part):
                 continue
-            pieces.append(self._open_text(places, position, part.start, codes))
+            pieces.append(self._open_text(places, position, part.start, codes, mailboxes))
             body = raw[part.start : part.end]
             where = f"part {number} ({part.content_type})"
             pieces.append(self._part(part, body, where, places.line(part.start), nested))
             position = part.end
-        pieces.append(self._open_text(places, position, len(raw), codes))
+        pieces.append(self._open_text(places, position, len(raw), codes, mailboxes))
         return b"".join(pieces)
 
     def _mended(self, message: Message) -> bytes:
@@ -109,11 +108,13 @@ class Walk:
         found = header_finds(places, message, self.codes, own_hops)
         return apart([*found, *boundary_finds(places.raw, self.codes)])
 
-    def _open_text(self, places: Places, start: int, end: int, codes: list[Find]) -> bytes:
+    def _open_text(
+        self, places: Places, start: int, end: int, codes: list[Find], mailboxes: list[Find]
+    ) -> bytes:
         """Hide in what stands there unencoded: header fields, delimiters, 7-bit and 8-bit text."""
         text = places.raw[start:end]
         finds = self.hider.finds(text)
-        bare = [find for find in self._recipients(places) if start <= find.start < end]
+        bare = [find for find in mailboxes if start <= find.start < end]
         finds = [
             find
             for find in _merged(finds, [find.moved(-start) for find in bare])
@@ -133,20 +134,24 @@ class Walk:
             found += [find.moved(first - start) for find in self.codes.in_text(places.raw[first:last])]
         return found
 
-    def _recipients(self, places: Places) -> Iterator[Find]:
+    def _recipients(self, places: Places) -> list[Find]:
         """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
-        locals_ = {secret.private for secret in self.hider.secrets if secret.rule == "address"}
-        choice = b"|".join(re.escape(local.encode()) for local in sorted(locals_, key=len, reverse=True))
+        found: list[Find] = []
         for header in places.headers:
             received = header.name.lower() == "received"
-            if not received and not _RECIPIENT.fullmatch(header.name):
+            if not received and not _is_recipient(header.name):
                 continue
-            pattern = re.compile((_FOR if received else _ALONE) % choice)
-            body = header.raw.index(b":") + 1
-            for match in pattern.finditer(header.raw.lower(), body):
+            lower = header.raw.lower()
+            if not any(local in lower for local in self.hider.locals):
+                continue
+            pattern = re.compile(
+                (_FOR if received else _ALONE) % b"|".join(map(re.escape, self.hider.locals))
+            )
+            for match in pattern.finditer(lower, lower.index(b":") + 1):
                 start, end = match.span("hide")
                 new = self.hider.pseudonyms[match["hide"].decode()]
-                yield Find(header.start + start, header.start + end, new, "mailbox")
+                found.append(Find(header.start + start, header.start + end, new, "mailbox"))
+        return found
 
     def _part(self, part: Part, body: bytes, where: str, line: int, nested: int) -> bytes:
         """Hide in a body with an encoding of its own; it is written anew only where a find sits inside."""
@@ -157,12 +162,17 @@ class Walk:
             body = self._readable(body, where, line) if odd.strip(b"=") else body
             content = decoded(encoding, body)
         new = self._content(part, body, content, where, line, nested)
-        # What reads as an escape to a decoder may be a letter to a reader.
-        return self._readable(new, where, line) if encoding == "quoted-printable" else new
+        if encoding == "quoted-printable":
+            # What reads as an escape to a decoder may be a letter to a reader.
+            return self._readable(new, where, line)
+        if encoding == "base64" and new is body and _is_odd(part, content):
+            # Damaged: somebody may read it from another letter on.
+            return self._readable(new, where, line, tokens=True)
+        return new
 
-    def _readable(self, body: bytes, where: str, line: int) -> bytes:
+    def _readable(self, body: bytes, where: str, line: int, *, tokens: bool = False) -> bytes:
         """Hide in an encoded body what can be read without decoding it."""
-        finds = self.hider.finds(body, tokens=False, escapes=False)
+        finds = self.hider.finds(body, tokens=tokens, escapes=False)
         for find in finds:
             self._changed(find, body, where, line + body.count(b"\n", 0, find.start))
         return splice(body, finds)
@@ -233,6 +243,11 @@ class Walk:
         self.edits.append(Edit(find.rule, where, line, text[find.start : find.end], find.new))
 
 
+@lru_cache(maxsize=4096)
+def _is_recipient(name: str) -> bool:
+    return _RECIPIENT.fullmatch(name) is not None
+
+
 def _is_own_world(part: Part) -> bool:
     """Tell whether a part has to be decoded to be searched."""
     coded = part.transfer_encoding in {"base64", "quoted-printable"}
@@ -247,6 +262,13 @@ def _is_text(content: bytes) -> bool:
         return False
     odd = len(head.translate(None, bytes(range(0x20, 0x7F)) + b"\t\r\n"))
     return odd * 8 <= len(head) or len(head.decode("utf-8", "ignore").encode("utf-8")) > len(head) - 4
+
+
+def _is_odd(part: Part, content: bytes) -> bool:
+    """Tell whether what should be a text holds octets that no text has."""
+    if part.content_type.startswith(_BINARY) and not _TEXTUAL.match(part.content_type):
+        return False
+    return not content.isascii() or bool(content.translate(None, _PRINTABLE))
 
 
 def covering(codes: list[Find], identity: list[Find]) -> list[Find]:

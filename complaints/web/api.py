@@ -16,8 +16,7 @@ from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web import intake
-from complaints.web.page import mail_file
-from complaints.web.problems import Problem, documented, not_found
+from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items
 
@@ -117,7 +116,7 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
     """The spam, byte for byte as it came."""
     with office.db.reading() as session:
         found = own(session, reporter, complaint_id)
-        return mail_file(office.spam_of(session, found), found.id)
+        return kept_file(office.spam_of(session, found), found.id)
 
 
 @router.get(
@@ -132,7 +131,7 @@ def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) 
         row = session.get(Report, _id(report_id))
         if row is None or row.complaint_id != found.id:
             raise not_found()
-        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id)
 
 
 @router.get("/complaints/{complaint_id}/reports/{report_id}/redaction", responses=documented(404))

@@ -1,14 +1,19 @@
 """The part of the API about what was consented to: receipts, and taking back what has not been sent."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 from sqlmodel import Session
 
-from complaints import consent, ledger
-from complaints.models import Complaint, Json
+from complaints import consent, ledger, standing
+from complaints.models import Complaint, Json, Reporter
+from complaints.office import Office
+from complaints.policy import STANDING_STATEMENT
+from complaints.standing import StandingError
 from complaints.web.api import DECISION, PREFIX, act, own
-from complaints.web.problems import documented
+from complaints.web.problems import Problem, documented
 from complaints.web.security import Asking, Opened
 
 router = APIRouter(prefix=PREFIX, responses=documented(500))
@@ -30,6 +35,49 @@ def receipt_of_complaint(office: Opened, reporter: Asking, complaint_id: str) ->
     with office.db.reading() as session:
         complaint = own(session, reporter, complaint_id)
         return ledger.receipt(session, office, reporter, complaint.id)
+
+
+class Wish(BaseModel):
+    """A standing consent to give: how many complaints a day, and the statement agreed to, word for word."""
+
+    daily: int
+    statement: str
+
+
+@router.get("/standing-consent")
+def standing_consent(office: Opened, reporter: Asking) -> Json:
+    """Your standing consent, if you gave one; what must hold for it; and the page on which you can change it."""
+    with office.db.reading() as session:
+        return standing.document(session, office, reporter)
+
+
+@router.post("/standing-consent", status_code=201, responses=documented(409, 422))
+def give(office: Opened, reporter: Asking, wish: Wish) -> Json:
+    """Let reports to the network of the source leave without asking each time. Narrow, and off by default."""
+    if wish.statement != STANDING_STATEMENT:
+        remedy = "Send the `statement` of GET /api/v1/standing-consent as it stands there."
+        raise Problem(422, "Not agreed", "The statement is not the one to agree to.", remedy)
+    return _change(
+        office, reporter, lambda session, row: standing.give(session, office, row, wish.daily, via="api")
+    )
+
+
+@router.post("/standing-consent/revoke", responses=documented(409))
+def revoke(office: Opened, reporter: Asking) -> Json:
+    """End it at once."""
+    return _change(office, reporter, lambda session, row: standing.revoke(session, office, row, via="api"))
+
+
+def _change(office: Office, reporter: Reporter, decide: Callable[[Session, Reporter], object]) -> Json:
+    try:
+        with office.db.transaction() as session:
+            row = session.get_one(Reporter, reporter.id)
+            decide(session, row)
+            session.flush()
+            return standing.document(session, office, row)
+    except StandingError as error:
+        remedy = "GET /api/v1/standing-consent says what must hold."
+        raise Problem(409, "Not changed", f"{error}.", remedy) from error
 
 
 @router.post("/complaints/{complaint_id}/withdraw", **DECISION)

@@ -10,12 +10,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from complaints.models import Json
+from complaints.models import Json, Reporter
 from complaints.office import LinkEndedError, LinkError, Office
-from complaints.web.page import page
+from complaints.web.page import mail_file, page
 
 # What Starlette and FastAPI raise by themselves, in words that tell what to do next
 WORDS = {
@@ -93,6 +94,14 @@ def not_found() -> Problem:
     return Problem(404, *WORDS[404])
 
 
+def kept_file(content: bytes, name: str) -> Response:
+    """Stored mail, to be saved. Raises Problem (410) when it was deleted after its time."""
+    if not content:
+        detail = "Its bytes were deleted when their time here was over."
+        raise Problem(410, "Deleted", detail, "The digest of a report stands in the complaint's document.")
+    return mail_file(content, name)
+
+
 class LinkEnded(Problem):
     """A link of ours whose day is over; `token` is its last part."""
 
@@ -109,6 +118,16 @@ def opened_by(office: Office, purpose: str, token: str, secret: str = "") -> str
         raise LinkEnded(token if purpose == "review" else "", REMEDY_ENDED) from error
     except LinkError as error:
         raise not_found() from error
+
+
+def own_page(session: Session, office: Office, purpose: str, token: str) -> Reporter:
+    """The reporter whose page this capability URL opens; new secrets end it. Raises Problem: 404 or 410."""
+    reporter_id = token.partition(".")[0]
+    reporter = session.get(Reporter, reporter_id) if reporter_id.isprintable() else None
+    if reporter is None:
+        raise not_found()
+    opened_by(office, purpose, token, reporter.token_hash or "")
+    return reporter
 
 
 def handle(app: FastAPI) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from datetime import UTC
 
 from complaints.authentication import authentication
-from complaints.clauses import clauses_of
+from complaints.clauses import clauses_of, ordinary_clauses, pieces_of
 from complaints.dates import parse_date, rfc3339
 from complaints.encodings import decode_words, parameters
 from complaints.encodings import printable as shown
@@ -120,10 +120,12 @@ def check_received(data: bytes) -> Hashable:
 def check_clauses(data: bytes) -> Hashable:
     text = " ".join(data.decode("utf-8", "replace").split())
     found = clauses_of(text)
-    pieces = [piece for tokens in found.found.values() for piece in tokens]
+    clauses = (found.from_, found.by, found.via, found.with_, found.id, found.for_)
+    pieces = [piece for clause in clauses for piece in pieces_of(clause)]
     assert all(piece in text for piece in pieces)
     assert sum(map(len, pieces)) <= len(text)
-    return (found.defect, *found.found, found.date is None, found.utc)
+    assert ordinary_clauses(text) in {None, found}
+    return (found.defect, *map(bool, clauses), found.date is None, found.utc)
 
 
 def check_date(data: bytes) -> Hashable:

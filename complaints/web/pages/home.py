@@ -7,8 +7,10 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
+from complaints import ledger, retention
 from complaints.grades import GRADES
 from complaints.policy import POLICY
+from complaints.settings import Settings
 from complaints.web.page import page
 from complaints.web.security import Opened
 
@@ -31,8 +33,44 @@ async def how_to(office: Opened) -> HTMLResponse:
 
 @router.get("/privacy")
 async def privacy(office: Opened) -> HTMLResponse:
-    """What is kept now, in plain words."""
-    return page("privacy.html", headers=PUBLIC, policy=POLICY, settings=office.settings)
+    """What is promised and kept, with this installation's own periods, places and partners."""
+    return page(
+        "privacy.html",
+        headers=PUBLIC,
+        policy=POLICY,
+        settings=office.settings,
+        processors=processors(office.settings),
+        kept=_kept(),
+        rules=retention.rules(office.settings),
+        receipt_key=ledger.public_key(office),
+    )
+
+
+def processors(settings: Settings) -> list[tuple[str, str]]:
+    """Who besides the desks sees something, and what, as this installation is set up now."""
+    zones = ", ".join(zone.strip() for zone in settings.contact_zones.split(",") if zone.strip())
+    resolvers = ", ".join(host for host, _ in settings.name_servers) or "the system's own"
+    found = [
+        ("Name servers", f"({resolvers}) are asked about the hosts in a spam, not about you."),
+        ("Registries", "of addresses and names are asked who answers for these hosts; not who asks."),
+    ]
+    if zones:
+        found.append(("Contact zones", f"({zones}) are asked the same through the DNS."))
+    if settings.relay_host:
+        found.append(("A mail relay", f"({settings.relay_host[0]}) hands on all mail of this installation."))
+    found.append(("Mail hosts", "of those we write to: of the desks, and your own for our letters to you."))
+    if settings.hosted_in:
+        found.append(("Whoever hosts the machines", f"of this installation, in {settings.hosted_in}."))
+    return found
+
+
+@cache
+def _kept() -> list[dict[str, str]]:
+    """The data map for people: one row per table, in the order of the map."""
+    return [
+        {"holds": "; ".join(row["columns"].values()), "purpose": row["purpose"], "kept": row["kept"]}
+        for row in retention.data_map()["table"]
+    ]
 
 
 @cache

@@ -20,9 +20,8 @@ from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS, plain_note, words_to_hide
-from complaints.web.page import mail_file
 from complaints.web.pages.review_view import Said, Typed, review_page
-from complaints.web.problems import FieldError, not_found, opened_by
+from complaints.web.problems import FieldError, kept_file, not_found, opened_by
 from complaints.web.security import Opened
 from complaints.web.shown import changes_since, read_nonce
 
@@ -87,7 +86,7 @@ def raw(office: Opened, token: str) -> Response:
     """The spam as it came, to be saved."""
     with office.db.reading() as session:
         complaint = _complaint(session, office, token)
-        return mail_file(office.spam_of(session, complaint), complaint.id)
+        return kept_file(office.spam_of(session, complaint), complaint.id)
 
 
 @router.get("/review/{token}/receipt")
@@ -110,7 +109,7 @@ def report(office: Opened, token: str, report_id: str) -> Response:
         if row is None:
             raise not_found()
         reporter = session.get_one(Reporter, complaint.reporter_id)
-        return mail_file(office.vault.unseal(reporter.key, row.raw), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id)
 
 
 def _confirm(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:

@@ -157,7 +157,7 @@ def _reports(
     return [
         by_id[row.id]
         | {
-            "raw": office.vault.unseal(reporter.key, row.raw),
+            "raw": office.report_bytes(reporter, row),
             "open": row.state in OPEN,
             "words": words.REPORT[row.state],
             "contact": row.contact,

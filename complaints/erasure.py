@@ -1,0 +1,122 @@
+"""Removes a reporter and everything of theirs: takes a reporter's row, leaves nothing to know a person by.
+
+Reports that were sent are with the desks; what is not sent is never sent. Their key goes with their row, so
+what was sealed under it is noise wherever else a copy of it lies. What stays are mailboxes of desks that
+asked for no more reports, and how many disclosures there were, to whom and under which law.
+"""
+
+from typing import Any
+
+from sqlalchemy import delete, text
+from sqlmodel import Session, col, select, update
+
+from complaints.account_tables import Choice, Disclosure, Reading, StepUp
+from complaints.db import Database
+from complaints.models import (
+    Attempt,
+    Complaint,
+    Consent,
+    ConsentedReport,
+    ConsentEntry,
+    Letter,
+    LetterState,
+    Probe,
+    Registration,
+    Reply,
+    Report,
+    Reporter,
+    ReportState,
+    Submission,
+    SubmissionAddress,
+    Suppression,
+    Withdrawal,
+)
+from complaints.office import Office
+from complaints.standing_tables import StandingConsent
+
+TABLES: tuple[Any, ...] = (
+    Attempt,
+    Reply,
+    Withdrawal,
+    ConsentedReport,
+    ConsentEntry,
+    Consent,
+    StandingConsent,
+    Report,
+    Complaint,
+    Submission,
+    Probe,
+    Letter,
+    SubmissionAddress,
+    Registration,
+    StepUp,
+    Choice,
+    Reading,
+    Reporter,
+)
+"""Where something of a reporter is, in the order in which it can go."""
+
+
+class ErasureError(Exception):
+    """The reporter cannot be erased at this moment; the message says why and what to do."""
+
+
+def erase(session: Session, office: Office, reporter: Reporter) -> None:
+    """Remove everything of a reporter, in this transaction; `sweep` then empties what the database kept free.
+
+    Raises ErasureError while one of their mails is being handed over: what a host is taking at this moment
+    cannot be stopped, and its outcome must not be lost.
+    """
+    complaints = select(Complaint.id).where(Complaint.reporter_id == reporter.id)
+    reports = select(Report.id).where(col(Report.complaint_id).in_(complaints))
+    letters = select(Letter.id).where(Letter.reporter_id == reporter.id)
+    consents = select(Consent.id).where(Consent.reporter_id == reporter.id)
+    sending = [
+        *session.exec(reports.where(Report.state == ReportState.SENDING)),
+        *session.exec(letters.where(Letter.state == LetterState.SENDING)),
+    ]
+    if sending:
+        raise ErasureError("a mail of theirs is being handed over right now; try again in a few minutes")
+    reporter.erased_at = office.clock()  # the database lets consents go from here on
+    session.add(reporter)
+    session.flush()
+    _forget_reasons(session, list(session.exec(reports)))
+    # That an authority got something stays on record; whom and what it was about goes
+    theirs_told = update(Disclosure).where(col(Disclosure.reporter_id) == reporter.id)
+    session.execute(theirs_told.values(reporter_id=None, what=""))
+    theirs: dict[Any, Any] = {
+        Attempt: col(Attempt.mail_id).in_(reports) | col(Attempt.mail_id).in_(letters),
+        Reply: col(Reply.report_id).in_(reports),
+        Withdrawal: col(Withdrawal.consent_id).in_(consents),
+        ConsentedReport: col(ConsentedReport.consent_id).in_(consents),
+        Report: col(Report.complaint_id).in_(complaints),
+        Registration: col(Registration.address) == reporter.address,
+        Reporter: col(Reporter.id) == reporter.id,
+    }
+    for table in TABLES:
+        # In the tables not named above a row says whose it is
+        condition = theirs[table] if table in theirs else table.reporter_id == reporter.id  # noqa: SIM401
+        session.execute(delete(table).where(condition).execution_options(synchronize_session=False))
+
+
+def _forget_reasons(session: Session, report_ids: list[str]) -> None:
+    """A desk's wish for no more reports stays; which report it was about goes."""
+    about = {f"report {report_id}" for report_id in report_ids}
+    for row in session.exec(select(Suppression)):
+        if row.reason in about:
+            row.reason = ""
+            session.add(row)
+
+
+def sweep(db: Database) -> None:
+    """Empty the places where a database keeps what was deleted: the log of SQLite, dead rows of PostgreSQL.
+
+    SQLite overwrites freed pages itself (`secure_delete`). PostgreSQL's write-ahead log goes with its own
+    recycling, and copies of it with the operator's backups.
+    """
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if db.embedded:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            return
+        for table in (*TABLES, Disclosure):
+            connection.execute(text(f'VACUUM FULL "{table.__tablename__}"'))

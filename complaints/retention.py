@@ -1,0 +1,155 @@
+"""Lets what was kept go when its time is over: takes the clock and the settings, leaves rows without content.
+
+A row stays as the record that something happened (states, times, digests, counts); what a person could be
+known by goes. Consents stay as long as their reporter: they show that nothing was sent without one. What is
+kept where and why stands in `data/data_map.toml`, which a test holds against the schema.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from sqlalchemy import CursorResult
+from sqlmodel import Session, col, delete, or_, select, update
+
+from complaints.account_tables import StepUp
+from complaints.models import (
+    Attempt,
+    Complaint,
+    ComplaintState,
+    Json,
+    Letter,
+    LetterState,
+    Probe,
+    Registration,
+    Reply,
+    Report,
+    ReportState,
+    Submission,
+    SubmissionState,
+)
+from complaints.office import Office
+from complaints.settings import Settings
+
+ENDED = (ComplaintState.CLOSED, ComplaintState.REFUSED, ComplaintState.EXPIRED, ComplaintState.DISCARDED)
+UNSENT = (ReportState.DRAFT, ReportState.SUPPRESSED, ReportState.CANCELLED, ReportState.HELD)
+DELETED = "Its content was deleted when its time here was over."
+AT_ONCE = 500
+"""Complaints of one round: a transaction stays short, and the rest is there in the next one."""
+GONE = b""
+"""What stands where sealed bytes were."""
+
+
+@cache
+def data_map() -> Json:
+    """The declared map of personal data: `table` and `file` rows."""
+    return tomllib.loads(files("complaints").joinpath("data/data_map.toml").read_text("utf-8"))
+
+
+def rules(settings: Settings) -> dict[str, str]:
+    """Each way of keeping of the data map, in words for the page of the privacy policy."""
+    ended = " after it was handed in, once its complaint has ended"
+    return {
+        "account": "as long as the reporter is registered",
+        "hour": "an hour, if it is not completed",
+        "week": "a week",
+        "desk": "until the desk wants reports again",
+        "cache": "until the registry's answer ends, at most a few days",
+        "spam": f"{_days(settings.retention_spam_seconds)}{ended}",
+        "report": f"{_days(settings.retention_report_seconds)}{ended}",
+        "letter": f"{_days(settings.retention_letter_seconds)} after it was sent",
+    }
+
+
+def _days(seconds: int) -> str:
+    if not seconds:
+        return "without end"
+    days = seconds / 86_400
+    return "1 day" if days == 1 else f"{days:.1f}".removesuffix(".0") + " days"
+
+
+def step(office: Office) -> int:
+    """Let go of what is over; returns how many rows lost something. Again and again until it is 0."""
+    with office.db.transaction() as session:
+        return sum(_rounds(session, office))
+
+
+def _rounds(session: Session, office: Office) -> Iterator[int]:
+    settings, now = office.settings, office.clock()
+    yield _rows(session, delete(Registration).where(col(Registration.expires_at) <= now))
+    yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(hours=1)))
+    if settings.retention_letter_seconds:
+        since = now - timedelta(seconds=settings.retention_letter_seconds)
+        yield _letters(session, since)
+    if settings.retention_spam_seconds:
+        yield _spams(session, now - timedelta(seconds=settings.retention_spam_seconds))
+    if settings.retention_report_seconds:
+        yield _reports(session, now - timedelta(seconds=settings.retention_report_seconds))
+
+
+def _letters(session: Session, since: Any) -> int:
+    """Letters that ended, and the probes among them."""
+    over = or_(
+        col(Letter.sent_at) < since,
+        (col(Letter.state).in_([LetterState.FAILED, LetterState.UNCONFIRMED]))
+        & (col(Letter.first_at) < since),
+    )
+    ids = list(session.exec(select(Letter.id).where(over).limit(AT_ONCE)))
+    session.execute(delete(Probe).where(col(Probe.letter_id).in_(ids)))
+    session.execute(delete(Attempt).where(col(Attempt.mail_id).in_(ids)))
+    return _rows(session, delete(Letter).where(col(Letter.id).in_(ids)))
+
+
+def _spams(session: Session, since: Any) -> int:
+    over = (
+        select(Complaint.id)
+        .where(col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since)
+        .where(or_(col(Complaint.evidence).is_not(None), col(Complaint.reason).is_distinct_from(DELETED)))
+        .order_by(col(Complaint.received_at))
+        .limit(AT_ONCE)
+    )
+    ids = list(session.exec(over))
+    empty: Json = {"raw": None, "evidence": None, "contacts": None, "subject": "", "note": "", "hide": []}
+    done = _rows(session, update(Complaint).where(col(Complaint.id).in_(ids)).values(reason=DELETED, **empty))
+    unsent = col(Report.state).in_(UNSENT) & col(Report.complaint_id).in_(ids)
+    _empty(session, select(Report.id, Report.contact).where(unsent))
+    alive = select(Complaint.submission_id).where(col(Complaint.reason).is_distinct_from(DELETED))
+    unused = (
+        col(Submission.received_at) < since,
+        col(Submission.raw) != GONE,
+        col(Submission.state) == SubmissionState.NOTICED,
+        col(Submission.id).not_in(alive),
+    )
+    return done + _rows(session, update(Submission).where(*unused).values(raw=GONE, filename="", outcome=[]))
+
+
+def _reports(session: Session, since: Any) -> int:
+    over = (
+        select(Report.id, Report.contact)
+        .join(Complaint, col(Complaint.id) == col(Report.complaint_id))
+        .where(col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since, col(Report.raw) != GONE)
+        .limit(AT_ONCE)
+    )
+    ids = _empty(session, over)
+    session.execute(update(Reply).where(col(Reply.report_id).in_(ids)).values(raw=GONE, text=""))
+    session.execute(update(Attempt).where(col(Attempt.mail_id).in_(ids)).values(text=""))
+    return len(ids)
+
+
+def _empty(session: Session, which: Any) -> list[str]:
+    """Take the content out of reports; `which` selects their ids and contacts."""
+    rows = list(session.exec(which))
+    for report_id, contact in rows:
+        bare = dict(contact) | {"targets": [], "parts": [], "why": DELETED}
+        values: Json = {"raw": GONE, "contact": bare, "changes": [], "detail": None}
+        session.execute(update(Report).where(col(Report.id) == report_id).values(**values))
+    return [report_id for report_id, _ in rows]
+
+
+def _rows(session: Session, statement: Any) -> int:
+    done = session.execute(statement.execution_options(synchronize_session=False))
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount)

@@ -1,0 +1,22 @@
+"""The table of standing consents; no behaviour."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlmodel import Field, SQLModel
+
+
+class StandingConsent(SQLModel, table=True):
+    """A reporter's grant that reports to the source's network may leave without asking each time; revocable."""
+
+    __tablename__: ClassVar[Any] = "standing_consent"
+    id: str = Field(primary_key=True)
+    reporter_id: str = Field(foreign_key="reporter.id", index=True)
+    given_at: datetime
+    via: str
+    policy: str
+    statement: str
+    # Complaints a day, at most
+    daily: int
+    revoked_at: datetime | None = None
+    revoked_via: str | None = None

@@ -1,0 +1,219 @@
+"""The data map tells of every column and file that can hold personal data; and what it says goes, goes in time."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlmodel import select
+
+from complaints import retention
+from complaints.db import metadata
+from complaints.models import (
+    Attempt,
+    Complaint,
+    Letter,
+    Registration,
+    Reply,
+    Report,
+    ReportState,
+    Submission,
+    SubmissionState,
+)
+from complaints.serve import serve
+from complaints.settings import SettingsError, load
+from tests.house import unguarded
+from tests.visitor import asked, confirm
+from tests.website import Website, running_website, spam
+
+# Columns that hold nothing of a person. A new column must be declared in the data map, or listed here.
+IMPERSONAL = {
+    "at", "asked_at", "attempts", "code", "code_hash", "created_at", "consent_id", "complaint_id", "digest", "drafted_at",
+    "due_at", "ended_at", "erased_at", "expires_at", "failed", "first_at", "forwarded", "given_at", "grade", "id", "kind",
+    "letter_id", "lifted_at", "lookups", "mail_id", "message_id", "next_at", "number", "outcome", "policy", "policy_at",
+    "previous", "received_at", "redaction", "report_id", "reporter_id", "retires_at", "returned_at", "sent_at", "size",
+    "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token", "token_hash", "tries",
+    "verified_at", "version", "via", "way_in_grade", "worker", "name", "page", "purpose", "second_hash", "used_at",
+    "authority", "law", "forbidden_until", "entered_at",
+}  # fmt: skip
+
+
+@pytest.fixture
+def website(tmp_path: Path) -> Iterator[Website]:
+    with running_website(tmp_path) as made:
+        yield made
+
+
+def test_every_column_is_in_the_data_map_or_holds_nothing_of_a_person() -> None:
+    declared = {(row["name"], column) for row in retention.data_map()["table"] for column in row["columns"]}
+    there = {(table.name, column.name) for table in metadata().sorted_tables for column in table.columns}
+    assert declared - there == set(), "the map tells of columns that are not there"
+    personal = {(table, column) for table, column in there if column not in IMPERSONAL}
+    assert personal - declared == set(), "columns that nobody declared: what of a person do they hold?"
+
+
+def test_every_row_of_the_map_says_what_for_and_how_long(tmp_path: Path) -> None:
+    kept = retention.rules(load(data=tmp_path))
+    for row in [*retention.data_map()["table"], *retention.data_map()["file"]]:
+        assert row["purpose"], row
+        assert row["kept"] in kept, row
+        assert set(row.get("sealed", [])) <= set(row.get("columns", {})), row
+
+
+def test_what_is_declared_sealed_is_never_stored_in_clear(website: Website) -> None:
+    complaint = website.waiting(spam(body="A sentence nobody else would write.\r\n"))
+    confirm(website, complaint)
+    sealed = [
+        (row["name"], column) for row in retention.data_map()["table"] for column in row.get("sealed", [])
+    ]
+    with website.office.db.engine.connect() as connection:
+        for table, column in sealed:
+            for (value,) in connection.exec_driver_sql(f'SELECT "{column}" FROM "{table}"'):
+                assert value is None or b"nobody else" not in value, (table, column)
+
+
+def test_every_file_of_a_data_directory_is_in_the_map(website: Website) -> None:
+    website.waiting()
+    known = {row["name"].rstrip("/") for row in retention.data_map()["file"]}
+    there = {path.name.partition("-")[0] for path in website.office.settings.data.iterdir()}
+    assert there - known - {"plaint.sqlite"} == set()
+
+
+def test_a_spam_goes_a_month_after_it_was_handed_in_once_its_complaint_ended(website: Website) -> None:
+    kept, gone = website.waiting(), website.waiting(spam(subject="Another"))
+    website.http.post(website.review(gone), data={"do": "discard"})
+    noticed(website)
+    website.clock.turn(days=29)
+    let_go(website)
+    assert b"Subject: Another" in website.http.get(website.review(gone) + "/raw").content
+    website.clock.turn(days=2)
+    let_go(website)
+    assert website.http.get(website.review(gone) + "/raw").status_code == 410
+    page = website.http.get(website.review(gone))
+    assert page.status_code == 200
+    assert retention.DELETED in page.text
+    assert "Another" not in page.text
+    assert website.api("GET", f"/complaints/{gone}").json()["evidence"] is None
+    assert b"Subject:" in website.http.get(website.review(kept) + "/raw").content  # it still awaits consent
+    assert website.api("GET", f"/complaints/{kept}").json()["evidence"]
+    assert "Another" not in website.dump()
+
+
+def test_what_was_sent_goes_after_three_months_and_that_it_was_sent_stays(website: Website) -> None:
+    complaint = website.waiting()
+    confirm(website, complaint)
+    noticed(website)
+    with website.office.db.transaction() as session:
+        unguarded(session)
+        report = session.get_one(Report, f"{complaint}-01")
+        report.state, report.sent_at = ReportState.SENT, website.clock()
+        session.get_one(Complaint, complaint).state = "closed"  # type: ignore[assignment]
+        reply = Reply(id="r", report_id=report.id, at=website.clock(), kind="answer", text="Thanks, Alice", digest="d", raw=website.office.vault.seal(website.alice.reporter.key, b"x"))  # fmt: skip
+        session.add_all(
+            [reply, Attempt(id="a", mail_id=report.id, at=website.clock(), worker="w", text="250 Alice")]
+        )
+        digest = report.digest
+    website.clock.turn(days=89)
+    let_go(website)
+    assert website.http.get(website.review(complaint) + f"/reports/{complaint}-01").status_code == 200
+    website.clock.turn(days=2)
+    let_go(website)
+    assert website.http.get(website.review(complaint) + f"/reports/{complaint}-01").status_code == 410
+    [report_now] = [one for one in website.show(complaint)["reports"] if one["state"] == "sent"]
+    assert report_now["digest"] == digest
+    assert report_now["replies"][0]["text"] == ""
+    assert "Alice" not in str(report_now)
+
+
+def test_a_letter_goes_two_weeks_after_it_was_sent(website: Website) -> None:
+    website.waiting()
+    noticed(website)
+    with website.office.db.transaction() as session:
+        from complaints import outbox
+
+        outbox.put_letter(session, website.office, "link", to=website.alice.reporter.address, reporter=website.alice.reporter, values={"subject": "x", "url": "u", "until": website.clock()})  # fmt: skip
+        session.flush()
+        letter = session.exec(select(Letter)).first()
+        assert letter is not None
+        letter.state, letter.sent_at, letter.next_at = "sent", website.clock(), None  # type: ignore[assignment]
+    website.clock.turn(days=13)
+    let_go(website)
+    assert count(website, Letter) == 1
+    website.clock.turn(days=2)
+    let_go(website)
+    assert count(website, Letter) == 0
+
+
+def test_an_unused_registration_goes_when_its_hour_is_over(website: Website) -> None:
+    asked(website)
+    website.clock.turn(minutes=59)
+    let_go(website)
+    assert count(website, Registration) == 1
+    website.clock.turn(minutes=2)
+    let_go(website)
+    assert count(website, Registration) == 0
+
+
+def noticed(website: Website) -> None:
+    """As if the notices of all submissions had been written."""
+    with website.office.db.transaction() as session:
+        for row in session.exec(select(Submission)):
+            row.state = SubmissionState.NOTICED
+            session.add(row)
+
+
+def let_go(website: Website) -> None:
+    while retention.step(website.office):
+        pass
+
+
+def count(website: Website, table: Any) -> int:
+    with website.office.db.reading() as session:
+        return len(session.exec(select(table)).all())
+
+
+# ---- what the policy promises about them, on the page
+
+
+def test_the_page_tells_what_is_kept_and_how_long_by_these_settings(tmp_path: Path) -> None:
+    with running_website(tmp_path, retention_spam_seconds=3 * 86_400) as website:
+        page = website.http.get("/privacy").text
+        assert "3 days after it was handed in" in page
+        for row in retention.data_map()["table"]:
+            assert row["purpose"] in page.replace("&#39;", "'")
+
+
+def test_the_page_names_whoever_else_sees_something_as_it_is_set_up(tmp_path: Path) -> None:
+    given = {
+        "relay": "smtp://relay.example:25",
+        "dns": "192.0.2.53:53",
+        "contact_zones": "zone.example",
+        "contact": "operator@example.net",
+        "hosted_in": "Frankfurt",
+    }
+    with running_website(tmp_path, **given) as website:
+        page = website.http.get("/privacy").text
+        for named in ("relay.example", "192.0.2.53", "zone.example", "operator@example.net", "Frankfurt"):
+            assert named in page
+    with running_website(tmp_path / "other", contact_zones="") as website:
+        page = website.http.get("/privacy").text
+        assert "relay" not in page
+        assert "Contact zones" not in page
+
+
+def test_the_key_of_receipts_is_on_the_page(website: Website) -> None:
+    complaint = website.waiting()
+    confirm(website, complaint)
+    receipt = website.http.get(website.review(complaint) + "/receipt").json()
+    assert receipt["public_key"] in website.http.get("/privacy").text.replace("&#43;", "+")
+
+
+def test_an_installation_for_people_does_not_start_without_a_contact(tmp_path: Path) -> None:
+    given = {"data": tmp_path, "public_url": "https://plaint.example", "http": "127.0.0.1:0"}
+    with pytest.raises(SettingsError, match="PLAINT_CONTACT"):
+        asyncio.run(serve(load(**given), ("web",), lambda _: None))
+    load(**given, contact="operator@example.net").check_for_people()
+    load(data=tmp_path).check_for_people()  # on one machine nobody needs one
+    with pytest.raises(SettingsError, match="neither a mail address"):
+        load(**given, contact="somebody")

@@ -1,0 +1,196 @@
+"""A reporter who goes leaves nothing behind: planted everywhere, erased, and looked for in every file there is."""
+
+import asyncio
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import select
+
+from complaints import erasure, export, probes, replies, reporters
+from complaints.db import metadata
+from complaints.loopback import World
+from complaints.models import Report, Reporter, Suppression
+from complaints.office import Office
+from complaints.receipts import verify
+from tests.house import ALICE, BOB, House, house, spam
+from tests.test_cli import plaint
+
+CLOUD_DESK = "abuse@cloud.example"
+MARKS = [
+    b"alice@victim.example",
+    b"Alice Victim",
+    b"alias-of-alice",
+    b"Zyzzyva",
+    b"alice-gateway.victim.example",
+]
+"""The identity, and words that stand in her spam, her note and a desk's answer to her."""
+
+
+async def plant(home: House) -> None:
+    """Have something of Alice's in every table that can hold something."""
+    with home.office.db.transaction() as session:
+        alice = session.exec(select(Reporter)).one()
+        alice.aliases, alice.trust = ["alias-of-alice@victim.example"], ["alice-gateway.victim.example"]
+        session.add(alice)
+        session.flush()
+        probes.ask(session, home.office, alice, "")
+        reporters.ask(session, home.office, ALICE)
+        reporters.add(session, home.office, BOB, verified=True)
+    first, second, third = await home.waiting(
+        *(spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(3))
+    )
+    await home.confirm(first, [CLOUD_DESK], note="Zyzzyva, says the reporter.")
+    await home.until(first["id"], "sent")
+    await home.confirm(second, [CLOUD_DESK])
+    await home.api("POST", f"/complaints/{third['id']}/discard")
+    answer = b"From: abuse@cloud.example\r\nSubject: Re: Zyzzyva\r\n\r\nZyzzyva, says the desk.\r\n"
+    with home.office.db.transaction() as session:
+        report = session.exec(
+            select(Report).where(Report.complaint_id == first["id"], Report.to == CLOUD_DESK)
+        ).one()
+        replies.receive(session, home.office, "reply", report, CLOUD_DESK, answer)
+        replies.suppress(session, home.office, CLOUD_DESK, asked_by="mail", reason=f"report {report.id}")
+
+
+def gone(home: House) -> None:
+    """Erase Alice as `plaint reporters erase` does."""
+    with home.office.db.transaction() as session:
+        alice = session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
+        erasure.erase(session, home.office, alice)
+    erasure.sweep(home.office.db)
+
+
+def everything(office: Office) -> bytes:
+    """Every row of every table, and every file of the data directory with all that is free in it."""
+    found = [path.read_bytes() for path in office.settings.data.rglob("*") if path.is_file()]
+    with office.db.engine.connect() as connection:
+        for table in metadata().sorted_tables:
+            found += [repr(row).encode() for row in connection.execute(table.select())]
+    return b"\n".join(found)
+
+
+def database_files(office: Office) -> bytes:
+    """The files of a PostgreSQL database, after everything in memory was written to them."""
+    with office.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CHECKPOINT"))
+        folder = connection.execute(text("SHOW data_directory")).scalar_one()
+        number = connection.execute(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
+        place = Path(str(folder)) / "base" / str(number.scalar_one())
+    return b"\n".join(path.read_bytes() for path in place.iterdir() if path.is_file())
+
+
+def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: str) -> None:
+    async def main() -> None:
+        async with house(tmp_path, database_url, undo_seconds=2) as home:
+            await plant(home)
+            before = everything(home.office)
+            assert [mark for mark in MARKS if mark not in before] == []
+            await asyncio.to_thread(gone, home)
+            after = everything(home.office)
+            assert [mark for mark in MARKS if mark in after] == []
+            if not home.office.db.embedded:
+                assert [mark for mark in MARKS if mark in database_files(home.office)] == []
+            with home.office.db.reading() as session:
+                assert [row.address for row in session.exec(select(Reporter))] == [BOB]
+                [desk] = session.exec(select(Suppression))
+                assert (desk.address, desk.reason) == (CLOUD_DESK, "")
+            assert (await home.api("GET", "/complaints")).status_code == 401
+
+    asyncio.run(main())
+
+
+def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path, undo_seconds=2) as home:
+            [document] = await home.waiting()
+            await home.confirm(document, [CLOUD_DESK])
+            await asyncio.to_thread(gone, home)
+            await asyncio.sleep(5)
+            assert [m for m in home.internet.messages if CLOUD_DESK in m.rcpt_tos] == []
+
+    asyncio.run(main())
+
+
+def test_nobody_is_erased_while_a_mail_of_theirs_is_being_handed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        world = World.load("demo").extended(
+            f'[world]\nslow_seconds = 5\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
+        )
+        async with house(tmp_path, world=world) as home:
+            [document] = await home.waiting()
+            await home.confirm(document, [CLOUD_DESK])
+            await home.until(document["id"], "sending")
+            with pytest.raises(erasure.ErasureError, match="in a few minutes"):
+                await asyncio.to_thread(gone, home)
+            await home.until(document["id"], "sent")
+            await asyncio.to_thread(gone, home)
+
+    asyncio.run(main())
+
+
+def test_the_command_line_erases_only_when_told_so_twice(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "data"))
+    assert plaint("reporters", "add", "carol@example.com", "--verified", *data).code == 0
+    ran = plaint("reporters", "erase", "carol@example.com", *data)
+    assert (ran.code, "nothing was removed" in ran.err) == (2, True)
+    assert plaint("reporters", "erase", "carol@example.com", "--yes", *data).code == 0
+    assert plaint("reporters", "list", "--json", *data).out == b""
+    assert b"carol" not in b"".join(path.read_bytes() for path in (tmp_path / "data").glob("plaint.sqlite*"))
+
+
+def test_an_export_holds_everything_that_is_kept(tmp_path: Path, database_url: str) -> None:
+    async def main() -> None:
+        async with house(tmp_path, database_url, undo_seconds=2) as home:
+            await plant(home)
+            place = io.BytesIO()
+            with home.office.db.reading() as session:
+                alice = session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
+                export.write(session, home.office, alice, place)
+            check_archive(zipfile.ZipFile(place))
+
+    asyncio.run(main())
+
+
+def check_archive(archive: zipfile.ZipFile) -> None:
+    names = archive.namelist()
+    account = json.loads(archive.read("account.json"))
+    assert (account["address"], account["aliases"]) == (ALICE, ["alias-of-alice@victim.example"])
+    spams = [
+        name
+        for name in names
+        if name.startswith("complaints/") and name.endswith(".eml") and name.count("-") == 1
+    ]
+    assert len(spams) == 3
+    assert all(b"Subject: Zyzzyva" in archive.read(name) for name in spams)
+    assert any(
+        b"Zyzzyva, says the desk." in archive.read(name) for name in names if name.startswith("replies/")
+    )
+    assert any(name.startswith("letters/") and name.endswith("-notice.eml") for name in names)
+    receipt = json.loads(archive.read("receipt.json"))
+    sent = {
+        name: archive.read(name)
+        for name in names
+        if name.endswith("-01.eml") and b"says the reporter" in archive.read(name)
+    }
+    assert sent
+    assert verify(receipt, sent)
+    assert json.loads(archive.read("data-map.json"))["kept"]["account"]
+
+
+def test_an_export_tells_nothing_of_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            await plant(home)
+            place = io.BytesIO()
+            with home.office.db.reading() as session:
+                bob = session.exec(select(Reporter).where(Reporter.address == BOB)).one()
+                export.write(session, home.office, bob, place)
+            archive = zipfile.ZipFile(place)
+            whole = b"".join(archive.read(name) for name in archive.namelist())
+            assert [mark for mark in MARKS if mark in whole] == []
+
+    asyncio.run(main())
