@@ -136,7 +136,7 @@ class _Search:
                 )
         plain = text.octets.replace(b"\0", b"")
         if text.inside and not text.attached and is_binary(text.octets):
-            self._found(text, Reading("", plain), words=False)
+            self._found(text, Reading("", plain, whole=True), words=False)
             self.add(
                 _Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True)
             )
@@ -160,8 +160,9 @@ class _Search:
             self._found(text, reading, words=not text.attached)
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
+        whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
         readable: dict[str, list[bytes]] = {}
-        for token in tokens(b"\n".join(done.whole), self.wanted):
+        for token in tokens(whole, self.wanted):
             if token.is_likely:
                 self._open(text, token.how, token.octets)
             else:

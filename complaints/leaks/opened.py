@@ -22,6 +22,7 @@ _KINDS = bytes(
 )
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _IS_HEX = bytes(ord("1") if octet in _HEX_DIGITS else ord("0") for octet in range(256))
+_HEX_RUN = b"1" * 16
 _READABLE = bytes(
     ord("1") if 0x20 <= octet < 0x7F else ord("0") if octet else ord("Z") for octet in range(256)
 )
@@ -124,7 +125,7 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     yield from _archives(standard)
     letters = letters_of(text)
     kinds = letters.translate(_IS_HEX)
-    if b"1" * 12 in kinds:
+    if _HEX_RUN in kinds:
         if b"1" * 32 in kinds:
             yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
         for octets in _hex_in(letters, kinds):
@@ -183,7 +184,7 @@ def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
     if b"0x" in letters:
         letters = letters.replace(b"0x", b"")
         kinds = letters.translate(_IS_HEX)
-    runs = _runs(letters, kinds, b"1" * 12)
+    runs = _runs(letters, kinds, _HEX_RUN)
     for phase in (0, 1):
         even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
         yield bytes.fromhex(b"0d0a".join(even).decode("ascii"))

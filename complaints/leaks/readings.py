@@ -8,7 +8,7 @@ a text is read in every way that could change it.
 import binascii
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.entities import html5
 
 from complaints.leaks.reading import Reading
@@ -107,13 +107,12 @@ _CODES = _Codes()
 
 @dataclass(frozen=True)
 class Read:
-    """All readings of a text; `whole` are those in which encoded tokens stand unbroken.
+    """All readings of a text.
 
     `finished` is False when there were more escapes inside each other than are undone.
     """
 
     readings: list[Reading]
-    whole: list[bytes]
     finished: bool
 
 
@@ -128,11 +127,11 @@ def read(text: bytes) -> Read:
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
         if damaged := _DAMAGED.findall(text):
             aside.append(Reading("", b"\n".join(damaged)))
-    done = Read(bases[:-1], [], finished=True)
+    done = Read(bases[:-1], finished=True)
     finished = True
     for base in (bases[-1], *aside):
         finished &= _see_through(base, done)
-    return Read(done.readings, done.whole, finished)
+    return Read(done.readings, finished)
 
 
 def _see_through(base: Reading, done: Read) -> bool:
@@ -144,7 +143,7 @@ def _see_through(base: Reading, done: Read) -> bool:
         if before is last:
             break
     finished = _unescaped(last.octets) == last.octets
-    done.whole.append(last.octets)
+    done.readings[-1] = last = replace(last, whole=True)
     if b"+" in last.octets and _JOINT.search(last.octets):
         last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
     if not last.octets.isascii() and _SIGN.search(last.octets):

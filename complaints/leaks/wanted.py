@@ -71,7 +71,7 @@ class Address:
 
     def stands_in(self, reading: Reading) -> str | None:
         """How it was turned around where it stands there; None when it does not."""
-        for way, needles in self.gates:
+        for way, needles in self.gates if reading.whole else self.gates[:1]:
             if all(needle in reading.letters for needle in needles):
                 text = reading.turned(way)
                 if self._seen(text) or (b"\n" in text and self._seen(_FOLD.sub(b"", text))):
@@ -99,6 +99,8 @@ class Wanted:
     digests: tuple[tuple[str, bytes], ...]
     """Whose it is, and its octets."""
     words: tuple[Word, ...]
+    usual: int = 0
+    """So many digests, the first ones, are of an address in lower case."""
 
     @cached_property
     def foreign(self) -> tuple[bytes, ...]:
@@ -132,11 +134,13 @@ class Wanted:
     @cached_property
     def _base64(self) -> tuple[tuple[bytes, bytes], ...]:
         """Each digest, and its letters in base64 that depend on nothing else, from each place of a group."""
-        return tuple(
-            (octets, b64encode(bytes(place) + octets)[(place * 4 + 2) // 3 :][: len(octets) * 4 // 3 - 1])
-            for _, octets in self.digests
-            for place in range(3)
-        )
+        found = []
+        for number, (_, octets) in enumerate(self.digests):
+            # At the start of a token all; behind something else those of the address as most write it.
+            for place in range(3 if number < self.usual else 1):
+                letters = b64encode(bytes(place) + octets)[(place * 4 + 2) // 3 :]
+                found.append((octets, letters[: len(octets) * 4 // 3 - 1]))
+        return tuple(found)
 
     def digested_in(self, letters: bytes) -> Iterator[bytes]:
         """Yield the digests that stand in letters of base64."""
@@ -176,13 +180,19 @@ def wanted(
                     what = f"address {address.lower()}"
                     dots = domain in _ONE_MAILBOX
                     spellings.setdefault((one, other), Address(what, one, other, dots))
-    digests = {
-        octets: f"digest of {address.lower()}" for address in addresses for octets in _digests(address)
-    }
+    digests: dict[bytes, str] = {}
+    usual = 0
+    for turn in (str.lower, str.strip, str.upper):
+        for address in addresses:
+            for algorithm in _ALGORITHMS:
+                octets = hashlib.new(algorithm, turn(address).encode(), usedforsecurity=False).digest()
+                digests.setdefault(octets, f"digest of {address.lower()}")
+        usual = usual or len(digests)
     return Wanted(
         tuple(spellings.values()),
         tuple((what, octets) for octets, what in digests.items()),
         words_of(addresses, names, phrases, own_words),
+        usual,
     )
 
 
@@ -212,9 +222,3 @@ def _forms(text: str) -> list[bytes]:
             for form in (unicodedata.normalize("NFC", case), case)
         )
     )
-
-
-def _digests(address: str) -> Iterator[bytes]:
-    for form in dict.fromkeys((address.lower(), address, address.upper())):
-        for algorithm in _ALGORITHMS:
-            yield hashlib.new(algorithm, form.encode(), usedforsecurity=False).digest()
