@@ -94,7 +94,12 @@ def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
 
 
 def short_bodies(text: bytes) -> Iterator[Opened]:
-    """Yield what paragraphs hold that consist of letters of base64 alone; most are short words of a text."""
+    """Yield what is uuencoded, and what paragraphs hold that consist of letters of base64 alone.
+
+    Most of these are words of a text.
+    """
+    if b"begin " in text:
+        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
     kinds = text.translate(_KINDS)
     for match in _PARAGRAPH.finditer(kinds):
         letters = text[match.start() : match.end()].translate(None, _NO_TOKEN)
@@ -124,14 +129,14 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
         yield from told("base64", octets, wanted)
     yield from _archives(standard)
     letters = letters_of(text)
+    if letters.count(b"0x") >= _SHORTEST_BODY:
+        letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
     if _HEX_RUN in kinds:
         if b"1" * 32 in kinds:
             yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
         for octets in _hex_in(letters, kinds):
             yield from told("hex", octets, wanted)
-    if b"begin " in text:
-        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
     if any(word in letters for word in (b"fromcharcode", b"fromcodepoint", b"uint8array")):
         for match in _NUMBERS.finditer(text):
             numbers = (int(number) for number in match[0].split(b","))
@@ -181,9 +186,6 @@ def _runs(octets: bytes, kinds: bytes, run: bytes) -> list[bytes]:
 
 def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
     """Decode the runs of hex digits among the letters of a text, from either of the first two."""
-    if b"0x" in letters:
-        letters = letters.replace(b"0x", b"")
-        kinds = letters.translate(_IS_HEX)
     runs = _runs(letters, kinds, _HEX_RUN)
     for phase in (0, 1):
         even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]

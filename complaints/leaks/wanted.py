@@ -66,29 +66,28 @@ class Address:
         """The address with something between its letters, such as a fold or spaces."""
         dots = b"." if self.dots else b""
         parts = (self.local.translate(None, dots), self.domain)
-        local, domain = (_GAP.join(re.escape(bytes([octet])) for octet in part) for part in parts)
+        gap = _GAP.replace(b"._", b"_") if self.dots else _GAP
+        local, domain = (gap.join(re.escape(bytes([octet])) for octet in part) for part in parts)
         return re.compile(rb"(?P<local>" + local + rb")" + _GAP_AT + domain)
 
-    def stands_in(self, reading: Reading) -> str | None:
-        """How it was turned around where it stands there; None when it does not."""
+    def stands_in(self, reading: Reading, *, edges: bool) -> str | None:
+        """How it was turned around where it stands there; None when it does not. `edges` as in `found`."""
+        edges &= len(self.local) < _LONG
         for way, needles in self.gates if reading.whole else self.gates[:1]:
             if all(needle in reading.letters for needle in needles):
                 text = reading.turned(way)
-                if self._seen(text) or (b"\n" in text and self._seen(_FOLD.sub(b"", text))):
+                if self._seen(text, edges) or (b"\n" in text and self._seen(_FOLD.sub(b"", text), edges)):
                     return way
         return None
 
-    def _seen(self, lower: bytes) -> bool:
-        if any(self._counts(match, lower) for pattern in self._patterns for match in pattern.finditer(lower)):
-            return True
+    def _seen(self, lower: bytes, edges: bool) -> bool:
         joined = letters_of(self.local) + letters_of(self.domain)
-        return joined in letters_of(lower) and any(
-            self._counts(match, lower) for match in self._spaced.finditer(lower)
-        )
-
-    def _counts(self, match: re.Match[bytes], lower: bytes) -> bool:
-        start = match.start("local")
-        return len(self.local) >= _LONG or not lower[max(0, start - 1) : start].isalnum()
+        patterns = (*self._patterns, self._spaced) if joined in letters_of(lower) else self._patterns
+        for match in (match for pattern in patterns for match in pattern.finditer(lower)):
+            start = match.start("local")
+            if not edges or not lower[max(0, start - 1) : start].isalnum():
+                return True
+        return False
 
 
 @dataclass(frozen=True)
@@ -109,10 +108,13 @@ class Wanted:
         forms += [part for one in self.addresses for part in (one.local, one.domain)]
         return tuple(form for form in forms if not form.isascii())
 
-    def found(self, reading: Reading, *, words: bool) -> Iterator[tuple[str, str]]:
-        """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`."""
+    def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
+        """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.
+
+        `edges`: what stands before a short local part tells whether that begins there; noise does not.
+        """
         for address in self.addresses:
-            way = address.stands_in(reading)
+            way = address.stands_in(reading, edges=edges)
             if way is not None:
                 yield address.what, way
         if words and any(stem in reading.letters for stem in self._stems):
