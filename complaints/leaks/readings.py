@@ -22,8 +22,8 @@ _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
-_CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*\d{1,4}\*?=\"?")
-_CONTINUATION = re.compile(rb"\*[0-9]{1,4}\*?=")
+_CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
+_CONTINUATION = re.compile(rb"\*[1-9]\d{0,3}\*?=")
 _CONCATENATED = re.compile(rb"['\"`]\s{0,9}\+\s{0,9}['\"`]")
 _JOINT = re.compile(rb"\+\s{0,9}['\"`]")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
