@@ -8,7 +8,7 @@ from tests.fuzz.run import is_slow, plain
 from tests.fuzz.targets import TARGETS
 
 CASES = sorted(file for file in (Path(__file__).parent / "fuzz" / "cases").rglob("*") if file.is_file())
-COSTLY = {"leaks": 40, "fields": 100, "redact": 100}
+COSTLY = {"fields": 100, "redact": 100}
 """Target → how many mutations, where one takes milliseconds."""
 
 

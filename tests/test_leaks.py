@@ -176,6 +176,13 @@ def test_what_is_encoded_too_deep_to_be_opened_holds_the_report() -> None:
     assert [(leak.what, leak.how) for leak in told] == [("unread", "more than 6 encodings inside each other")]
 
 
+def test_a_picture_of_one_colour_is_no_text_in_text_in_text() -> None:
+    for colour in (b"\x33", b"\xdb\x6d\xb6", b"w"):
+        picture = bytes(range(256)) + colour * 900 + bytes(range(256))
+        assert found(base64.encodebytes(picture)) == set()
+        assert found(base64.b64encode(picture)) == set()
+
+
 def test_escapes_of_many_kinds_in_each_other_hold_the_report() -> None:
     text = b"%61"
     for _ in range(16):

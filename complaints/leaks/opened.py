@@ -165,6 +165,8 @@ def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
     if _WIDE in kinds:
         narrow = octets.replace(b"\0", b"")
         runs += _runs(narrow, narrow.translate(_READABLE), b"1" * min(wanted.shortest, _TELLING))
+    # A picture of one colour is a row of one letter, and so may be what that decodes to, again and again.
+    runs = [run for run in runs if len(set(run)) >= wanted.fewest]
     if runs and (max(map(len, runs)) >= _TELLING or wanted.hinted(b"\n".join(runs))):
         yield Opened(how, b"\n".join(runs), is_likely=False)
 

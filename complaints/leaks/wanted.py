@@ -134,6 +134,11 @@ class Wanted:
         return min((len(one.local) + 1 + len(one.domain) for one in self.addresses), default=6)
 
     @cached_property
+    def fewest(self) -> int:
+        """How many different characters stand in the address that has the fewest, or 5."""
+        return min((5, *(len({*one.local, *one.domain}) for one in self.addresses)))
+
+    @cached_property
     def _base64(self) -> tuple[tuple[bytes, bytes], ...]:
         """Each digest, and its letters in base64 that depend on nothing else, from each place of a group."""
         found = []

@@ -115,6 +115,8 @@ def check_leaks(data: bytes) -> Hashable:
     found = find_leaks(data, IDENTITY)
     plain = IDENTITY.addresses[0].encode() in data.lower() and b"\0" not in data
     assert found or not plain, "the address stands there in plain sight and is not found"
+    assert all(leak.how and leak.where for leak in found)
+    printable(*(text for leak in found for text in (leak.what, leak.how, leak.where)))
     return (min(len(found), 3), *sorted({leak.how[:20] for leak in found})[:3])
 
 
@@ -179,6 +181,23 @@ _SECRETS = (
     b"&#64;",
     b"=?utf-8?q?alice.smith=40victim.example?=",
 )
+_ENCODED = (
+    b"YWxpY2Uuc21pdGhAdmljdGltLmV4YW1wbGU",
+    b"616c6963652e736d697468",
+    b"%2525",
+    b"&amp;#37;",
+    b"<!--",
+    b"=\n",
+    b"\nbegin 644 a\n",
+    b"PK\3\4",
+    b"\x1f\x8b\x08",
+    b"UEsDB",
+    b"\xe2\x80\x8b",
+    b"charset=utf-7",
+    b"+AEA-",
+    b"; name*1*=",
+    b"fromCharCode(97,108,105,99,101,46,115,",
+)
 _ALL = _MAIL_WORDS + _HTML_WORDS + _LINK_WORDS
 TARGETS = (
     Target("unwrap", check_unwrap, (_FORWARD, _RESENT, _INLINE), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
@@ -187,6 +206,6 @@ TARGETS = (
     Target("returned", check_returned, (_BOUNCE, *_ANSWERS), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("arf", check_arf, (_ARF,), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("redact", check_redact, _HIDDEN, seeds.messages, grammar.message, 20_000, 0.8, (*_SECRETS, *_MAIL_WORDS)),
-    Target("leaks", check_leaks, _HIDDEN, seeds.messages, grammar.message, 8_000, 2.0, (*_SECRETS, *_MAIL_WORDS)),
+    Target("leaks", check_leaks, _HIDDEN, seeds.messages, grammar.message, 40_000, 0.5, (*_SECRETS, *_ENCODED, *_MAIL_WORDS)),
     Target("spam", check_spam, (_MESSAGE, _FORWARD, *_HIDDEN), seeds.messages, grammar.message, 40_000, 0.6, _ALL),
 )  # fmt: skip
