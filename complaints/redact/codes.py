@@ -229,7 +229,7 @@ class Codes:
         self, value: bytes, start: int, end: int, opened: bytes, at: int, depth: int
     ) -> Iterator[Find]:
         """A link in base64, which may have something before it."""
-        new = self._within(opened, depth)
+        new = self.clean(splice(opened, apart(list(self._in_value(opened, 0, depth + 1)))))
         if start >= _SHORTEST_KNOWN:
             yield self._code(at, at + start, value[:start], "link")
         if new != opened or end < len(value):

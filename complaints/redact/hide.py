@@ -21,6 +21,7 @@ from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
+from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -48,8 +49,6 @@ _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True)
@@ -133,16 +132,16 @@ class Hider:
             return
         matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
         for match in self._promising(matches, depth):
-            token = _token(match)
+            token = token_of(match)
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
             if opened is not None:
                 new, rule = opened
                 breaks = list(_SPACE.finditer(match[0]))
-                yield _narrow(match, _broken(token, new, breaks), rule)
+                yield narrow(match, broken(token, new, breaks), rule)
 
     def _promising(self, matches: list[re.Match[bytes]], depth: int) -> list[re.Match[bytes]]:
         """Return the tokens that may hold something: most lists end at once, others are halved."""
-        if not matches or not self._may_hold(glance.glued(b"".join(map(_token, matches))), depth):
+        if not matches or not self._may_hold(glance.glued(b"".join(map(token_of, matches))), depth):
             return []
         if len(matches) == 1:
             return matches
@@ -187,7 +186,7 @@ class Hider:
 
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
-        lower, standard = text.lower(), text.translate(_URL_SAFE)
+        lower, standard = text.lower(), text.translate(URL_SAFE)
         has_hex = glance.has_hex(text, _SHORTEST_HEX_DIGEST)
         for digest, is_hex, address in self.digests:
             if is_hex and not has_hex:
@@ -211,7 +210,7 @@ class Hider:
 
     def _base64(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
         for phase in range(4):
-            letters = token[phase:].translate(_URL_SAFE)
+            letters = token[phase:].translate(URL_SAFE)
             # A single letter over holds nothing, and what the last ones do not fill up is no content.
             octets = glance.octets_of(letters + b"A" * (-len(letters) % 4))[: len(letters) * 3 // 4]
             if inside := self._inside(octets, depth):
@@ -219,7 +218,7 @@ class Hider:
                 # The last letters may belong to something else: they stay unless the find reaches into them.
                 used = whole if inside[-1].end <= whole else len(octets)
                 fresh = base64.b64encode(splice(octets[:used], inside, group=3 ** (depth + 1))).rstrip(b"=")
-                new = _mended(token[phase : phase + (used * 4 + 2) // 3], fresh)
+                new = mended(token[phase : phase + (used * 4 + 2) // 3], fresh)
                 rest = token[phase + (used * 4 + 2) // 3 :]
                 return token[:phase] + new + rest, f"{inside[0].rule} in base64"
         return None
@@ -300,51 +299,10 @@ def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
 
 
-def _unlike(old: bytes, new: bytes) -> tuple[int, int]:
-    """How much is the same at the start of both, and at their end."""
-    same = _alike(old, new)
-    rest = min(len(old), len(new)) - same
-    return same, min(_alike(old[::-1], new[::-1]), rest)
-
-
-def _alike(left: bytes, right: bytes) -> int:
-    """How many octets at the start are equal; by halves, for a token may be a whole body."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _narrow(match: re.Match[bytes], new: bytes, rule: str) -> Find:
-    """Make a find of what really changes of a token: a path before it, say, is none of it."""
-    same, after = _unlike(match[0], new)
-    return Find(match.start() + same, match.end() - after, new[same : len(new) - after], rule, plain=False)
-
-
-def _mended(token: bytes, fresh: bytes) -> bytes:
-    """Put fresh base64 in the place of a token's letters, in its alphabet; what did not change stays.
-
-    A token may have a path before it, whose slashes are letters of the other alphabet.
-    """
-    same, after = _unlike(token.translate(_URL_SAFE), fresh)
-    changed = fresh[same : len(fresh) - after]
-    if b"-" in token or b"_" in token:
-        changed = changed.translate(_URL_SAFE_BACK)
-    return token[:same] + changed + token[len(token) - after :]
-
-
 def _pieces(letters: bytes) -> Iterator[bytes]:
     """Cut glued letters so that what is made of each stays small; what lies on a cut is in both pieces."""
     for start in range(0, len(letters), _PIECE):
         yield letters[start : start + _PIECE + _OVERLAP]
-
-
-def _token(match: re.Match[bytes]) -> bytes:
-    return _SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0]
 
 
 def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
@@ -395,21 +353,6 @@ def _apart(finds: list[Find]) -> list[Find]:
         if not kept or find.start >= kept[-1].end:
             kept.append(find)
     return kept
-
-
-def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
-    """Put line breaks back: behind what changed as far from the end as before, else from the start."""
-    pairs = zip(reversed(old), reversed(new), strict=False)
-    same = next((count for count, (left, right) in enumerate(pairs) if left != right), len(old))
-    pieces, position, taken = [], 0, 0
-    for gap in breaks:
-        place = gap.start() - taken
-        taken += len(gap[0])
-        if len(old) - place <= same:
-            place += len(new) - len(old)
-        pieces += [new[position:place], gap[0]]
-        position = max(place, position)
-    return b"".join((*pieces, new[position:]))
 
 
 def as_words(text: bytes) -> bytes:
