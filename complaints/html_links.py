@@ -218,7 +218,8 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
             style = attributes.get("style")
             if not _OUTRIGHT.isdisjoint(attributes) or (style and _may_refer(style)):
                 read.places(tag or "", attributes)
-            if style and ("one" in style or "ONE" in style) and _HIDES.search(style):
+            # Of either case, for the sake of speed.
+            if style and ("isplay" in style or style.isupper()) and _HIDES.search(style):
                 read.hide(node, tag or "")
     if read.has_template and nesting < _MAX_NESTING:
         # Its content stands apart in the tree; scripts and AMP put it on the page.

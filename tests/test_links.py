@@ -423,8 +423,8 @@ def test_hostile_html_takes_no_time(html: str) -> None:
 
 def test_words_that_a_page_hides_are_no_advertisement_but_its_anchors_are() -> None:
     html = (
-        "<p>Buy at shop.example.com<span style='color:red;DISPLAY: none'>as on news.example.org <b style="
-        "'display:none'>and mail.example.org</b></span></p><div style='display:none'><a href="
+        "<p>Buy at shop.example.com<span style='color:red;Display: none'>as on news.example.org <b style="
+        "'DISPLAY:NONE'>and mail.example.org</b></span></p><div style='display:none'><a href="
         "'http://trap.example/'>x</a> bank.example.net</div><a style='display:none'>or cafe.example.com</a>"
     )
     assert urls(html, "text/html") == [
