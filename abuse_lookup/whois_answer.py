@@ -60,6 +60,8 @@ class Report:
     refusal: str | None = None
     """The text by which the server said: not now."""
     refusal_seconds: float = 0.0
+    told: bool = True
+    """The answer tells of something: it is not a text that nobody here can read."""
     absent: bool = False
     """The server says that it knows nothing of the target."""
     registrar: str = ""
@@ -113,7 +115,14 @@ def read(text: str, target: Target) -> Report:
     sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
     absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
-    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar, other=other)
+    return Report(
+        sighting,
+        tuple(dict.fromkeys(steps)),
+        told=bool(told or findings or absent or steps),
+        absent=absent,
+        registrar=registrar,
+        other=other,
+    )
 
 
 def _best(findings: list[Finding]) -> tuple[Finding, ...]:

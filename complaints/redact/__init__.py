@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from complaints.redact.codes import Codes
-from complaints.redact.find import splice
+from complaints.redact.find import CannotRedact, splice
 from complaints.redact.hide import hider
 from complaints.redact.pseudonyms import pseudonym, sha1_pseudonym
-from complaints.redact.walk import MAX_NESTED, CannotRedact, Edit, Walk
+from complaints.redact.walk import MAX_NESTED, Edit, Walk
 
 __all__ = [
     "LEVELS",

@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from complaints.hosts import canonical_ip, organisational_domain
-from complaints.redact.find import Find, splice
+from complaints.redact.find import CannotRedact, Find, splice
 from complaints.redact.opaque import is_code, is_code_label
 from complaints.redact.pseudonyms import PSEUDONYM_ONLY
 from complaints.redirectors import hidden, redirectors_of
 from complaints.urls import read_one
 
+MAX_LINKS = 20_000
+"""Links of one message that are looked into for codes."""
 _SHORTEST_KNOWN = 8
 _MOST_KNOWN = 200
 _MOST_WRAPPINGS = 6
@@ -64,11 +66,15 @@ class Codes:
     pseudonym: Callable[[bytes], bytes]
     clean: Callable[[bytes], bytes]
     known: dict[bytes, str] = field(default_factory=dict)
+    links: int = 0
 
     def in_text(self, text: bytes) -> list[Find]:
         """Find codes in links, in addresses made like a bounce's, and known ones."""
         finds: list[Find] = []
         for match in _URL.finditer(text):
+            self.links += 1
+            if self.links > MAX_LINKS:
+                raise CannotRedact(f"it holds more than {MAX_LINKS} links; send it at another level")
             end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
             finds += self.in_url(text[match.start() : end], match.start())
         if b"@" in text or b"%40" in text:

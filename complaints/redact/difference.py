@@ -13,9 +13,10 @@ from complaints.encodings import printable
 from complaints.message import leaves_within, parse
 from complaints.redact import Identity, Redacted
 from complaints.redact.codes import Codes
+from complaints.redact.find import CannotRedact
 from complaints.redact.hide import hider
 from complaints.redact.pseudonyms import PSEUDONYM, pseudonym
-from complaints.redact.walk import CannotRedact, Edit, Walk
+from complaints.redact.walk import Edit, Walk
 
 MOST_EDITS = 200
 """Different replacements that are told one by one."""

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 
+class CannotRedact(ValueError):  # noqa: N818 - the name is part of the contract with the callers
+    """The message cannot be made safe to send; the message says what is in the way and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Find:
     """`text[start:end]` gives the reporter away; `new` goes in its place. `plain`: it may be made longer."""

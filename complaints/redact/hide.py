@@ -31,6 +31,7 @@ _SHORTEST_DIGEST = 22
 _SHORTEST_HEX_DIGEST = 32
 _LONG_TOKEN = 40
 _LONG_LETTERS = 5
+_PIECE, _OVERLAP = 131_072, 4_096
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
@@ -156,6 +157,10 @@ class Hider:
             return True
         if glance.has_hex(letters, _SHORTEST_HEX_DIGEST) and self._digested(letters):
             return True
+        return any(self._opens(piece, depth) for piece in _pieces(letters))
+
+    def _opens(self, letters: bytes, depth: int) -> bool:
+        """Tell whether anything is encoded in a piece of glued letters."""
         octets = glance.opened(letters)
         if self.hinted(octets):
             return True
@@ -294,6 +299,12 @@ def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
             digest = hashlib.new(algorithm, form.encode(), usedforsecurity=False)
             yield digest.hexdigest().encode(), True
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
+
+
+def _pieces(letters: bytes) -> Iterator[bytes]:
+    """Cut glued letters so that what is made of each stays small; what lies on a cut is in both pieces."""
+    for start in range(0, len(letters), _PIECE):
+        yield letters[start : start + _PIECE + _OVERLAP]
 
 
 def _token(match: re.Match[bytes]) -> bytes:

@@ -8,7 +8,7 @@ from complaints.archives import Room, is_archive, unpack
 from complaints.message import Message, Part, parse
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
-from complaints.redact.find import Find, splice
+from complaints.redact.find import CannotRedact, Find, splice
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
 from complaints.redact.strict import boundary_finds, header_finds
@@ -25,6 +25,8 @@ _RECIPIENT = re.compile(
 _FOR = rb"\sfor\s+<?(?P<hide>%s)>?(?=[\s;])"
 _ALONE = rb"(?<![\w.@+=-])(?P<hide>%s)(?![\w@+=-]|\.\w)"
 _BASE64_LINES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n \t"
+_BINARY = ("image/", "audio/", "video/", "font/", "application/")
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _CUT_ESCAPE = re.compile(
     rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
@@ -37,10 +39,6 @@ _NOT_ASCII = re.compile(
 _TEXTUAL = re.compile(
     r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.IGNORECASE
 )
-
-
-class CannotRedact(ValueError):  # noqa: N818 - the name is part of the contract with the callers
-    """The message cannot be made safe to send; the message says what is in the way and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +162,17 @@ class Walk:
             body = self._readable(body, where, line) if odd.strip(b"=") else body
             content = decoded(encoding, body)
         new = self._content(part, body, content, where, line, nested)
-        # What reads as an escape to a decoder may be a letter to a reader.
-        return self._readable(new, where, line) if encoding == "quoted-printable" else new
+        if encoding == "quoted-printable":
+            # What reads as an escape to a decoder may be a letter to a reader.
+            return self._readable(new, where, line)
+        if encoding == "base64" and new is body and _is_odd(part, content):
+            # Damaged: somebody may read it from another letter on.
+            return self._readable(new, where, line, tokens=True)
+        return new
 
-    def _readable(self, body: bytes, where: str, line: int) -> bytes:
+    def _readable(self, body: bytes, where: str, line: int, *, tokens: bool = False) -> bytes:
         """Hide in an encoded body what can be read without decoding it."""
-        finds = self.hider.finds(body, tokens=False, escapes=False)
+        finds = self.hider.finds(body, tokens=tokens, escapes=False)
         for find in finds:
             self._changed(find, body, where, line + body.count(b"\n", 0, find.start))
         return splice(body, finds)
@@ -259,6 +262,13 @@ def _is_text(content: bytes) -> bool:
         return False
     odd = len(head.translate(None, bytes(range(0x20, 0x7F)) + b"\t\r\n"))
     return odd * 8 <= len(head) or len(head.decode("utf-8", "ignore").encode("utf-8")) > len(head) - 4
+
+
+def _is_odd(part: Part, content: bytes) -> bool:
+    """Tell whether what should be a text holds octets that no text has."""
+    if part.content_type.startswith(_BINARY) and not _TEXTUAL.match(part.content_type):
+        return False
+    return not content.isascii() or bool(content.translate(None, _PRINTABLE))
 
 
 def covering(codes: list[Find], identity: list[Find]) -> list[Find]:

@@ -8,6 +8,7 @@ from complaints.arf import parse_report
 from complaints.arf.wire import LONGEST_LINE, legal
 from complaints.leaks import find_leaks
 from complaints.redact import CannotRedact, Identity, redact
+from complaints.redact.difference import explain
 from complaints.returned import LONGEST_TEXT, VERDICTS, classify
 from complaints.screen import Screen
 from complaints.spam import read
@@ -95,13 +96,17 @@ def check_arf(data: bytes) -> Hashable:
 def check_redact(data: bytes) -> Hashable:
     try:
         done = redact(data, IDENTITY, key=_KEY)
+        strict = redact(data, IDENTITY, key=_KEY, level="strict", own_hops=1)
     except CannotRedact:
         return "refused"
+    assert IDENTITY.addresses[0].encode() not in strict.raw.lower(), "the address stands there in plain sight"
+    assert not find_leaks(done.raw, IDENTITY), "the checker sees what the redactor left"
+    document(explain(data, strict, IDENTITY, "strict"))
     assert IDENTITY.addresses[0].encode() not in done.raw.lower(), "the address stands there in plain sight"
     assert len(done.raw) <= 3 * len(data) + 200
     return (
         min(len(done.changes), 3),
-        *sorted({change.rule for change in done.changes}),
+        *sorted({change.rule for change in (*done.changes, *strict.changes)}),
         len(done.not_hidden),
     )
 
