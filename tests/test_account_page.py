@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
-from complaints import account, accountability, step_up
+from complaints import account, accountability, retention, step_up
 from complaints.account_tables import Choice, StepUp
 from complaints.models import Letter, Report, Reporter, ReportState
 from complaints.office import Office
@@ -183,6 +183,18 @@ def test_codes_are_nowhere_in_the_database_and_their_digests_need_the_key(websit
     assert code not in repr(row.model_dump())
     tried = {hashlib.sha256(f"{start}{code}".encode()).hexdigest() for start in ("", row.id, f"{row.id} ")}
     assert row.code_hash not in tried
+
+
+def test_what_is_kept_of_a_code_goes_after_an_hour_and_not_before(website: Website) -> None:
+    asked(website, "export")
+    website.clock.turn(minutes=59)
+    retention.step(website.office)
+    with website.office.db.reading() as session:
+        assert len(session.exec(select(StepUp)).all()) == 1
+    website.clock.turn(minutes=1)
+    retention.step(website.office)
+    with website.office.db.reading() as session:
+        assert session.exec(select(StepUp)).all() == []
 
 
 def test_nobodys_mailbox_is_flooded_with_codes(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
