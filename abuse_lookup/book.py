@@ -11,6 +11,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Protocol, TypeVar
 
 from abuse_lookup.shared_file import SharedFile
@@ -76,13 +77,16 @@ class Page:
     def take(self, who: str, limits: Limits, now: float, until: float) -> tuple[float, str]:
         """Take a turn for `who` that ends at `until` at the latest, and a token of every bucket.
 
-        Returns 0.0, or nothing is taken and it is the seconds to wait at least, and why.
+        Returns 0.0, or nothing is taken and it is the seconds to wait at least (infinite for a server that
+        keeps silent), and why.
         """
         self.turns = {one: end for one, end in self.turns.items() if end > now}
+        paused = self.paused_until - now
+        # For a limit one may wait, however long; not for a server that may be gone
         waits = [
             (
-                self.paused_until - now,
-                f"is not asked for another {self.paused_until - now:.0f} s: {self.reason}",
+                inf if paused > 0 and self.silences >= MOST_SILENCES else paused,
+                f"is not asked for another {paused:.0f} s: {self.reason}",
             )
         ]
         for bucket in limits.buckets:

@@ -34,6 +34,10 @@ class CodeError(AccountError):
     """The code does not fit."""
 
 
+class WaitError(AccountError):
+    """Not now: too many codes were mailed, or a mail is being handed over."""
+
+
 def document(session: Session, office: Office, reporter: Reporter) -> Json:
     """What is kept of a reporter, as the page and the API show it."""
     return {
@@ -135,7 +139,17 @@ def ask(session: Session, office: Office, reporter: Reporter, purpose: str, valu
     try:
         return step_up.ask(session, office, reporter, purpose, value)
     except step_up.TooManyError as error:
-        raise AccountError(str(error)) from error
+        raise WaitError(str(error)) from error
+
+
+def asked_document(row: StepUp, reporter: Reporter) -> Json:
+    """{"for", "mailed_to", "expires_at"} of codes that were mailed."""
+    to = [reporter.address] if row.code_hash else []
+    return {
+        "for": row.purpose,
+        "mailed_to": [*to, *([row.value] if row.value else [])],
+        "expires_at": show.stamp(row.expires_at),
+    }
 
 
 def add_alias(session: Session, office: Office, reporter: Reporter, code: str) -> bool:
@@ -194,5 +208,5 @@ def erase(session: Session, office: Office, reporter: Reporter, code: str) -> bo
     try:
         erasure.erase(session, office, reporter)
     except erasure.ErasureError as error:
-        raise AccountError(str(error)) from error
+        raise WaitError(str(error)) from error
     return True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from complaints.leaks.charsets import declared, decoded
-from complaints.leaks.opened import Opened, bodies, is_binary, readable_in, told, tokens
+from complaints.leaks.opened import Opened, bodies, is_binary, readable_in, short_bodies, tokens, told
 from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
 from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read
@@ -84,6 +84,8 @@ class _Text:
     """Whether this is what can be read in something that is no text: names there prove nothing."""
     is_decoded: bool = False
     """Whether its charset is undone."""
+    edged: bool = True
+    """Whether it begins where it was meant to; otherwise there may be noise before what it says."""
 
 
 @dataclass
@@ -121,7 +123,7 @@ class _Search:
         for what in self.wanted.digested(text.octets) if text.inside else ():
             self._leak(text, what, "")
         for content in unpacked(text.octets, self.room):
-            self._open(text, "unpacked", content)
+            self._open(text, Opened("unpacked", content))
         if self.room.full:
             self.unread(
                 f"archives that hold more than {MOST_OCTETS // 1024**2} MB, or too many files", text.where
@@ -136,7 +138,7 @@ class _Search:
                 )
         plain = text.octets.replace(b"\0", b"")
         if text.inside and not text.attached and is_binary(text.octets):
-            self._found(text, Reading("", plain), words=False)
+            self._found(text, Reading("", plain, whole=True), words=False)
             self.add(
                 _Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True)
             )
@@ -147,31 +149,35 @@ class _Search:
         rest, long = bodies(plain)
         for body, first in zip(long, _lines(plain, long), strict=True):
             where = f"the body at line {first}" if text.where == "message" and not text.inside else text.where
-            inner = _Text(body.octets, _then(text.how, body.how), where, text.inside + 1, text.attached)
             if body.is_likely:
-                self.add(inner)
+                self._open(text, body, where)
             else:
-                for token in told("", body.octets, self.wanted):
-                    self._open(inner, "", token.octets)
+                for token in told(body.how, body.octets, self.wanted):
+                    self._open(text, token, where)
+        for short in short_bodies(rest):
+            self._open(text, short)
         done = read(rest)
         for reading in done.readings:
             self._found(text, reading, words=not text.attached)
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
+        whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
         readable: dict[str, list[bytes]] = {}
-        for token in tokens(b"\n".join(done.whole), self.wanted):
+        for token in tokens(whole, self.wanted):
             if token.is_likely:
-                self._open(text, token.how, token.octets)
+                self._open(text, token)
             else:
                 readable.setdefault(token.how, []).append(token.octets)
         for how, found in readable.items():
-            self._open(text, how, b"\n".join(found))
+            self._open(text, Opened(how, b"\n".join(found), is_likely=False))
 
-    def _open(self, text: _Text, how: str, octets: bytes) -> None:
-        self.add(_Text(octets, _then(text.how, how), text.where, text.inside + 1, text.attached))
+    def _open(self, text: _Text, opened: Opened, where: str = "") -> None:
+        how, where = _then(text.how, opened.how), where or text.where
+        inside = text.inside + 1
+        self.add(_Text(opened.octets, how, where, inside, text.attached, edged=opened.is_likely))
 
     def _found(self, text: _Text, reading: Reading, *, words: bool) -> None:
-        for what, way in self.wanted.found(reading, words=words):
+        for what, way in self.wanted.found(reading, words=words, edges=text.edged):
             self._leak(text, what, _then(reading.how, way))
 
     def _leak(self, text: _Text, what: str, how: str) -> None:

@@ -17,35 +17,30 @@ _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _LETTERS + b"+/-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _KINDS = bytes(
-    ord("1") if octet in _LETTERS + b"+/" else octet if octet in b"\r\n" else ord("0") for octet in range(256)
+    ord("1") if octet in _LETTERS + b"+/" else octet if octet in b"\r\n=" else ord("0")
+    for octet in range(256)
 )
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _IS_HEX = bytes(ord("1") if octet in _HEX_DIGITS else ord("0") for octet in range(256))
+_HEX_RUN = b"1" * 16
 _READABLE = bytes(
-    ord("1")
-    if 0x20 <= octet < 0x7F
-    else ord("C")
-    if 0x80 <= octet < 0xC0
-    else ord("L")
-    if octet >= 0xC2
-    else ord("0")
-    for octet in range(256)
+    ord("1") if 0x20 <= octet < 0x7F else ord("0") if octet else ord("Z") for octet in range(256)
 )
-"""Printable ASCII; octets that go on, and such that begin a character of UTF-8; others."""
+"""Printable ASCII, zeros, others."""
+_WIDE = b"1Z" * 6
 _LONG_LINE = b"1" * 60
 _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
+_PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:1++=*\r?(?:\n|\Z))+)")
+_SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
 _FEWEST_LINES = 2
 _TELLING = 16
 """So many readable characters in a row noise does not hold by chance."""
 _PACKED = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM")
 """With what archives begin in base64: zip, gzip, xz, bzip2."""
-# Letters that only look like ASCII in a row, and letters with something between them that nobody sees.
-_WOVEN = (b"LCC" * 4, b"LCCC" * 4, b"1LCC" * 3, b"1LC" * 4)
 _STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"Qlpo")
-_HEX_RUN = re.compile(rb"[0-9A-Fa-f]{12,}+")
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} [^\r\n]*\r?\n", re.MULTILINE)
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
@@ -98,6 +93,20 @@ def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
     return b"\n".join((*rest, text[position:])) if found else text, found
 
 
+def short_bodies(text: bytes) -> Iterator[Opened]:
+    """Yield what is uuencoded, and what paragraphs hold that consist of letters of base64 alone.
+
+    Most of these are words of a text.
+    """
+    if b"begin " in text:
+        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
+    kinds = text.translate(_KINDS)
+    for match in _PARAGRAPH.finditer(kinds):
+        letters = text[match.start() : match.end()].translate(None, _NO_TOKEN)
+        if len(letters) >= _SHORTEST_BODY:
+            yield Opened("base64", next(_phases(letters)), match.start())
+
+
 def _end_of_line(kinds: bytes, place: int) -> int:
     end = kinds.find(b"\n", place)
     return len(kinds) if end < 0 else end + 1
@@ -107,7 +116,8 @@ def _phases(letters: bytes) -> Iterator[bytes]:
     """Decode letters of base64 from each of the first four on."""
     padded = letters + b"AAAA"
     for phase in range(4):
-        yield binascii.a2b_base64(padded[phase : phase + (len(letters) - phase + 3) // 4 * 4])
+        size = len(letters) - phase
+        yield binascii.a2b_base64(padded[phase : phase + (size + 3) // 4 * 4])[: max(size, 0) * 3 // 4]
 
 
 def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
@@ -119,16 +129,15 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
         yield from told("base64", octets, wanted)
     yield from _archives(standard)
     letters = letters_of(text)
+    if letters.count(b"0x") >= _SHORTEST_BODY:
+        letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
-    if b"1" * 12 in kinds:
+    if _HEX_RUN in kinds:
         if b"1" * 32 in kinds:
             yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
-        for octets in _hex_in(letters):
+        for octets in _hex_in(letters, kinds):
             yield from told("hex", octets, wanted)
-    if b"begin" in text:
-        for match in _UU_BEGIN.finditer(text):
-            yield Opened("uuencoded", _uudecoded(text, match.end()), match.start())
-    if any(word in letters for word in (b"charcode", b"codepoint", b"bytes")):
+    if any(word in letters for word in (b"fromcharcode", b"fromcodepoint", b"uint8array")):
         for match in _NUMBERS.finditer(text):
             numbers = (int(number) for number in match[0].split(b","))
             yield Opened("character codes", bytes(number for number in numbers if number < 256))
@@ -136,8 +145,10 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
 
 def _archives(standard: bytes) -> Iterator[Opened]:
     """Decode from where archives seem to begin: the first of each place in a group of four letters."""
-    places = {}
-    for match in _PACKED.finditer(standard) if any(start in standard for start in _STARTS) else ():
+    places: dict[int, int] = {}
+    if not any(start in standard for start in _STARTS):
+        return
+    for match in _PACKED.finditer(standard):
         if len(places) < 4:
             places.setdefault(match.start() % 4, match.start())
     for place in places.values():
@@ -149,14 +160,13 @@ def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
     if wanted.foreign and any(form in octets for form in wanted.foreign):
         yield Opened(how, octets)
         return
-    for form in (octets, octets.replace(b"\0", b"")) if octets.count(0) > 4 else (octets,):
-        kinds = form.translate(_READABLE)
-        if runs := _runs(form, kinds, b"1" * min(wanted.shortest, _TELLING)):
-            if any(len(run) >= _TELLING for run in runs) or wanted.hinted(b"\n".join(runs)):
-                yield Opened(how, b"\n".join(runs), is_likely=False)
-        for woven in _WOVEN:
-            if woven in kinds:
-                yield Opened(how, _around(form, kinds, woven), is_likely=False)
+    kinds = octets.translate(_READABLE)
+    runs = _runs(octets, kinds, b"1" * min(wanted.shortest, _TELLING))
+    if _WIDE in kinds:
+        narrow = octets.replace(b"\0", b"")
+        runs += _runs(narrow, narrow.translate(_READABLE), b"1" * min(wanted.shortest, _TELLING))
+    if runs and (max(map(len, runs)) >= _TELLING or wanted.hinted(b"\n".join(runs))):
+        yield Opened(how, b"\n".join(runs), is_likely=False)
 
 
 def readable_in(octets: bytes) -> bytes:
@@ -174,38 +184,24 @@ def _runs(octets: bytes, kinds: bytes, run: bytes) -> list[bytes]:
     return found
 
 
-def _around(octets: bytes, kinds: bytes, woven: bytes) -> bytes:
-    """Return the stretches of characters that hold `woven`, each on a line."""
-    found: list[bytes] = []
-    place = kinds.find(woven)
-    while place >= 0:
-        start = kinds.rfind(b"0", 0, place) + 1
-        end = kinds.find(b"0", place)
-        end = len(kinds) if end < 0 else end
-        found.append(octets[start:end])
-        place = kinds.find(woven, end)
-    return b"\n".join(found)
-
-
-def _hex_in(letters: bytes) -> Iterator[bytes]:
+def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
     """Decode the runs of hex digits among the letters of a text, from either of the first two."""
-    if b"0x" in letters:
-        letters = letters.replace(b"0x", b"")
-    runs = _HEX_RUN.findall(letters)
+    runs = _runs(letters, kinds, _HEX_RUN)
     for phase in (0, 1):
         even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
         yield bytes.fromhex(b"0d0a".join(even).decode("ascii"))
 
 
-def _uudecoded(text: bytes, start: int) -> bytes:
-    end = text.find(b"\nend", start)
-    pieces = []
-    for line in text[start : end if end >= 0 else len(text)].split(b"\n"):
-        try:
-            pieces.append(binascii.a2b_uu(line.rstrip(b"\r")))
-        except binascii.Error:
-            continue  # no line of it
-    return b"".join(pieces)
+def _uudecoded(text: bytes) -> Iterator[bytes]:
+    place = 0
+    while (match := _UU_BEGIN.search(text, place)) is not None:
+        place = text.find(b"\nend", match.end())
+        place = len(text) if place < 0 else place
+        for line in text[match.end() : place].split(b"\n"):
+            try:
+                yield binascii.a2b_uu(line.rstrip(b"\r"))
+            except binascii.Error:
+                continue  # no line of it
 
 
 def is_binary(octets: bytes) -> bool:
@@ -213,7 +209,7 @@ def is_binary(octets: bytes) -> bool:
 
     Every other octet of a text in UTF-16 is zero, and that is text.
     """
-    head = octets[:_HEAD]
+    head = octets[:_HEAD].rstrip(b"\0")
     if head.count(0) * 4 > len(head):
         head = head.replace(b"\0", b"")
     return (len(head) - len(head.translate(None, _BINARY))) * 50 > len(head)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 MOST_OCTETS = 32 * 1024 * 1024
 """Unpacked octets of one message that are looked at."""
 MOST_STREAMS = 2_000
-STARTS = (b"PK\x03\x04", b"\x1f\x8b\x08", b"1AY&SY", b"\xfd7zXZ\x00")
+_STARTS_IN = (b"PK\x03\x04", b"\x1f\x8b\x08", b"1AY&SY", b"\xfd7zXZ\x00")
 """With what an archive begins that is opened here."""
 _STARTS = re.compile(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00")
 _ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -34,7 +34,7 @@ class Room:
 
 def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
     """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
-    if not any(start in octets for start in STARTS):
+    if not any(start in octets for start in (_STARTS_IN[:1] if octets.isascii() else _STARTS_IN)):
         return
     view, place = memoryview(octets), 0
     while (found := _STARTS.search(octets, place)) is not None:

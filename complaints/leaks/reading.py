@@ -14,10 +14,14 @@ ROT13 = bytes.maketrans(
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a text: `how`, as told to people, and its octets, of which none is zero."""
+    """One way to read a text: `how`, as told to people, and its octets, of which none is zero.
+
+    In a `whole` one encoded tokens stand unbroken, and an address may stand backwards or in rot13.
+    """
 
     how: str
     octets: bytes
+    whole: bool = False
 
     @cached_property
     def letters(self) -> bytes:

@@ -66,29 +66,28 @@ class Address:
         """The address with something between its letters, such as a fold or spaces."""
         dots = b"." if self.dots else b""
         parts = (self.local.translate(None, dots), self.domain)
-        local, domain = (_GAP.join(re.escape(bytes([octet])) for octet in part) for part in parts)
+        gap = _GAP.replace(b"._", b"_") if self.dots else _GAP
+        local, domain = (gap.join(re.escape(bytes([octet])) for octet in part) for part in parts)
         return re.compile(rb"(?P<local>" + local + rb")" + _GAP_AT + domain)
 
-    def stands_in(self, reading: Reading) -> str | None:
-        """How it was turned around where it stands there; None when it does not."""
-        for way, needles in self.gates:
+    def stands_in(self, reading: Reading, *, edges: bool) -> str | None:
+        """How it was turned around where it stands there; None when it does not. `edges` as in `found`."""
+        edges &= len(self.local) < _LONG
+        for way, needles in self.gates if reading.whole else self.gates[:1]:
             if all(needle in reading.letters for needle in needles):
                 text = reading.turned(way)
-                if self._seen(text) or (b"\n" in text and self._seen(_FOLD.sub(b"", text))):
+                if self._seen(text, edges) or (b"\n" in text and self._seen(_FOLD.sub(b"", text), edges)):
                     return way
         return None
 
-    def _seen(self, lower: bytes) -> bool:
-        if any(self._counts(match, lower) for pattern in self._patterns for match in pattern.finditer(lower)):
-            return True
+    def _seen(self, lower: bytes, edges: bool) -> bool:
         joined = letters_of(self.local) + letters_of(self.domain)
-        return joined in letters_of(lower) and any(
-            self._counts(match, lower) for match in self._spaced.finditer(lower)
-        )
-
-    def _counts(self, match: re.Match[bytes], lower: bytes) -> bool:
-        start = match.start("local")
-        return len(self.local) >= _LONG or not lower[max(0, start - 1) : start].isalnum()
+        patterns = (*self._patterns, self._spaced) if joined in letters_of(lower) else self._patterns
+        for match in (match for pattern in patterns for match in pattern.finditer(lower)):
+            start = match.start("local")
+            if not edges or not lower[max(0, start - 1) : start].isalnum():
+                return True
+        return False
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ class Wanted:
     digests: tuple[tuple[str, bytes], ...]
     """Whose it is, and its octets."""
     words: tuple[Word, ...]
+    usual: int = 0
+    """So many digests, the first ones, are of an address in lower case."""
 
     @cached_property
     def foreign(self) -> tuple[bytes, ...]:
@@ -107,16 +108,25 @@ class Wanted:
         forms += [part for one in self.addresses for part in (one.local, one.domain)]
         return tuple(form for form in forms if not form.isascii())
 
-    def found(self, reading: Reading, *, words: bool) -> Iterator[tuple[str, str]]:
-        """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`."""
+    def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
+        """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.
+
+        `edges`: what stands before a short local part tells whether that begins there; noise does not.
+        """
         for address in self.addresses:
-            way = address.stands_in(reading)
+            way = address.stands_in(reading, edges=edges)
             if way is not None:
                 yield address.what, way
-        if words:
+        if words and any(stem in reading.letters for stem in self._stems):
             for word in self.words:
                 if word.stands_in(reading.lower, reading.octets, reading.letters):
                     yield word.what, ""
+
+    @cached_property
+    def _stems(self) -> tuple[bytes, ...]:
+        """Letters of which any word holds some: those of the words that hold no other's."""
+        forms = {form for word in self.words for form in word.letters}
+        return tuple(form for form in forms if not any(other in form for other in forms - {form}))
 
     @cached_property
     def shortest(self) -> int:
@@ -126,11 +136,13 @@ class Wanted:
     @cached_property
     def _base64(self) -> tuple[tuple[bytes, bytes], ...]:
         """Each digest, and its letters in base64 that depend on nothing else, from each place of a group."""
-        return tuple(
-            (octets, b64encode(bytes(place) + octets)[(place * 4 + 2) // 3 :][: len(octets) * 4 // 3 - 1])
-            for _, octets in self.digests
-            for place in range(3)
-        )
+        found = []
+        for number, (_, octets) in enumerate(self.digests):
+            # At the start of a token all; behind something else those of the address as most write it.
+            for place in range(3 if number < self.usual else 1):
+                letters = b64encode(bytes(place) + octets)[(place * 4 + 2) // 3 :]
+                found.append((octets, letters[: len(octets) * 4 // 3 - 1]))
+        return tuple(found)
 
     def digested_in(self, letters: bytes) -> Iterator[bytes]:
         """Yield the digests that stand in letters of base64."""
@@ -170,13 +182,19 @@ def wanted(
                     what = f"address {address.lower()}"
                     dots = domain in _ONE_MAILBOX
                     spellings.setdefault((one, other), Address(what, one, other, dots))
-    digests = {
-        octets: f"digest of {address.lower()}" for address in addresses for octets in _digests(address)
-    }
+    digests: dict[bytes, str] = {}
+    usual = 0
+    for turn in (str.lower, str.strip, str.upper):
+        for address in addresses:
+            for algorithm in _ALGORITHMS:
+                octets = hashlib.new(algorithm, turn(address).encode(), usedforsecurity=False).digest()
+                digests.setdefault(octets, f"digest of {address.lower()}")
+        usual = usual or len(digests)
     return Wanted(
         tuple(spellings.values()),
         tuple((what, octets) for octets, what in digests.items()),
         words_of(addresses, names, phrases, own_words),
+        usual,
     )
 
 
@@ -206,9 +224,3 @@ def _forms(text: str) -> list[bytes]:
             for form in (unicodedata.normalize("NFC", case), case)
         )
     )
-
-
-def _digests(address: str) -> Iterator[bytes]:
-    for form in dict.fromkeys((address.lower(), address, address.upper())):
-        for algorithm in _ALGORITHMS:
-            yield hashlib.new(algorithm, form.encode(), usedforsecurity=False).digest()

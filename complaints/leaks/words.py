@@ -15,19 +15,23 @@ from complaints.leaks.reading import letters_of
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
 _SHORTEST_MAILBOX = 5
-_MOST = 10_000
+_MOST = 50_000
 """Places of a word in one text that are looked at; where there are more, one is taken to count."""
 _WINDOW = 2_000
 _BETWEEN = rb"(?:[\s._+,-]|\xc2\xa0|&nbsp;){1,4}"
 # Mailboxes of offices (RFC 2142 and the habits of today): alone they are words, not persons.
 _OFFICES = frozenset(
-    """abuse account accounts admin administrator alerts all anfrage billing bounce bounces client contact customer
-    customers daemon default email enquiries everyone feedback friend friends general hello help home hostmaster
-    info inquiries invoice invoices jobs kontakt list lists login mail mailbox mailer marketing member members
-    message messages money network news newsletter nobody noreply office online order orders payment payments
-    phone post postmaster press privacy private reply report reports root sales security server service services
-    shop spam staff store support system team test user users usenet verein webmaster website welcome""".split()
-)
+    {"abuse", "account", "accounts", "admin", "administrator", "alerts", "all", "anfrage", "billing",
+     "bounce", "bounces", "client", "contact", "customer", "customers", "daemon", "default", "email",
+     "enquiries", "everyone", "feedback", "friend", "friends", "general", "hello", "help", "home",
+     "hostmaster", "info", "inquiries", "invoice", "invoices", "jobs", "kontakt", "list", "lists",
+     "login", "mail", "mailbox", "mailer", "marketing", "member", "members", "message", "messages",
+     "money", "network", "news", "newsletter", "nobody", "noreply", "office", "online", "order",
+     "orders", "payment", "payments", "phone", "post", "postmaster", "press", "privacy", "private",
+     "reply", "report", "reports", "root", "sales", "security", "server", "service", "services", "shop",
+     "spam", "staff", "store", "support", "system", "team", "test", "user", "users", "usenet", "verein",
+     "webmaster", "website", "welcome"}
+)  # fmt: skip
 _RECIPIENT = re.compile(
     rb"(?:resent-)?(?:to|cc|bcc)|(?:x-)?(?:apparently-to|delivered-to|original-to|envelope-to|rcpt-to|real-to|forwarded-to"
     rb"|forwarded-for|loop|original-recipient|envelope-recipient)"
@@ -37,16 +41,16 @@ _TRACE = re.compile(
     rb"|arc-.+|.*authentication-results.*|.*dkim-signature"
 )
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_HOST_BEFORE = re.compile(rb"(?://|@|%40|=40|%2f%2f)[a-z0-9._-]{0,255}\Z")
+_HOST = b"abcdefghijklmnopqrstuvwxyz0123456789._-"
+_HOST_STARTS = (b"//", b"@", b"%40", b"=40", b"%2f%2f")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
-_LABELS_BEFORE = re.compile(rb"[\w-]+(?:\.[\w-]+)*\.\Z|[\w-]+\Z")
-_LABELS_AFTER = re.compile(rb"[\w-]*(?:\.[\w-]+)*")
+_LABELS_AFTER = re.compile(rb"[\w-]*(?:\.[\w-]+){0,9}")
 _FOR = re.compile(rb"\sfor\s{1,9}<?\Z")
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word, or several in a row: `forms` in UTF-8 and lower case, each word of `siblings` may be beside it."""
+    """A word, or several in a row: `forms` in UTF-8 and lower case; any of `siblings` may be beside it."""
 
     what: str
     forms: tuple[bytes, ...]
@@ -66,26 +70,32 @@ class Word:
         """Whether it stands in a text for the person: `lower` are its `octets` in lower case."""
         if not any(form in letters for form in self.letters):
             return False
-        for number, match in enumerate(self._pattern.finditer(lower)):
-            if number >= _MOST or self._counts(lower, octets, *match.span()):
+        left = _MOST
+        for match in self._pattern.finditer(lower):
+            start, end = match.span()
+            if _is_letter(lower[max(0, start - 4) : start], -1) or _is_letter(lower[end : end + 4], 0):
+                continue
+            left -= 1
+            if left < 0 or self._counts(lower, octets, start, end):
                 return True
         return False
 
     def _counts(self, lower: bytes, octets: bytes, start: int, end: int) -> bool:
-        if _is_letter(lower[max(0, start - 4) : start], -1) or _is_letter(lower[end : end + 4], 0):
-            return False
         if self.mailbox and _is_meant(lower, start, end):
             return True
         before = lower[max(0, start - 260) : start]
-        if not self.anywhere or _HOST_BEFORE.search(before) or _ADDRESS_AFTER.match(lower, end, end + 70):
+        ahead = before.rstrip(_HOST)
+        if not self.anywhere or ahead.endswith(_HOST_STARTS) or _ADDRESS_AFTER.match(lower, end, end + 70):
             return False
-        return not self._is_in_host(before, lower, octets, start, end) and not _is_in_trace(lower, start)
+        first = start - (len(before) - len(ahead))
+        return not self._is_in_host(lower, octets, first, start, end) and not _is_in_trace(lower, start)
 
-    def _is_in_host(self, before: bytes, lower: bytes, octets: bytes, start: int, end: int) -> bool:
-        """Whether it is a label of a name like `mx.archer.example`; `alice.archer` is none, nor an end of
-        a sentence where the space was forgotten (`Alice.Welcome`)."""
-        left = _LABELS_BEFORE.search(before)
-        first = start - len(left[0]) if left else start
+    def _is_in_host(self, lower: bytes, octets: bytes, first: int, start: int, end: int) -> bool:
+        """Whether it is a label of a host name such as `mx.archer.example`.
+
+        `alice.archer` is none, nor is the end of a sentence where the space was forgotten (`Alice.Welcome`).
+        """
+        first += len(lower[first:start]) - len(lower[first:start].lstrip(b"._-"))
         right = _LABELS_AFTER.match(lower, end, end + 260)
         last = right.end() if right else end
         labels = lower[first:last].split(b".")
