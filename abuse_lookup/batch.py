@@ -31,6 +31,7 @@ async def each_done(
             except StopAsyncIteration:
                 return
             _start(asyncio.ensure_future(work(item)))
+            await asyncio.sleep(0)  # what is in work goes on meanwhile, however many items there are
 
     def _start(task: asyncio.Future[Any]) -> None:
         working.add(task)

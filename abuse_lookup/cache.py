@@ -107,12 +107,13 @@ class FileCache:
     async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
         """Keep `value` under every key until `expires`."""
         rows = [(key, value, expires.timestamp()) for key in keys]
+
+        def write(connection: sqlite3.Connection) -> None:
+            # Nothing of SQLite's leaves its thread: a cursor that another one frees is misuse
+            connection.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", rows)
+
         try:
-            await self._file.write(
-                lambda connection: connection.executemany(
-                    "INSERT OR REPLACE INTO answer VALUES (?, ?, ?)", rows
-                )
-            )
+            await self._file.write(write)
         except sqlite3.Error as error:
             _log.warning("lookup cache not writable: %s", error)
 
@@ -172,13 +173,13 @@ class OneAtATime:
         self._waiting: dict[str, tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
-    async def asking(self, key: str) -> AsyncIterator[None]:
-        """Hold the key for the body of the `async with`."""
+    async def asking(self, key: str) -> AsyncIterator[bool]:
+        """Hold the key for the body of the `async with`; it gets whether others held it before."""
         lock, users = self._waiting.get(key, (asyncio.Lock(), 0))
         self._waiting[key] = (lock, users + 1)
         try:
             async with lock:
-                yield
+                yield users > 0
         finally:
             lock, users = self._waiting[key]
             if users == 1:

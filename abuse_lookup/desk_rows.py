@@ -29,7 +29,7 @@ WHAT = {
 }
 """What a platform does (`kind`), and the sentence that says why it answers."""
 _PROXY = "{provider} only passes traffic on here; it can tell whose host is behind it, which is not visible"
-_FORM = "{provider} takes complaints by web form only"
+_FORM = "{provider} wants complaints on its web form, and may answer mail by saying so"
 _WANTED: Mapping[str, Sequence[str]] = {
     "platform": ("provider", "kind", "suffixes"),
     "proxy": ("provider",),

@@ -4,10 +4,12 @@ Connections go to the address our own resolver gives, TLS is verified for the na
 here, no proxy, cookie or credential is used.
 """
 
+import importlib.util
 import ssl
+import sys
 import typing
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +19,22 @@ import httpx
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.reach import CONNECT_SECONDS, Reach, Unreachable
 
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it several times a question; this spares the search of all folders each time
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
 MOST_BYTES = 1 << 20
 """Octets of a body: the largest registry answers seen are below 200 kB."""
 
 
 _GZIP, _GZIP_OR_ZLIB = b"\x1f\x8b\x08", 47
 _MOST_POOLS = 100  # hosts whose connections are kept open
+_BROKEN = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+)
 _PATIENCE = 60.0  # seconds; the caller's deadline is shorter, this is for callers that set none
 
 
@@ -45,38 +57,63 @@ class Page:
 
 
 class Fetcher:
-    """An HTTP client for GET; close it with `aclose`."""
+    """An HTTP client for GET; close it with `aclose`.
+
+    Each host has a pool of connections of its own: a pool looks at all it has before and after a question.
+    """
 
     def __init__(self, reach: Reach, *, ca_file: Path | None, user_agent: str) -> None:
-        transport = _Transport(reach, _trust(ca_file))
+        self._network, self._context = _Network(reach), _trust(ca_file)
         # Identity only: a compressed body could unfold to any size before we count it.
-        headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._client = httpx.AsyncClient(
-            transport=transport, headers=headers, trust_env=False, follow_redirects=False, timeout=_PATIENCE
-        )
+        self._fields = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
+        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
 
     async def get(self, url: httpx.URL, accept: str, more: Mapping[str, str] | None = None) -> Page:
         """Ask once, with `more` header fields; raises `FetchError`. The caller's timeout bounds it."""
+        fields = {"Host": url.netloc.decode("ascii"), **self._fields, "Accept": accept, **(more or {})}
         try:
-            headers = {"Accept": accept, **(more or {})}
-            async with self._client.stream("GET", url, headers=headers) as response:
-                self._client.cookies.clear()
-                body = _unpacked(await _bounded(response), response.headers, url.host)
-                return Page(url, response.status_code, response.headers, body)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            request = httpcore.Request(
+                "GET",
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()],
+                extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _PATIENCE)},
+            )
+            response = await (await self._pool(url.host)).handle_async_request(request)
+            try:
+                headers = httpx.Headers(response.headers)
+                body = _unpacked(await _bounded(response), headers, url.host)
+            finally:
+                await response.aclose()
+            return Page(url, response.status, headers, body)
+        except (*_BROKEN, ValueError, OSError) as error:
             raise FetchError(f"{url.host}: {str(error) or type(error).__name__}") from error
+
+    async def _pool(self, host: str) -> httpcore.AsyncConnectionPool:
+        pool = self._pools.pop(host, None) or httpcore.AsyncConnectionPool(
+            ssl_context=self._context, network_backend=self._network, max_connections=64, keepalive_expiry=30
+        )
+        self._pools[host] = pool  # the one used last is last
+        if len(self._pools) > _MOST_POOLS:
+            unused = (name for name, one in self._pools.items() if all(c.is_idle() for c in one.connections))
+            if (oldest := next(unused, host)) != host:
+                await self._pools.pop(oldest).aclose()
+        return pool
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
-async def _bounded(response: httpx.Response) -> bytes | None:
+async def _bounded(response: httpcore.Response) -> bytes | None:
     body = bytearray()
-    async for chunk in response.aiter_raw(65536):
-        body += chunk
-        if len(body) > MOST_BYTES:
-            return None
+    try:
+        async for chunk in response.aiter_stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                return None
+    except _BROKEN as error:
+        raise OSError(f"the answer broke off: {str(error) or type(error).__name__}") from error
     return bytes(body)
 
 
@@ -147,64 +184,3 @@ class _Network(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._sockets.sleep(seconds)
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.aiter_stream():
-                yield chunk
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            raise httpx.ReadError(f"the answer broke off: {str(error) or type(error).__name__}") from error
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-class _Transport(httpx.AsyncBaseTransport):
-    """Joins httpx to connection pools that resolve through `Reach`.
-
-    One for each host: a pool looks at all of its connections before and after every question.
-    """
-
-    def __init__(self, reach: Reach, context: ssl.SSLContext) -> None:
-        self._network, self._context = _Network(reach), context
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
-
-    async def _pool(self, host: str) -> httpcore.AsyncConnectionPool:
-        pool = self._pools.pop(host, None) or httpcore.AsyncConnectionPool(
-            ssl_context=self._context, network_backend=self._network, max_connections=64, keepalive_expiry=30
-        )
-        self._pools[host] = pool  # the one used last is last
-        if len(self._pools) > _MOST_POOLS:
-            unused = (name for name, one in self._pools.items() if all(c.is_idle() for c in one.connections))
-            if (oldest := next(unused, host)) != host:
-                await self._pools.pop(oldest).aclose()
-        return pool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        core = httpcore.Request(
-            request.method,
-            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            extensions=request.extensions,
-        )
-        try:
-            pool = await self._pool(url.host)
-            response = await pool.handle_async_request(core)
-        except (
-            httpcore.NetworkError,
-            httpcore.ProtocolError,
-            httpcore.TimeoutException,
-            httpcore.UnsupportedProtocol,
-        ) as error:
-            raise httpx.TransportError(str(error) or type(error).__name__, request=request) from error
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
-
-    async def aclose(self) -> None:
-        for pool in self._pools.values():
-            await pool.aclose()

@@ -140,7 +140,14 @@ class Judge:
         )
 
     async def _redirect(self, case: Case, contact: Contact, desk: Desk) -> None:
-        """Put the right desk in the place of a mailbox that somebody named."""
+        """Put the right desk in the place of a mailbox that somebody named; a form goes beside it.
+
+        The mailbox stays where a form is wanted: mail is what a report can be sent by.
+        """
+        if desk.table == "form":
+            case.contacts.append(replace(contact, why=f"{contact.why} {desk.sentence}: {desk.form}."))
+            await self.take(case, "known", [said(desk, contact.scope, confidence=contact.confidence)])
+            return
         case.rejected.append(Rejected(contact.address or "", _refusal_of(desk)))
         if not desk.never:
             about = f"{contact.why.rstrip('.')}; instead of {contact.address}: "

@@ -28,7 +28,7 @@ from abuse_lookup.answer import (
     Status,
 )
 from abuse_lookup.batch import each_done
-from abuse_lookup.cache import Cache, OneAtATime, covering_keys, neighbourhood
+from abuse_lookup.cache import NEIGHBOURHOOD, Cache, OneAtATime, covering_keys
 from abuse_lookup.declared import Declared
 from abuse_lookup.desks import KnownDesks, said
 from abuse_lookup.history import History, remembered
@@ -185,8 +185,8 @@ class AbuseLookup:
             return replace(kept, found=replace(kept.found, stale=True))
         case, asked = Case(), False
         try:
-            async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)):
-                kept = await self._usable(target, keys)
+            async with asyncio.timeout(seconds), self._one.asking(_flight(target, keys)) as waited:
+                kept = await self._usable(target, keys) if waited else kept
                 if kept is not None and self._kept.is_fresh(kept):
                     return kept
                 asked = True
@@ -339,4 +339,7 @@ def _next_who_can_act(contact: Contact, proxy: str) -> Contact:
 
 
 def _flight(target: Target, keys: list[str]) -> str:
-    return str(neighbourhood(target.ip)) if target.ip is not None else keys[0]
+    """Name what is asked about one at a time: the /24 or /48 around an address."""
+    if (ip := target.ip) is None:
+        return keys[0]
+    return f"{ip.version}/{int(ip) >> (ip.max_prefixlen - NEIGHBOURHOOD[ip.version])}"

@@ -64,16 +64,16 @@ class Reply:
 
 
 @dataclass(slots=True)
-class Question:
+class Walk:
     """What one look-up may still do: until when (in the loop's time), and which URLs were asked."""
 
     deadline: float
     asked: set[str] = field(default_factory=set)
 
-    def within(self, share: float) -> "Question":
+    def within(self, share: float) -> "Walk":
         """Give a part of the remaining time to one step; what is asked is remembered for all."""
         now = asyncio.get_running_loop().time()
-        return Question(now + max(0.0, self.deadline - now) * share, self.asked)
+        return Walk(now + max(0.0, self.deadline - now) * share, self.asked)
 
 
 class Asker:
@@ -84,16 +84,17 @@ class Asker:
     ) -> None:
         self._bootstrap, self._fetcher, self._pace, self._clock = bootstrap, fetcher, pace, clock
 
-    async def get(self, first: str, question: Question) -> Reply:
+    async def get(self, first: str, walk: Walk) -> Reply:
         """Fetch an object; raises `Ended` for everything else."""
-        url = _url(first)
+        url, before = _url(first), set(walk.asked)
         for _ in range(MOST_HOPS):
-            if str(url) in question.asked:
-                raise Ended(failed(url.host, f"{url.host} redirects in a loop", permanent=True))
-            if len(question.asked) >= MOST_PAGES:
+            if str(url) in walk.asked:
+                what = "was asked this already" if str(url) in before else "redirects in a loop"
+                raise Ended(failed(url.host, f"{url.host} {what}", permanent=True))
+            if len(walk.asked) >= MOST_PAGES:
                 raise Ended(failed(url.host, f"gave up after {MOST_PAGES} pages", permanent=True))
-            question.asked.add(str(url))
-            page = await self._patient(url, question.deadline)
+            walk.asked.add(str(url))
+            page = await self._patient(url, walk.deadline)
             if page.status not in _REDIRECTS:
                 return reply_of(page)
             url = _redirected(page)
@@ -164,7 +165,7 @@ def retry_after(value: str, now: datetime) -> float:
         return min(float(value), _LONGEST_PAUSE)
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # the last for a zone of more digits than a number has
         return _DEFAULT_PAUSE
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE)

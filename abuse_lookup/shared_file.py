@@ -1,7 +1,9 @@
-"""Takes statements; leaves them done in one SQLite file that processes share, off the event loop.
+"""Takes statements; leaves them done in one SQLite file that processes share.
 
-What is in the file can be asked again: a broken one of ours is thrown away. synchronous=NORMAL in WAL mode
-never breaks it, and may lose the last moments before a power failure.
+They take microseconds, so they are done at once on the event loop, where a thread would first wait for its
+turn in the interpreter; only where another process is writing, a thread waits for it. What is in the file can
+be asked again: a broken one of ours is thrown away. synchronous=NORMAL in WAL mode never breaks it, and may
+lose the last moments before a power failure.
 """
 
 import asyncio
@@ -17,19 +19,26 @@ from abuse_lookup.errors import ConfigError
 _log = logging.getLogger(__name__)
 _VERSION = 2
 _MAGIC = b"SQLite format 3\0"
+_CHECKPOINT_EVERY = 500  # writes
 _PATIENCE = 5.0  # seconds to wait for another process that writes
 
 T = TypeVar("T")
 
 
 class SharedFile:
-    """One connection and the one thread that uses it. Raises `ConfigError` for a file of another kind."""
+    """A connection that never waits, and a thread with one that does. Belongs to the thread that made it.
+
+    Raises `ConfigError` for a file of another kind.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._writes = path, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lookup-file")
         try:
-            self._connection = self._thread.submit(self._open).result()
+            self._patient = self._thread.submit(self._open).result()
+            self._quick = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+            self._quick.execute("PRAGMA synchronous=NORMAL")
+            self._quick.execute("PRAGMA wal_autocheckpoint=0")  # that waits for the disk: the thread does it
         except (sqlite3.Error, OSError) as error:
             self._thread.shutdown()
             raise ConfigError(f"cache file {path}: {error}; remove it or name another one") from error
@@ -70,7 +79,7 @@ class SharedFile:
 
         def make() -> None:
             for statement in statements:
-                self._connection.execute(statement)
+                self._patient.execute(statement)
 
         try:
             self._thread.submit(make).result()
@@ -78,11 +87,19 @@ class SharedFile:
             raise ConfigError(f"cache file {self._path}: {error}; remove it or name another one") from error
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in the file's thread; raises `sqlite3.Error`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
+        """Run `work`, which leaves no cursor behind; raises `sqlite3.Error`."""
+        try:
+            return work(self._quick)
+        except sqlite3.OperationalError as error:
+            if not self.is_only_busy(error):
+                raise
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._patient)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` there inside a transaction that no other process writes in; raises `sqlite3.Error`."""
+        """Run `work` inside a transaction that no other process writes in; raises `sqlite3.Error`."""
+        self._writes += 1
+        if self._writes % _CHECKPOINT_EVERY == 0:
+            self._thread.submit(self._patient.execute, "PRAGMA wal_checkpoint(PASSIVE)")
         return await self.read(lambda connection: _in_transaction(connection, work))
 
     @staticmethod
@@ -94,10 +111,11 @@ class SharedFile:
     def close(self) -> None:
         """End the thread and close the file; may be called twice."""
         try:
-            self._thread.submit(self._connection.close)
+            self._thread.submit(self._patient.close)
         except RuntimeError:
             return  # closed already
         self._thread.shutdown()
+        self._quick.close()
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -122,9 +122,13 @@ class Whois:
         except (NotNow, Unreachable) as error:
             permanent = isinstance(error, Unreachable) and error.permanent
             return None, _failed(step.host, str(error), permanent=permanent)
-        return self._heard(step.host, text, report)
+        dialect_known = target.host is None and step.query is None
+        return self._heard(step.host, text, report, must_tell=dialect_known)
 
-    def _heard(self, host: str, text: str, report: Report) -> tuple[Report | None, Answer[Sighting] | None]:
+    def _heard(
+        self, host: str, text: str, report: Report, *, must_tell: bool
+    ) -> tuple[Report | None, Answer[Sighting] | None]:
+        """Judge what came. Registries of numbers tell of a range or a number; another text says nothing."""
         if why := _nothing_in(text):
             return None, _failed(host, f"{host} {why}")
         if report.refusal:
@@ -132,6 +136,8 @@ class Whois:
         if host == self._root and not report.referrals and not report.sighting.findings:
             reason = f"{host} knows of no WHOIS server for it"
             return report, Answer(Status.ABSENT, report.sighting, host, reason)
+        if must_tell and not report.told:
+            return report, _failed(host, f"{host} answered with nothing that tells of it")
         if report.other and not report.referrals:
             reason = f"{host} answered about {report.other}, not about what was asked"
             return report, _failed(host, reason, permanent=True)

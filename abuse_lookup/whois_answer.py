@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, found_invalid, is_desk_name
-from abuse_lookup.span import parse_span
+from abuse_lookup.span import is_beyond_registries, parse_span
 from abuse_lookup.target import Target, normal_host
 from abuse_lookup.whois_dialect import (
     RWHOIS_PORT,
@@ -60,6 +60,8 @@ class Report:
     refusal: str | None = None
     """The text by which the server said: not now."""
     refusal_seconds: float = 0.0
+    told: bool = True
+    """The answer tells of something: it is not a text that nobody here can read."""
     absent: bool = False
     """The server says that it knows nothing of the target."""
     registrar: str = ""
@@ -113,7 +115,14 @@ def read(text: str, target: Target) -> Report:
     sighting = Sighting(_best(findings), chosen[0].span if chosen else None)
     steps = (*_requery(text, target), *_referrals(segments, lines), *_contact_handles(chosen, target))
     absent = not (findings or registrar or told) and says_absent(lines[:_MOST_ABSENT_LINES])
-    return Report(sighting, tuple(dict.fromkeys(steps)), absent=absent, registrar=registrar, other=other)
+    return Report(
+        sighting,
+        tuple(dict.fromkeys(steps)),
+        told=bool(told or findings or absent or steps),
+        absent=absent,
+        registrar=registrar,
+        other=other,
+    )
 
 
 def _best(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -179,6 +188,7 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
         mine = [s for s in segments if s.main == "number" and s.subject.upper().removeprefix("AS") == wanted]
     else:
         spans = [(span.size, s) for s in segments if (span := s.span) and _covers(span, target)]
+        spans = [(size, s) for size, s in spans if s.span and not is_beyond_registries(s.span)]
         mine = [segment for _, segment in sorted(spans, key=lambda item: item[0])]
     if mine or any(segment.main for segment in segments):
         return mine

@@ -48,8 +48,10 @@ def query_for(server: str, target: Target) -> str:
 
 
 def decoded(octets: bytes, server: str) -> str:
-    """Read the octets in the charset known of the server, else UTF-8, else Latin-1, which reads anything."""
-    for charset in (str(_server(server).get("charset", "utf-8")), "utf-8"):
+    """Read the octets in the server's charset, UTF-8, its country's, or Latin-1, whichever fits first."""
+    country = server.rpartition(".")[2]
+    legacy = (str(row["charset"]) for row in rows("whois", "legacy") if row["suffix"] == country)
+    for charset in (str(_server(server).get("charset", "utf-8")), "utf-8", *legacy):
         try:
             return octets.decode(charset)
         except UnicodeDecodeError:

@@ -2,7 +2,8 @@
 
 Run by itself it serves: RDAP over TLS (registry n under /rn/ and as rdap-n.example), a WHOIS root that knows
 nobody, and a DNS in which every name is at 127.0.0.1 and takes mail. It prints {"https", "whois", "dns"}
-(ports) and then obeys lines on standard input: `delay SECONDS`, `stats` (when each server was asked since).
+(ports) and then obeys lines on standard input: `delay SECONDS`, `stats` (since the
+last time: when each server was asked, and how long it was busy with answers).
 """
 
 import argparse
@@ -22,7 +23,8 @@ from typing import Any, cast
 
 from complaints.loopback.certificates import Authority
 
-REGISTRIES = 16
+REGISTRIES, LARGEST = 16, 15
+"""The largest holds every fourth network, and more; of the others, 0, 4, 8 and 12 hold nothing."""
 SHAPES = ("nested", "top", "remarks", "two-mails")
 """How a registry writes down the contact: the abuse entity inside another one, at the top, in remarks only,
 or with a second mailbox that is not declared for abuse."""
@@ -47,7 +49,7 @@ def networks(count: int) -> tuple[Net, ...]:
     blocks = [_FIRST + (n << 24) for n in range(REGISTRIES)]
     made = []
     for n in range(count):
-        length, registry = rng.choice(_LENGTHS), n % REGISTRIES
+        length, registry = rng.choice(_LENGTHS), n % REGISTRIES if n % 4 else LARGEST
         size = 1 << (32 - length)
         start = (blocks[registry] + size - 1) // size * size
         blocks[registry] = start + size
@@ -133,6 +135,7 @@ class World:
         self.entities = {entity["handle"]: entity for net in self.nets for entity in _entities(net)}
         self.delay = 0.0
         self.asked: dict[str, list[float]] = {}
+        self.busy: dict[str, float] = {}
 
     def registration(self, address: str) -> dict[str, Any] | None:
         """The answer about an address."""
@@ -171,10 +174,13 @@ class Http(asyncio.Protocol):
             status = "200 OK" if found else "404 Not Found"
             length = f"Content-Length: {len(body)}\r\nContent-Type: application/rdap+json\r\n\r\n"
             answer = f"HTTP/1.1 {status}\r\n{length}".encode() + body
-            asyncio.get_running_loop().call_later(self.world.delay, self.answer, answer)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.world.delay, self.answer, answer, registry, loop.time())
 
-    def answer(self, answer: bytes) -> None:
-        """Send it, if somebody is still there."""
+    def answer(self, answer: bytes, registry: str, since: float) -> None:
+        """Send it, if somebody is still there; the server was busy with it all the time."""
+        seconds = asyncio.get_running_loop().time() - since
+        self.world.busy[registry] = self.world.busy.get(registry, 0.0) + seconds
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(answer)
 
@@ -219,8 +225,8 @@ async def serve(count: int, folder: Path) -> None:
         if line[0] == "delay":
             world.delay = float(line[1])
         else:
-            print(json.dumps(world.asked), flush=True)
-            world.asked = {}
+            print(json.dumps([world.asked, world.busy]), flush=True)
+            world.asked, world.busy = {}, {}
 
 
 if __name__ == "__main__":

@@ -145,28 +145,39 @@ def domains(folder: Path = REGISTRY) -> list[Question]:
 REFUSED = ("throttled", "response_unavailable")
 ABSENT = ("notfound", "_free.", "status_available")
 MISLABELLED = {
-    "php-whois/ml_free.txt": "refuses: it can temporarily not be answered",
-    "php-whois/ga_free.txt": "refuses: it can temporarily not be answered",
-    "php-whois/nz_free.txt": "refuses: 440 Request Denied",
-    "php-whois/vu_free.txt": "the name is not valid",
-    "php-whois/tr_free.txt": "invalid input",
-    "php-whois/gf_google.gf.txt": "NO OBJECT FOUND!, of the contacts",
-    "likexian-notfound/name_science.name.txt": "not available for second level registration",
-    "phpWhois/peter.morgan.name.txt": "No match",
-    "phpWhois/a2ba91bff88c6983f6af010c41236206df64001d.de.txt": "Status: free",
-    "phpWhois/urllog.net.txt": "No match for domain",
-    "phpWhois/www.tv.txt": "No match for",
-    "ruby-whois/whois.sx__sx__status_unavailable.txt": "premium name (No match)",
-    "ruby-whois/whois.nic.bo__bo__status_available.txt": "takes no questions but about .bo",
-    "ruby-whois/whois.nic.wed__wed__status_available.txt": "prohibited string",
+    "php-whois/ml_free.txt": ("refused", "it can temporarily not be answered"),
+    "php-whois/ga_free.txt": ("refused", "it can temporarily not be answered"),
+    "php-whois/nz_free.txt": ("refused", "440 Request Denied"),
+    "phpWhois/google.ch.txt": ("refused", "requests of this client are not permitted"),
+    "phpWhois/nic.li.txt": ("refused", "requests of this client are not permitted"),
+    "phpWhois/peter.morgan.name.txt": ("absent", "No match"),
+    "phpWhois/a2ba91bff88c6983f6af010c41236206df64001d.de.txt": ("absent", "Status: free"),
+    "phpWhois/urllog.net.txt": ("absent", "No match for domain"),
+    "phpWhois/www.tv.txt": ("absent", "No match for"),
+    "php-whois/vu_free.txt": ("", "the name is not valid"),
+    "php-whois/tr_free.txt": ("", "invalid input"),
+    "php-whois/gf_google.gf.txt": ("", "NO OBJECT FOUND!, of the contacts"),
+    "likexian-notfound/name_science.name.txt": ("", "not available for second level registration"),
+    "ruby-whois/whois.sx__sx__status_unavailable.txt": ("", "premium name (No match)"),
+    "ruby-whois/whois.nic.bo__bo__status_available.txt": ("", "takes no questions but about .bo"),
+    "ruby-whois/whois.nic.wed__wed__status_available.txt": ("", "prohibited string"),
 }
-"""Raw answers whose file name says another thing than they do, and what they say."""
+"""Raw answers that do not say what their name does: what they are ("" for neither), and what they say."""
+
+
+def called(file: str) -> str:
+    """What an answer is by its file name, or by what it says where the name is wrong."""
+    if file in MISLABELLED:
+        return MISLABELLED[file][0]
+    if any(word in file for word in REFUSED):
+        return "refused"
+    return "absent" if any(word in file for word in ABSENT) else "found"
 
 
 def raw_domains(folder: Path = REGISTRY) -> list[Question]:
     """Every raw WHOIS answer about a domain; `action` is what its name says: refused, absent or found."""
     with zipfile.ZipFile(folder / "whois-domain.zip") as answers:
-        rows = [row for row in json.loads(answers.read("index.json")) if row["file"] not in MISLABELLED]
+        rows = [row for row in json.loads(answers.read("index.json")) if called(row["file"])]
         nobody: frozenset[str] = frozenset()
         return [
             Question(
@@ -176,11 +187,7 @@ def raw_domains(folder: Path = REGISTRY) -> list[Question]:
                 "domain",
                 row.get("server") or "",
                 *(nobody, nobody, nobody, nobody),
-                "refused"
-                if any(word in row["file"] for word in REFUSED)
-                else "absent"
-                if any(word in row["file"] for word in ABSENT)
-                else "found",
+                called(row["file"]),
             )
             for row in rows
         ]

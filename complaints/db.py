@@ -20,10 +20,10 @@ from sqlalchemy import Connection, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlmodel import Session, SQLModel
 
-from complaints import lookup_tables, models, standing_tables
+from complaints import account_tables, lookup_tables, models, standing_tables
 from complaints.jobs import Job, enqueue_in_transaction
 
-DECLARED_IN = (models, lookup_tables, standing_tables)
+DECLARED_IN = (models, account_tables, lookup_tables, standing_tables)
 """The modules whose tables make up the schema."""
 BUSY_MILLISECONDS = 30_000
 

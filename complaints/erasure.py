@@ -2,14 +2,15 @@
 
 Reports that were sent are with the desks; what is not sent is never sent. Their key goes with their row, so
 what was sealed under it is noise wherever else a copy of it lies. What stays are mailboxes of desks that
-asked for no more reports.
+asked for no more reports, and how many disclosures there were, to whom and under which law.
 """
 
 from typing import Any
 
 from sqlalchemy import delete, text
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, update
 
+from complaints.account_tables import Choice, Disclosure, Reading, StepUp
 from complaints.db import Database
 from complaints.models import (
     Attempt,
@@ -48,6 +49,9 @@ TABLES: tuple[Any, ...] = (
     Letter,
     SubmissionAddress,
     Registration,
+    StepUp,
+    Choice,
+    Reading,
     Reporter,
 )
 """Where something of a reporter is, in the order in which it can go."""
@@ -77,6 +81,9 @@ def erase(session: Session, office: Office, reporter: Reporter) -> None:
     session.add(reporter)
     session.flush()
     _forget_reasons(session, list(session.exec(reports)))
+    # That an authority got something stays on record; whom and what it was about goes
+    theirs_told = update(Disclosure).where(col(Disclosure.reporter_id) == reporter.id)
+    session.execute(theirs_told.values(reporter_id=None, what=""))
     theirs: dict[Any, Any] = {
         Attempt: col(Attempt.mail_id).in_(reports) | col(Attempt.mail_id).in_(letters),
         Reply: col(Reply.report_id).in_(reports),
@@ -111,5 +118,5 @@ def sweep(db: Database) -> None:
         if db.embedded:
             connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
             return
-        for table in TABLES:
+        for table in (*TABLES, Disclosure):
             connection.execute(text(f'VACUUM FULL "{table.__tablename__}"'))

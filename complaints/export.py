@@ -1,22 +1,29 @@
 """Everything that is kept of a reporter, as one ZIP: documents as JSON, mail as .eml, consents as a receipt.
 
-Takes a reporter's row and a place to write to; leaves the archive there, a complaint at a time, so that it
-needs no more memory than one of them.
+Takes a reporter; leaves the archive at a place or in pieces, a complaint at a time, so that it needs no more
+memory than one of them and is on no disk of ours.
 """
 
+import io
 import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlmodel import Session, col, select
 
-from complaints import ledger, retention, show
+from complaints import accountability, choices, ledger, retention, show
 from complaints.models import Complaint, Json, Letter, Probe, Reply, Report, Reporter, Submission
 from complaints.office import Office
 
+Member = tuple[str, bytes]
+Sessions = Callable[[], AbstractContextManager[Session]]
+
 README = """What is in this archive
 
-account.json          your address, names, aliases, mail hosts, and what you accepted when
+account.json          your address, names, aliases, mail hosts, what you accepted and chose when, who read
+                      what you handed in, and what authorities got
 complaints/ID.json    everything about one complaint: evidence, desks, reports, what became of them
 complaints/ID.eml     the spam, byte for byte as it came
 complaints/REPORT.eml each report, exactly as the desk got it or would have got it
@@ -30,22 +37,65 @@ data-map.json         what is kept for how long, and why
 def write(session: Session, office: Office, reporter: Reporter, place: IO[bytes]) -> None:
     """Write the archive to a file opened for writing bytes."""
     with ZipFile(place, "w", ZIP_DEFLATED) as archive:
-        archive.writestr("README.txt", README)
-        _put(archive, "account.json", account(session, reporter))
-        _put(archive, "data-map.json", retention.data_map() | {"kept": retention.rules(office.settings)})
-        _put(archive, "receipt.json", ledger.receipt(session, office, reporter))
-        ids = select(Complaint.id).where(Complaint.reporter_id == reporter.id).order_by(col(Complaint.id))
-        for complaint_id in session.exec(ids).all():
-            _put_complaint(archive, session, office, reporter, complaint_id)
-        for letter in session.exec(select(Letter).where(Letter.reporter_id == reporter.id)):
-            _put_mail(
-                archive,
-                f"letters/{letter.id}-{letter.kind}.eml",
-                office.vault.unseal(reporter.key, letter.raw),
-            )
+        for name, content in _members(lambda: nullcontext(session), office, reporter.id):
+            archive.writestr(name, content)
 
 
-def account(session: Session, reporter: Reporter) -> Json:
+def stream(office: Office, reporter: Reporter) -> Iterator[bytes]:
+    """The archive in pieces; no database connection is held while one is on its way to a slow reader."""
+    place = _Pieces()
+    with ZipFile(place, "w", ZIP_DEFLATED) as archive:
+        for name, content in _members(office.db.reading, office, reporter.id):
+            archive.writestr(name, content)
+            yield place.taken()
+    yield place.taken()
+
+
+class _Pieces(io.RawIOBase):
+    """A place that can only be written on, and from which what was written is taken."""
+
+    def __init__(self) -> None:
+        self._written: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self._written.append(bytes(piece))
+        return len(self._written[-1])
+
+    def taken(self) -> bytes:
+        pieces, self._written = self._written, []
+        return b"".join(pieces)
+
+
+def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[Member]:
+    """The files of the archive; each complaint and letter is read in a session of its own."""
+    with sessions() as session:
+        reporter = session.get_one(Reporter, reporter_id)
+        told = [
+            _json("account.json", account(session, office, reporter)),
+            _json("data-map.json", retention.data_map() | {"kept": retention.rules(office.settings)}),
+            _json("receipt.json", ledger.receipt(session, office, reporter)),
+        ]
+        complaints = select(Complaint.id).where(Complaint.reporter_id == reporter_id)
+        ids = session.exec(complaints.order_by(col(Complaint.id))).all()
+        letters = session.exec(select(Letter.id).where(Letter.reporter_id == reporter_id)).all()
+    yield "README.txt", README.encode()
+    yield from told
+    for complaint_id in ids:
+        with sessions() as session:
+            found = list(_of_complaint(session, office, reporter, session.get_one(Complaint, complaint_id)))
+        yield from found
+    for letter_id in letters:
+        with sessions() as session:
+            letter = session.get(Letter, letter_id)
+            raw = office.vault.unseal(reporter.key, letter.raw) if letter else b""
+        if letter and raw:
+            yield f"letters/{letter.id}-{letter.kind}.eml", raw
+
+
+def account(session: Session, office: Office, reporter: Reporter) -> Json:
     """What is kept of the reporter besides what they handed in."""
     submissions = select(Submission).where(Submission.reporter_id == reporter.id)
     probes = select(Probe).where(Probe.reporter_id == reporter.id)
@@ -58,42 +108,35 @@ def account(session: Session, reporter: Reporter) -> Json:
         "registered_at": show.stamp(reporter.created_at),
         "verified_at": show.stamp(reporter.verified_at),
         "policy": {"version": reporter.policy, "accepted_at": show.stamp(reporter.policy_at)},
+        "choices": [
+            {"purpose": row.purpose, "chosen": row.chosen, "at": show.stamp(row.at), "via": row.via}
+            for row in choices.kept(session, reporter)
+        ],
+        "readings": accountability.readings(session, reporter),
+        "disclosures": accountability.disclosures(session, office, reporter),
         "submissions": [
-            {
-                "id": row.id,
-                "received_at": show.stamp(row.received_at),
-                "via": row.via,
-                "filename": row.filename,
-                "digest": row.digest,
-                "size": row.size,
-                "outcome": row.outcome,
-            }
+            {"id": row.id, "received_at": show.stamp(row.received_at), "via": row.via,
+             "filename": row.filename, "digest": row.digest, "size": row.size, "outcome": row.outcome}
             for row in session.exec(submissions.order_by(col(Submission.received_at)))
         ],
         "probes": [{"to": row.to, "asked_at": show.stamp(row.asked_at)} for row in session.exec(probes)],
-    }
+    }  # fmt: skip
 
 
-def _put_complaint(
-    archive: ZipFile, session: Session, office: Office, reporter: Reporter, complaint_id: str
-) -> None:
-    complaint = session.get_one(Complaint, complaint_id)
-    folder = f"complaints/{complaint_id}"
-    _put(archive, f"{folder}.json", show.complaint_document(session, office, complaint))
-    _put_mail(archive, f"{folder}.eml", office.spam_of(session, complaint))
-    for report in session.exec(select(Report).where(Report.complaint_id == complaint_id)):
-        _put_mail(archive, f"complaints/{report.id}.eml", office.report_bytes(reporter, report))
+def _of_complaint(
+    session: Session, office: Office, reporter: Reporter, complaint: Complaint
+) -> Iterator[Member]:
+    """One complaint's files; what was deleted after its time is not there."""
+    yield _json(f"complaints/{complaint.id}.json", show.complaint_document(session, office, complaint))
+    mails = {f"complaints/{complaint.id}.eml": office.spam_of(session, complaint)}
+    for report in session.exec(select(Report).where(Report.complaint_id == complaint.id)):
+        mails[f"complaints/{report.id}.eml"] = office.report_bytes(reporter, report)
         for reply in session.exec(select(Reply).where(Reply.report_id == report.id)):
             raw = office.vault.unseal(reporter.key, reply.raw) if reply.raw else b""
-            _put_mail(archive, f"replies/{report.id}-{reply.id}.eml", raw)
+            mails[f"replies/{report.id}-{reply.id}.eml"] = raw
     session.expunge(complaint)
+    yield from ((name, raw) for name, raw in mails.items() if raw)
 
 
-def _put(archive: ZipFile, name: str, document: Any) -> None:
-    archive.writestr(name, json.dumps(document, indent=1, ensure_ascii=False, default=str))
-
-
-def _put_mail(archive: ZipFile, name: str, raw: bytes) -> None:
-    """What was deleted after its time is not there."""
-    if raw:
-        archive.writestr(name, raw)
+def _json(name: str, document: Any) -> Member:
+    return name, json.dumps(document, indent=1, ensure_ascii=False, default=str).encode()

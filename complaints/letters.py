@@ -7,11 +7,13 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | complaints: [{subject, grade, means, source, desks: [...], url}], refused, days, hosts |
-| refused | reporter | refused: [{part, reason, remedy, look}], hosts |
+| notice | reporter | complaints: [{subject, grade, means, source, desks: [...], url}], days, as refused |
+| refused | reporter | refused: [{part, reason, remedy, look}], hosts, account |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |
 | learned | reporter | to, own: [{what, new}], passed_over, url |
+| code | reporter, or an address to be theirs | wish, code, minutes, known |
+| news | reporter who chose to | subject, text, url |
 """
 
 import quopri

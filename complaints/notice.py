@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from complaints import outbox, probes
+from complaints import choices, outbox, probes
 from complaints.db import look_at, move
 from complaints.grades import GRADES
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, Submission, SubmissionState
@@ -28,14 +28,20 @@ def step(office: Office, submission_id: str) -> None:
         submission = session.get(Submission, submission_id)
         if submission is None or submission.state != SubmissionState.UNWRAPPED:
             return
-        due = submission.received_at + timedelta(seconds=office.settings.notice_seconds)
+        reporter = session.get_one(Reporter, submission.reporter_id)
+        due = submission.received_at + _wait(session, office, reporter)
         if due > office.clock():
             look_at(session, "notice", submission.id, due)
             return
-        reporter = session.get_one(Reporter, submission.reporter_id)
         settled = [row for row in _waiting(session, reporter) if not _underway(session, row)]
         if submission in settled:
             _tell(session, office, reporter, settled)
+
+
+def _wait(session: Session, office: Office, reporter: Reporter) -> timedelta:
+    """How long a notice waits for others to join it: a day for a reporter who chose one letter a day."""
+    wait = timedelta(seconds=office.settings.notice_seconds)
+    return max(wait, choices.DIGEST_WAIT) if choices.chosen(session, reporter)["digests"] else wait
 
 
 def _waiting(session: Session, reporter: Reporter) -> list[Submission]:
@@ -67,6 +73,7 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     refused = [item for item in items if not item["url"]]
     days = max(1, office.settings.consent_seconds // 86400)
     values: Json = {"refused": refused, "hosts": office.hosts_url(reporter)}
+    values["account"] = office.account_url(reporter)
     values |= {"complaints": usable, "days": days} if usable else {}
     kind = "notice" if usable else "refused"
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)

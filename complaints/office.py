@@ -85,6 +85,14 @@ class Office:
         """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
         return f"{self.settings.url}/hosts/{self._link('hosts', reporter.id, reporter.token_hash or '')}"
 
+    def account_url(self, reporter: Reporter) -> str:
+        """The capability URL of a reporter's own page; new secrets end the old one."""
+        return f"{self.settings.url}/account/{self._link('account', reporter.id, reporter.token_hash or '')}"
+
+    def unsubscribe_url(self, reporter: Reporter, purpose: str) -> str:
+        """The capability URL that ends one use of a reporter's data, and does nothing else."""
+        return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', f'{reporter.id}-{purpose}')}"
+
     def standing_url(self, reporter: Reporter) -> str:
         """The capability URL of a reporter's page about standing consent."""
         return (

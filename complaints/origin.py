@@ -158,7 +158,8 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
     if _NAME_ONLY.fullmatch(inner):
         origin.alone = clean_host(word) if canonical_ip(word) is None else None
         return
-    origin.strange = origin.strange or bracket or word.count(".") == 3
+    strange = bracket or word.count(".") == 3 or any(canonical_ip(one) for one in inner.split(" ")[:9])
+    origin.strange = origin.strange or strange
     if "uth" in inner or "UTH" in inner or inner.startswith("account "):
         known = origin.strong or origin.weak or " " in inner
         origin.authenticated = origin.authenticated or bool(known and is_login(inner))
@@ -255,9 +256,11 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
         origin.helo = _spoken(origin.helo or said)
         return
     numeric = _numeric(said)
-    if announced and dialect.name in _HELO_IN_COMMENT and _contradicts(said, numeric, ip, origin):
+    contradicted = announced and dialect.name in _HELO_IN_COMMENT and _contradicts(said, numeric, ip, origin)
+    # Beside a comment that holds an address and cannot be read, nothing tells which of two was seen.
+    if contradicted or (origin.strange and origin.weak and numeric not in {None, origin.weak}):
         origin.defect = TWO_ADDRESSES
-        origin.helo = _spoken(origin.helo or "")
+        origin.helo = _spoken(origin.helo or ("" if announced else said))
         return
     if ip is None:
         believed = announced or (dialect.literal and (said[:1] == "[" or dialect.plain != "helo"))

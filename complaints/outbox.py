@@ -38,11 +38,13 @@ def put_letter(
     reporter: Reporter | None,
     reply_to: str | None = None,
     mark: str = "",
+    unsubscribe: str = "",
     values: Mapping[str, object],
 ) -> Letter:
     """Render a letter and queue it; its null return path keeps it from bouncing in a loop.
 
-    `mark` is the left side of its Message-ID, where one must be known again.
+    `mark` is the left side of its Message-ID, where one must be known again. `unsubscribe` is the link
+    that ends letters of this kind: a mail program offers it as a button (RFC 8058 §3.1).
     """
     letter_id = tokens.random_letters(tokens.ID_LETTERS)
     message_id = f"<{mark or f'letter-{letter_id}'}@{office.settings.mail_domain}>"
@@ -54,6 +56,12 @@ def put_letter(
         message_id=message_id,
         date=now,
         reply_to=reply_to,
+        headers={
+            "List-Unsubscribe": f"<{unsubscribe}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+        if unsubscribe
+        else None,
     )
     letter = Letter(
         id=letter_id,

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import CursorResult
 from sqlmodel import Session, col, delete, or_, select, update
 
+from complaints.account_tables import StepUp
 from complaints.models import (
     Attempt,
     Complaint,
@@ -79,6 +80,7 @@ def step(office: Office) -> int:
 def _rounds(session: Session, office: Office) -> Iterator[int]:
     settings, now = office.settings, office.clock()
     yield _rows(session, delete(Registration).where(col(Registration.expires_at) <= now))
+    yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(hours=1)))
     if settings.retention_letter_seconds:
         since = now - timedelta(seconds=settings.retention_letter_seconds)
         yield _letters(session, since)

@@ -48,8 +48,8 @@ _ADDRESS = re.compile(
 )
 _PLUS = re.compile(r"\+\(?\d(?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
 _ZEROS = re.compile(r"00 ?[1-9](?>(?:[ .()-]{0,3}\d){6,18})(?![\w/=@+])")
-_MAY_PLUS = re.compile(rf"\+{UNSEEN}*\(?{UNSEEN}*\d")
-_MAY_ZEROS = re.compile(rf"0{UNSEEN}*0{UNSEEN}* ?{UNSEEN}*[1-9]")
+_MAY_PLUS = re.compile(rf"\+{UNSEEN}*+\(?{UNSEEN}*+\d")
+_MAY_ZEROS = re.compile(rf"0{UNSEEN}*+0{UNSEEN}*+ ?{UNSEEN}*+[1-9]")
 _TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
 _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
@@ -59,6 +59,9 @@ _PLAIN_LINK = re.compile(
     r"[<(]?(https?://[A-Za-z0-9.-]*[A-Za-z0-9](?::\d++)?(?:[/?#][A-Za-z0-9./~_%=?&+#-]*[A-Za-z0-9/~%=&+#]|/)?)[>).,!?]*+"
 )
 _PLAIN_ADDRESS = re.compile(r"[<(]?([A-Za-z0-9][A-Za-z0-9._+-]{0,63}+@([A-Za-z0-9.-]*[A-Za-z0-9]))[>),.]*+")
+_PLAIN_NAME = re.compile(
+    r"((?![-.])(?:[A-Za-z0-9-]++\.)+[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9])((?:/[A-Za-z0-9./~_%=?+-]*[A-Za-z0-9/~%=+]|/)?)[).,!?:]*+"
+)
 _ESCAPES = re.compile(r"\x1b[($][@-Z]?")
 _ENTITIES = re.compile(r"&(?:lt|gt|quot|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _SPACED_SCHEME = re.compile(r"(?i)\bh ?t ?t ?p ?(s?) ?: ?/ ?/ ?")
@@ -169,7 +172,12 @@ def _references_of(token: str) -> list[tuple[str, str]]:
         return [("web", plain[1])]
     if plain := _PLAIN_ADDRESS.fullmatch(token):
         return [("mail", plain[1])] if is_real(plain[2]) else []
-    return _any_references_of(token)
+    if plain := _PLAIN_NAME.fullmatch(token):
+        name, rest = plain.groups()
+        return [("web", _with_scheme(name + rest))] if _is_link(name.lower(), name, rest, "") else []
+    if "@" in token or "&" in token or ":/" in token or ":\\" in token or _HOSTLIKE.search(token):
+        return _any_references_of(token)
+    return []
 
 
 def _any_references_of(token: str) -> list[tuple[str, str]]:
@@ -257,7 +265,11 @@ def schemeless(token: str) -> str | None:
     before, found = token[: run.start()], _BARE_REST.fullmatch(token, run.end())
     if found is None or not _is_link(run[0].lower(), run[0], found[1], before):
         return None
-    return ("ftp://" if run[0].lower().startswith("ftp.") else "http://") + run[0] + found[1]
+    return _with_scheme(run[0] + found[1])
+
+
+def _with_scheme(link: str) -> str:
+    return ("ftp://" if link[:4].lower() == "ftp." else "http://") + link
 
 
 def _is_link(host: str, written: str, rest: str, before: str) -> bool:

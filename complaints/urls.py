@@ -22,6 +22,7 @@ LONGEST = 16_384
 """Characters of one URL that are read."""
 _MOST_WRAPPINGS = 6
 _SHORT = 200
+_LONGEST_NAME = 253
 _LONGEST_HOST = 2_048
 """Characters of a host before its disguises are undone."""
 
@@ -183,6 +184,8 @@ def read_host(text: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _read_host(text: str) -> str | None:
     host = text
+    if host.isascii() and _PLAIN_HOST.fullmatch(plain := host.lower()) and len(host) <= _LONGEST_NAME:
+        return plain
     for _ in range(3):
         if "%" not in host:
             break
@@ -197,8 +200,13 @@ def _read_host(text: str) -> str | None:
     if _NUMBER.fullmatch(host):
         return _numeric(host)
     if not host.isascii():
-        host = (_a_label(host) or "") if len(host) <= 253 else ""
-    if len(host) > 253 or ".." in host or not _NAME.fullmatch(host) or host.rpartition(".")[2].isdigit():
+        host = (_a_label(host) or "") if len(host) <= _LONGEST_NAME else ""
+    if (
+        len(host) > _LONGEST_NAME
+        or ".." in host
+        or not _NAME.fullmatch(host)
+        or host.rpartition(".")[2].isdigit()
+    ):
         return None
     return host
 

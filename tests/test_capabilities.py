@@ -111,3 +111,10 @@ def test_a_machine_that_presses_discard_only_puts_it_aside(website: Website) -> 
     press(website, complaint, "undo", review(website, complaint))
     with website.office.db.reading() as session:
         assert session.get_one(Complaint, complaint).state == ComplaintState.AWAITING_CONSENT
+
+
+def test_that_a_desk_may_do_what_it_likes_is_said_where_one_chooses(website: Website) -> None:
+    [form] = [
+        part for part in review(website, website.waiting()).text.split("<form") if 'value="confirm"' in part
+    ]
+    assert "What a desk does with a report is beyond us" in form

@@ -19,6 +19,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVIL = "x\r\nBcc: a@b.example\n\nhttps://evil.example/ \x1b[2J\u2028\u202egnp"
 PART = {"part": EVIL, "reason": EVIL, "remedy": EVIL, "look": ""}
 HOSTS = "https://plaint.example/hosts/abc"
+ACCOUNT = "https://plaint.example/account/abc"
 COMPLAINT = {
     "subject": EVIL,
     "grade": "A",
@@ -34,8 +35,13 @@ VALUES: dict[str, dict[str, Any]] = {
         "refused": [PART, PART | {"look": "https://plaint.example/review/abc"}],
         "days": 7,
         "hosts": HOSTS,
+        "account": ACCOUNT,
     },
-    "refused": {"refused": [PART | {"look": "https://plaint.example/review/abc"}, PART], "hosts": HOSTS},
+    "refused": {
+        "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],
+        "hosts": HOSTS,
+        "account": ACCOUNT,
+    },
     "probe": {"to": EVIL, "days": 7, "url": HOSTS, "domain": "plaint.example", "mark": "probe-abc-def"},
     "learned": {
         "to": EVIL,
@@ -51,6 +57,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "standing": "https://p.example/standing/abc",
     },
     "link": {"subject": EVIL, "url": "https://p.example/review/abc", "until": NOON},
+    "code": {"wish": "download everything", "code": "012345", "minutes": 15, "known": True},
+    "news": {"subject": EVIL, "text": EVIL, "url": "https://plaint.example/unsubscribe/abc"},
     "answer": {
         "desk": EVIL,
         "kind": "verdict",

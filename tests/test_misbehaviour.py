@@ -49,7 +49,7 @@ RDAP: dict[str, str | None] = {
     "chase": "more than 6 redirects",
     "downgrade": "not over TLS",
     "private": "not a public address",
-    "nowhere": "Invalid URL in location header",
+    "nowhere": "redirects to no usable URL",
     "slow": None,
     "timeout": "did not answer in time",
     "drip": "did not answer in time",

@@ -47,7 +47,7 @@ def test_registration_goes_by_a_mailed_link_and_code_and_the_new_address_takes_s
                 re.findall(r"^ +(\d{6})\s*$", mail, re.MULTILINE),
             )
             assert link.startswith(home.settings.url + "/")
-            done = await home.http.post(link, data={"code": code, "policy": POLICY})
+            done = await home.http.post(link, data={"code": code, "policy": POLICY, "adult": "yes"})
             address, token = re.findall(r"<dd><code>(\S+)</code></dd>", done.text)
             await home.forward([fresh_spam(to="carol@victim.example")], to=address)
             home.token = token
@@ -77,11 +77,13 @@ def test_registering_takes_the_link_the_code_and_the_policy(website: Website) ->
     assert f'name="policy" value="{POLICY}"' in page.text
     assert "checked" not in page.text
     assert website.http.post(link, data={"code": code}).status_code == 422
-    wrong = website.http.post(link, data={"code": "12", "policy": POLICY})
+    wrong = website.http.post(link, data={"code": "12", "policy": POLICY, "adult": "yes"})
     assert wrong.status_code == 422
     assert '<a href="#code">' in wrong.text
     assert forms(wrong)[0].fields == [("code", "12")]
-    done = website.http.post(link, data={"code": f" {code[:3]} {code[3:]} ", "policy": POLICY})
+    done = website.http.post(
+        link, data={"code": f" {code[:3]} {code[3:]} ", "policy": POLICY, "adult": "yes"}
+    )
     assert done.status_code == 200
     address, token = re.findall(r"<dd><code>(\S+)</code></dd>", done.text)
     with website.office.db.reading() as session:
@@ -92,7 +94,10 @@ def test_registering_takes_the_link_the_code_and_the_policy(website: Website) ->
         website.http.get("/api/v1/complaints", headers={"Authorization": f"Bearer {token}"}).status_code
         == 200
     )
-    for again in (website.http.get(link), website.http.post(link, data={"code": code, "policy": POLICY})):
+    for again in (
+        website.http.get(link),
+        website.http.post(link, data={"code": code, "policy": POLICY, "adult": "yes"}),
+    ):
         assert again.status_code == 404
         assert "no longer good" in again.text
 
@@ -101,8 +106,10 @@ def test_a_code_can_be_guessed_only_a_few_times(website: Website) -> None:
     link, code = asked(website)
     wrong = "000000" if code != "000000" else "000001"
     for _ in range(reporters.CODE_TRIES):
-        assert website.http.post(link, data={"code": wrong, "policy": POLICY}).status_code == 422
-    assert website.http.post(link, data={"code": code, "policy": POLICY}).status_code == 404
+        assert (
+            website.http.post(link, data={"code": wrong, "policy": POLICY, "adult": "yes"}).status_code == 422
+        )
+    assert website.http.post(link, data={"code": code, "policy": POLICY, "adult": "yes"}).status_code == 404
     with website.office.db.reading() as session:
         assert reporters.find(session, "carol@example.com") is None
 

@@ -253,6 +253,8 @@ def test_every_row_of_knowledge_says_where_and_when() -> None:
         ("whois", "handle"),
         ("whois", "mirror"),
         ("whois", "absent"),
+        ("whois", "legacy"),
+        ("whois", "transferred"),
         ("whois", "refusal"),
     ):
         assert rows(name, table), (name, table)

@@ -201,6 +201,10 @@ def test_rwhois_errors_are_told_apart(line: str, refuses: bool, absent: bool) ->
         ("Your access is too fast,please try again later.", 300),
         ("Service temporarily unavailable.", 300),
         ("* Sorry, the Whois database is currently down.", 300),
+        (
+            "Requests of this client are not permitted. Please use https://nic.example/whois/ for queries.",
+            3600,
+        ),
         ("whois.nic.example: Server too busy, try again later", 60),
     ],
 )
@@ -246,6 +250,7 @@ def test_a_refusal_beside_data_without_mailboxes_is_a_refusal() -> None:
         "Domain Status: No Object Found",
         "No match found for n + 198.51.100.7.",
         "No match!!",
+        "This address has not been allocated.",
         "Nincs találat / No match",
         "We do not have an entry in our database matching your query.",
         "% Not Registered - The domain you have requested (pills.example) is not a registered one.",
@@ -311,12 +316,24 @@ def test_registrars_desks_are_found_in_every_spelling(text: str, address: str) -
         ("whois.nic.ad.jp", "iso2022_jp"),
         ("whois.tcinet.ru", "utf-8"),
         ("whois.trabis.gov.tr", "iso8859_9"),
+        ("whois.registrar.cn", "gb18030"),
+        ("whois.registrar.kr", "euc_kr"),
+        ("whois.registrar.jp", "shift_jis"),
+        ("whois.registrar.ru", "koi8_r"),
         ("whois.elsewhere.example", "latin-1"),
     ],
 )
 def test_every_server_is_read_in_its_charset(server: str, charset: str) -> None:
-    name = {"iso2022_jp": "日本", "utf-8": "Имя", "iso8859_9": "Işık"}.get(charset, "Núcleo")
+    names = {"iso2022_jp": "日本", "shift_jis": "日本", "gb18030": "中国联通", "euc_kr": "한국"}
+    name = names.get(charset) or {"utf-8": "Имя", "koi8_r": "Имя", "iso8859_9": "Işık"}.get(charset, "Núcleo")
     assert decoded(name.encode(charset), server) == name
+
+
+def test_half_a_character_is_no_letter_of_the_mailbox_behind_it() -> None:
+    octets = "Registrar Abuse Contact Email: \u4e83abuse@net.example\n".encode("gb18030")
+    assert b"zabuse@net.example" in octets  # the last octet of the character
+    found = read(decoded(octets, "whois.registrar.cn"), Target.parse("pills.example")).sighting.findings
+    assert [f.address for f in found] == ["abuse@net.example"]
 
 
 def test_octets_of_no_charset_at_all_are_read_all_the_same() -> None:

@@ -248,6 +248,15 @@ def test_an_answer_is_read_in_the_charset_of_its_server() -> None:
     assert mailboxes(answers) == ["abuse@net.example"]
 
 
+def test_a_text_that_tells_of_no_network_is_no_answer_and_may_come_right_later() -> None:
+    answers, _ = walk({ROOT: refer("whois.ripe.net"), "whois.ripe.net": "Wartungsarbeiten bis 14 Uhr.\n"})
+    assert [answer.status for answer in answers] == [Status.TEMPORARY]
+    assert "nothing that tells of it" in answers[0].reason
+    none = "% No entries found\n"
+    answers, _ = walk({ROOT: refer("whois.ripe.net"), "whois.ripe.net": none})
+    assert [answer.status for answer in answers] == [Status.ABSENT]
+
+
 def test_a_root_that_refers_nowhere_says_so() -> None:
     answers, _ = walk({ROOT: "% This query returned 0 objects.\n"}, "pills.example")
     assert answers[0].status is Status.ABSENT

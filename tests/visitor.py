@@ -88,6 +88,7 @@ def every_url(website: Website) -> list[str]:
     confirm(website, decided)
     link, _ = asked(website)
     hosts = urlsplit(website.office.hosts_url(website.alice.reporter)).path
+    account = urlsplit(website.office.account_url(website.alice.reporter)).path
     form = {"address": website.alice.submission_address, "paste": spam(subject="Pasted").decode()}
     submitted = website.http.post("/submit", data=form, files={"files": b""}).headers["location"]
     paths = [
@@ -95,6 +96,9 @@ def every_url(website: Website) -> list[str]:
         link,
         submitted,
         hosts,
+        account,
+        account + "/receipt",
+        urlsplit(website.office.unsubscribe_url(website.alice.reporter, "news")).path,
         "/healthz",
         "/readyz",
         "/metrics",

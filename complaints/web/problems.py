@@ -10,10 +10,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from complaints.models import Json
+from complaints.models import Json, Reporter
 from complaints.office import LinkEndedError, LinkError, Office
 from complaints.web.page import mail_file, page
 
@@ -117,6 +118,16 @@ def opened_by(office: Office, purpose: str, token: str, secret: str = "") -> str
         raise LinkEnded(token if purpose == "review" else "", REMEDY_ENDED) from error
     except LinkError as error:
         raise not_found() from error
+
+
+def own_page(session: Session, office: Office, purpose: str, token: str) -> Reporter:
+    """The reporter whose page this capability URL opens; new secrets end it. Raises Problem: 404 or 410."""
+    reporter_id = token.partition(".")[0]
+    reporter = session.get(Reporter, reporter_id) if reporter_id.isprintable() else None
+    if reporter is None:
+        raise not_found()
+    opened_by(office, purpose, token, reporter.token_hash or "")
+    return reporter
 
 
 def handle(app: FastAPI) -> None:

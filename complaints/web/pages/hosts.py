@@ -5,6 +5,7 @@ a host changes nothing that was sent; it counts for every spam that is read from
 """
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from sqlmodel import Session
@@ -19,7 +20,7 @@ from complaints.own_hosts import HostError
 from complaints.probes import ProbeError
 from complaints.web import intake
 from complaints.web.page import page
-from complaints.web.problems import FieldError, not_found, opened_by
+from complaints.web.problems import FieldError, own_page
 from complaints.web.security import Opened
 
 router = APIRouter()
@@ -30,7 +31,7 @@ NO_PROBE = "This is no probe of ours. Hand spam in on the page Report spam."
 def hosts(office: Opened, token: str) -> HTMLResponse:
     """Show the hosts and the probes."""
     with office.db.reading() as session:
-        return _page(session, office, _reporter(session, office, token))
+        return _page(session, office, own_page(session, office, "hosts", token))
 
 
 @router.post("/hosts/{token}")
@@ -50,7 +51,7 @@ def _act(office: Office, token: str, fields: dict[str, str]) -> list[FieldError]
     do = fields.get("do", "")
     try:
         with office.db.transaction() as session:
-            reporter = _reporter(session, office, token)
+            reporter = own_page(session, office, "hosts", token)
             if do == "add":
                 learned.add(session, office, reporter, [own_hosts.named(fields.get("host", ""))], "named")
             elif do == "remove":
@@ -86,14 +87,14 @@ async def _take_back(office: Office, token: str, form: intake.Form) -> list[Fiel
 
 def _probes_only(office: Office, token: str, uploads: Sequence[intake.Upload]) -> Reporter | None:
     with office.db.reading() as session:
-        reporter = _reporter(session, office, token)
+        reporter = own_page(session, office, "hosts", token)
         found = (probes.recognised(session, office, reporter, parse(upload.raw)) for upload in uploads)
         return reporter if all(found) else None
 
 
 def _again(office: Office, token: str, errors: list[FieldError], fields: dict[str, str]) -> HTMLResponse:
     with office.db.reading() as session:
-        return _page(session, office, _reporter(session, office, token), 422, errors, fields)
+        return _page(session, office, own_page(session, office, "hosts", token), 422, errors, fields)
 
 
 def _page(
@@ -108,20 +109,11 @@ def _page(
         "hosts.html",
         status,
         hosts=[row | {"what": learned.value(row)} for row in learned.document(office, reporter)["hosts"]],
+        account=urlsplit(office.account_url(reporter)).path,
         probes=probes.recent(session, reporter),
-        standing=office.standing_url(reporter),
+        standing=urlsplit(office.standing_url(reporter)).path,
         addresses=probes.addresses(reporter),
         now=office.clock(),
         errors=errors,
         fields={"host": "", "to": "", "paste": ""} | (fields or {}),
     )
-
-
-def _reporter(session: Session, office: Office, token: str) -> Reporter:
-    """The reporter whose page this capability URL opens."""
-    reporter_id = token.partition(".")[0]
-    reporter = session.get(Reporter, reporter_id) if reporter_id.isprintable() else None
-    if reporter is None:
-        raise not_found()
-    opened_by(office, "hosts", token, reporter.token_hash or "")
-    return reporter

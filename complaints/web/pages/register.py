@@ -3,6 +3,7 @@
 The first answer is the same whether or not an address is registered: it tells nobody who reports.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form
@@ -10,7 +11,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import reporters
+from complaints import choices, reporters
 from complaints.models import Registration
 from complaints.office import Office
 from complaints.policy import POLICY
@@ -48,26 +49,61 @@ def complete_form(office: Opened, token: str) -> HTMLResponse:
     """The page behind the mailed link: it asks for the code and acts on nothing."""
     with office.db.reading() as session:
         _still_good(session, office, token)
-    return page("register_complete.html", code="", policy=POLICY, errors=[])
+    return _complete_form()
 
 
 @router.post("/register/{token}")
 def complete(
-    office: Opened, token: str, code: Annotated[str, Form()] = "", policy: Annotated[str, Form()] = ""
+    office: Opened,
+    token: str,
+    code: Annotated[str, Form()] = "",
+    policy: Annotated[str, Form()] = "",
+    adult: Annotated[str, Form()] = "",
+    agreed: Annotated[list[str] | None, Form(alias="for")] = None,
 ) -> HTMLResponse:
     """Finish the registration; the page that answers is the only place the secrets are ever shown."""
+    ticked = [name for name in agreed or [] if name in choices.PURPOSES]
+    errors = []
     if policy != POLICY:
-        error = FieldError("policy", "Tick that you accept the policy; else we may not report for you.")
-        return page("register_complete.html", 422, code=code, policy=POLICY, errors=[error])
+        errors.append(
+            FieldError("policy", "Tick that you accept the policy; else we may not report for you.")
+        )
+    if adult != "yes":
+        errors.append(FieldError("adult", "Tick that you are old enough; Plaint is not for children."))
+    if errors:
+        return _complete_form(errors, code, ticked)
     with office.db.transaction() as session:
         _still_good(session, office, token)
         secrets = reporters.complete(session, office, token, code)
+        if secrets:
+            choices.declare_adult(session, office, secrets.reporter, via="page")
+            # What a reporter who registers again does not tick stays as they chose before
+            choices.choose(session, office, secrets.reporter, dict.fromkeys(ticked, True), via="page")
     if secrets is None:
-        error = FieldError("code", "This is not the code in our mail; it has six digits.")
-        return page("register_complete.html", 422, code=code, policy=POLICY, errors=[error])
-    hosts = office.hosts_url(secrets.reporter)
-    url = office.settings.url
-    return page("registered.html", secrets=secrets, url=url, hosts=hosts, clients=mail_programs())
+        wrong = FieldError("code", "This is not the code in our mail; it has six digits.")
+        return _complete_form([wrong], code, ticked)
+    return page(
+        "registered.html",
+        secrets=secrets,
+        url=office.settings.url,
+        hosts=office.hosts_url(secrets.reporter),
+        account=office.account_url(secrets.reporter),
+        clients=mail_programs(),
+    )
+
+
+def _complete_form(
+    errors: Sequence[FieldError] = (), code: str = "", ticked: Sequence[str] = ()
+) -> HTMLResponse:
+    return page(
+        "register_complete.html",
+        422 if errors else 200,
+        code=code,
+        policy=POLICY,
+        errors=errors,
+        purposes=choices.PURPOSES,
+        ticked=ticked,
+    )
 
 
 def _still_good(session: Session, office: Office, token: str) -> None:

@@ -1,0 +1,64 @@
+"""The tables of what a reporter asks for, chooses and is told of, besides complaints; no behaviour."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlmodel import Field, SQLModel
+
+
+class StepUp(SQLModel, table=True):
+    """A code that was mailed so that its reader may do one thing; kept for an hour, to bound the letters."""
+
+    __tablename__: ClassVar[Any] = "step_up"
+    id: str = Field(primary_key=True)
+    reporter_id: str = Field(foreign_key="reporter.id", index=True)
+    purpose: str
+    # The address it is about: the new one, or the alias
+    value: str = ""
+    # Of the code mailed to the registered address, and of the one mailed to `value`; "" where none was
+    code_hash: str = ""
+    second_hash: str = ""
+    asked_at: datetime = Field(index=True)
+    expires_at: datetime
+    tries: int = 0
+    # Done, or replaced by a newer one
+    used_at: datetime | None = None
+
+
+class Choice(SQLModel, table=True):
+    """What a reporter last chose or declared: for a purpose, yes or no, when and how."""
+
+    __tablename__: ClassVar[Any] = "choice"
+    reporter_id: str = Field(primary_key=True, foreign_key="reporter.id")
+    purpose: str = Field(primary_key=True)
+    chosen: bool
+    at: datetime
+    via: str
+
+
+class Reading(SQLModel, table=True):
+    """Somebody who runs this service looked at what a reporter handed in: written before it is shown."""
+
+    __tablename__: ClassVar[Any] = "reading"
+    id: str = Field(primary_key=True)
+    reporter_id: str = Field(foreign_key="reporter.id", index=True)
+    # "" when it was everything of theirs
+    complaint_id: str = ""
+    at: datetime
+    by: str
+    reason: str
+
+
+class Disclosure(SQLModel, table=True):
+    """What was disclosed to an authority. After its reporter is erased only authority, law and day stay."""
+
+    __tablename__: ClassVar[Any] = "disclosure"
+    id: str = Field(primary_key=True)
+    reporter_id: str | None = Field(default=None, foreign_key="reporter.id", index=True)
+    authority: str
+    law: str
+    what: str
+    at: datetime
+    # Until then the law forbids to tell the reporter
+    forbidden_until: datetime | None = None
+    entered_at: datetime

@@ -1,0 +1,215 @@
+"""What is encoded inside a text: takes octets, leaves what base64, hex and uuencoding in them hold.
+
+Tokens are not told apart: all letters of base64 in a text are read as one run, from each of four letters, so
+that a token is read rightly from wherever it begins and however it is broken into pieces. Most of what comes
+out is noise; what can be read in it goes on to be searched.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from complaints.leaks.reading import letters_of
+from complaints.leaks.wanted import Wanted
+
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_NO_TOKEN = bytes(octet for octet in range(256) if octet not in _LETTERS + b"+/-_")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_KINDS = bytes(
+    ord("1") if octet in _LETTERS + b"+/" else octet if octet in b"\r\n=" else ord("0")
+    for octet in range(256)
+)
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
+_IS_HEX = bytes(ord("1") if octet in _HEX_DIGITS else ord("0") for octet in range(256))
+_HEX_RUN = b"1" * 16
+_READABLE = bytes(
+    ord("1") if 0x20 <= octet < 0x7F else ord("0") if octet else ord("Z") for octet in range(256)
+)
+"""Printable ASCII, zeros, others."""
+_WIDE = b"1Z" * 6
+_LONG_LINE = b"1" * 60
+_LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
+_PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:1++=*\r?(?:\n|\Z))+)")
+_SHORTEST_BODY = 8
+_ONES = re.compile(rb"1*")
+_FEWEST_LINES = 2
+_TELLING = 16
+"""So many readable characters in a row noise does not hold by chance."""
+_PACKED = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM")
+"""With what archives begin in base64: zip, gzip, xz, bzip2."""
+_STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"Qlpo")
+_NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
+_BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Octets that were encoded in some way, `how`, and from which offset of the text on.
+
+    `is_likely`: all of it was read as it was meant, or may have been; else it is what could be read in noise.
+    """
+
+    how: str
+    octets: bytes
+    start: int = 0
+    is_likely: bool = True
+
+
+def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
+    """Cut out long base64, such as bodies; returns the text without them, and what they hold.
+
+    The last line, which may be a short word, stays in the text as well.
+    """
+    kinds = text.translate(_KINDS)
+    place = kinds.find(_LONG_LINE)
+    if place < 0:
+        return text, []
+    rest: list[bytes] = []
+    found: list[Opened] = []
+    position = 0
+    while place >= 0:
+        start = max(kinds.rfind(b"\n", 0, place) + 1, position)
+        lines = _LINES.match(kinds, place) if start == place else None
+        if lines is None or kinds.count(b"\n", start, lines.end()) < _FEWEST_LINES:
+            place = kinds.find(_LONG_LINE, _end_of_line(kinds, place))
+            continue
+        cut = text[start : lines.end()]
+        if not cut.translate(None, _HEX_DIGITS + b"\r\n"):
+            place = kinds.find(_LONG_LINE, lines.end())
+            continue  # a text in hex
+        last = _ONES.match(kinds, lines.end())
+        end = last.end() if last else lines.end()
+        letters = text[start:end].translate(None, _NO_TOKEN)
+        found += [
+            Opened("base64", octets, start, is_likely=phase == 0)
+            for phase, octets in enumerate(_phases(letters))
+        ]
+        rest.append(text[position:start])
+        position = lines.end()
+        place = kinds.find(_LONG_LINE, position)
+    return b"\n".join((*rest, text[position:])) if found else text, found
+
+
+def short_bodies(text: bytes) -> Iterator[Opened]:
+    """Yield what is uuencoded, and what paragraphs hold that consist of letters of base64 alone.
+
+    Most of these are words of a text.
+    """
+    if b"begin " in text:
+        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
+    kinds = text.translate(_KINDS)
+    for match in _PARAGRAPH.finditer(kinds):
+        letters = text[match.start() : match.end()].translate(None, _NO_TOKEN)
+        if len(letters) >= _SHORTEST_BODY:
+            yield Opened("base64", next(_phases(letters)), match.start())
+
+
+def _end_of_line(kinds: bytes, place: int) -> int:
+    end = kinds.find(b"\n", place)
+    return len(kinds) if end < 0 else end + 1
+
+
+def _phases(letters: bytes) -> Iterator[bytes]:
+    """Decode letters of base64 from each of the first four on."""
+    padded = letters + b"AAAA"
+    for phase in range(4):
+        size = len(letters) - phase
+        yield binascii.a2b_base64(padded[phase : phase + (size + 3) // 4 * 4])[: max(size, 0) * 3 // 4]
+
+
+def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
+    """Yield what in all encoded tokens of a text can be read, or may hold what is wanted."""
+    standard = text.translate(_STANDARD, _NO_TOKEN)
+    for octets in wanted.digested_in(standard):
+        yield Opened("base64", octets)
+    for octets in _phases(standard):
+        yield from told("base64", octets, wanted)
+    yield from _archives(standard)
+    letters = letters_of(text)
+    if letters.count(b"0x") >= _SHORTEST_BODY:
+        letters = letters.replace(b"0x", b"")
+    kinds = letters.translate(_IS_HEX)
+    if _HEX_RUN in kinds:
+        if b"1" * 32 in kinds:
+            yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+        for octets in _hex_in(letters, kinds):
+            yield from told("hex", octets, wanted)
+    if any(word in letters for word in (b"fromcharcode", b"fromcodepoint", b"uint8array")):
+        for match in _NUMBERS.finditer(text):
+            numbers = (int(number) for number in match[0].split(b","))
+            yield Opened("character codes", bytes(number for number in numbers if number < 256))
+
+
+def _archives(standard: bytes) -> Iterator[Opened]:
+    """Decode from where archives seem to begin: the first of each place in a group of four letters."""
+    places: dict[int, int] = {}
+    if not any(start in standard for start in _STARTS):
+        return
+    for match in _PACKED.finditer(standard):
+        if len(places) < 4:
+            places.setdefault(match.start() % 4, match.start())
+    for place in places.values():
+        yield Opened("base64", next(_phases(standard[place:])))
+
+
+def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
+    """Yield what can be read in octets that were most likely decoded in vain."""
+    if wanted.foreign and any(form in octets for form in wanted.foreign):
+        yield Opened(how, octets)
+        return
+    kinds = octets.translate(_READABLE)
+    runs = _runs(octets, kinds, b"1" * min(wanted.shortest, _TELLING))
+    if _WIDE in kinds:
+        narrow = octets.replace(b"\0", b"")
+        runs += _runs(narrow, narrow.translate(_READABLE), b"1" * min(wanted.shortest, _TELLING))
+    if runs and (max(map(len, runs)) >= _TELLING or wanted.hinted(b"\n".join(runs))):
+        yield Opened(how, b"\n".join(runs), is_likely=False)
+
+
+def readable_in(octets: bytes) -> bytes:
+    """Return the stretches of at least 16 readable characters, each on a line."""
+    return b"\n".join(_runs(octets, octets.translate(_READABLE), b"1" * _TELLING))
+
+
+def _runs(octets: bytes, kinds: bytes, run: bytes) -> list[bytes]:
+    found: list[bytes] = []
+    start = kinds.find(run)
+    while start >= 0:
+        end = _ONES.match(kinds, start).end()  # type: ignore[union-attr]  # so many are there
+        found.append(octets[start:end])
+        start = kinds.find(run, end)
+    return found
+
+
+def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
+    """Decode the runs of hex digits among the letters of a text, from either of the first two."""
+    runs = _runs(letters, kinds, _HEX_RUN)
+    for phase in (0, 1):
+        even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
+        yield bytes.fromhex(b"0d0a".join(even).decode("ascii"))
+
+
+def _uudecoded(text: bytes) -> Iterator[bytes]:
+    place = 0
+    while (match := _UU_BEGIN.search(text, place)) is not None:
+        place = text.find(b"\nend", match.end())
+        place = len(text) if place < 0 else place
+        for line in text[match.end() : place].split(b"\n"):
+            try:
+                yield binascii.a2b_uu(line.rstrip(b"\r"))
+            except binascii.Error:
+                continue  # no line of it
+
+
+def is_binary(octets: bytes) -> bool:
+    """Whether octets are no text: more than one in fifty of the first is a control character.
+
+    Every other octet of a text in UTF-16 is zero, and that is text.
+    """
+    head = octets[:_HEAD].rstrip(b"\0")
+    if head.count(0) * 4 > len(head):
+        head = head.replace(b"\0", b"")
+    return (len(head) - len(head.translate(None, _BINARY))) * 50 > len(head)

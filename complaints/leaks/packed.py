@@ -1,0 +1,102 @@
+"""What archives hold: takes octets, leaves those of each packed stream, however damaged the rest is.
+
+Members of a zip are found by their own headers (APPNOTE 4.3.7), not by its directory: a reader of damaged
+archives would find them too.
+"""
+
+import bz2
+import lzma
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST_OCTETS = 32 * 1024 * 1024
+"""Unpacked octets of one message that are looked at."""
+MOST_STREAMS = 2_000
+_STARTS_IN = (b"PK\x03\x04", b"\x1f\x8b\x08", b"1AY&SY", b"\xfd7zXZ\x00")
+"""With what an archive begins that is opened here."""
+_STARTS = re.compile(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00")
+_ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
+_ENCRYPTED = 1
+_CHUNK = 65_536
+
+
+@dataclass
+class Room:
+    """How much may still be unpacked. `full` says that something was left packed for lack of room."""
+
+    octets: int = MOST_OCTETS
+    streams: int = MOST_STREAMS
+    full: bool = False
+
+
+def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
+    """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
+    if not any(start in octets for start in (_STARTS_IN[:1] if octets.isascii() else _STARTS_IN)):
+        return
+    view, place = memoryview(octets), 0
+    while (found := _STARTS.search(octets, place)) is not None:
+        if room.streams <= 0 or room.octets <= 0:
+            room.full = True
+            return
+        room.streams -= 1
+        place = start = found.start()
+        if octets.startswith(b"PK", start):
+            content, end = _member(octets, view, start, room)
+        else:
+            make = _opener(octets[start : start + 1])
+            content, end = _inflated(make, view[start:], room)
+            end += start
+        if content:
+            yield content
+        place = max(end, start + 4)
+
+
+def _opener(first: bytes) -> "zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompressor":
+    if first == b"\x1f":
+        return zlib.decompressobj(31)
+    return bz2.BZ2Decompressor() if first == b"B" else lzma.LZMADecompressor(memlimit=2 * MOST_OCTETS)
+
+
+def _member(octets: bytes, view: memoryview, start: int, room: Room) -> tuple[bytes, int]:
+    """Return the name and content of a zip member, and where it ends. Nobody without the key reads others."""
+    if len(octets) - start < _ZIP_HEADER.size:
+        return b"", len(octets)
+    _, _, flags, method, _, _, _, size, _, name_size, extra = _ZIP_HEADER.unpack_from(octets, start)
+    name_at = start + _ZIP_HEADER.size
+    name = octets[name_at : name_at + name_size] + b"\n"
+    at = name_at + name_size + extra
+    if flags & _ENCRYPTED:
+        return name, at
+    if method == 0:
+        return name + octets[at : at + size], at  # what is stored may hold archives by itself
+    if method == 8:
+        content, end = _inflated(zlib.decompressobj(-15), view[at:], room)
+        return name + content, at + end
+    if method == 12:
+        content, end = _inflated(bz2.BZ2Decompressor(), view[at:], room)
+        return name + content, at + end
+    return name, at
+
+
+def _inflated(
+    opener: "zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompressor", packed: memoryview, room: Room
+) -> tuple[bytes, int]:
+    """Unpack one stream as far as it goes and there is room; returns where it ended too."""
+    pieces: list[bytes] = []
+    place = 0
+    try:
+        while place < len(packed) and not opener.eof:
+            given = packed[place : place + _CHUNK]
+            place += len(given)
+            piece = opener.decompress(given, room.octets + 1)
+            room.octets -= len(piece)
+            pieces.append(piece)
+            if room.octets < 0:
+                room.full = True
+                break
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
+        pass  # damaged from here on: what came before has been read
+    return b"".join(pieces), place - len(opener.unused_data)

@@ -1,0 +1,252 @@
+"""The ways a program or a person reads a text: takes octets, leaves what each way makes of them.
+
+Each way is one operation over the whole text, and works on what the one before left, so that escapes inside
+encoded words inside quoted-printable are seen through. Nothing is asked about what the message says it is:
+a text is read in every way that could change it.
+"""
+
+import binascii
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from html.entities import html5
+
+from complaints.leaks.reading import Reading
+
+ROUNDS = 6
+"""Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
+_QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
+_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_DAMAGED = re.compile(rb"=([0-9A-Fa-f]{2}[^\s\"'>]{4,})")
+_ENCODED_WORDS = re.compile(
+    rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
+)
+_ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
+_CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
+_CONTINUATION = re.compile(rb"\*[1-9]\d{0,3}\*?=")
+_CONCATENATED = re.compile(rb"['\"`]\s{0,9}\+\s{0,9}['\"`]")
+_JOINT = re.compile(rb"\+\s{0,9}['\"`]")
+_PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
+_ENTITY = re.compile(rb"(&(?>(?:amp;|#38;|#x26;)*)(?:#[xX][0-9A-Fa-f]{1,12}|#[0-9]{1,12}|[A-Za-z]{2,24});?)")
+_BACKSLASH = re.compile(
+    rb"(\\\\{0,3}(?:u\{[0-9A-Fa-f]{1,8}\}|[uU]0*[0-9A-Fa-f]{2,4}|x[0-9A-Fa-f]{2}"
+    rb"|0{2,4}[2-7][0-9A-Fa-f](?![0-9A-Fa-f]) ?|[0-7]{3}|[2-7][0-9A-Fa-f] ?|[/@.]|\r?\n))"
+)
+_CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
+_CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
+_BESIDE = 80
+_NO_BASE64 = bytes(
+    octet
+    for octet in range(256)
+    if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+)
+_TAG = re.compile(rb"<[^<>]*+>")
+_UNSEEN = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\U000e0000-\U000e01ef]+"
+)
+# What NFKC makes letters, digits and signs of ASCII of; and letters with the marks that they are composed of.
+_ALIKE = re.compile(
+    "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
+    "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
+)
+_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff][\u0300-\u036f]+")
+_SIGN = re.compile(
+    rb"[\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:(?<=\xe2)(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|(?<=\xc2)[\xaa\xad\xb2\xb3\xb9\xba]"
+    rb"|(?<=\xef)[\xb8-\xbe]|(?<=[\xca\xcc\xcd])|(?<=\xcb)[\xa0-\xa4]|(?<=\xf0)(?:\x9d|\x9f[\x84\x85])|(?<=\xe1)[\x85\x9e\xa0\xb4-\xb6]"
+    rb"|(?<=\xd8)\x9c|(?<=\xe3)\x85\xa4|(?<=\xf3)\xa0)"
+)
+"""With what all of these begin in UTF-8."""
+_NO_CHARSETS = frozenset(
+    ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
+     "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
+)  # fmt: skip
+"""Nothing to decode, or names of things in Python that are no charset, some of which take quadratic time."""
+_FEW = 50_000
+
+
+class _Codes(dict[bytes, bytes]):
+    """What each escape stands for, found out once and then kept; a message has few different ones."""
+
+    def __missing__(self, code: bytes) -> bytes:
+        if len(self) > _FEW:
+            self.clear()
+        self[code] = found = _meant(code)
+        return found
+
+
+def _meant(code: bytes) -> bytes:
+    """What one escape stands for, in UTF-8; itself when for nothing."""
+    if code.startswith(b"%"):
+        return _char(int(code[-4:], 16)) if b"u" in code else bytes.fromhex(code[-2:].decode("ascii"))
+    if code.startswith(b"&"):
+        return _entity(code)
+    text = code.lstrip(b"\\")
+    if text[:1] in b"uUx":
+        return _char(int(text[1:].strip(b"{}"), 16))
+    digits = text.strip()
+    if not digits or digits in b"/@.":
+        return digits  # a line that goes on, or a character that needed no escape
+    return _char(int(digits, 8 if len(digits) == 3 else 16))
+
+
+def _entity(code: bytes) -> bytes:
+    name = code.rstrip(b";").rpartition(b";")[2].removeprefix(b"&").decode("ascii")
+    if name.startswith("#"):
+        return _char(int(f"0{name[1:]}", 0) if name[1] in "xX" else int(name[1:]))
+    text = html5.get(f"{name};") or html5.get(f"{name.lower()};")
+    return code if text is None else text.encode("utf-8")
+
+
+def _char(number: int) -> bytes:
+    return chr(number).encode("utf-8", "ignore") if number < 0x110000 else b""
+
+
+_CODES = _Codes()
+
+
+@dataclass(frozen=True)
+class Read:
+    """All readings of a text.
+
+    `finished` is False when there were more escapes inside each other than are undone.
+    """
+
+    readings: list[Reading]
+    finished: bool
+
+
+def read(text: bytes) -> Read:
+    """Read a text, which holds no zeros, in every way."""
+    bases = [Reading("", text)]
+    aside: list[Reading] = []
+    if b"=?" in text and (words := _around_words(text)):
+        aside.append(Reading("encoded words", words))
+    if b"=" in text and _QUOTED.search(text):
+        bases.append(Reading("quoted-printable", binascii.a2b_qp(_SOFT_BREAK.sub(b"=", text))))
+        # Where the text is not encoded, what looks like a code behind a sign of equality is none.
+        if damaged := _DAMAGED.findall(text):
+            aside.append(Reading("", b"\n".join(damaged)))
+    done = Read(bases[:-1], finished=True)
+    finished = True
+    for base in (bases[-1], *aside):
+        finished &= _see_through(base, done)
+    return Read(done.readings, finished)
+
+
+def _see_through(base: Reading, done: Read) -> bool:
+    """Add all readings of a base; returns whether all escapes are undone."""
+    done.readings.append(base)
+    last = _plain(base, done)
+    for _ in range(ROUNDS):
+        before, last = last, _then(last, "escaped", _unescaped(last.octets), done)
+        if before is last:
+            break
+    finished = _unescaped(last.octets) == last.octets
+    done.readings[-1] = last = replace(last, whole=True)
+    if b"+" in last.octets and _JOINT.search(last.octets):
+        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
+    if not last.octets.isascii() and _SIGN.search(last.octets):
+        last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
+    if b"<!--" in last.octets:
+        last = _then(last, "split by comments", _uncommented(last.octets), done)
+    if b"<" in last.octets:
+        _then(last, "split by tags", _TAG.sub(b"", last.octets), done)
+    return finished
+
+
+def _plain(last: Reading, done: Read) -> Reading:
+    """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
+    text = last.octets
+    if b"\n " in text or b"\n\t" in text:
+        last = _then(last, "folded", _CUT_ENTITY.sub(_mended, _CUT_PERCENT.sub(_mended, text)), done)
+    if b"*" in text and _CONTINUATION.search(text):
+        joined = _CONTINUED.sub(b"", last.octets.replace(b'";', b";"))
+        last = _then(last, "continued parameters", joined, done)
+    return last
+
+
+def _then(last: Reading, how: str, octets: bytes, done: Read) -> Reading:
+    """Add a reading of a reading, unless it says the same."""
+    if octets == last.octets:
+        return last
+    new = Reading(f"{last.how}, {how}" if last.how else how, octets)
+    done.readings.append(new)
+    return new
+
+
+def _mended(match: re.Match[bytes]) -> bytes:
+    return b"".join(match[0].split())
+
+
+def _around_words(text: bytes) -> bytes:
+    """Decode encoded words; returns them with what stands beside them, each on a line."""
+    pieces: list[bytes] = []
+    end = 0
+    for match in _ENCODED_WORDS.finditer(text):
+        before = text[max(end, match.start() - _BESIDE) : match.start()]
+        behind = text[match.end() : match.end() + _BESIDE]
+        pieces.append(before + _words(match) + behind)
+        end = match.end()
+    return b"\n".join(pieces)
+
+
+def _words(match: re.Match[bytes]) -> bytes:
+    """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
+    found: list[tuple[str, bytes]] = []
+    for charset, kind, payload in _ENCODED_WORD.findall(match[0]):
+        octets = base64_octets(payload) if kind in b"bB" else binascii.a2b_qp(payload, header=True)
+        name = charset.decode("ascii", "replace").lower()
+        if found and found[-1][0] == name:
+            octets = found.pop()[1] + octets
+        found.append((name, octets))
+    return b"".join(in_utf8(octets, name) for name, octets in found)
+
+
+def in_utf8(octets: bytes, charset: str) -> bytes:
+    """Octets of a charset in UTF-8; as they are when Python knows no such charset."""
+    if charset in _NO_CHARSETS:
+        return octets
+    try:
+        return octets.decode(charset, "ignore").encode("utf-8", "ignore")
+    except (LookupError, ValueError):
+        return octets
+
+
+def base64_octets(letters: bytes) -> bytes:
+    """Decode the letters of the standard alphabet among these octets, whether they fill a group or not."""
+    whole = letters.translate(None, _NO_BASE64)
+    return binascii.a2b_base64(whole + b"A" * (-len(whole) % 4))[: len(whole) * 3 // 4]
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Undo percent-encoding, HTML entities and the escapes of scripts and style sheets, once each."""
+    for sign, pattern in ((b"%", _PERCENT), (b"&", _ENTITY), (b"\\", _BACKSLASH)):
+        if sign in text:
+            pieces = pattern.split(text)
+            if len(pieces) > 1:
+                pieces[1::2] = map(_CODES.__getitem__, pieces[1::2])
+                text = b"".join(pieces)
+    return text
+
+
+def _visible(text: bytes) -> bytes:
+    """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
+    bare = _UNSEEN.sub("", text.decode("utf-8", "ignore"))
+    if b"\xcc" in text or b"\xcd" in text:
+        bare = _MARKED.sub(_folded, bare)
+    return _ALIKE.sub(_folded, bare).encode("utf-8", "ignore")
+
+
+def _folded(match: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", match[0])
+
+
+def _uncommented(text: bytes) -> bytes:
+    first, *rest = text.split(b"<!--")
+    return b"".join((first, *map(_behind_comment, rest)))
+
+
+def _behind_comment(piece: bytes) -> bytes:
+    comment, end, behind = piece.partition(b"-->")
+    return behind if end else comment

@@ -1,0 +1,226 @@
+"""What is looked for: takes the addresses and names of a person, leaves what of them stands in a reading.
+
+One reading is searched in two steps. First its letters and digits alone, in lower case: where those of an
+address do not stand, no way of putting dots, tags, folds or words between them matters, and that costs about
+a nanosecond an octet. Only where they do stand, a pattern decides whether it is the address.
+"""
+
+import hashlib
+import re
+import unicodedata
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from complaints.leaks.reading import ROT13, Reading, letters_of
+from complaints.leaks.words import Word, words_of
+
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_LONG = 5
+"""From this length on a local part counts also behind other letters, as in a bounce address."""
+_AT = rb"(?:\s?[@=#!~*:/|%._-]{1,3}\s?|[\s\[({<_.-]{1,3}at[\s\])}>_.-]{1,3})"
+_DOT = rb"(?:[._-]|\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?)"
+_TAG = rb"(?:[+/][^\s@<>\"]{0,64}?)?"
+_GAP = rb"[^a-z0-9\x80-\xff._+@=-]{0,4}"
+_GAP_AT = rb"[^a-z0-9\x80-\xff@=]{0,6}[@=][^a-z0-9\x80-\xff]{0,6}"
+_ONE_MAILBOX = ("gmail.com", "googlemail.com")
+"""Two names of one provider, which takes no notice of dots in local parts (support.google.com/mail, 2026)."""
+_ALGORITHMS = ("md5", "sha1", "sha256")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One spelling of an address: `local` and `domain` in lower case, as octets."""
+
+    what: str
+    local: bytes
+    domain: bytes
+    dots: bool
+    """Whether dots in the local part are nothing, and so may be anywhere."""
+
+    @cached_property
+    def gates(self) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
+        """Per way of turning it: the letters a reading must hold all of, the longest first."""
+        plain = {letters_of(self.local), *map(letters_of, self.domain.split(b"."))}
+        needles = sorted(plain - {b""}, key=len, reverse=True)
+        return (
+            ("", tuple(needles)),
+            ("reversed", tuple(needle[::-1] for needle in needles)),
+            ("rot13", tuple(needle.translate(ROT13) for needle in needles)),
+        )
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[bytes], ...]:
+        local = re.escape(self.local)
+        if self.dots:
+            local = rb"\.?".join(re.escape(bytes([octet])) for octet in self.local.replace(b".", b""))
+        labels = [re.escape(label) for label in self.domain.split(b".")]
+        return (
+            re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
+            re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
+        )
+
+    @cached_property
+    def _spaced(self) -> re.Pattern[bytes]:
+        """The address with something between its letters, such as a fold or spaces."""
+        dots = b"." if self.dots else b""
+        parts = (self.local.translate(None, dots), self.domain)
+        gap = _GAP.replace(b"._", b"_") if self.dots else _GAP
+        local, domain = (gap.join(re.escape(bytes([octet])) for octet in part) for part in parts)
+        return re.compile(rb"(?P<local>" + local + rb")" + _GAP_AT + domain)
+
+    def stands_in(self, reading: Reading, *, edges: bool) -> str | None:
+        """How it was turned around where it stands there; None when it does not. `edges` as in `found`."""
+        edges &= len(self.local) < _LONG
+        for way, needles in self.gates if reading.whole else self.gates[:1]:
+            if all(needle in reading.letters for needle in needles):
+                text = reading.turned(way)
+                if self._seen(text, edges) or (b"\n" in text and self._seen(_FOLD.sub(b"", text), edges)):
+                    return way
+        return None
+
+    def _seen(self, lower: bytes, edges: bool) -> bool:
+        joined = letters_of(self.local) + letters_of(self.domain)
+        patterns = (*self._patterns, self._spaced) if joined in letters_of(lower) else self._patterns
+        for match in (match for pattern in patterns for match in pattern.finditer(lower)):
+            start = match.start("local")
+            if not edges or not lower[max(0, start - 1) : start].isalnum():
+                return True
+        return False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All that is looked for."""
+
+    addresses: tuple[Address, ...]
+    digests: tuple[tuple[str, bytes], ...]
+    """Whose it is, and its octets."""
+    words: tuple[Word, ...]
+    usual: int = 0
+    """So many digests, the first ones, are of an address in lower case."""
+
+    @cached_property
+    def foreign(self) -> tuple[bytes, ...]:
+        """What is beyond ASCII, in UTF-8: it may stand in any charset."""
+        forms = [form for word in self.words for form in word.forms]
+        forms += [part for one in self.addresses for part in (one.local, one.domain)]
+        return tuple(form for form in forms if not form.isascii())
+
+    def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
+        """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.
+
+        `edges`: what stands before a short local part tells whether that begins there; noise does not.
+        """
+        for address in self.addresses:
+            way = address.stands_in(reading, edges=edges)
+            if way is not None:
+                yield address.what, way
+        if words and any(stem in reading.letters for stem in self._stems):
+            for word in self.words:
+                if word.stands_in(reading.lower, reading.octets, reading.letters):
+                    yield word.what, ""
+
+    @cached_property
+    def _stems(self) -> tuple[bytes, ...]:
+        """Letters of which any word holds some: those of the words that hold no other's."""
+        forms = {form for word in self.words for form in word.letters}
+        return tuple(form for form in forms if not any(other in form for other in forms - {form}))
+
+    @cached_property
+    def shortest(self) -> int:
+        """The length of the shortest address."""
+        return min((len(one.local) + 1 + len(one.domain) for one in self.addresses), default=6)
+
+    @cached_property
+    def _base64(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Each digest, and its letters in base64 that depend on nothing else, from each place of a group."""
+        found = []
+        for number, (_, octets) in enumerate(self.digests):
+            # At the start of a token all; behind something else those of the address as most write it.
+            for place in range(3 if number < self.usual else 1):
+                letters = b64encode(bytes(place) + octets)[(place * 4 + 2) // 3 :]
+                found.append((octets, letters[: len(octets) * 4 // 3 - 1]))
+        return tuple(found)
+
+    def digested_in(self, letters: bytes) -> Iterator[bytes]:
+        """Yield the digests that stand in letters of base64."""
+        return (octets for octets, encoded in self._base64 if encoded in letters)
+
+    def digested_in_hex(self, letters: bytes) -> Iterator[bytes]:
+        """Yield the digests that stand in letters in lower case."""
+        return (octets for _, octets in self.digests if octets.hex().encode() in letters)
+
+    def digested(self, octets: bytes) -> Iterator[str]:
+        """Yield what is digested of the digests that stand in octets."""
+        return (what for what, digest in self.digests if digest in octets)
+
+    def hinted(self, octets: bytes) -> bool:
+        """Whether what could be read in noise may hold an address."""
+        letters = letters_of(octets)
+        for address in self.addresses:
+            for _, needles in address.gates:
+                if all(needle in letters for needle in needles):
+                    return True
+        return False
+
+
+@lru_cache(maxsize=256)
+def wanted(
+    addresses: tuple[str, ...],
+    names: tuple[str, ...],
+    phrases: tuple[str, ...],
+    own_words: frozenset[str],
+) -> Wanted:
+    """Make ready what to look for; `own_words` as `find_leaks` says."""
+    spellings: dict[tuple[bytes, bytes], Address] = {}
+    for address in addresses:
+        for local, domain in _same(address):
+            for one in _forms(local):
+                for other in _forms(domain):
+                    what = f"address {address.lower()}"
+                    dots = domain in _ONE_MAILBOX
+                    spellings.setdefault((one, other), Address(what, one, other, dots))
+    digests: dict[bytes, str] = {}
+    usual = 0
+    for turn in (str.lower, str.strip, str.upper):
+        for address in addresses:
+            for algorithm in _ALGORITHMS:
+                octets = hashlib.new(algorithm, turn(address).encode(), usedforsecurity=False).digest()
+                digests.setdefault(octets, f"digest of {address.lower()}")
+        usual = usual or len(digests)
+    return Wanted(
+        tuple(spellings.values()),
+        tuple((what, octets) for octets, what in digests.items()),
+        words_of(addresses, names, phrases, own_words),
+        usual,
+    )
+
+
+def _same(address: str) -> Iterator[tuple[str, str]]:
+    """Yield (local, domain) of all addresses of one mailbox: untagged, and the domain in each form."""
+    local, _, domain = address.strip().lower().rpartition("@")
+    domains = list(_ONE_MAILBOX) if domain in _ONE_MAILBOX else [domain]
+    for turn in ("idna", "punycode"):
+        try:
+            domains.append(
+                domain.encode("idna").decode("ascii") if turn == "idna" else domain.encode().decode("idna")
+            )
+        except UnicodeError:
+            continue  # no valid IDN (RFC 5890): there is no other form of it
+    for one in dict.fromkeys(domains):
+        yield local, one
+        if "+" in local.strip("+"):
+            yield local.partition("+")[0], one
+
+
+def _forms(text: str) -> list[bytes]:
+    """The octets of a text whose ASCII is in lower case, its other letters in either."""
+    return list(
+        dict.fromkeys(
+            form.encode().lower()
+            for case in (text.lower(), text.title(), text.upper())
+            for form in (unicodedata.normalize("NFC", case), case)
+        )
+    )
