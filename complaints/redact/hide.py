@@ -138,7 +138,7 @@ class Hider:
             if opened is not None:
                 new, rule = opened
                 breaks = list(_SPACE.finditer(match[0]))
-                yield Find(match.start(), match.end(), _broken(token, new, breaks), rule, plain=False)
+                yield _narrow(match, _broken(token, new, breaks), rule)
 
     def _promising(self, matches: list[re.Match[bytes]], depth: int) -> list[re.Match[bytes]]:
         """Return the tokens that may hold something: most lists end at once, others are halved."""
@@ -218,9 +218,8 @@ class Hider:
                 whole = len(letters) // 4 * 3
                 # The last letters may belong to something else: they stay unless the find reaches into them.
                 used = whole if inside[-1].end <= whole else len(octets)
-                new = base64.b64encode(splice(octets[:used], inside, group=3 ** (depth + 1))).rstrip(b"=")
-                if b"-" in token or b"_" in token:
-                    new = new.translate(_URL_SAFE_BACK)
+                fresh = base64.b64encode(splice(octets[:used], inside, group=3 ** (depth + 1))).rstrip(b"=")
+                new = _mended(token[phase : phase + (used * 4 + 2) // 3], fresh)
                 rest = token[phase + (used * 4 + 2) // 3 :]
                 return token[:phase] + new + rest, f"{inside[0].rule} in base64"
         return None
@@ -299,6 +298,43 @@ def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
             digest = hashlib.new(algorithm, form.encode(), usedforsecurity=False)
             yield digest.hexdigest().encode(), True
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
+
+
+def _unlike(old: bytes, new: bytes) -> tuple[int, int]:
+    """How much is the same at the start of both, and at their end."""
+    same = _alike(old, new)
+    rest = min(len(old), len(new)) - same
+    return same, min(_alike(old[::-1], new[::-1]), rest)
+
+
+def _alike(left: bytes, right: bytes) -> int:
+    """How many octets at the start are equal; by halves, for a token may be a whole body."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _narrow(match: re.Match[bytes], new: bytes, rule: str) -> Find:
+    """Make a find of what really changes of a token: a path before it, say, is none of it."""
+    same, after = _unlike(match[0], new)
+    return Find(match.start() + same, match.end() - after, new[same : len(new) - after], rule, plain=False)
+
+
+def _mended(token: bytes, fresh: bytes) -> bytes:
+    """Put fresh base64 in the place of a token's letters, in its alphabet; what did not change stays.
+
+    A token may have a path before it, whose slashes are letters of the other alphabet.
+    """
+    same, after = _unlike(token.translate(_URL_SAFE), fresh)
+    changed = fresh[same : len(fresh) - after]
+    if b"-" in token or b"_" in token:
+        changed = changed.translate(_URL_SAFE_BACK)
+    return token[:same] + changed + token[len(token) - after :]
 
 
 def _pieces(letters: bytes) -> Iterator[bytes]:
