@@ -342,6 +342,13 @@ def test_both_databases_keep_one_try_one_try(tmp_path: Path, database_url: str) 
         code = asked(website, "export")[ALICE]
         with ThreadPoolExecutor(8) as pool:
             assert sorted(pool.map(post, [code] * 8)) == [200] + [422] * 7
+        data = {"do": "erase", "sure": "yes", "code": asked(website, "erase")[ALICE]}
+        path = path_of(website)
+        with ThreadPoolExecutor(4) as pool:
+            answers = sorted(
+                pool.map(lambda _: website.http.post(path, data=data).status_code, range(4)), reverse=True
+            )
+        assert (answers[-1], set(answers[:-1])) == (200, {404})
 
 
 def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
