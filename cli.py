@@ -16,8 +16,10 @@ import typer
 
 from complaints import (
     __version__,
+    account_verbs,
     lookup_verb,
     operate,
+    operate_account,
     operate_desks,
     receipt_verbs,
     redact_verb,
@@ -109,7 +111,14 @@ def options(
 options.__doc__ = __doc__
 
 
-for operator_verb in (operate.demo, operate.serve, operate.doctor, operate.resend):
+for operator_verb in (
+    operate.demo,
+    operate.serve,
+    operate.doctor,
+    operate.resend,
+    operate_account.evidence,
+    operate_account.news,
+):
     app.command()(operator_verb)
 
 
@@ -346,6 +355,8 @@ app.command()(redact_verb.redact)
 app.command()(redact_verb.whose)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
+app.add_typer(account_verbs.account_app, name="account")
+app.add_typer(operate_account.disclosures_app, name="disclosures")
 app.add_typer(operate.db_app, name="db")
 
 

@@ -8,14 +8,16 @@ or in a SQLite file for all processes of a machine (a service may bring its own,
 import json
 import logging
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Protocol, TypeVar
 
 from abuse_lookup.shared_file import SharedFile
 
 _log = logging.getLogger(__name__)
+MOST_SERVERS = 10_000
+"""Servers that one process remembers: strangers name them, in referrals and redirects."""
 MOST_SILENCES = 3
 SILENCE_PAUSE = 60.0
 LOOK_AGAIN = 0.05
@@ -76,13 +78,16 @@ class Page:
     def take(self, who: str, limits: Limits, now: float, until: float) -> tuple[float, str]:
         """Take a turn for `who` that ends at `until` at the latest, and a token of every bucket.
 
-        Returns 0.0, or nothing is taken and it is the seconds to wait at least, and why.
+        Returns 0.0, or nothing is taken and it is the seconds to wait at least (infinite for a server that
+        keeps silent), and why.
         """
         self.turns = {one: end for one, end in self.turns.items() if end > now}
+        paused = self.paused_until - now
+        # For a limit one may wait, however long; not for a server that may be gone
         waits = [
             (
-                self.paused_until - now,
-                f"is not asked for another {self.paused_until - now:.0f} s: {self.reason}",
+                inf if paused > 0 and self.silences >= MOST_SILENCES else paused,
+                f"is not asked for another {paused:.0f} s: {self.reason}",
             )
         ]
         for bucket in limits.buckets:
@@ -157,11 +162,14 @@ class MemoryBook:
     """The book of one process."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, Page] = defaultdict(Page)
+        self._pages: dict[str, Page] = {}
 
     async def change(self, server: str, how: Callable[[Page], T]) -> T:
         """Let `how` change the page of `server`."""
-        return how(self._pages[server])
+        page = self._pages[server] = self._pages.pop(server, Page())
+        if len(self._pages) > MOST_SERVERS:
+            del self._pages[next(iter(self._pages))]  # the one that was asked longest ago
+        return how(page)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -250,7 +250,7 @@ def _due(headers: Mapping[str, str], now: datetime) -> datetime:
     elif "Expires" in headers:
         try:
             moment = parsedate_to_datetime(headers["Expires"])
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             moment = now
         lifetime = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
     return now + min(max(lifetime, _SOONEST), _LATEST)

@@ -31,12 +31,13 @@ from abuse_lookup.rdap_answer import (
     withheld,
 )
 from abuse_lookup.rdap_page import Asker, Ended, Reply, Walk, failed
-from abuse_lookup.span import parse_span, span_text
+from abuse_lookup.span import is_beyond_registries, parse_span, span_text
 from abuse_lookup.target import Target, organisational_domain
 
 _MOST_LINKED = 2
 """Contacts that an answer only names, and networks around one, that are asked for."""
 _POOL = {4: 9, 6: 24}  # bits: IANA hands out /8, and /12 to /23 in IPv6, and what is wider is nobody's
+_OTHER_KINDS = {"ip network", "autnum", "domain", "entity", "nameserver"}  # RFC 9083 §5
 _REGISTRAR_SHARE = 0.5  # of the time left, where the registry has named the registrar's desk already
 
 
@@ -82,7 +83,7 @@ class Rdap:
         sighting, answers = await self._with_linked(sighting, reply, target, walk)
         answers.insert(0, _answer(sighting, reply))
         share = walk.within(_REGISTRAR_SHARE if sighting.findings else 1)
-        for link in _not_asked(related_links(reply.document), walk)[:1]:
+        for link in self._not_asked(related_links(reply.document), walk)[:1]:
             try:
                 there = await self._asker.get(link, share)
             except Ended as end:
@@ -110,7 +111,7 @@ class Rdap:
         if on and not _usable(sighting) and not reply.limit:
             for base in await self._registries(sighting, reply, target):
                 answers += await self._number(base + _path(target), target, walk, on=False)
-            for link in _not_asked(related_links(reply.document), walk)[:1]:
+            for link in self._not_asked(related_links(reply.document), walk)[:1]:
                 answers += await self._number(link, target, walk, on=False)
             if sighting.span and not sighting.whois and not any(_usable(answer.value) for answer in answers):
                 answers += await self._parents(reply, sighting.span, walk)
@@ -134,14 +135,18 @@ class Rdap:
         desks = [named for named in contacts if named.is_desk][:_MOST_LINKED]
         problems: list[Answer[Sighting]] = []
         for named in desks or ([] if sighting.findings else contacts[:1]):
-            for url in _not_asked(await self._places(named, reply), walk)[:1]:
+            for url in self._not_asked(await self._places(named, reply), walk)[:1]:
                 try:
-                    entity = (await self._asker.get(url, walk)).document
+                    there = await self._asker.get(url, walk)
                 except Ended as end:
                     problems += [end.answer] if end.answer.failed else []
-                else:
-                    found = read_entity(entity, sighting.holder, scope, is_desk=named.is_desk)
-                    sighting = sighting.with_better(found)
+                    continue
+                if other := _other_entity(named, there):
+                    why = f"{there.host} answered about {other}, not {named.handle}"
+                    problems.append(failed(there.host, why, permanent=True))
+                    continue
+                found = read_entity(there.document, sighting.holder, scope, is_desk=named.is_desk)
+                sighting = sighting.with_better(found)
         return sighting, problems
 
     async def _places(self, named: Elsewhere, reply: Reply) -> list[str]:
@@ -158,7 +163,7 @@ class Rdap:
         answers: list[Answer[Sighting]] = []
         for _ in range(_MOST_LINKED):
             around = [*parent_links(reply.document), *_parent_urls(reply)]
-            link = next((link for link in _not_asked(around, walk) if not _is_pool(link)), None)
+            link = next((link for link in self._not_asked(around, walk) if not _is_pool(link)), None)
             if link is None:
                 break
             try:
@@ -174,6 +179,17 @@ class Rdap:
             if _usable(answers[-1].value):
                 break
         return answers
+
+    def _not_asked(self, links: list[str], walk: Walk) -> list[str]:
+        """Leave out what was asked; whom a link names over plain http, we ask over TLS.
+
+        Unless the operator's own bootstrap files name that server over plain http.
+        """
+        plain = self._bootstrap.may_be_plain
+        upgraded = [
+            f"https{link[4:]}" if link.startswith("http://") and not plain(link) else link for link in links
+        ]
+        return [link for link in dict.fromkeys(upgraded) if link not in walk.asked]
 
 
 def _path(target: Target) -> str:
@@ -220,12 +236,6 @@ def _bits(span: Span) -> int:
     return span.first.max_prefixlen - (span.size - 1).bit_length()
 
 
-def _not_asked(links: list[str], walk: Walk) -> list[str]:
-    """Leave out what was asked; whom a link names over plain http, we ask over TLS."""
-    secure = [f"https{link[4:]}" if link.startswith("http://") else link for link in links]
-    return [link for link in dict.fromkeys(secure) if link not in walk.asked]
-
-
 def _same(host: str, other: str) -> bool:
     """Whether two servers are of one organisation."""
     return (organisational_domain(host) or host) == (organisational_domain(other) or other)
@@ -261,10 +271,22 @@ def _other(sighting: Sighting, reply: Reply, target: Target) -> str:
     ends = (target.network[0], target.network[-1]) if target.network is not None else (target.ip,)
     if sighting.span is not None and any(ip is not None and ip not in sighting.span for ip in ends):
         return span_text(sighting.span)
+    if sighting.span is not None and is_beyond_registries(sighting.span):
+        return f"{span_text(sighting.span)}, which is nobody's network"
+    kind = str(reply.document.get("objectClassName"))
+    if kind in _OTHER_KINDS - {"autnum" if target.asn is not None else "ip network"}:
+        return f"an object of the kind {kind}"
     about = numbers(reply.document)
     if target.asn is not None and about is not None and target.asn not in about:
         return f"AS{about.start}"
     return ""
+
+
+def _other_entity(named: Elsewhere, there: Reply) -> str:
+    """Say which other contact than the desk that was named the answer is about; empty when it is about it."""
+    handle = there.document.get("handle")
+    same = not isinstance(handle, str) or handle.strip().lower() == named.handle.lower()
+    return "" if same or not named.is_desk or not named.handle else str(handle)
 
 
 def _about(sighting: Sighting, reply: Reply, target: Target) -> Sighting:

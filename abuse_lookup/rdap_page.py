@@ -165,7 +165,7 @@ def retry_after(value: str, now: datetime) -> float:
         return min(float(value), _LONGEST_PAUSE)
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # the last for a zone of more digits than a number has
         return _DEFAULT_PAUSE
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE)

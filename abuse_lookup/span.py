@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 
 from abuse_lookup.answer import Span
+from abuse_lookup.special import LARGEST
 from abuse_lookup.target import IPAddress
 
 _RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45})\s*-\s*([0-9A-Fa-f:.]{2,45})")
@@ -21,6 +22,14 @@ def parse_span(text: str) -> Span | None:
     if match := _PREFIX.search(text):
         return _network(match[1], match[2])
     return _span(_ip(text), _ip(text))
+
+
+def is_beyond_registries(span: Span) -> bool:
+    """Whether it is larger than what IANA hands to a registry: an object about it is about nobody's network.
+
+    RIPE, APNIC and AFRINIC answer with 0.0.0.0/0 for addresses that they know nothing of.
+    """
+    return span.size > 1 << (span.first.max_prefixlen - LARGEST[span.first.version])
 
 
 def span_text(span: Span) -> str:

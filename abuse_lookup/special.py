@@ -13,7 +13,7 @@ from abuse_lookup.knowledge import rows
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_LARGEST = {4: 8, 6: 12}
+LARGEST = {4: 8, 6: 12}
 """Prefix lengths of the largest blocks that IANA hands to a registry."""
 
 # RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476 and the root zone's reservation of "internal".
@@ -31,7 +31,7 @@ def ip_refusal(ip: IPAddress) -> str | None:
 
 def network_refusal(network: IPNetwork) -> str | None:
     """Say why nobody answers for this network, or None."""
-    if network.prefixlen < _LARGEST[network.version]:
+    if network.prefixlen < LARGEST[network.version]:
         return f"{network} is larger than what any registry holds: nobody answers for all of it"
     return ip_refusal(network.network_address) or ip_refusal(network.broadcast_address)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, found_invalid, is_desk_name
-from abuse_lookup.span import parse_span
+from abuse_lookup.span import is_beyond_registries, parse_span
 from abuse_lookup.target import Target, normal_host
 from abuse_lookup.whois_dialect import (
     RWHOIS_PORT,
@@ -188,6 +188,7 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
         mine = [s for s in segments if s.main == "number" and s.subject.upper().removeprefix("AS") == wanted]
     else:
         spans = [(span.size, s) for s in segments if (span := s.span) and _covers(span, target)]
+        spans = [(size, s) for size, s in spans if s.span and not is_beyond_registries(s.span)]
         mine = [segment for _, segment in sorted(spans, key=lambda item: item[0])]
     if mine or any(segment.main for segment in segments):
         return mine

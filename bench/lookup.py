@@ -213,7 +213,7 @@ async def cold(world: Registries, stores: Stores) -> dict[str, Any]:
 async def limited(world: Registries, stores: Stores) -> dict[str, Any]:
     """How much of what the limits allow is used, and whether they hold."""
     world.delay(DELAY)
-    window, allowed, servers, count = 10.0, 60, (1, 2, 3, 5), 320
+    window, allowed, servers, count = 10.0, 60, (1, 2, 3, 5), 640
     nets = [net for net in networks(NETWORKS) if net.registry in servers]
     limits = ROW.format("example", f"questions = {allowed}\nseconds = {window}\nat_once = 4")
     async with stores.opened(world.config(limits, per_minute=60)) as lookup:

@@ -121,7 +121,8 @@ def places() -> dict[str, int]:
 _TEXT = b"The quick brown fox sees http://a.example/x1y2z3 and jumps over alice@victim.example.\r\n"
 SHAPES: dict[str, Callable[[int], bytes]] = {
     "text": lambda size: b"Subject: x\r\n\r\n" + _TEXT * (size // len(_TEXT)),
-    "base64": lambda size: b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(_TEXT * (size // 118)),
+    "base64": lambda size: b"Content-Transfer-Encoding: base64\r\n\r\n"
+    + base64.encodebytes(_TEXT * (size // 118)),
     "tokens": lambda size: b"Subject: x\r\n\r\n" + (base64.b64encode(bytes(range(60))) + b" ") * (size // 81),
     "header": lambda size: b"X-A: b c d e f g h\r\n" * (size // 20) + b"\r\n",
     "parts": lambda size: b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (

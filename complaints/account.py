@@ -34,6 +34,10 @@ class CodeError(AccountError):
     """The code does not fit."""
 
 
+class WaitError(AccountError):
+    """Not now: too many codes were mailed, or a mail is being handed over."""
+
+
 def document(session: Session, office: Office, reporter: Reporter) -> Json:
     """What is kept of a reporter, as the page and the API show it."""
     return {
@@ -97,6 +101,14 @@ def where_it_went(session: Session, reporter: Reporter) -> list[Json]:
     return list(desks.values())
 
 
+def left_report(session: Session, reporter: Reporter, report_id: str) -> Report | None:
+    """A report of theirs that is, or may be, with its desk."""
+    row = session.get(Report, report_id)
+    if row is None or row.state not in LEFT:
+        return None
+    return row if session.get_one(Complaint, row.complaint_id).reporter_id == reporter.id else None
+
+
 def rename(session: Session, reporter: Reporter, names: Sequence[str]) -> None:
     """Correct the names that are hidden in reports. Raises AccountError for what is no name."""
     found = [name for name in dict.fromkeys(" ".join(name.split()) for name in names) if name]
@@ -135,7 +147,17 @@ def ask(session: Session, office: Office, reporter: Reporter, purpose: str, valu
     try:
         return step_up.ask(session, office, reporter, purpose, value)
     except step_up.TooManyError as error:
-        raise AccountError(str(error)) from error
+        raise WaitError(str(error)) from error
+
+
+def asked_document(row: StepUp, reporter: Reporter) -> Json:
+    """{"for", "mailed_to", "expires_at"} of codes that were mailed."""
+    to = [reporter.address] if row.code_hash else []
+    return {
+        "for": row.purpose,
+        "mailed_to": [*to, *([row.value] if row.value else [])],
+        "expires_at": show.stamp(row.expires_at),
+    }
 
 
 def add_alias(session: Session, office: Office, reporter: Reporter, code: str) -> bool:
@@ -194,5 +216,5 @@ def erase(session: Session, office: Office, reporter: Reporter, code: str) -> bo
     try:
         erasure.erase(session, office, reporter)
     except erasure.ErasureError as error:
-        raise AccountError(str(error)) from error
+        raise WaitError(str(error)) from error
     return True

@@ -12,7 +12,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from complaints import consent, hiding, ledger, reporters, show, submission
+from complaints import account_deeds, accountability, consent, hiding, ledger, reporters, show, submission
+from complaints.account import AccountError, CodeError, WaitError
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -67,6 +68,9 @@ class Client(AbstractContextManager["Client"], Protocol):
 
     def whose(self, quoted: str) -> Items:
         """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
+
+    def account(self, deed: str = "", **said: str) -> bytes:
+        """An operation below /api/v1/account, as the API answers it; "" is the account document."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -140,6 +144,14 @@ class Remote:
         """See Client."""
         of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
         return self._document("GET", f"{of_one}/receipt")
+
+    def account(self, deed: str = "", **said: str) -> bytes:
+        """See Client."""
+        return (
+            self._ask("POST", f"/account/{deed}", json=said).content
+            if deed
+            else self._ask("GET", "/account").content
+        )
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -251,19 +263,20 @@ class Local:
 
     def show(self, complaint_id: str) -> Json:
         """See Client."""
-        with self._office.db.reading() as session:
-            return show.complaint_document(session, self._office, self._own(session, complaint_id))
+        with self._office.db.transaction() as session:
+            return show.complaint_document(session, self._office, self._own_evidence(session, complaint_id))
 
     def raw(self, complaint_id: str) -> bytes:
         """See Client."""
-        with self._office.db.reading() as session:
-            return _kept(self._office.spam_of(session, self._own(session, complaint_id)), complaint_id)
+        with self._office.db.transaction() as session:
+            found = self._own_evidence(session, complaint_id)
+            return _kept(self._office.spam_of(session, found), complaint_id)
 
     def report(self, complaint_id: str, report_id: str) -> bytes:
         """See Client."""
-        with self._office.db.reading() as session:
+        with self._office.db.transaction() as session:
             row = session.get(Report, report_id)
-            if row is None or row.complaint_id != self._own(session, complaint_id).id:
+            if row is None or row.complaint_id != self._own_evidence(session, complaint_id).id:
                 raise _unknown(report_id)
             return _kept(self._office.report_bytes(self._reporter, row), report_id)
 
@@ -296,6 +309,11 @@ class Local:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
+    def account(self, deed: str = "", **said: str) -> bytes:
+        """See Client."""
+        with _refusals():
+            return account_deeds.do(self._office, self._reporter.id, deed, said)
+
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
         with _refusals(), self._office.db.transaction() as session:
@@ -325,6 +343,12 @@ class Local:
             raise _unknown(complaint_id)
         return complaint
 
+    def _own_evidence(self, session: Any, complaint_id: str) -> Complaint:
+        """As `_own`, to be read: on record for the reporter, should somebody else sit here."""
+        complaint = self._own(session, complaint_id)
+        accountability.read_in_your_name(session, self._office, self._reporter.id, complaint.id)
+        return complaint
+
 
 def _kept(content: bytes, what: str) -> bytes:
     if not content:
@@ -336,6 +360,12 @@ def _unknown(what: str) -> ClientError:
     return ClientError(f"{what}: you have no such complaint or report; see: plaint list", UNUSABLE)
 
 
+def _account_code(error: AccountError) -> int:
+    if isinstance(error, WaitError):
+        return TRY_LATER
+    return NOT_ALLOWED if isinstance(error, CodeError) else UNUSABLE
+
+
 class _refusals:  # noqa: N801 - reads as a word in a with statement
     """Turn what consent refuses into the contract's exit codes."""
 
@@ -345,6 +375,8 @@ class _refusals:  # noqa: N801 - reads as a word in a with statement
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        if isinstance(error, AccountError):
+            raise ClientError(f"not done: {error}", _account_code(error)) from error
         if isinstance(error, HostError):
             raise ClientError(f"not trusted: {error}", UNUSABLE) from error
         if isinstance(error, EmptyError):

@@ -24,7 +24,8 @@ _MOST_TAGS = 20_000
 _TAGS_OF_A_PIECE = 1_000
 _LONGEST_SHOWN = 300
 _LONGEST_SCRIPT = 200_000
-_MOST_HIDDEN = 200
+_MOST_HIDDEN = 500
+_MOST_ABOVE = 200
 
 _PLACES = frozenset(
     {
@@ -157,6 +158,7 @@ class _Tree:
     base: str = ""
     nameless: list[LexborNode] = field(default_factory=list)
     hidden: list[LexborNode] = field(default_factory=list)
+    tried: int = 0
     has_template: bool = False
 
     def special(self, node: LexborNode, tag: str, attributes: dict[str, str | None]) -> None:
@@ -181,10 +183,11 @@ class _Tree:
 
     def hide(self, node: LexborNode, tag: str) -> None:
         """Keep a node that no reader sees, unless it is inside another one."""
-        if tag == "a" or len(self.hidden) >= _MOST_HIDDEN:
+        self.tried += 1
+        if tag == "a" or self.tried > _MOST_HIDDEN:
             return
         within, known = node.parent, {one.mem_id for one in self.hidden}
-        for _ in range(_MOST_HIDDEN):
+        for _ in range(_MOST_ABOVE):
             if within is None or within.mem_id in known:
                 break
             within = within.parent
@@ -218,7 +221,8 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
             style = attributes.get("style")
             if not _OUTRIGHT.isdisjoint(attributes) or (style and _may_refer(style)):
                 read.places(tag or "", attributes)
-            if style and ("one" in style or "ONE" in style) and _HIDES.search(style):
+            # Of either case, for the sake of speed.
+            if style and ("isplay" in style or style.isupper()) and _HIDES.search(style):
                 read.hide(node, tag or "")
     if read.has_template and nesting < _MAX_NESTING:
         # Its content stands apart in the tree; scripts and AMP put it on the page.

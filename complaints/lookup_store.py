@@ -8,6 +8,7 @@ again.
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -81,17 +82,22 @@ class DatabaseCache:
 
 
 class DatabaseBook:
-    """An `abuse_lookup.book.Book`: whoever changes a page holds its row."""
+    """An `abuse_lookup.book.Book`: whoever changes a page holds its row.
+
+    It has threads of its own: a turn that has come does not queue behind all that is looked for in the cache.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="lookup-book")
 
     async def change(self, server: str, how: Callable[[Page], T]) -> T:
         """Let `how` change the page of `server`; raises `BookError` when the database cannot be asked."""
-        return await asyncio.to_thread(self._change, server, how)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._change, server, how)
 
     def close(self) -> None:
-        """Nothing to let go of: the database is its owner's."""
+        """End the threads; the database is its owner's."""
+        self._threads.shutdown()
 
     def _change(self, server: str, how: Callable[[Page], T]) -> T:
         try:

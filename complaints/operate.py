@@ -211,7 +211,7 @@ def rotate(address: AddressArgument, as_json: JsonOption = False, data: DataOpti
     from complaints import reporters
 
     with opened(data) as office, office.db.transaction() as session:
-        made = reporters.rotate(session, office, _reporter(session, address))
+        made = reporters.rotate(session, office, find_reporter(session, address))
     _put_secrets(made, as_json)
 
 
@@ -241,7 +241,7 @@ def list_reporters(as_json: JsonOption = False, data: DataOption = None) -> None
 def show_reporter(address: AddressArgument, as_json: JsonOption = False, data: DataOption = None) -> None:
     """Show what is kept of a reporter."""
     with opened(data) as office, office.db.reading() as session:
-        _put_reporter(_reporter(session, address), as_json)
+        _put_reporter(find_reporter(session, address), as_json)
 
 
 @reporters_app.command()
@@ -258,7 +258,7 @@ def probe(
     with opened(data) as office:
         try:
             with office.db.transaction() as session:
-                sent = probes.ask(session, office, _reporter(session, address), to)
+                sent = probes.ask(session, office, find_reporter(session, address), to)
         except probes.ProbeError as error:
             fail(str(error), UNUSABLE)
     say(f"a probe to {sent.to} leaves through plaint serve and is good until {sent.expires_at:%d %B %Y}")
@@ -270,16 +270,21 @@ def export(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The ZIP file to write.")],
     data: DataOption = None,
 ) -> None:
-    """Write everything that is kept of a reporter into a ZIP file, for them."""
+    """Write everything that is kept of a reporter into a ZIP file, for them. It is on record for them."""
+    from complaints.accountability import EXPORTED, me, read_evidence
     from complaints.export import write
 
-    with opened(data) as office, office.db.reading() as session:
-        reporter = _reporter(session, address)
-        try:
-            with out.open("xb") as place:
-                write(session, office, reporter, place)
-        except OSError as error:
-            fail(f"{out}: {error.strerror}", UNUSABLE)
+    with opened(data) as office:
+        with office.db.transaction() as session:
+            whose = find_reporter(session, address).id
+            read_evidence(session, office, whose, "", by=me(), reason=EXPORTED)
+        with office.db.reading() as session:
+            reporter = find_reporter(session, address)
+            try:
+                with out.open("xb") as place:
+                    write(session, office, reporter, place)
+            except OSError as error:
+                fail(f"{out}: {error.strerror}", UNUSABLE)
     say(f"wrote {out}; it holds personal data: give it to {address} and delete it")
 
 
@@ -294,7 +299,7 @@ def erase(
 
     with opened(data) as office:
         with office.db.transaction() as session:
-            reporter = _reporter(session, address)
+            reporter = find_reporter(session, address)
             if not yes:
                 fail(f"nothing was removed. With --yes, everything of {address} goes, for good", USAGE)
             try:
@@ -305,7 +310,8 @@ def erase(
     say(f"{address} and everything of theirs is removed")
 
 
-def _reporter(session: "Session", address: str) -> "Reporter":
+def find_reporter(session: "Session", address: str) -> "Reporter":
+    """The reporter of an address. Ends the program with what to do when there is none."""
     from complaints import reporters
 
     found = reporters.find(session, address)

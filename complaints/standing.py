@@ -1,8 +1,8 @@
 """Standing consent: takes a drafted complaint and the reporter's grant, leaves it confirmed, or as it was.
 
-Only for the network of the source, only where every condition holds that makes a mistake unlikely, only so many a
-day, and always with time to undo. Each sending is a consent of its own, recorded under the grant. Off unless a
-reporter gave it; whatever does not fit waits for the reporter as any other complaint does.
+Only for the network of the source, only where every condition holds that makes a mistake unlikely, only so
+many a day, and always with time to undo. Each sending is a consent of its own, recorded under the grant. Off
+unless a reporter gave it; whatever does not fit waits for the reporter as any other complaint does.
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,7 @@ from sqlmodel import Field, SQLModel
 
 
 class StandingConsent(SQLModel, table=True):
-    """A reporter's grant that reports to the source's network may leave without asking each time; revocable."""
+    """A reporter's revocable grant: reports to the source's network may leave without asking each time."""
 
     __tablename__: ClassVar[Any] = "standing_consent"
     id: str = Field(primary_key=True)

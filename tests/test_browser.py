@@ -7,12 +7,16 @@ from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
+from sqlmodel import select
 
+from complaints import account, accountability
+from complaints.models import Report, Reporter, ReportState
 from complaints.web.visible import visible_bytes
-from tests.house import ALICE, house
+from tests.house import ALICE, house, unguarded
 from tests.house import spam as fresh_spam
 from tests.test_flow import human_answer
 from tests.visitor import HOSTILE, asked, confirm, reports
@@ -57,8 +61,42 @@ def pages_of(website: Website) -> list[str]:
     form = {"address": website.alice.submission_address, "paste": spam(subject="Pasted").decode()}
     submitted = website.http.post("/submit", data=form, files={"files": b""}).headers["location"]
     stop = f"/stop/{reports(website)[NETWORK_DESK].token}"
+    own = account_pages(website, decided)
     complaints = [website.review(one) for one in (hostile, decided, received, refused)]
-    return ["/", "/help", "/privacy", "/register", "/submit", link, submitted, stop, "/nothing", *complaints]
+    return [
+        "/",
+        "/help",
+        "/privacy",
+        "/register",
+        "/submit",
+        link,
+        submitted,
+        stop,
+        "/nothing",
+        *own,
+        *complaints,
+    ]
+
+
+def account_pages(website: Website, sent: str) -> list[str]:
+    """Alice's account with something in each part of it, and the page that ends a use of her data."""
+    office, alice = website.office, website.alice.reporter
+    with office.db.transaction() as session:
+        row = session.get_one(Reporter, alice.id)
+        row.aliases = [f"{'a' * 60}@{'b' * 60}.victim.example"]
+        unguarded(session)
+        for report in session.exec(select(Report).where(Report.complaint_id == sent)):
+            report.state, report.sent_at = ReportState.SENT, website.clock()
+        accountability.read_evidence(session, office, alice.id, "", by=HOSTILE, reason=HOSTILE)
+        accountability.disclose(
+            session, office, row, authority=HOSTILE, law="x" * 100, what=HOSTILE, at=website.clock()
+        )
+        for wish in ("export", "erase"):
+            account.ask(session, office, row, wish)
+        for wish in ("address", "alias"):
+            account.ask(session, office, row, wish, "carol@example.com")
+    urls = (office.account_url(row), office.unsubscribe_url(row, "news"))
+    return [urlsplit(url).path for url in urls]
 
 
 def on_every_page(website: Website, look: Callable[[Page, str], Awaitable[None]], **context: Any) -> None:
@@ -300,6 +338,8 @@ def test_what_can_be_pressed_is_large_enough_and_has_a_name(website: Website) ->
         for control in await page.locator(
             "input:not([type=hidden]), button, summary, .button, nav a, textarea"
         ).all():
+            if not await control.is_visible():
+                continue  # inside something folded
             box = await control.bounding_box()
             assert box is not None
             assert box["height"] >= 24, f"{path}: {await control.evaluate('element => element.outerHTML')}"

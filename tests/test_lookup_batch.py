@@ -34,7 +34,7 @@ def test_no_more_is_in_work_than_allowed_and_no_more_is_taken_from_the_stream() 
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         running -= 1
         return number
 

@@ -11,9 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from abuse_lookup import AbuseLookup, Lookup, open_lookup
+from complaints.lookup_tables import LookupAnswer, LookupServer
 from complaints.loopback import Internet, World, loopback_internet
+from complaints.office import Office
+from complaints.serve import looking_up
+from complaints.settings import load
 from tests.test_lookup import CLOUD, config_for, looking
 
 SIX = """
@@ -246,3 +251,46 @@ def test_a_lookup_that_waited_in_vain_leaves_no_failure_behind() -> None:
             assert len(net.asked("rdap")) == 1
 
     asyncio.run(run())
+
+
+def test_the_service_keeps_answers_and_limits_where_all_its_processes_see_them(
+    database_url: str, tmp_path: Path
+) -> None:
+    """In PostgreSQL where that is the database; beside the embedded one in a file."""
+    embedded = database_url.startswith("sqlite")
+
+    async def run() -> tuple[int, list[str], list[str]]:
+        async with loopback_internet(World.parse(CLOUD)) as net:
+            given = {name.removeprefix("PLAINT_").lower(): value for name, value in net.settings().items()}
+            settings = load(data=tmp_path, database_url="" if embedded else database_url, **given)
+            office = Office.open(settings)
+            async with looking_up(office) as one, looking_up(office) as other:
+                first = await one.find_contacts("198.51.100.1")
+                second = await other.find_contacts("198.51.100.2")
+                assert first.contacts == second.contacts
+            with office.db.reading() as session:
+                answers = session.exec(select(LookupAnswer.key)).all()
+                servers = session.exec(select(LookupServer.name)).all()
+            office.close()
+            return asked(net), list(answers), list(servers)
+
+    questions, answers, servers = asyncio.run(run())
+    assert questions == 1
+    assert (tmp_path / "lookups.sqlite").exists() == embedded
+    assert servers == ([] if embedded else ["rdap.ripe.example"])
+    assert any(key.startswith("net4/26/") for key in answers) == (not embedded)
+
+
+def test_a_registry_that_is_dead_does_not_hold_up_a_batch() -> None:
+    world = SIX.replace("/40", "/48") + 'rdap = "timeout"\nwhois = "timeout"\n' + CLOUD
+
+    async def run() -> list[Lookup]:
+        async with looking(world, seconds=1.0) as (lookup, _):
+            dead = [f"2001:db8:100:{n:x}::1" for n in range(20)]
+            wanted = [*dead, *(f"198.51.100.{n}" for n in range(8))]
+            return [one async for one in lookup.find_many(wanted)]
+
+    started = time.monotonic()
+    found = asyncio.run(run())
+    assert time.monotonic() - started < 15
+    assert sum(bool(one.contacts) for one in found) == 8

@@ -71,7 +71,7 @@ def views(lower: bytes, *, escapes: bool = True) -> Iterator[tuple[bytes, Callab
             yield plain.translate(None, _NO_LETTERS), None
             if b"<" in plain:
                 yield _TAG.sub(b"", plain).translate(None, _NO_LETTERS), None
-    if not lower.isascii() and any(twin in lower for twin in _TWINS):
+    if not lower.isascii() and any(twin[:1] in lower and twin in lower for twin in _TWINS):
         folded = unicodedata.normalize("NFKC", lower.decode("utf-8", "ignore")).lower().encode()
         yield folded.translate(None, _NO_LETTERS), None
         yield _TAG.sub(b"", folded).translate(None, _NO_LETTERS), None

@@ -46,7 +46,7 @@ class Wish(BaseModel):
 
 @router.get("/standing-consent")
 def standing_consent(office: Opened, reporter: Asking) -> Json:
-    """Your standing consent, if you gave one; what must hold for it; and the page on which you can change it."""
+    """Your standing consent, if you gave one; what must hold for it; the page on which you can change it."""
     with office.db.reading() as session:
         return standing.document(session, office, reporter)
 

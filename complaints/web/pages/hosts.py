@@ -111,7 +111,7 @@ def _page(
         hosts=[row | {"what": learned.value(row)} for row in learned.document(office, reporter)["hosts"]],
         account=urlsplit(office.account_url(reporter)).path,
         probes=probes.recent(session, reporter),
-        standing=office.standing_url(reporter),
+        standing=urlsplit(office.standing_url(reporter)).path,
         addresses=probes.addresses(reporter),
         now=office.clock(),
         errors=errors,
