@@ -143,7 +143,7 @@ class _Search:
                         octets, _then(text.how, f"in {charset}"), text.where, text.inside, text.attached, True
                     )
                 )
-        plain = text.octets.replace(b"\0", b"")
+        plain = text.octets.translate(None, b"\0") if b"\0" in text.octets else text.octets
         if text.inside and not text.attached and is_binary(text.octets):
             self._found(text, Reading("", plain, whole=True), words=False)
             self.add(

@@ -38,7 +38,7 @@ _TELLING = 16
 """So many readable characters in a row noise does not hold by chance."""
 _PACKED = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM")
 """With what archives begin in base64: zip, gzip, xz, bzip2."""
-_STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"Qlpo")
+_STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"FBWSZTW")
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
 _UU_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
