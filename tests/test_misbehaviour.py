@@ -77,7 +77,7 @@ WHOIS: dict[str, str | None] = {
     "slow": None,
     "drip": "did not answer",
     "loop": "",
-    "ring": "",
+    "ring": "only name each other",
     "chain": "gave up after",
     "private": "not a public address",
     "lame": "does not exist",
