@@ -73,7 +73,7 @@ WHOIS: dict[str, str | None] = {
     "no-newline": None,
     "other": "",
     "huge": None,
-    "endless": "",
+    "endless": "nothing that tells of it",
     "slow": None,
     "drip": "did not answer",
     "loop": "",
