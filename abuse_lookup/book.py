@@ -8,7 +8,6 @@ or in a SQLite file for all processes of a machine (a service may bring its own,
 import json
 import logging
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from math import inf
@@ -17,6 +16,8 @@ from typing import Protocol, TypeVar
 from abuse_lookup.shared_file import SharedFile
 
 _log = logging.getLogger(__name__)
+MOST_SERVERS = 10_000
+"""Servers that one process remembers: strangers name them, in referrals and redirects."""
 MOST_SILENCES = 3
 SILENCE_PAUSE = 60.0
 LOOK_AGAIN = 0.05
@@ -161,11 +162,14 @@ class MemoryBook:
     """The book of one process."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, Page] = defaultdict(Page)
+        self._pages: dict[str, Page] = {}
 
     async def change(self, server: str, how: Callable[[Page], T]) -> T:
         """Let `how` change the page of `server`."""
-        return how(self._pages[server])
+        page = self._pages[server] = self._pages.pop(server, Page())
+        if len(self._pages) > MOST_SERVERS:
+            del self._pages[next(iter(self._pages))]  # the one that was asked longest ago
+        return how(page)
 
     def close(self) -> None:
         """Nothing to let go of."""

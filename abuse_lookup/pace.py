@@ -16,7 +16,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from abuse_lookup.answer import Span
-from abuse_lookup.book import Book, BookError, Bucket, Limits, MemoryBook, Page
+from abuse_lookup.book import MOST_SERVERS, Book, BookError, Bucket, Limits, MemoryBook, Page
 from abuse_lookup.cache import Cache, MemoryCache, covering_keys, span_keys
 from abuse_lookup.errors import ConfigError
 from abuse_lookup.knowledge import Row, checked, rows
@@ -95,6 +95,9 @@ class Pace:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
+        if len(self._room) > MOST_SERVERS:
+            self._room.clear()  # a page alone lets no more ask at once either
+            self._limits.clear()
         room = self._room.setdefault(server, asyncio.Semaphore(self.limits(server).at_once))
         try:
             async with asyncio.timeout_at(deadline):

@@ -101,6 +101,14 @@ def where_it_went(session: Session, reporter: Reporter) -> list[Json]:
     return list(desks.values())
 
 
+def left_report(session: Session, reporter: Reporter, report_id: str) -> Report | None:
+    """A report of theirs that is, or may be, with its desk."""
+    row = session.get(Report, report_id)
+    if row is None or row.state not in LEFT:
+        return None
+    return row if session.get_one(Complaint, row.complaint_id).reporter_id == reporter.id else None
+
+
 def rename(session: Session, reporter: Reporter, names: Sequence[str]) -> None:
     """Correct the names that are hidden in reports. Raises AccountError for what is no name."""
     found = [name for name in dict.fromkeys(" ".join(name.split()) for name in names) if name]

@@ -200,7 +200,7 @@ def sendable_bytes(session: Session, office: Office, report: Report) -> bytes:
     consent = _consent_for(session, report, tokens.digest(raw))
     if consent is None:
         raise HoldError("No consent covers exactly these bytes to this recipient; nothing was sent.")
-    if consent.redaction != "none" and (found := leaks_in(raw, reporter)):
+    if consent.redaction != "none" and (found := leaks_in(raw, reporter, complaint)):
         raise HoldError(
             f"Something you chose to hide was found in the finished report ({found}); nothing was sent."
         )

@@ -7,7 +7,7 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | complaints: [{subject, grade, means, source, desks: [...], url}], days, as refused |
+| notice | reporter | as refused; days, digest, complaints: [{subject, grade, means, source, desks, url}] |
 | refused | reporter | refused: [{part, reason, remedy, look}], hosts, account |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |

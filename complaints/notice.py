@@ -74,7 +74,10 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     days = max(1, office.settings.consent_seconds // 86400)
     values: Json = {"refused": refused, "hosts": office.hosts_url(reporter)}
     values["account"] = office.account_url(reporter)
-    values |= {"complaints": usable, "days": days} if usable else {}
+    if usable:
+        one_a_day = choices.chosen(session, reporter)["digests"]
+        digest = office.unsubscribe_url(reporter, "digests") if one_a_day else ""
+        values |= {"complaints": usable, "days": days, "digest": digest}
     kind = "notice" if usable else "refused"
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
 

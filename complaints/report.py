@@ -13,7 +13,7 @@ from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
 from complaints.declared import ids_of
 from complaints.hiding import identity_of, redacted, redacted_link
-from complaints.leaks import find_leaks
+from complaints.leaks import find_leaks, words_in
 from complaints.links import Link, links
 from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
@@ -50,21 +50,19 @@ def write(
     for number, report in enumerate(reports):
         raw = _freeze(office, reporter, complaint, report, spam, headers_only=headers_only)
         # They differ in pseudonyms and desk only: one is searched here, each one again before it leaves
-        if number == 0 and complaint.redaction != "none" and leaks_in(raw, reporter):
+        if number == 0 and complaint.redaction != "none" and leaks_in(raw, reporter, complaint):
             headers_only = True
             raw = _freeze(office, reporter, complaint, report, spam, headers_only=True)
-            if found := leaks_in(raw, reporter):
+            if found := leaks_in(raw, reporter, complaint):
                 raise CannotRedact(f"what you chose to hide would still show ({found})")
 
 
-def leaks_in(raw: bytes, reporter: Reporter) -> str:
-    """Where a finished report still shows its reporter, in words; "" when it does not (promise 6)."""
-    identity = identity_of(reporter)
+def leaks_in(raw: bytes, reporter: Reporter, complaint: Complaint) -> str:
+    """Where a finished report still shows what its reporter hides, in words; "" where nowhere (promise 6)."""
+    identity = identity_of(reporter, complaint)
     leaks = find_leaks(raw, identity, own_words=OWN_WORDS)
-    words = {word for name in identity.names for word in name.lower().split()}
-    if (
-        not leaks and words & OWN_WORDS
-    ):  # a Mr Page: in our own words his name proves nothing, in the spam it does
+    if not leaks and not OWN_WORDS.isdisjoint(words_in(identity)):
+        # A Mr Page: in our own words his name proves nothing, in the spam it does.
         enclosed = arf.parse_report(raw)
         leaks = find_leaks(enclosed.spam, identity) if enclosed else []
     return "; ".join(f"{leak.how} in {leak.where}" for leak in leaks[:3])

@@ -75,6 +75,10 @@ def take(
 
     Commit either way: a try that is rolled back was never counted.
     """
+    # Two tries at once are two tries; none are left of a reporter who was just erased
+    lock = select(Reporter.id).where(Reporter.id == reporter.id).with_for_update(key_share=True)
+    if session.exec(lock).first() is None:
+        return None
     row = next(iter(_live(session, reporter, purpose)), None)
     if row is None or row.expires_at <= office.clock() or row.tries >= TRIES:
         return None
@@ -113,11 +117,11 @@ def _bounded(session: Session, reporter: Reporter, value: str, now: datetime) ->
 
 
 def _live(session: Session, reporter: Reporter, purpose: str) -> list[StepUp]:
-    """Codes for a wish that were not used, locked: two tries at once are two tries."""
+    """Codes for a wish that were not used."""
     query = select(StepUp).where(
         StepUp.reporter_id == reporter.id, StepUp.purpose == purpose, col(StepUp.used_at).is_(None)
     )
-    return list(session.exec(query.with_for_update().execution_options(populate_existing=True)))
+    return list(session.exec(query))
 
 
 def _mail(session: Session, office: Office, reporter: Reporter, row: StepUp, to: str) -> str:

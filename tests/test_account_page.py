@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
-from complaints import account, accountability, step_up
+from complaints import account, accountability, retention, step_up
 from complaints.account_tables import Choice, StepUp
 from complaints.models import Letter, Report, Reporter, ReportState
 from complaints.office import Office
@@ -87,9 +87,15 @@ def test_the_page_says_what_is_kept_for_how_long_and_where_it_went(website: Webs
         session.add(report)
     page = look(website).text
     assert re.search(rf"<code>{NETWORK_DESK}</code>", page)
-    link = re.search(r'<a href="(/review/\S+/reports/\S+)">Sent one</a>', page)
+    link = re.search(r'<a href="(/account/\S+/reports/\S+)">Sent one</a>', page)
     assert link
-    assert website.http.get(link[1]).headers["content-type"] == "message/rfc822"
+    assert website.http.get(link[1]).content == website.office.report_bytes(website.alice.reporter, report)
+    drafted = website.waiting(spam(subject="A draft"))
+    other = urlsplit(website.office.account_url(website.bob.reporter)).path
+    place, name = link[1].rsplit("/", 1)
+    for path in (f"{place}/{drafted}-01", f"{place}/%00", f"{other}/reports/{name}"):
+        assert website.http.get(path).status_code == 404
+    assert "/review/" not in page
     assert "30 days after it was handed in" in page
     assert website.http.get(path_of(website) + "/receipt").json()
 
@@ -183,6 +189,18 @@ def test_codes_are_nowhere_in_the_database_and_their_digests_need_the_key(websit
     assert code not in repr(row.model_dump())
     tried = {hashlib.sha256(f"{start}{code}".encode()).hexdigest() for start in ("", row.id, f"{row.id} ")}
     assert row.code_hash not in tried
+
+
+def test_what_is_kept_of_a_code_goes_after_an_hour_and_not_before(website: Website) -> None:
+    asked(website, "export")
+    website.clock.turn(minutes=59)
+    retention.step(website.office)
+    with website.office.db.reading() as session:
+        assert len(session.exec(select(StepUp)).all()) == 1
+    website.clock.turn(minutes=1)
+    retention.step(website.office)
+    with website.office.db.reading() as session:
+        assert session.exec(select(StepUp)).all() == []
 
 
 def test_nobodys_mailbox_is_flooded_with_codes(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,6 +342,13 @@ def test_both_databases_keep_one_try_one_try(tmp_path: Path, database_url: str) 
         code = asked(website, "export")[ALICE]
         with ThreadPoolExecutor(8) as pool:
             assert sorted(pool.map(post, [code] * 8)) == [200] + [422] * 7
+        data = {"do": "erase", "sure": "yes", "code": asked(website, "erase")[ALICE]}
+        path = path_of(website)
+        with ThreadPoolExecutor(4) as pool:
+            answers = sorted(
+                pool.map(lambda _: website.http.post(path, data=data).status_code, range(4)), reverse=True
+            )
+        assert (answers[-1], set(answers[:-1])) == (200, {404})
 
 
 def reachable(monkeypatch: pytest.MonkeyPatch) -> None:

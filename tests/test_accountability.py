@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlmodel import col, select
 
-from complaints import accountability, reporters, submission
+from complaints import accountability, export, reporters, submission
 from complaints.account_tables import Disclosure, Reading
 from complaints.office import Office
 from complaints.settings import load
@@ -133,6 +133,9 @@ def test_a_disclosure_is_told_to_its_reporter_unless_forbidden_until_its_day(web
             )
     assert told() == ["Open Court"]
     assert len(website.api("GET", "/account").json()["disclosures"]) == 1
+    with website.office.db.reading() as session:
+        copy = export.account(session, website.office, website.alice.reporter)
+    assert [row["authority"] for row in copy["disclosures"]] == ["Open Court"]
     website.clock.turn(days=30)
     assert told() == ["Open Court", "Secret Court"]
 

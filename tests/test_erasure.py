@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from complaints import erasure, export, probes, replies, reporters
+from complaints import accountability, choices, erasure, export, probes, replies, reporters, step_up
 from complaints.db import metadata
 from complaints.loopback import World
 from complaints.models import Report, Reporter, Suppression
@@ -39,6 +39,12 @@ async def plant(home: House) -> None:
         session.flush()
         probes.ask(session, home.office, alice, "")
         reporters.ask(session, home.office, ALICE)
+        step_up.ask(session, home.office, alice, "address", "Zyzzyva@victim.example")
+        choices.choose(session, home.office, alice, {"news": True}, via="test")
+        accountability.read_evidence(session, home.office, alice.id, "", by="root", reason="Zyzzyva asked me")
+        accountability.disclose(
+            session, home.office, alice, authority="Court", law="§ 1", what="Zyzzyva", at=home.office.clock()
+        )
         reporters.add(session, home.office, BOB, verified=True)
     first, second, third = await home.waiting(
         *(spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(3))
@@ -159,6 +165,9 @@ def check_archive(archive: zipfile.ZipFile) -> None:
     names = archive.namelist()
     account = json.loads(archive.read("account.json"))
     assert (account["address"], account["aliases"]) == (ALICE, ["alias-of-alice@victim.example"])
+    assert [(row["purpose"], row["chosen"]) for row in account["choices"]] == [("news", True)]
+    assert [row["reason"] for row in account["readings"]] == ["Zyzzyva asked me"]
+    assert [row["what"] for row in account["disclosures"]] == ["Zyzzyva"]
     spams = [
         name
         for name in names

@@ -14,11 +14,9 @@ from tests.leak_places import (
     INNOCENT,
     MORE_NAME_PLACES,
     MORE_PLACES,
-    Case,
-    Person,
     cases,
 )
-from tests.redaction_places import NAME_PLACES, PLACES
+from tests.redaction_places import NAME_PLACES, PLACES, Case, Person
 
 EVERY = 23
 """One in so many is tried here; `bench/leaks.py` tries all."""

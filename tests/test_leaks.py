@@ -153,6 +153,15 @@ def test_what_the_reporter_wants_hidden_besides_is_looked_for() -> None:
     assert find_leaks(b"\r\nprimrose street 77", person) == []
 
 
+def test_a_wish_of_words_of_ours_alone_is_passed_over_when_told() -> None:
+    person = Identity(("x1@y.example",), (), ("Our Report", "rose"))
+    raw = b"\r\nour report about a rose"
+    assert {leak.what for leak in find_leaks(raw, person)} == {"words our report", "words rose"}
+    told = find_leaks(raw, person, own_words={"our", "report"})
+    assert {leak.what for leak in told} == {"words rose"}
+    assert leaks.words_in(person) == {"x1", "our", "report", "rose"}
+
+
 def test_a_tagged_address_gives_the_untagged_one_away() -> None:
     person = Identity(("bob+lists@victim.example",))
     assert find_leaks(b"\r\nbob@victim.example", person)

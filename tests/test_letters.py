@@ -36,6 +36,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "days": 7,
         "hosts": HOSTS,
         "account": ACCOUNT,
+        "digest": "https://plaint.example/unsubscribe/abc",
     },
     "refused": {
         "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],

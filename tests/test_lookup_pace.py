@@ -251,6 +251,20 @@ def test_a_book_that_is_locked_says_so_and_a_broken_one_is_this_processs_own(
     asyncio.run(run())
 
 
+def test_memory_is_bounded_and_the_server_asked_longest_ago_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("abuse_lookup.book.MOST_SERVERS", 3)
+
+    async def run() -> list[float]:
+        book = MemoryBook()
+        for server in ("a", "b", "c", "a", "d"):
+            await book.change(server, lambda page: page.pause(10.0, "why"))
+        return [await book.change(server, lambda page: page.paused_until) for server in ("a", "c", "d", "b")]
+
+    assert asyncio.run(run()) == [10.0, 10.0, 10.0, 0.0]
+
+
 # -- turns --------------------------------------------------------------------------------------------------
 
 

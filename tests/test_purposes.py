@@ -138,6 +138,14 @@ def test_whoever_chose_one_letter_a_day_gets_one_a_day(website: Website) -> None
     tell(website)
     [letter] = letters(website, "notice")
     assert letter["Subject"] == "Please look: 2 complaints await your consent"
+    end = re.search(r"http://\S+(/unsubscribe/\S+)", letter.get_content())
+    assert end
+    assert website.http.post(end[1]).status_code == 200
+    assert chosen(website)["digests"] is False
+    website.waiting(spam(subject="A third"))
+    tell(website)
+    assert len(letters(website, "notice")) == 2
+    assert "/unsubscribe/" not in letters(website, "notice")[1].get_content()
 
 
 def test_only_who_agrees_is_counted_in_public(website: Website) -> None:

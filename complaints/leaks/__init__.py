@@ -19,7 +19,7 @@ from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read
 from complaints.leaks.wanted import Wanted, wanted
 
-__all__ = ["MOST_INSIDE", "Leak", "Person", "find_leaks"]
+__all__ = ["MOST_INSIDE", "Leak", "Person", "find_leaks", "words_in"]
 MOST_INSIDE = 6
 """Encodings inside each other that are opened."""
 _MOST_TIMES = 12
@@ -70,6 +70,13 @@ def find_leaks(raw: bytes, identity: Person, *, own_words: Collection[str] = ())
     while search.queue:
         search.look(search.queue.popleft())
     return list(search.leaks.values())
+
+
+def words_in(identity: Person) -> set[str]:
+    """What is looked for of a person as words, in lower case: what `own_words` may make be passed over."""
+    texts = (*identity.names, *identity.words)
+    locals_ = (address.strip().lower().rpartition("@")[0] for address in identity.addresses)
+    return {word for text in texts for word in text.lower().split()}.union(locals_)
 
 
 @dataclass(frozen=True)

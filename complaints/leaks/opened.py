@@ -158,7 +158,7 @@ def _archives(standard: bytes) -> Iterator[Opened]:
 def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
     """Yield what can be read in octets that were most likely decoded in vain."""
     if wanted.foreign and any(form in octets for form in wanted.foreign):
-        yield Opened(how, octets)
+        yield Opened(how, octets, is_likely=False)
         return
     kinds = octets.translate(_READABLE)
     runs = _runs(octets, kinds, b"1" * min(wanted.shortest, _TELLING))

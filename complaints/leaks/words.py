@@ -165,7 +165,7 @@ def words_of(
     own_words: frozenset[str],
 ) -> tuple[Word, ...]:
     """The words that stand for a person, without those of our own text."""
-    made = dict.fromkeys((*_of_names(names, own_words), *_of_phrases(phrases)))
+    made = dict.fromkeys((*_of_names(names, own_words), *_of_phrases(phrases, own_words)))
     siblings = frozenset(form for what, text in made for form in _forms(text))
     found = [_word(what, text, siblings) for what, text in made]
     for local in dict.fromkeys(address.strip().lower().rpartition("@")[0] for address in addresses):
@@ -190,9 +190,10 @@ def _of_names(names: tuple[str, ...], own_words: frozenset[str]) -> Iterator[tup
             yield f"name {first} {last}", last + first
 
 
-def _of_phrases(phrases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _of_phrases(phrases: tuple[str, ...], own_words: frozenset[str]) -> Iterator[tuple[str, str]]:
     for phrase in phrases:
-        if words := _WORD.findall(phrase.lower()):
+        words = _WORD.findall(phrase.lower())
+        if not own_words.issuperset(words):
             yield f"words {' '.join(words)}", " ".join(words)
 
 

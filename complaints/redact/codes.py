@@ -202,8 +202,10 @@ class Codes:
     def _in_value(self, value: bytes, at: int, depth: int) -> Iterator[Find]:
         """A value is hidden whole, unless it is a link (then its codes are) or a host."""
         inner = _INNER.search(value)
-        if inner is not None and inner.start() < 8:
+        if inner is not None:
             link = value[inner.start() :]
+            if inner.start() >= _SHORTEST_KNOWN:
+                yield self._code(at, at + inner.start(), value[: inner.start()], "link")
             if b"/" in inner[0]:
                 yield from self.in_url(link, at + inner.start(), depth + 1)
                 return
@@ -216,16 +218,23 @@ class Codes:
                 for _ in range(times):
                     new = quote_from_bytes(new, safe=kept).encode("ascii")
                 yield Find(at + inner.start(), at + len(value), new, "link", plain=False)
-        elif _BASE64_URL.match(value) and (opened := _from_base64(value)):
-            new = self._within(opened, depth)
-            if new != opened:
-                yield Find(
-                    at, at + len(value), base64.urlsafe_b64encode(new).rstrip(b"="), "link", plain=False
-                )
+        elif (coded := _BASE64_URL.search(value)) and (opened := _from_base64(coded[0])):
+            yield from self._in_base64(value, coded.start(), coded.end(), opened, at, depth)
         elif _starts_with_host(value) or _HOSTLIKE.fullmatch(value):
             yield from self.in_url(value, at, depth + 1)
         elif value:
             yield self._code(at, at + len(value), value, "link")
+
+    def _in_base64(
+        self, value: bytes, start: int, end: int, opened: bytes, at: int, depth: int
+    ) -> Iterator[Find]:
+        """A link in base64, which may have something before it."""
+        new = self.clean(splice(opened, apart(list(self._in_value(opened, 0, depth + 1)))))
+        if start >= _SHORTEST_KNOWN:
+            yield self._code(at, at + start, value[:start], "link")
+        if new != opened or end < len(value):
+            fresh = base64.urlsafe_b64encode(new).rstrip(b"=")
+            yield Find(at + start, at + len(value), fresh, "link", plain=False)
 
     def _in_fragment(self, fragment: bytes, at: int, depth: int) -> Iterator[Find]:
         if _INNER.search(fragment) or b"=" in fragment:

@@ -21,6 +21,7 @@ from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
+from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -48,8 +49,6 @@ _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_URL_SAFE_BACK = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True)
@@ -133,16 +132,16 @@ class Hider:
             return
         matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
         for match in self._promising(matches, depth):
-            token = _token(match)
+            token = token_of(match)
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
             if opened is not None:
                 new, rule = opened
                 breaks = list(_SPACE.finditer(match[0]))
-                yield Find(match.start(), match.end(), _broken(token, new, breaks), rule, plain=False)
+                yield narrow(match, broken(token, new, breaks), rule)
 
     def _promising(self, matches: list[re.Match[bytes]], depth: int) -> list[re.Match[bytes]]:
         """Return the tokens that may hold something: most lists end at once, others are halved."""
-        if not matches or not self._may_hold(glance.glued(b"".join(map(_token, matches))), depth):
+        if not matches or not self._may_hold(glance.glued(b"".join(map(token_of, matches))), depth):
             return []
         if len(matches) == 1:
             return matches
@@ -187,7 +186,7 @@ class Hider:
 
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
-        lower, standard = text.lower(), text.translate(_URL_SAFE)
+        lower, standard = text.lower(), text.translate(URL_SAFE)
         has_hex = glance.has_hex(text, _SHORTEST_HEX_DIGEST)
         for digest, is_hex, address in self.digests:
             if is_hex and not has_hex:
@@ -211,16 +210,15 @@ class Hider:
 
     def _base64(self, token: bytes, depth: int) -> tuple[bytes, str] | None:
         for phase in range(4):
-            letters = token[phase:].translate(_URL_SAFE)
+            letters = token[phase:].translate(URL_SAFE)
             # A single letter over holds nothing, and what the last ones do not fill up is no content.
             octets = glance.octets_of(letters + b"A" * (-len(letters) % 4))[: len(letters) * 3 // 4]
             if inside := self._inside(octets, depth):
                 whole = len(letters) // 4 * 3
                 # The last letters may belong to something else: they stay unless the find reaches into them.
                 used = whole if inside[-1].end <= whole else len(octets)
-                new = base64.b64encode(splice(octets[:used], inside, group=3 ** (depth + 1))).rstrip(b"=")
-                if b"-" in token or b"_" in token:
-                    new = new.translate(_URL_SAFE_BACK)
+                fresh = base64.b64encode(splice(octets[:used], inside, group=3 ** (depth + 1))).rstrip(b"=")
+                new = mended(token[phase : phase + (used * 4 + 2) // 3], fresh)
                 rest = token[phase + (used * 4 + 2) // 3 :]
                 return token[:phase] + new + rest, f"{inside[0].rule} in base64"
         return None
@@ -307,10 +305,6 @@ def _pieces(letters: bytes) -> Iterator[bytes]:
         yield letters[start : start + _PIECE + _OVERLAP]
 
 
-def _token(match: re.Match[bytes]) -> bytes:
-    return _SPACE.sub(b"", match[0]) if b"\n" in match[0] else match[0]
-
-
 def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
     """Match only where the letters of a secret stand in one piece."""
     letters = secret.letters[0]
@@ -359,21 +353,6 @@ def _apart(finds: list[Find]) -> list[Find]:
         if not kept or find.start >= kept[-1].end:
             kept.append(find)
     return kept
-
-
-def _broken(old: bytes, new: bytes, breaks: list[re.Match[bytes]]) -> bytes:
-    """Put line breaks back: behind what changed as far from the end as before, else from the start."""
-    pairs = zip(reversed(old), reversed(new), strict=False)
-    same = next((count for count, (left, right) in enumerate(pairs) if left != right), len(old))
-    pieces, position, taken = [], 0, 0
-    for gap in breaks:
-        place = gap.start() - taken
-        taken += len(gap[0])
-        if len(old) - place <= same:
-            place += len(new) - len(old)
-        pieces += [new[position:place], gap[0]]
-        position = max(place, position)
-    return b"".join((*pieces, new[position:]))
 
 
 def as_words(text: bytes) -> bytes:

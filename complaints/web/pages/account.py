@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from complaints import account, choices, erasure, export, ledger, retention, step_up
 from complaints.account import AccountError
-from complaints.models import Json, Reporter
+from complaints.models import Reporter
 from complaints.office import Office
 from complaints.web.page import page
-from complaints.web.problems import FieldError, own_page
+from complaints.web.problems import FieldError, kept_file, not_found, own_page
 from complaints.web.security import Opened
 
 router = APIRouter()
@@ -42,6 +42,17 @@ def receipt(office: Opened, token: str) -> JSONResponse:
     return JSONResponse(
         document, headers={"Content-Disposition": 'attachment; filename="plaint-receipt.json"'}
     )
+
+
+@router.get("/account/{token}/reports/{report_id}")
+def report(office: Opened, token: str, report_id: str) -> Response:
+    """Exactly what a desk got; not the spam it was made from, which a review link shows."""
+    with office.db.reading() as session:
+        reporter = own_page(session, office, "account", token)
+        row = account.left_report(session, reporter, report_id if report_id.isprintable() else "")
+        if row is None:
+            raise not_found()
+        return kept_file(office.report_bytes(reporter, row), row.id)
 
 
 @router.post("/account/{token}")
@@ -175,8 +186,6 @@ def _page(
 ) -> HTMLResponse:
     reporter = own_page(session, office, "account", token)
     typed, shown = fields or {}, account.document(session, office, reporter)
-    for desk in shown["desks"]:
-        desk["reports"] = [row | {"path": _report_path(office, row)} for row in desk["reports"]]
     asked = typed.get("do", "")
     return page(
         "account.html",
@@ -194,7 +203,3 @@ def _page(
             "address": typed.get("address", "") if asked == "ask-address" else "",
         },
     )
-
-
-def _report_path(office: Office, row: Json) -> str:
-    return f"{urlsplit(office.review_url(row['complaint'])).path}/reports/{row['id']}"

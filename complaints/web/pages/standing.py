@@ -1,7 +1,7 @@
 """The page of a reporter's standing consent: what it is, what must hold, giving and revoking it.
 
-The URL is the capability, one per reporter: no login, no cookie. GET shows; giving and revoking are POSTs, and
-giving wants the ticked statement.
+The URL is the capability, one per reporter: no login, no cookie. GET shows; giving and revoking are POSTs,
+and giving wants the ticked statement.
 """
 
 from typing import Annotated
