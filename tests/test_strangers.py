@@ -80,6 +80,14 @@ def test_a_retry_after_that_no_clock_can_tell_is_a_minute(zone: str) -> None:
     assert retry_after(f"Fri, 20 Nov 2026 19:12:08 {zone}", datetime(2026, 11, 26, tzinfo=UTC)) == 60.0
 
 
+@pytest.mark.parametrize("href", ["https://xn--/entity/DESK-1", "https://[::1/entity/DESK-1"])
+def test_a_link_that_is_no_url_is_a_failure_beside_the_answer(href: str) -> None:
+    named = {"roles": ["abuse"], "links": [link(href, "self")]}
+    [found] = look_up(DESK + NET + body(**HERE, entities=[named]), "198.51.100.1").found
+    assert "no usable URL" in str(found.failures)
+    assert found.network == "198.51.100.0/26"
+
+
 def test_links_to_a_server_that_the_operator_names_over_plain_http_are_followed(tmp_path: Path) -> None:
     async def run() -> Lookup:
         async with loopback_internet(World.parse(DESK)) as net, plain_registry() as base:
