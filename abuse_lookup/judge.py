@@ -43,6 +43,8 @@ class Case:
     """WHOIS servers that know more: than a registry mailbox that was rejected, or by an answer's remarks."""
     hidden_by: str = ""
     """Who passes traffic on at every address of a name, so that its host is not visible."""
+    until: float | None = None
+    """Until when the DNS is waited for, in the loop's time; None: the caller sees to it."""
 
     @property
     def settled(self) -> bool:
@@ -77,7 +79,8 @@ class Judge:
         allowed = [found for finding in named if (found := self._allowed(case, finding))]
         allowed.sort(key=lambda found: found not in named)  # last resorts after what nothing is known against
         domains = {found.address.rpartition("@")[2] for found in allowed if found.address}
-        mail = dict(zip(domains, await asyncio.gather(*map(self._mail.check, domains)), strict=True))
+        checks = (self._mail.check_until(domain, case.until) for domain in domains)
+        mail = dict(zip(domains, await asyncio.gather(*checks), strict=True))
         now = self._clock()
         for found in allowed:
             takes_mail = mail[found.address.rpartition("@")[2]] if found.address else None
@@ -111,15 +114,16 @@ class Judge:
         case.rejected.append(Rejected(finding.address, known.why))
         return None
 
-    async def with_known(self, found: Lookup, proxy: Desk | None = None) -> Lookup:
+    async def with_known(self, found: Lookup, proxy: Desk | None = None, *, until: float) -> Lookup:
         """Put what is known on top of what servers said: better mailboxes, forms, who only passes traffic on.
 
+        What the DNS has not said at `until`, in the loop's time, stays unchecked and says so.
         Returns `found` itself where nothing is known.
         """
         named = [*(c.address for c in found.contacts if c.address), *(r.address for r in found.rejected)]
         if proxy is None and not any(map(self._known.mailbox, named)):
             return found
-        case = Case(rejected=list(found.rejected), failures=list(found.failures))
+        case = Case(rejected=list(found.rejected), failures=list(found.failures), until=until)
         contacts = found.contacts
         if proxy is not None:
             contacts = tuple(replace(one, why=f"{one.why} {proxy.sentence}.") for one in contacts)

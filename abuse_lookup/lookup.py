@@ -145,6 +145,7 @@ class AbuseLookup:
     async def _find(self, target: Target, seconds: float, *, at_once: bool = False) -> Entry:
         """Answer with what servers said, and what is known put on top of it."""
         keys, proxy = self._keys(target), None
+        until = asyncio.get_running_loop().time() + seconds
         if target.host is not None:
             entry = await self._answered(target, seconds, self._ask_domain, keys, longest=KEPT_HOST)
         elif (right := self.known.override(target)) is not None:
@@ -152,7 +153,7 @@ class AbuseLookup:
         else:
             entry = await self._answered(target, seconds, self._ask_number, keys, at_once=at_once)
             proxy = self.known.proxy(target)
-        return replace(entry, found=await self._judge.with_known(entry.found, proxy))
+        return replace(entry, found=await self._judge.with_known(entry.found, proxy, until=until))
 
     async def _overridden(self, target: Target, right: Answer[Sighting]) -> Entry:
         """Answer from a row that is right whatever registries say, without a question to them."""
@@ -299,8 +300,9 @@ class AbuseLookup:
             return
         keys = [f"registrar:{domain}"]
         registered = Target(domain, "domain", host=domain)
+        until = asyncio.get_running_loop().time() + seconds
         entry = await self._answered(registered, seconds * 0.9, self._ask_registration, keys)
-        found = await self._judge.with_known(entry.found)
+        found = await self._judge.with_known(entry.found, until=until)
         case.contacts += [replace(contact, confidence="low") for contact in found.contacts]
         case.rejected += found.rejected
         case.failures += found.failures

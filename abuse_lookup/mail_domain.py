@@ -20,6 +20,15 @@ class MailDomains:
     def __init__(self, resolver: Resolver, permits: Callable[[IPAddress], bool]) -> None:
         self._resolver, self._permits = resolver, permits
 
+    async def check_until(self, domain: str, until: float | None) -> MailAnswer:
+        """Check as `check` does; what is not known at `until`, in the loop's time, is TEMPORARY."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await self.check(domain)
+        except TimeoutError:
+            reason = f"no time was left to ask for the mail hosts of {domain}"
+            return MailAnswer(Status.TEMPORARY, (), self._resolver.server, reason)
+
     async def check(self, domain: str) -> MailAnswer:
         """Find the mail hosts of a domain (RFC 5321 §5.1, RFC 7505) that mail can be sent to.
 

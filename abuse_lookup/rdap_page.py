@@ -207,18 +207,24 @@ def _question(url: httpx.URL) -> tuple[str, IPAddress | None]:
 
 def _url(text: str) -> httpx.URL:
     try:
-        return httpx.URL(text).copy_with(userinfo=b"", fragment=None)
+        return _bare(httpx.URL(text))
     except (httpx.InvalidURL, ValueError) as error:
         raise Ended(failed(text[:100], f"{text[:100]!r} is no usable URL", permanent=True)) from error
 
 
 def _redirected(page: Page) -> httpx.URL:
     try:
-        target = page.url.join(page.headers.get("Location", ""))
-        return target.copy_with(userinfo=b"", fragment=None)
+        return _bare(page.url.join(page.headers.get("Location", "")))
     except (httpx.InvalidURL, ValueError) as error:
         reason = f"{page.url.host} redirects to no usable URL: {error}"
         raise Ended(failed(page.url.host, reason, permanent=True)) from error
+
+
+def _bare(url: httpx.URL) -> httpx.URL:
+    """Leave out what no server needs; raises ValueError for a host that cannot be read (`xn--`)."""
+    bare = url.copy_with(userinfo=b"", fragment=None)
+    _ = bare.host  # decoded when it is read, so here
+    return bare
 
 
 def _decoded(body: bytes) -> Any:

@@ -54,6 +54,7 @@ class Whois:
         """
         answers: list[Answer[Sighting]] = []
         asked = set() if asked is None else asked
+        before, in_a_ring = set(asked), False
         most = len(asked) + MOST_SERVERS
         deadline = asyncio.get_running_loop().time() + seconds
         waiting = [await self._start(target, first)]
@@ -63,6 +64,7 @@ class Whois:
             step = replace(step, host=present_name(step.host))
             query = step.query or query_for(step.host, target)
             if (step.host, query) in asked:
+                in_a_ring = in_a_ring or (step.host, query) not in before
                 continue
             asked.add((step.host, query))
             with journal.asking("whois", step.host, query) as noted:
@@ -78,7 +80,8 @@ class Whois:
             answers.append(Answer(Status.PERMANENT, Sighting(), waiting[0].host, reason))
         if not answers and step is not None:
             reason = f"the servers asked only name each other, {step.host} last"
-            answers.append(Answer(Status.ABSENT, Sighting(), step.host, reason))
+            status = Status.PERMANENT if in_a_ring else Status.ABSENT
+            answers.append(Answer(status, Sighting(), step.host, reason))
         return answers
 
     async def _start(self, target: Target, first: str | None) -> Referral:

@@ -161,9 +161,10 @@ def _columns(text: str) -> int:
 
 def _questions(questions: list[Json], screen: Screen) -> Iterator[str]:
     yield ""
-    yield (
-        f"  {len(questions)} questions, in the order they were asked:" if questions else "  Nobody was asked."
+    many = (
+        "1 question" if len(questions) == 1 else f"{len(questions)} questions, in the order they were asked"
     )
+    yield f"  {many}:" if questions else "  Nobody was asked."
     for n, question in enumerate(questions, 1):
         yield from _question(n, question, screen)
 

@@ -1,7 +1,8 @@
-"""Answers about something else than what was asked are not believed, over real sockets."""
+"""What strangers answer neither misleads a lookup nor ends or delays it, over real sockets."""
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,22 @@ from tests.test_lookup import config_for, look_up
 from tests.test_rdap_walk import NET, body, desk, first, link
 
 DESK = '[domains."a.example"]\nmx = ["mx.a.example"]\n'
+SILENT = """
+[domains."proxy.example"]
+mx = ["one.away.example", "two.away.example"]
+[dns]
+"away.example" = "timeout"
+"abuse-contacts.example" = "timeout"
+"""
+PROXY = """
+[[proxy]]
+provider = "A shield"
+networks = ["198.51.100.0/24"]
+address = "abuse@proxy.example"
+why = "it only passes traffic on"
+source = "a call"
+date = 2026-11-20
+"""
 HERE = {"startAddress": "198.51.100.0", "endAddress": "198.51.100.63"}
 
 
@@ -47,7 +64,11 @@ def test_an_object_of_another_kind_is_not_believed() -> None:
 
 
 def test_a_contact_that_turns_out_to_be_another_one_is_not_believed() -> None:
-    named = {"roles": ["abuse"], "handle": "DESK-1", "links": [link("{base:ripe}entity/ABUSE-OTHER-RIPE", "self")]}
+    named = {
+        "roles": ["abuse"],
+        "handle": "DESK-1",
+        "links": [link("{base:ripe}entity/ABUSE-OTHER-RIPE", "self")],
+    }
     other = '[networks."203.0.113.0/24"]\nname = "OTHER"\nregistry = "ripe"\nabuse = "abuse@a.example"\n'
     world = DESK + NET + body(**HERE, entities=[named]) + other
     [found] = look_up(world, "198.51.100.1").found
@@ -57,6 +78,14 @@ def test_a_contact_that_turns_out_to_be_another_one_is_not_believed() -> None:
 @pytest.mark.parametrize("zone", ["-99999999999999999999", "+9999"])
 def test_a_retry_after_that_no_clock_can_tell_is_a_minute(zone: str) -> None:
     assert retry_after(f"Fri, 20 Nov 2026 19:12:08 {zone}", datetime(2026, 11, 26, tzinfo=UTC)) == 60.0
+
+
+@pytest.mark.parametrize("href", ["https://xn--/entity/DESK-1", "https://[::1/entity/DESK-1"])
+def test_a_link_that_is_no_url_is_a_failure_beside_the_answer(href: str) -> None:
+    named = {"roles": ["abuse"], "links": [link(href, "self")]}
+    [found] = look_up(DESK + NET + body(**HERE, entities=[named]), "198.51.100.1").found
+    assert "no usable URL" in str(found.failures)
+    assert found.network == "198.51.100.0/26"
 
 
 def test_links_to_a_server_that_the_operator_names_over_plain_http_are_followed(tmp_path: Path) -> None:
@@ -91,3 +120,13 @@ async def plain_registry() -> AsyncIterator[str]:
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/r/"
         yield base
+
+
+def test_the_deadline_holds_for_the_desk_of_a_row_of_our_own_as_well(tmp_path: Path) -> None:
+    world = NET + 'rdap = "timeout"\nwhois = "timeout"\n' + SILENT
+    (tmp_path / "desks.toml").write_text(PROXY)
+    began = time.monotonic()
+    [found] = look_up(world, "198.51.100.1", seconds=3.0, desks=tmp_path / "desks.toml").found
+    assert time.monotonic() - began < 4.2
+    assert [contact.address for contact in found.contacts] == ["abuse@proxy.example"]
+    assert "could not be checked" in found.contacts[0].why
