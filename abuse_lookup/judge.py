@@ -13,6 +13,7 @@ from typing import Any
 
 from abuse_lookup.answer import (
     Answer,
+    Confidence,
     Contact,
     Failure,
     Finding,
@@ -150,7 +151,8 @@ class Judge:
         """
         if desk.table == "form":
             case.contacts.append(replace(contact, why=f"{contact.why} {desk.sentence}: {desk.form}."))
-            await self.take(case, "known", [said(desk, contact.scope, confidence=contact.confidence)])
+            behind: Confidence = "medium" if contact.confidence == "high" else contact.confidence
+            await self.take(case, "known", [said(desk, contact.scope, confidence=behind)])
             return
         case.rejected.append(Rejected(contact.address or "", _refusal_of(desk)))
         if not desk.never:

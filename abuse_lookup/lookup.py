@@ -195,6 +195,11 @@ class AbuseLookup:
         except TimeoutError:
             reason = f"the {seconds:g} s for this target were over before every source had answered"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
+        except Exception:  # noqa: BLE001 - see the next line
+            # A mistake of ours about one answer must not end the answers about all the others
+            _log.exception("looking up %s failed", target.kind)
+            reason = "this program failed on an answer; its log says where"
+            case.failures.append(Failure("lookup", target.key, reason, permanent=False))
         found = _lookup(target, case, self._clock())
         if kept is not None and not case.settled and any(not failure.permanent for failure in found.failures):
             # What was known before stands in

@@ -26,11 +26,16 @@ def unique(rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
     return tuple({item.address.lower(): item for item in reversed(rejected)}.values())[::-1]
 
 
-def rank(contact: Contact, tie: int = 0) -> tuple[int, int, int, bool, bool]:
-    """Order by confidence, scope, `tie` (smaller is better), known desks first, desk names before others."""
+def rank(contact: Contact, tie: int = 0) -> tuple[int, int, int, bool, bool, bool]:
+    """Order by confidence, scope, `tie` (smaller is better), known desks first, desk names before others.
+
+    For a network its mailbox comes before a form: mail is what a report can be sent by. Of a platform on it
+    only the platform's own desk can act, so there the form may come first.
+    """
     desk = contact.address is not None and is_desk_name(contact.address)
     confidence = CONFIDENCES.index(contact.confidence)
-    return confidence, _SCOPE_ORDER[contact.scope], tie, contact.source != "known", not desk
+    form = contact.scope == "network" and contact.address is None
+    return confidence, _SCOPE_ORDER[contact.scope], tie, form, contact.source != "known", not desk
 
 
 def _joined(ways: list[Contact]) -> Contact:

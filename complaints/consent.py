@@ -218,6 +218,7 @@ def _said(consent: Consent, complaint: Complaint, reports: list[Json]) -> Json:
         "statement": {"version": STATEMENT_VERSION, "text": consent.statement},
         "redaction": consent.redaction,
         "note": consent.note,
+        "hidden_words": complaint.hide,
         "shown": consent.shown,
         "reports": reports,
     }

@@ -130,3 +130,15 @@ def test_the_deadline_holds_for_the_desk_of_a_row_of_our_own_as_well(tmp_path: P
     assert time.monotonic() - began < 4.2
     assert [contact.address for contact in found.contacts] == ["abuse@proxy.example"]
     assert "could not be checked" in found.contacts[0].why
+
+
+def test_a_mistake_of_ours_about_one_answer_is_a_failure_and_not_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("abuse_lookup.rdap.read_number", broken)
+    [found] = look_up("demo", "198.51.100.23").found
+    assert [(f.source, "failed on an answer" in f.reason) for f in found.failures] == [("lookup", True)]
+    assert "a mistake" in caplog.text

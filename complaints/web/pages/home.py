@@ -7,7 +7,7 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
-from complaints import ledger, retention
+from complaints import accountability, choices, ledger, retention
 from complaints.grades import GRADES
 from complaints.policy import POLICY
 from complaints.settings import Settings
@@ -32,8 +32,11 @@ async def how_to(office: Opened) -> HTMLResponse:
 
 
 @router.get("/privacy")
-async def privacy(office: Opened) -> HTMLResponse:
+def privacy(office: Opened) -> HTMLResponse:
     """What is promised and kept, with this installation's own periods, places and partners."""
+    with office.db.reading() as session:
+        disclosed = accountability.disclosures_by_year(session)
+        counted = choices.statistics(session)
     return page(
         "privacy.html",
         headers=PUBLIC,
@@ -43,6 +46,8 @@ async def privacy(office: Opened) -> HTMLResponse:
         kept=_kept(),
         rules=retention.rules(office.settings),
         receipt_key=ledger.public_key(office),
+        disclosed=disclosed,
+        counted=counted,
     )
 
 
