@@ -39,9 +39,9 @@ class MailDomains:
         hosts = mail.value[:_MOST_HOSTS]
         if not hosts:
             return mail
-        checked = [await self._resolver.addresses(hosts[0][1])]
+        checked = [await self._places(hosts[0][1])]
         if not self._reachable(checked[0]):
-            checked += await asyncio.gather(*(self._resolver.addresses(host) for _, host in hosts[1:]))
+            checked += await asyncio.gather(*(self._places(host) for _, host in hosts[1:]))
         good = tuple(pair for pair, found in zip(hosts, checked, strict=False) if self._reachable(found))
         if good:
             return MailAnswer(Status.FOUND, good, mail.server, "", mail.expires, mail.implicit)
@@ -49,6 +49,11 @@ class MailDomains:
             return MailAnswer(Status.TEMPORARY, (), unsure.server, unsure.reason)
         reason = f"no mail host of {domain} can be reached: {self._why(hosts[0][1], checked[0])}"
         return MailAnswer(Status.ABSENT, (), mail.server, reason, mail.expires)
+
+    async def _places(self, host: str) -> Answer[tuple[str, ...]]:
+        """Ask where a host is; for its IPv6 addresses only where no IPv4 address will do."""
+        four = await self._resolver.addresses(host, six=False)
+        return four if self._reachable(four) else await self._resolver.addresses(host)
 
     def _reachable(self, found: Answer[tuple[str, ...]]) -> bool:
         return any(ip is not None and self._permits(ip) for ip in map(parse_ip, found.value))

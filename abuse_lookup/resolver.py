@@ -68,14 +68,19 @@ class Resolver:
         self._resolver.cache = dns.resolver.LRUCache(_CACHED_ANSWERS)
         self.server = ", ".join(_server_name(server) for server in self._resolver.nameservers)
 
-    async def addresses(self, name: str) -> Answer[Texts]:
-        """Ask for A and AAAA of a host name, IPv4 first; an address literal is its own answer."""
+    async def addresses(self, name: str, *, six: bool = True) -> Answer[Texts]:
+        """Ask for A and AAAA of a host name, IPv4 first; an address literal is its own answer.
+
+        Without `six` for A alone.
+        """
         if (ip := parse_ip(name)) is not None:
             return Answer(Status.FOUND, (str(ip),))
-        four, six = await asyncio.gather(self._texts(name, "A"), self._texts(name, "AAAA"))
-        if four.found or six.found:
-            return _joined(four, six)
-        return four if four.failed or not six.failed else six
+        if not six:
+            return await self._texts(name, "A")
+        four, v6 = await asyncio.gather(self._texts(name, "A"), self._texts(name, "AAAA"))
+        if four.found or v6.found:
+            return _joined(four, v6)
+        return four if four.failed or not v6.failed else v6
 
     async def ptr(self, ip: str) -> Answer[Texts]:
         """Ask for the names of an address: lower case, without a final dot, unconfirmed."""
