@@ -38,7 +38,7 @@ class Purpose:
 PURPOSES = {
     "news": Purpose(
         "Mail me news about Plaint, a few times a year.",
-        "Without it you get no news. Changes of the privacy policy are mailed in any case.",
+        "Without it you get no news. Under another privacy policy nothing is sent before you accepted it.",
         by_itself=False,
     ),
     "digests": Purpose(

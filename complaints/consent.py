@@ -94,6 +94,8 @@ def confirm(
     if not choice.reports:
         raise EmptyError(f"{complaint.id}: no recipient was chosen; nothing was sent")
     chosen = _chosen(session, complaint, choice)
+    if (choice.redaction or complaint.redaction) == "strict":
+        _check_strict(chosen)
     shown = [{"report": row.id, "to": row.to, "digest": row.digest} for row in chosen]
     redraft(session, office, complaint, choice)
     consent = _record(session, office, complaint, chosen, shown, via, grant, undo)
@@ -110,13 +112,24 @@ def _count(session: Session, office: Office, complaint: Complaint, choice: Choic
     return consent
 
 
+def _check_strict(chosen: list[Report]) -> None:
+    """A sender that asks for reports must find its message in them (RFC 9477 §3.5); strictly it cannot."""
+    for row in chosen:
+        if all(part["role"] == "sender-declared" for part in report.parts_of(row.contact)):
+            raise ConsentError(
+                f"{row.to} is the sender's own mailbox and needs the message's own number, which the strict "
+                "redaction hides; untick it, or choose another redaction"
+            )
+
+
 def _check_policy(session: Session, complaint: Complaint) -> None:
     """Nobody consents under a policy they did not accept."""
     accepted = session.get_one(Reporter, complaint.reporter_id).policy
     if accepted != POLICY:
         said = f"version {accepted}" if accepted else "none"
         raise StaleError(
-            f"the privacy policy is now version {POLICY}, you accepted {said}: read and accept it first",
+            f"the privacy policy is now version {POLICY}, you accepted {said}: read /privacy, and accept it "
+            "by registering the same address again",
             [f"privacy policy: version {POLICY}; you accepted {said}"],
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from complaints.models import Complaint, ComplaintState, Consent, Letter, Report, ReportState
+from complaints.models import Complaint, ComplaintState, Consent, Letter, Report, Reporter, ReportState
 from tests.visitor import press, review
 from tests.website import Website, forms, running_website
 
@@ -118,3 +118,16 @@ def test_that_a_desk_may_do_what_it_likes_is_said_where_one_chooses(website: Web
         part for part in review(website, website.waiting()).text.split("<form") if 'value="confirm"' in part
     ]
     assert "What a desk does with a report is beyond us" in form
+
+
+def test_under_another_policy_nothing_is_confirmed_before_it_is_accepted(website: Website) -> None:
+    complaint = website.waiting()
+    with website.office.db.transaction() as session:
+        alice = session.get_one(Reporter, website.alice.reporter.id)
+        alice.policy = "0"
+        session.add(alice)
+    answer = press(website, complaint, "confirm", read="yes")
+    assert answer.status_code == 409
+    assert "privacy policy: version 1; you accepted version 0" in answer.text
+    with website.office.db.reading() as session:
+        assert session.exec(select(Consent)).all() == []

@@ -267,6 +267,23 @@ def test_a_number_that_shows_the_reporter_is_not_sent_back_and_the_desk_hears_wh
         assert "shows your address" in {item["address"]: item["why"] for item in document["rejected"]}[FBL]
 
 
+def test_at_level_strict_the_senders_own_mailbox_gets_nothing(tmp_path: Path) -> None:
+    with running_website(tmp_path) as website:
+        complaint = website.hand_in(with_fields())
+        question = Question("mailer.example", "sender-declared", {"rule": "strict", "report": "arf"})
+        website.analyse(
+            complaint, links=[(question, Lookup("mailer.example", "domain", contacts=(wished(),)))]
+        )
+        reports = {one["to"]: one for one in website.show(complaint)["reports"]}
+        body = {"reports": {reports[FBL]["id"]: reports[FBL]["digest"]}, "redaction": "strict"}
+        refused = website.api("POST", f"/complaints/{complaint}/confirm", json=body)
+        assert refused.status_code == 409
+        assert "the strict redaction hides" in refused.json()["detail"]
+        assert {one["state"] for one in website.show(complaint)["reports"]} == {"draft"}
+        good = website.api("POST", f"/complaints/{complaint}/confirm", json=body | {"redaction": "identity"})
+        assert good.status_code == 202
+
+
 def test_many_large_fields_take_little_time() -> None:
     huge = b"".join(
         b"X-Abuse: %d " % n + b"x" * 50_000 + b"\r\nCFBL-Address: " + b"(" * 9_000 + b"\r\n"
