@@ -11,8 +11,18 @@ from sqlmodel import Session, col, select
 from complaints import choices, outbox, probes
 from complaints.db import look_at, move
 from complaints.grades import GRADES
-from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, Submission, SubmissionState
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Consent,
+    Json,
+    Report,
+    Reporter,
+    Submission,
+    SubmissionState,
+)
 from complaints.office import Office
+from complaints.policy import STANDING
 
 REMEDIES = {
     ComplaintState.REFUSED: "Forward the spam as an attachment from the mailbox that first received it; "
@@ -63,7 +73,7 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     items = [
         _item(session, office, line)
         for line in lines
-        if not probes.is_learned(line) and not _decided(session, line)
+        if not probes.is_learned(line) and not _told(session, line)
     ]
     for submission in submissions:
         move(session, submission, SubmissionState.NOTICED)
@@ -82,10 +92,10 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
 
 
-def _decided(session: Session, line: Json) -> bool:
-    """Whether it was confirmed already, by hand or under a standing consent: nothing to tell here."""
-    complaint = session.get(Complaint, line["complaint"]) if line["complaint"] else None
-    return complaint is not None and complaint.state in {ComplaintState.CONFIRMED, ComplaintState.CLOSED}
+def _told(session: Session, line: Json) -> bool:
+    """Whether it was confirmed under a standing consent: a letter of its own told of it."""
+    given = select(Consent.id).where(Consent.complaint_id == line["complaint"], Consent.via == STANDING)
+    return line["complaint"] is not None and session.exec(given).first() is not None
 
 
 def _item(session: Session, office: Office, line: Json) -> Json:
@@ -100,7 +110,12 @@ def _item(session: Session, office: Office, line: Json) -> Json:
             "remedy": line.get("remedy") or "",
             "look": "",
         }
-    awaits = complaint.state == ComplaintState.AWAITING_CONSENT
+    # Whoever was quicker than this letter finds there what became of it
+    awaits = complaint.state in {
+        ComplaintState.AWAITING_CONSENT,
+        ComplaintState.CONFIRMED,
+        ComplaintState.CLOSED,
+    }
     traced = complaint.state == ComplaintState.REFUSED and complaint.evidence is not None
     reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
     return {

@@ -26,12 +26,12 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
-from complaints.policy import POLICY, STANDING_STATEMENT
+from complaints.policy import POLICY, STANDING, STANDING_STATEMENT
 from complaints.redact import CannotRedact
 from complaints.show import stamp
 from complaints.standing_tables import StandingConsent
 
-VIA = "standing consent"
+VIA = STANDING
 BY_HAND = 20
 """Complaints that the reporter has confirmed by hand before a grant works."""
 LOOKED_BACK = timedelta(days=90)

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
-from complaints import standing
+from complaints import notice, standing
 from complaints.models import (
     Complaint,
     ComplaintState,
@@ -244,3 +244,19 @@ def test_a_complaint_that_is_decided_already_is_left_alone(website: Website) -> 
     standing.step(website.office, complaint)
     with website.office.db.reading() as session:
         assert session.get_one(Complaint, complaint).state == ComplaintState.DISCARDED
+
+
+def test_the_notice_of_a_submission_tells_nothing_twice(website: Website) -> None:
+    given(website)
+    by_grant, by_hand = arrives(website, "Under the grant"), website.waiting(spam(subject="By hand"), source=source_answer(contact(NETWORK_DESK, confidence="medium")))  # fmt: skip
+    confirm(website, by_hand)
+    with website.office.db.reading() as session:
+        mine = session.exec(select(Complaint.submission_id).where(col(Complaint.id).in_([by_grant, by_hand])))
+        submissions = list(mine)
+    for submission_id in submissions:
+        notice.step(website.office, submission_id)
+    with website.office.db.reading() as session:
+        letters = session.exec(select(Letter).where(Letter.kind == "notice")).all()
+        texts = [website.office.vault.unseal(website.alice.reporter.key, one.raw).decode() for one in letters]
+    assert "By hand" in "".join(texts)
+    assert "Under the grant" not in "".join(texts)
