@@ -9,11 +9,13 @@ what earlier reports came to, is put on top of what the cache holds.
 import asyncio
 import ipaddress
 import logging
+import traceback
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from abuse_lookup import journal
 from abuse_lookup.answer import (
@@ -195,9 +197,12 @@ class AbuseLookup:
         except TimeoutError:
             reason = f"the {seconds:g} s for this target were over before every source had answered"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
-        except Exception:  # noqa: BLE001 - see the next line
-            # A mistake of ours about one answer must not end the answers about all the others
-            _log.exception("looking up %s failed", target.kind)
+        except Exception as error:  # noqa: BLE001 - see the next line
+            # A mistake of ours about one answer must not end the answers about all the others. Only its kind
+            # and place are logged: its words can hold what was asked about
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            told = (target.kind, type(error).__name__, Path(place.filename).name, place.lineno)
+            _log.error("looking up one %s failed: %s at %s:%s", *told)
             reason = "this program failed on an answer; its log says where"
             case.failures.append(Failure("lookup", target.key, reason, permanent=False))
         found = _lookup(target, case, self._clock())

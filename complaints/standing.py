@@ -31,7 +31,6 @@ from complaints.redact import CannotRedact
 from complaints.show import stamp
 from complaints.standing_tables import StandingConsent
 
-VIA = STANDING
 BY_HAND = 20
 """Complaints that the reporter has confirmed by hand before a grant works."""
 LOOKED_BACK = timedelta(days=90)
@@ -96,7 +95,7 @@ def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator
     """What must hold of a reporter, in words, and whether it does."""
     since = office.clock() - LOOKED_BACK
     theirs = select(func.count()).select_from(Consent).where(Consent.reporter_id == reporter.id)
-    by_hand = session.exec(theirs.where(Consent.via != VIA)).one()
+    by_hand = session.exec(theirs.where(Consent.via != STANDING)).one()
     yield f"you confirmed {BY_HAND} complaints by hand first (so far {by_hand})", by_hand >= BY_HAND
     probed = any(row.get("how") == "probe" for row in reporter.learned)
     yield "your mail hosts are confirmed by a probe that you returned", probed
@@ -113,7 +112,7 @@ def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator
     wrong = session.exec(answered.where(col(Reply.status).in_(NOT_OURS))).one()
     yield "no desk said in the last 90 days that you reported the wrong one", not wrong
     undone = theirs.join(Withdrawal, col(Withdrawal.consent_id) == col(Consent.id)).where(
-        Consent.via == VIA, col(Withdrawal.at) > since
+        Consent.via == STANDING, col(Withdrawal.at) > since
     )
     yield "you took back none that was confirmed for you in the last 90 days", not session.exec(undone).one()
 
@@ -134,7 +133,7 @@ def step(office: Office, complaint_id: str) -> None:
         try:
             with session.begin_nested():
                 choice = Choice({row.id: row.digest for row in chosen})
-                confirm(session, office, complaint, choice, via=VIA, grant=grant.id, undo=LEAST_UNDO)
+                confirm(session, office, complaint, choice, via=STANDING, grant=grant.id, undo=LEAST_UNDO)
         except (ConsentError, CannotRedact):
             return  # it waits for the reporter
         _tell(session, office, reporter, complaint, chosen)
@@ -162,7 +161,7 @@ def _fits(
     source = (complaint.evidence or {}).get("source") or {}
     today = select(func.count()).where(
         Consent.reporter_id == reporter.id,
-        Consent.via == VIA,
+        Consent.via == STANDING,
         col(Consent.given_at) > now - timedelta(days=1),
     )
     return (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
+from complaints import erasure
 from complaints.models import Complaint, ComplaintState, Consent, Letter, Report, Reporter, ReportState
 from tests.visitor import press, review
 from tests.website import Website, forms, running_website
@@ -57,6 +58,14 @@ def test_no_letter_is_mailed_for_a_link_that_is_good_or_is_none(website: Website
     for path in (good, good[:-1] + "x", "/link/x", "/link/PL-222222222222.1.a", "/link/%00.%00.%00"):
         assert website.http.post(path).status_code == 404
     assert letters(website, "link") == []
+
+
+def test_an_ended_link_to_what_was_erased_is_like_one_that_never_was(website: Website) -> None:
+    path = website.review(website.waiting()).replace("/review/", "/link/")
+    with website.office.db.transaction() as session:
+        erasure.erase(session, website.office, session.get_one(Reporter, website.alice.reporter.id))
+    website.clock.now += website.office.link_life + timedelta(days=1)
+    assert website.http.post(path).status_code == 404
 
 
 def test_a_page_of_hosts_ends_too(website: Website) -> None:

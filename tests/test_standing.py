@@ -21,7 +21,7 @@ from complaints.models import (
     Reporter,
     ReportState,
 )
-from complaints.policy import STANDING_STATEMENT
+from complaints.policy import STANDING, STANDING_STATEMENT
 from tests.house import unguarded
 from tests.visitor import confirm
 from tests.website import NETWORK_DESK, Website, contact, forms, running_website, source_answer, spam
@@ -84,7 +84,7 @@ def test_a_clear_case_is_confirmed_for_the_networks_desk_alone_and_told_before_i
     assert {to for to, one in reports.items() if one["state"] == "queued"} == {NETWORK_DESK}
     with website.office.db.reading() as session:
         row = session.exec(select(Consent).where(Consent.complaint_id == complaint)).one()
-        assert row.via == standing.VIA
+        assert row.via == STANDING
         covered = session.exec(select(ConsentedReport).where(ConsentedReport.consent_id == row.id)).one()
         assert (covered.to, covered.digest) == (NETWORK_DESK, reports[NETWORK_DESK]["digest"])
         letter = session.exec(select(Letter).where(Letter.kind == "standing")).one()

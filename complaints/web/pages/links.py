@@ -25,7 +25,9 @@ def renew(office: Opened, token: str) -> HTMLResponse:
     if complaint_id is None:
         raise not_found()
     with office.db.transaction() as session:
-        complaint = session.get_one(Complaint, complaint_id)
+        complaint = session.get(Complaint, complaint_id)
+        if complaint is None:
+            raise not_found()  # its reporter was erased
         reporter = session.get_one(Reporter, complaint.reporter_id)
         since = office.clock() - AGAIN
         recent = select(Letter.id).where(

@@ -16,7 +16,7 @@ from complaints.models import Reporter
 from complaints.office import Office
 from complaints.standing import MOST_DAILY, StandingError
 from complaints.web.page import page
-from complaints.web.problems import FieldError, not_found, opened_by
+from complaints.web.problems import FieldError, own_page
 from complaints.web.security import Opened
 
 router = APIRouter()
@@ -34,7 +34,7 @@ class Wish(BaseModel):
 def show(office: Opened, token: str) -> HTMLResponse:
     """Show it."""
     with office.db.reading() as session:
-        return _page(session, office, _reporter(session, office, token))
+        return _page(session, office, own_page(session, office, "standing", token))
 
 
 @router.post("/standing/{token}")
@@ -43,14 +43,14 @@ def change(office: Opened, token: str, wish: Annotated[Wish, Form()]) -> Respons
     error = None
     try:
         with office.db.transaction() as session:
-            reporter = _reporter(session, office, token)
+            reporter = own_page(session, office, "standing", token)
             error = _act(session, office, reporter, wish)
     except StandingError as refusal:
         error = FieldError("give", f"Not done: {refusal}.")
     if error is None:
         return RedirectResponse(f"/standing/{token}", 303)
     with office.db.reading() as session:
-        return _page(session, office, _reporter(session, office, token), 422, error, wish)
+        return _page(session, office, own_page(session, office, "standing", token), 422, error, wish)
 
 
 def _act(session: Session, office: Office, reporter: Reporter, wish: Wish) -> FieldError | None:
@@ -85,13 +85,3 @@ def _page(
         most=MOST_DAILY,
         minutes=max(office.settings.undo_seconds, standing.LEAST_UNDO.seconds) // 60,
     )
-
-
-def _reporter(session: Session, office: Office, token: str) -> Reporter:
-    """The reporter whose page this capability URL opens."""
-    reporter_id = token.partition(".")[0]
-    reporter = session.get(Reporter, reporter_id) if reporter_id.isprintable() else None
-    if reporter is None:
-        raise not_found()
-    opened_by(office, "standing", token, reporter.token_hash or "")
-    return reporter
