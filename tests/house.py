@@ -1,12 +1,13 @@
 """The cast and the stage: Alice reports, Bob is another reporter, spam comes from the demo world's networks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosmtplib
 import httpx
@@ -22,6 +23,7 @@ from complaints.office import Office, utc_now
 from complaints.serve import ROLES, Service, running
 from complaints.settings import Settings, load
 
+T = TypeVar("T")
 ALICE = "alice@victim.example"
 BOB = "bob@victim.example"
 CLOUD = "198.51.100.23"  # its desk: abuse@cloud.example, by RDAP
@@ -173,3 +175,26 @@ def unguarded(session: Session) -> None:
     for guard in GUARDS:
         on_table = "" if session.connection().dialect.name == "sqlite" else f" ON {guard.table}"
         session.execute(text(f"DROP TRIGGER {guard.name}{on_table}"))
+
+
+@contextmanager
+def in_a_thread(opened: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """What an asynchronous context opens, up in a thread with a loop of its own until the block ends."""
+    running: list[T] = []
+    stop, up = asyncio.Event(), threading.Event()
+    loop = asyncio.new_event_loop()
+
+    async def main() -> None:
+        async with opened as one:
+            running.append(one)
+            up.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main()), name="opened")
+    thread.start()
+    while not up.wait(0.1):
+        assert thread.is_alive(), "it did not start"
+    yield running[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()

@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from complaints.loopback import World, loopback_internet, spams
 from complaints.models import ComplaintState, Reporter
 from complaints.office import utc_now
 from complaints.settings import Settings, load
-from tests.house import ALICE, BOB, CLOUD, SAVANNA, House, house, spam
+from tests.house import ALICE, BOB, CLOUD, SAVANNA, House, house, in_a_thread, spam
 
 CLOUD_DESK = "abuse@cloud.example"
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J\u202etxt.exe"
@@ -98,24 +97,8 @@ def environment(settings: Settings, *, data: bool = True) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A running service on a loopback internet, in a thread of its own."""
-    running: list[House] = []
-    stop, up = asyncio.Event(), threading.Event()
-    loop = asyncio.new_event_loop()
-
-    async def main() -> None:
-        async with house(tmp_path_factory.mktemp("home"), undo_seconds=3) as one:
-            running.append(one)
-            up.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(main()), name="home")
-    thread.start()
-    while not up.wait(0.1):
-        assert thread.is_alive(), "the service did not start"
-    yield running[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with in_a_thread(house(tmp_path_factory.mktemp("home"), undo_seconds=3)) as home:
+        yield home
 
 
 @pytest.fixture

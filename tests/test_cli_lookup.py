@@ -7,7 +7,6 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,31 +16,15 @@ import pytest
 
 from complaints.lookup_verb import Tally
 from complaints.loopback import Internet, World, loopback_internet
-from tests.house import CLOUD, SAVANNA
+from tests.house import CLOUD, SAVANNA, in_a_thread
 from tests.test_cli import CLOUD_DESK, PLAINT, Ran, good, plaint
 
 
 @pytest.fixture(scope="module")
 def internet() -> Iterator[Internet]:
     """The demo's internet, in a thread of its own."""
-    running: list[Internet] = []
-    stop, up = asyncio.Event(), threading.Event()
-    loop = asyncio.new_event_loop()
-
-    async def main() -> None:
-        async with loopback_internet("demo") as one:
-            running.append(one)
-            up.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(main()), name="internet")
-    thread.start()
-    while not up.wait(0.1):
-        assert thread.is_alive(), "the loopback internet did not start"
-    yield running[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with in_a_thread(loopback_internet("demo")) as one:
+        yield one
 
 
 @pytest.fixture(autouse=True)
