@@ -22,14 +22,14 @@ from tests.outlook_files import BODY, CODEPAGE, DATA, HEADERS, HTML, LONG_NAME, 
 HERE = Path(__file__).parent / "clients"
 SPAM = (HERE / "spam.eml").read_bytes()
 CASES: list[dict[str, Any]] = tomllib.loads((HERE / "cases.toml").read_text())["case"]
+LINES = SPAM[: SPAM.index(b"\r\n\r\n")].decode() + "\r\n\r\n--inner-1\r\nContent-Type: text/plain\r\n\r\n"
 KEPT: Properties = {
-    HEADERS: SPAM[: SPAM.index(b"\r\n\r\n")].decode()
-    + "\r\n\r\n--inner-1\r\nContent-Type: text/plain\r\n\r\n",
+    HEADERS: LINES,
     BODY: "Collect it: http://shop.example/win\r\n",
     HTML: b'<p>Collect it: <a href="http://shop.example/win">f\xfcr Sie</a></p>',
     CODEPAGE: 1252,
 }
-WITH_BANNER: Properties = KEPT | {HEADERS: f"Microsoft Mail Internet Headers Version 2.0\r\n{KEPT[HEADERS]}"}
+WITH_BANNER: Properties = KEPT | {HEADERS: f"Microsoft Mail Internet Headers Version 2.0\r\n{LINES}"}
 FILE: Properties = {LONG_NAME: "prize.pdf", MIME: "application/pdf", DATA: b"%PDF-1.7" + bytes(5_000)}
 
 
@@ -103,7 +103,7 @@ BUILT = {
     "msg with the old banner": lambda: msg(WITH_BANNER, FILE),
     "msg without header lines": lambda: msg({BODY: "Collect it"}),
     "msg without Received lines": lambda: msg(KEPT | {HEADERS: "From: x@spam.example\r\nSubject: x\r\n"}),
-    "msg without a text": lambda: msg({HEADERS: KEPT[HEADERS]}),
+    "msg without a text": lambda: msg({HEADERS: LINES}),
     "msg damaged": lambda: msg(KEPT)[:700] + b"__substg1.0_".decode().encode("utf-16-le"),
     "msg attached": lambda: forward(
         "application/octet-stream", msg(KEPT, FILE), "You have won.msg", "X-MS-Has-Attach: yes\r\n"
@@ -170,8 +170,13 @@ def test_without_the_extra_a_file_of_outlooks_is_refused_with_what_to_do(
 
 
 def test_a_submission_opens_only_so_many_files_of_outlooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(outlook, "run", lambda *_, **__: asked.append("") or b"")
+    asked: list[bytes] = []
+
+    def run(_: str, given: bytes, **__: float) -> bytes:
+        asked.append(given)
+        return b""
+
+    monkeypatch.setattr(outlook, "run", run)
     items = open_file(zipped(*((f"{n}.msg", msg({BODY: "x"})) for n in range(60))))
     assert len(asked) == 50
     assert [item.spam for item in items] == [None] * 60
