@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from complaints import worker
 from complaints.demo import free_port
 
 
@@ -36,6 +37,13 @@ def _guarded(original: Any, position: int) -> Any:
         return original(self, *args)
 
     return guard
+
+
+@pytest.fixture(autouse=True)
+def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts into the rows by hand is found soon."""
+    monkeypatch.setattr(worker, "EMBEDDED_SWEEP", 0.3)
+    monkeypatch.setattr(worker, "SHARED_SWEEP", 0.3)
 
 
 @pytest.fixture(autouse=True)
