@@ -91,7 +91,11 @@ def postgres() -> Iterator[str]:
         [*prefix, programs / "initdb", "-D", data, "-A", "trust", "-U", "plaint", "--no-sync", "-E", "UTF8", "--locale=C"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+    # Only this service is killed in the tests, never the machine: the server need not wait for the disk
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+        " -c fsync=off -c full_page_writes=off"
+    )
     control = [
         *prefix,
         str(programs / "pg_ctl"),
