@@ -4,20 +4,15 @@ Takes the raw bytes of a submission; leaves its spams, each a slice of those byt
 possible, and for everything that is no spam the reason and what the reporter can do instead.
 """
 
-import re
-import tomllib
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
+from complaints.inline import forwarded_inline
+from complaints.mail_clients import how_to_forward
 from complaints.message import Header, Message, Part, parse
-from complaints.received import parse_received
 
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
-MAX_INLINE = 4 * 1024 * 1024
-"""Bytes of text in which a spam is looked for that was forwarded inline."""
 
 _OUTLOOK_MSG = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TNEF = b"\x78\x9f\x3e\x22"
@@ -35,8 +30,6 @@ _KNOWN_FIELDS = frozenset(
         *("mime-version", "content-type", "dkim-signature"),
     }
 )
-_DUMP = re.compile(r"^[>| \t]*(Received:[ \t]|Received:\s*from\b)", re.IGNORECASE | re.MULTILINE)
-_QUOTE = re.compile(rb"^(?:[>|] ?)+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,50 +210,11 @@ def _redirected(message: Message) -> Item | None:
 
 def _inline(message: Message) -> Item | None:
     """Take a forward whose text shows the header of the spam: lines are lost, the chain can be read."""
-    left = MAX_INLINE
-    for part in message.leaves():
-        if not part.content_type.startswith("text/plain"):
-            continue
-        text = part.content(left)
-        left -= len(text)
-        if match := _DUMP.search(text.decode("latin-1")):
-            spam = _QUOTE.sub(b"", text[_block_start(text, match.start()) :])
-            received = parse(spam).fields("received")
-            if any(line.from_ip and line.by for line in map(parse_received, (h.value for h in received))):
-                return Item(spam, None, None, None, None, "C", "inline forward")
-    return None
-
-
-def _block_start(text: bytes, position: int) -> int:
-    """Return the start of the header block around `position`: after the blank line before it."""
-    start = text.rfind(b"\n\n", 0, position)
-    crlf = text.rfind(b"\n\r\n", 0, position)
-    before = max(start + 2 if start >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
-    return before if parse(_QUOTE.sub(b"", text[before:position])).headers else position
-
-
-@dataclass(frozen=True, slots=True)
-class _Client:
-    name: str
-    field: str
-    pattern: re.Pattern[str]
-    remedy: str
-
-
-@cache
-def _clients() -> tuple[_Client, ...]:
-    rows = tomllib.loads(files("complaints").joinpath("data/clients.toml").read_text("utf-8"))["client"]
-    return tuple(
-        _Client(row["name"], row["field"], re.compile(row["pattern"], re.IGNORECASE), row["remedy"])
-        for row in rows
-    )
+    spam = forwarded_inline(message)
+    return Item(spam, None, None, None, None, "C", "inline forward") if spam is not None else None
 
 
 def _nothing_attached(message: Message) -> Item:
     """Refuse a mail without a spam inside, with the instruction for the program that wrote it."""
     reason = "No spam is attached: a forward inside the text lacks the Received lines that a trace needs."
-    for client in _clients():
-        text = message.get(client.field)
-        if text is not None and client.pattern.search(text):
-            return _refusal(reason, client.remedy)
-    return _refusal(reason, "Forward the spam as an attachment, or save it as a file (.eml) and upload it.")
+    return _refusal(reason, how_to_forward(message))
