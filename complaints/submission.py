@@ -139,7 +139,8 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
     session.add(complaint)
     session.flush()
     look_at(session, "evidence", complaint.id)
-    return {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    line: Json = {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    return line | ({"lost": item.lost} if item.lost else {})
 
 
 def _known(

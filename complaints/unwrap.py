@@ -17,7 +17,7 @@ from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
 
-_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533 §6
+_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533
 # Parts that speak about messages and are none (RFC 3464, 5965, 8098, 2046 §5.2.2 and §5.2.3).
 _NO_MESSAGES = frozenset(
     f"message/{name}"
@@ -126,9 +126,8 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     spam = raw[start:end]
     what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
-        reason = f"{what} is empty: the mail program attached a file without anything in it."
-        remedy = "Attach the spam again, or save it as a file (.eml) and upload that."
-        return _refusal(reason, remedy, name)
+        remedy = "Attach the spam again; some mail programs attach an empty file at the first try."
+        return _refusal(f"{what} is empty.", remedy, name)
     message = parse(spam)
     if not message.headers:
         reason = f"{what} has no mail header inside."

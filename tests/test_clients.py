@@ -15,9 +15,11 @@ import pytest
 from complaints import outlook
 from complaints.links import links
 from complaints.message import parse
+from complaints.terminal_trace import trace_lines
 from complaints.trace import Trust, trace
 from complaints.unwrap import Item, open_file, unwrap_forward
 from tests.outlook_files import BODY, CODEPAGE, DATA, HEADERS, HTML, LONG_NAME, MIME, Properties, msg, tnef
+from tests.website import running_website, spam
 
 HERE = Path(__file__).parent / "clients"
 SPAM = (HERE / "spam.eml").read_bytes()
@@ -194,3 +196,15 @@ def test_a_child_gone_mad_gives_a_refusal(said: bytes, monkeypatch: pytest.Monke
     (item,) = open_file(msg(KEPT), "spam.msg")
     assert item.spam is None
     assert "damaged" in (item.reason or "")
+
+
+def test_what_was_lost_is_said_at_once_and_where_the_evidence_is_shown(tmp_path: Path) -> None:
+    kept = KEPT | {HEADERS: spam().decode().partition("\r\n\r\n")[0]}
+    with running_website(tmp_path) as website:
+        line = website.api("POST", "/submissions?filename=spam.msg", content=msg(kept)).json()["items"][0]
+        website.analyse(line["complaint"])
+        page = website.http.get(website.review(line["complaint"])).text
+        document = website.show(line["complaint"])
+    assert line["lost"] == document["evidence"]["lost"] == outlook.REMADE
+    assert outlook.REMADE in page
+    assert outlook.REMADE in " ".join(" ".join(trace_lines(document["evidence"])).split())

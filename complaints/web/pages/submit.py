@@ -93,7 +93,7 @@ def _items(session: Session, office: Office, submission: Submission | None) -> l
     named = [line["complaint"] for line in submission.outcome if line["complaint"]]
     rows = {row.id: row for row in session.exec(select(Complaint).where(col(Complaint.id).in_(named)))}
     name = submission.filename or "pasted message"
-    unsaid: Json = {"file": name, "reason": None, "remedy": None, "grade": None}
+    unsaid: Json = {"file": name, "reason": None, "remedy": None, "lost": None, "grade": None}
     return [unsaid | line | _read(office, line, rows.get(line["complaint"])) for line in submission.outcome]
 
 
