@@ -23,6 +23,7 @@ from complaints import (
     operate_desks,
     receipt_verbs,
     redact_verb,
+    review_verb,
     terminal,
     terminal_trace,
 )
@@ -349,6 +350,7 @@ def mine(
     put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
 
 
+app.command()(review_verb.review)
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
 app.command()(redact_verb.redact)

@@ -12,8 +12,19 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from complaints import account_deeds, accountability, consent, hiding, ledger, reporters, show, submission
+from complaints import (
+    account_deeds,
+    accountability,
+    batches,
+    consent,
+    hiding,
+    ledger,
+    reporters,
+    show,
+    submission,
+)
 from complaints.account import AccountError, CodeError, WaitError
+from complaints.batches import Decision
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -71,6 +82,12 @@ class Client(AbstractContextManager["Client"], Protocol):
 
     def account(self, deed: str = "", **said: str) -> bytes:
         """An operation below /api/v1/account, as the API answers it; "" is the account document."""
+
+    def review(self, batch: str, by: str) -> Json:
+        """What awaits consent, in groups, as GET /api/v1/review gives it."""
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """Decide on a group, as POST /api/v1/review does."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -152,6 +169,14 @@ class Remote:
             if deed
             else self._ask("GET", "/account").content
         )
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return self._document("GET", "/review", params={"batch": batch, "by": by})
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client."""
+        return self._document("POST", "/review", params={"batch": batch, "by": by}, json=decision)
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -313,6 +338,16 @@ class Local:
         """See Client."""
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return batches.document(self._office, self._reporter, batch, by)
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client. The reports leave through a running `plaint serve`."""
+        with _refusals():
+            said = Decision(by, **decision)
+            return batches.decide(self._office, self._reporter.id, batch, said, "cli").document()
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""

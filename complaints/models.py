@@ -197,6 +197,7 @@ class Submission(SQLModel, table=True):
     __table_args__ = (
         Index("submission_by_state", "state", "received_at"),
         Index("submission_of_reporter", "reporter_id", "received_at"),
+        Index("submission_of_batch", "reporter_id", "batch"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -205,6 +206,8 @@ class Submission(SQLModel, table=True):
     # Whether it came as a forward to be unwrapped; otherwise it is the spam itself (or a mailbox of spams)
     forwarded: bool
     filename: str = ""
+    # What is handed in under one label is reviewed together; by itself a submission is its own batch
+    batch: str = ""
     received_at: datetime
     digest: str
     size: int
@@ -244,6 +247,7 @@ class Complaint(SQLModel, table=True):
     lookups: int = 0
     reason: str | None = None
     subject: str = ""
+    campaign: str = ""
     source_ip: str | None = Field(default=None, index=True)
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
