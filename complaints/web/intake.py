@@ -87,8 +87,8 @@ async def take(
 ) -> Taken:
     """Store and unwrap the uploads; they are durable when this returns.
 
-    Those of one request are one batch, of the label `batch` if given. Raises Problem 413 for a FILE over PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is
-    kept then.
+    Those of one request are one batch, of the label `batch` if given. Raises Problem 413 for a FILE over
+    PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then.
     """
     return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded, batch)
 
