@@ -5,17 +5,18 @@ All of it stands in `data/clients.toml`.
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from complaints.forward_text import forward_texts
 from complaints.message import Message
 
 UNKNOWN = "Forward the spam as an attachment, or save it as a file (.eml) and upload it."
 LONGEST_TEXT = 65_536
-"""Bytes of a forward's text in which a program is looked for."""
+"""Characters of a forward's text in which a program is looked for."""
 
 _NAMES = ("user-agent", "x-mailer")
 _MOST_ABOVE = 30
@@ -48,18 +49,28 @@ def clients() -> tuple[Client, ...]:
 
 def client_of(message: Message) -> Client | None:
     """Return the mail program that wrote this mail, as far as its traces tell."""
-    for wanted in (True, False):
+    fields = {field for client in clients() for field, _ in client.traces}
+    said = {field: _said(message, field) for field in fields}
+    for names in (True, False):
         for client in clients():
             for field, pattern in client.traces:
-                if (field in _NAMES) is wanted and any(map(pattern.search, _said(message, field))):
+                if (field in _NAMES) is names and any(map(pattern.search, said[field])):
                     return client
     return None
+
+
+def how_to_forward(message: Message) -> str:
+    """Say how to forward a spam whole with the program that wrote this mail."""
+    client = client_of(message)
+    return client.remedy if client else UNKNOWN
 
 
 def phrase_in(line: str) -> bool:
     """Tell whether a line of text is the one that a mail program puts above what it forwards."""
     words = _AROUND.sub("", line).casefold()
-    return words in _phrases() or any(words.startswith(phrase + " ") for phrase in ("forwarded message from",))
+    return words in _phrases() or any(
+        words.startswith(phrase + " ") for phrase in ("forwarded message from",)
+    )
 
 
 def lines_above(lines: Sequence[bytes]) -> int:
@@ -79,18 +90,11 @@ def lines_above(lines: Sequence[bytes]) -> int:
     return 0
 
 
-def _said(message: Message, field: str) -> Iterator[str]:
-    if field != "text":
-        text = message.get(field)
-        return iter(() if text is None else (text,))
-    return _texts(message)
-
-
-def _texts(message: Message) -> Iterator[str]:
-    for part in message.leaves():
-        if part.content_type == "text/plain" and part.filename is None:
-            yield part.text(LONGEST_TEXT).replace("\r\n", "\n")
-            return
+def _said(message: Message, field: str) -> list[str]:
+    if field == "text":
+        return [text[:LONGEST_TEXT] for text in forward_texts(message)]
+    text = message.get(field)
+    return [] if text is None else [text]
 
 
 @cache

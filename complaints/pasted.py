@@ -35,7 +35,7 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing that was done to a pasted text: its kind, what it was in words, the lines (from 1) it touched."""
+    """One thing that was done to a pasted text: its kind, what it was in words, the numbers of the lines."""
 
     kind: str
     words: str
@@ -71,12 +71,13 @@ class _Text:
             self.repairs.append(Repair(kind, words, tuple(numbers[:MOST_NUMBERS])))
 
 
-def repair(raw: bytes, without: Container[str] = ()) -> Repaired:
+def repair(raw: bytes, without: Container[str] = (), *, first_line: int = 1) -> Repaired:
     """Repair a pasted message; `without` are the kinds of repair that the reporter took back.
 
-    What needs no repair comes out as it came in, with the line ends of mail (RFC 5322 §2.1). Never raises.
+    `first_line` is the number of its first line. What needs no repair comes out as it came in, with the line
+    ends of mail (RFC 5322 §2.1). Never raises.
     """
-    text = _Text(list(enumerate(_LINE.split(raw), 1)), without)
+    text = _Text(list(enumerate(_LINE.split(raw), first_line)), without)
     _start(text)
     _unescape(text)
     _unquote(text)
@@ -94,7 +95,7 @@ def _start(text: _Text) -> None:
     """Leave out what a viewer shows above the header, and blank lines."""
     lines = text.lines
     if lines[0][1].startswith(_BOM):
-        lines[0] = (1, lines[0][1][len(_BOM) :])
+        lines[0] = (lines[0][0], lines[0][1][len(_BOM) :])
     _drop_blank(text)
     if "above" not in text.without and (count := lines_above([line for _, line in lines[:40]])):
         text.note("above", "left out # line(s) above the header", [n for n, _ in lines[:count]])
@@ -131,7 +132,9 @@ def _unquote(text: _Text) -> None:
     depth = sum(marks[0].count(mark) for mark in (b">", b"|"))
     quote = re.compile(rb"(?:[>|] ?){1,%d}" % min(depth, 20))
     found = [n for n, line in text.lines if line[:1] in {b">", b"|"}]
-    text.lines = [(n, quote.sub(b"", line, count=1) if line[:1] in {b">", b"|"} else line) for n, line in text.lines]
+    text.lines = [
+        (n, quote.sub(b"", line, count=1) if line[:1] in {b">", b"|"} else line) for n, line in text.lines
+    ]
     text.note("unquoted", "took the marks of a quotation off # line(s)", found)
 
 
@@ -243,11 +246,17 @@ class _Header:
         line, last = self.lines[place + 1][1], self.fields[-1]
         if self._name(line) or line[:1] in {b" ", b"\t"}:
             return True
-        return last.name.lower() == b"received" and not is_dated(_end(last)) and "joined" not in self.text.without
+        return (
+            last.name.lower() == b"received"
+            and not is_dated(_end(last))
+            and "joined" not in self.text.without
+        )
 
     def _is_cut_hard(self) -> bool:
         """Tell whether lines were cut at one column, without regard to words."""
-        cuts = [len(one.lines[n - 1]) for one in self.fields for n in one.bare if n > 1 or b": " in one.lines[0]]
+        cuts = [
+            len(one.lines[n - 1]) for one in self.fields for n in one.bare if n > 1 or b": " in one.lines[0]
+        ]
         longest = max((len(line) for one in self.fields for line in one.lines), default=0)
         return len(cuts) >= 3 and min(cuts) == longest >= 60
 
@@ -275,7 +284,7 @@ def _end(last: Field) -> bytes:
 
 
 def _name_of(line: bytes) -> bytes | None:
-    """Return the name of the field that begins here; what merely holds a colon (a time, an address) begins none."""
+    """Return the name of the field that begins here; a time or an address with a colon begins none."""
     match = _FIELD.match(line)
     if match is None:
         return None
@@ -286,7 +295,10 @@ def _name_of(line: bytes) -> bytes | None:
 
 
 def _is_name(word: bytes) -> bool:
-    return word.lower() in _KNOWN or re.fullmatch(rb"(?i)(?:x|arc|list|resent|content)(?:-[a-z0-9]+)+", word) is not None
+    return (
+        word.lower() in _KNOWN
+        or re.fullmatch(rb"(?i)(?:x|arc|list|resent|content)(?:-[a-z0-9]+)+", word) is not None
+    )
 
 
 def _is_named(lines: list[tuple[int, bytes]]) -> bool:

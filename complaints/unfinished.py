@@ -20,14 +20,16 @@ _QUOTED = re.compile(rb'\\.|"')
 _ADDRESS = frozenset(b"0123456789abcdefABCDEF:.")
 _REST_OF_ADDRESS = re.compile(rb"[0-9A-Fa-f:.]+[\])>,;]*")
 _TIME = re.compile(rb"\d{1,2}:\d\d(?::\d\d)?")
-# Written by the hosts that took the mail, with what a stranger said only inside brackets or quotes, if at all.
+# Written by hosts on the way, with what a stranger said only inside brackets or quotes, if at all.
 _CLOSED = re.compile(
     rb"return-path|delivered-to|envelope-to|message-id|date|mime-version|x-original-to|x-virus-scanned"
     rb"|dkim-signature|arc-(?:seal|message-signature)|x-gm-message-state|x-google-(?:smtp-source|dkim-signature)"
     rb"|x-spam-(?:flag|level|score|checker-version)",
     re.IGNORECASE,
 )
-_ORIGINATOR = frozenset({b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type"})
+_ORIGINATOR = frozenset(
+    {b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type"}
+)
 
 
 class Field(NamedTuple):
@@ -117,6 +119,11 @@ def _is_cut_in_address(field: Field) -> bool:
         return False
     for n in field.bare:
         before, first = field.lines[n - 1].rstrip(), field.lines[n].strip().split(b" ", 1)[0]
-        if before and before[-1] in _ADDRESS and _REST_OF_ADDRESS.fullmatch(first) and not _TIME.fullmatch(first):
+        if (
+            before
+            and before[-1] in _ADDRESS
+            and _REST_OF_ADDRESS.fullmatch(first)
+            and not _TIME.fullmatch(first)
+        ):
             return True
     return False
