@@ -245,7 +245,7 @@ class Local:
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:
-            raise ClientError(str(error), UNUSABLE) from error
+            raise ClientError(f"{error} {error.remedy}", UNUSABLE) from error
         fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
         asyncio.run(self._analyse(fresh, taken.id))
         return outcome
