@@ -22,6 +22,7 @@ from complaints.signatures import Keys, key_names
 from complaints.spam import Evidence, read
 from complaints.trace import Trust
 
+MENDED = "the header was put together again from a text"
 TRIES = 5  # how often a temporary DNS failure puts the reading off before we go on without the answer
 
 
@@ -48,6 +49,8 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
         now=office.clock(),
         own=office.own_domains(reporter),
         look_into=look_into,
+        certain=complaint.certain_hops,
+        doubts=[MENDED] if complaint.repairs else (),
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
