@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY = 40
 SWEEP_ROWS = 500
+EMBEDDED_SWEEP, SHARED_SWEEP = 2.0, 5.0  # seconds between two sweeps
 LET_GO_EVERY = timedelta(hours=1)
 LOST_ATTEMPT = timedelta(minutes=15)  # longer than any time-out of a delivery (RFC 5321 §4.5.3.2)
 READING, MOST_TRIES = {"evidence", "contacts", "draft"}, 5
@@ -124,7 +125,7 @@ class Worker:
 
     async def _sweep_for_ever(self) -> None:
         assert self._engine is not None
-        every = 2.0 if self._office.db.embedded else 5.0
+        every = EMBEDDED_SWEEP if self._office.db.embedded else SHARED_SWEEP
         while True:
             try:
                 await self.sweep(self._engine)
