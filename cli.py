@@ -359,6 +359,7 @@ app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
 app.add_typer(account_verbs.account_app, name="account")
 app.add_typer(operate_account.disclosures_app, name="disclosures")
+app.add_typer(operate_account.policy_app, name="policy")
 app.add_typer(operate.db_app, name="db")
 
 

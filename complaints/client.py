@@ -80,8 +80,8 @@ class Client(AbstractContextManager["Client"], Protocol):
     def whose(self, quoted: str) -> Items:
         """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
 
-    def account(self, deed: str = "", **said: str) -> bytes:
-        """An operation below /api/v1/account, as the API answers it; "" is the account document."""
+    def account(self, deed: str = "", **said: Any) -> bytes:
+        """An operation of `account_deeds`, as the API answers it; "" is the account document."""
 
     def review(self, batch: str, by: str) -> Json:
         """What awaits consent, in groups, as GET /api/v1/review gives it."""
@@ -162,13 +162,10 @@ class Remote:
         of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
         return self._document("GET", f"{of_one}/receipt")
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
-        return (
-            self._ask("POST", f"/account/{deed}", json=said).content
-            if deed
-            else self._ask("GET", "/account").content
-        )
+        method, path = account_deeds.place(deed, said)
+        return self._ask(method, path, json=said if method == "POST" else None).content
 
     def review(self, batch: str, by: str) -> Json:
         """See Client."""
@@ -334,7 +331,7 @@ class Local:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)

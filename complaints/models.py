@@ -146,6 +146,8 @@ class Reporter(SQLModel, table=True):
     verified_at: datetime | None = None
     policy: str | None = None
     policy_at: datetime | None = None
+    # When they last changed their address: links made until then open nothing any more
+    moved_at: datetime | None = None
     # Set while everything of theirs is being removed: only then do their consents go
     erased_at: datetime | None = None
 

@@ -20,6 +20,7 @@ from complaints.web.pages import (
     home,
     hosts,
     links,
+    policy,
     register,
     review,
     standing,
@@ -63,7 +64,10 @@ def create_app(
     app.include_router(api_consents.router)
     app.include_router(api_account.router)
     app.include_router(api_review.router)
-    for pages in (home, register, submit, review, batch, links, hosts, standing, account, unsubscribe, stop):
+    for pages in (
+        *(home, register, submit, review, batch, links, hosts),
+        *(standing, account, unsubscribe, stop, policy),
+    ):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     _watch(app)
