@@ -23,6 +23,7 @@ from complaints import (
     operate_desks,
     receipt_verbs,
     redact_verb,
+    review_verb,
     terminal,
     terminal_trace,
 )
@@ -349,6 +350,7 @@ def mine(
     put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
 
 
+app.command()(review_verb.review)
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
 app.command()(redact_verb.redact)
@@ -357,6 +359,7 @@ app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
 app.add_typer(account_verbs.account_app, name="account")
 app.add_typer(operate_account.disclosures_app, name="disclosures")
+app.add_typer(operate_account.policy_app, name="policy")
 app.add_typer(operate.db_app, name="db")
 
 

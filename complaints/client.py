@@ -12,8 +12,19 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from complaints import account_deeds, accountability, consent, hiding, ledger, reporters, show, submission
+from complaints import (
+    account_deeds,
+    accountability,
+    batches,
+    consent,
+    hiding,
+    ledger,
+    reporters,
+    show,
+    submission,
+)
 from complaints.account import AccountError, CodeError, WaitError
+from complaints.batches import Decision
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
@@ -69,8 +80,14 @@ class Client(AbstractContextManager["Client"], Protocol):
     def whose(self, quoted: str) -> Items:
         """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
 
-    def account(self, deed: str = "", **said: str) -> bytes:
-        """An operation below /api/v1/account, as the API answers it; "" is the account document."""
+    def account(self, deed: str = "", **said: Any) -> bytes:
+        """An operation of `account_deeds`, as the API answers it; "" is the account document."""
+
+    def review(self, batch: str, by: str) -> Json:
+        """What awaits consent, in groups, as GET /api/v1/review gives it."""
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """Decide on a group, as POST /api/v1/review does."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -145,13 +162,18 @@ class Remote:
         of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
         return self._document("GET", f"{of_one}/receipt")
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
-        return (
-            self._ask("POST", f"/account/{deed}", json=said).content
-            if deed
-            else self._ask("GET", "/account").content
-        )
+        method, path = account_deeds.place(deed, said)
+        return self._ask(method, path, json=said if method == "POST" else None).content
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return self._document("GET", "/review", params={"batch": batch, "by": by})
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client."""
+        return self._document("POST", "/review", params={"batch": batch, "by": by}, json=decision)
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""
@@ -309,10 +331,20 @@ class Local:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return batches.document(self._office, self._reporter, batch, by)
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client. The reports leave through a running `plaint serve`."""
+        with _refusals():
+            said = Decision(by, **decision)
+            return batches.decide(self._office, self._reporter.id, batch, said, "cli").document()
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""

@@ -57,20 +57,23 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
+    batch: str = "",
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
-    or mailbox of spams. Raises TooLargeError.
+    or mailbox of spams. What comes under one `batch` label is reviewed together. Raises TooLargeError.
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    submission_id = tokens.random_letters(tokens.ID_LETTERS)
     submission = Submission(
-        id=tokens.random_letters(tokens.ID_LETTERS),
+        id=submission_id,
         reporter_id=reporter.id,
         via=via,
         forwarded=forwarded,
         filename=filename,
+        batch=batch or submission_id,
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),

@@ -5,6 +5,7 @@ possible, and for everything that is no spam the reason and what the reporter ca
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
@@ -13,6 +14,7 @@ from complaints.losses import loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
+from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
@@ -42,7 +44,8 @@ class Item:
     Either `spam` is the raw bytes (`submission[start:end]` where they stand in it verbatim; decoded from a
     transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
     `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
-    trace of it can have, `lost` says in one sentence what of the message did not survive the way in.
+    trace of it can have, `lost` says in one sentence what of the message did not survive the way in,
+    `repairs` what was done to a pasted text, of which the topmost `certain` Received lines are (None: all).
     """
 
     spam: bytes | None
@@ -53,6 +56,8 @@ class Item:
     grade: str = "A"
     name: str | None = None
     lost: str | None = None
+    repairs: tuple[Repair, ...] = ()
+    certain: int | None = None
 
 
 @dataclass(slots=True)
@@ -138,6 +143,46 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
         return _no_way(name, how_to_forward(hand.around))
     grade, lost = loss_of(message, kind, hand.around)
     return Item(spam, start, end, None, None, grade, name, lost)
+
+
+def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
+    """Return the spam whose source was pasted as text, repaired but for the kinds of repair in `without`."""
+    if len(mbox_slices(raw)) > 1:
+        return [replace(item, grade=max(item.grade, "B"), start=None, end=None) for item in open_file(raw)]
+    found = repair(raw, without)
+    message = parse(found.spam)
+    if not message.headers:
+        reason = "What you pasted does not begin with the header of a message."
+        remedy = (
+            "Paste the complete source, from its first header line on (often Return-Path, Delivered-To or "
+            "Received), without anything above it; or save the message as a file (.eml) and upload it."
+        )
+        return [_refusal(reason, remedy, "pasted message")]
+    lost = "Pasted: a clipboard does not keep every byte." + (
+        " Only its header is there." if not found.spam[message.body :].strip() else ""
+    )
+    return [
+        Item(
+            found.spam,
+            None,
+            None,
+            None,
+            None,
+            found.grade,
+            "pasted message",
+            lost,
+            found.repairs,
+            found.certain,
+        )
+    ]
+
+
+def mended_again(raw: bytes, *, forwarded: bool, without: Container[str]) -> Item | None:
+    """Return the spam that was pasted or forwarded inline, without some of its repairs; None for none."""
+    if forwarded:
+        return _inline(parse(raw), without)
+    items = unwrap_paste(raw, without)
+    return items[0] if len(items) == 1 and items[0].spam is not None else None
 
 
 def unwrap_forward(raw: bytes) -> list[Item]:
@@ -246,10 +291,12 @@ def _redirected(message: Message) -> Item | None:
     return Item(message.raw[start:], start, len(message.raw), None, None, "B", "redirected message", lost)
 
 
-def _inline(message: Message) -> Item | None:
+def _inline(message: Message, without: Container[str] = ()) -> Item | None:
     """Take a forward whose text shows the header of the spam: lines are lost, the chain can be read."""
-    spam = forwarded_inline(message)
-    return Item(spam, None, None, None, None, "C", "inline forward") if spam is not None else None
+    if (found := forwarded_inline(message, without)) is None:
+        return None
+    spam, repairs, certain = found.spam, found.repairs, found.certain
+    return Item(spam, None, None, None, None, "C", "inline forward", None, repairs, certain)
 
 
 def _nothing_attached(message: Message) -> Item:
