@@ -8,6 +8,7 @@ A probe of ours that came back becomes none: its hosts are learned (`probes.py`)
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -15,7 +16,15 @@ from sqlmodel import Session, col, select
 from complaints import outcomes, probes, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission, SubmissionState
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Json,
+    Reporter,
+    Submission,
+    SubmissionAddress,
+    SubmissionState,
+)
 from complaints.office import Office
 from complaints.outcomes import Outcome
 from complaints.sameness import delivery_mark
@@ -98,7 +107,10 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
     raw = office.vault.unseal(reporter.key, submission.raw)
-    items = unwrap_forward(raw) if submission.forwarded else open_file(raw, submission.filename)
+    if submission.forwarded:
+        items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
+    else:
+        items = open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
     lines = [_take(session, office, reporter, submission, item) for item in items]
     if _came_before(session, submission, lines):
@@ -107,6 +119,12 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     session.add(submission)
     look_at(session, "notice", submission.id)
     return Accepted(submission.id, submission.outcome)
+
+
+def _is_address_of(session: Session, reporter: Reporter, address: str) -> bool:
+    """Tell whether this is a submission address of the reporter's, current or retired."""
+    row = session.get(SubmissionAddress, tokens.hashed(address.strip().lower().rpartition("@")[0]))
+    return row is not None and row.reporter_id == reporter.id
 
 
 def _take(session: Session, office: Office, reporter: Reporter, submission: Submission, item: Item) -> Json:

@@ -120,9 +120,13 @@ BUILT = {
 }
 
 
+def is_ours(address: str) -> bool:
+    return address == "k7m4q2xw9d@in.plaint.example"
+
+
 def handed_over(case: dict[str, Any]) -> tuple[bytes, list[Item]]:
     raw = BUILT[case["built"]]() if "built" in case else (HERE / case["file"]).read_bytes()
-    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw)
+    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["client"])
@@ -146,6 +150,26 @@ def test_every_fixture_is_a_case() -> None:
     named = {case.get("file", "cases.toml") for case in CASES}
     assert named == {file.name for file in HERE.iterdir()}
     assert {case["built"] for case in CASES if "built" in case} == set(BUILT)
+
+
+def test_a_redirect_that_does_not_name_the_submission_address_may_be_forged() -> None:
+    raw = (HERE / "mutt-bounce.eml").read_bytes()
+    for changed in (raw.replace(b"k7m4q2xw9d@in", b"guessed@in"), raw.replace(b"Resent-To", b"Resent-Xy")):
+        (item,) = unwrap_forward(changed, is_ours)
+        assert item.spam is None
+        assert "no Resent-To line names your submission address" in (item.reason or "")
+
+
+def test_the_reporters_own_redirect_is_told_by_the_secret_in_it(tmp_path: Path) -> None:
+    with running_website(tmp_path) as website:
+        ours, statuses = website.alice.submission_address, []
+        for address in (ours.upper(), website.bob.submission_address):
+            block = (
+                f"Received: from a by b; x\r\nResent-From: a@b.example\r\nResent-To: <{address}>\r\n".encode()
+            )
+            answer = website.api("POST", "/submissions?forward=1", content=block + spam())
+            statuses += [item["status"] for item in answer.json()["items"]]
+    assert statuses == ["accepted", "refused"]
 
 
 @pytest.mark.parametrize("built", ["msg", "winmail.dat with the message"])
