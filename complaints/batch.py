@@ -83,12 +83,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Batch:
-    """How one batch is handed in; `tell` gets the line of each spam, `keep` the mails that are done."""
+    """How one batch is handed in.
+
+    `tell` gets the line of each spam; then `settle` the mails that are kept at the other end, and at last
+    `keep` all that are done.
+    """
 
     work: Client
     label: str
     stop: Stop
     tell: Callable[[Json], None]
+    settle: Callable[[Sequence[Mail]], None]
     keep: Callable[[Sequence[Mail]], None]
 
     def run(self, mails: Iterable[Mail], tally: Tally) -> None:
@@ -105,15 +110,19 @@ class Batch:
         handed = [(mail.raw, mail.name) for mail in group if mail.raw is not None]
         answers = self.work.hand_in(handed, self.label, self.stop.pause)
         done: list[Mail] = []
+        taken: list[Mail] = []
         fresh: list[str] = []
         try:
             for mail in group:
-                for line in lines(mail, [] if mail.raw is None else next(answers)):
+                told = list(lines(mail, [] if mail.raw is None else next(answers)))
+                for line in told:
                     tally.statuses[line["status"]] += 1
                     fresh += [line["complaint"]] if line["status"] == "accepted" else []
                     self.tell(line)
                 done.append(mail)
+                taken += [mail] if any(line["status"] != "refused" for line in told) else []
         finally:
+            self.settle(taken)
             self.keep(done)
         return fresh
 

@@ -5,10 +5,14 @@ A batch goes on with --resume after any stop, and hands in only what is new to a
 # What a verb needs is imported when it runs, so that the others start without it.
 # ruff: noqa: PLC0415 - see above
 
+import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,25 +99,80 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the last batch of this mailbox stopped.")
     ] = False,
+    move_to: Annotated[str, typer.Option(metavar="FOLDER", help="IMAP: move there what was taken.")] = "",
+    flag: Annotated[
+        str, typer.Option(metavar="KEYWORD", help="IMAP: give what was taken this keyword.")
+    ] = "",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="IMAP: the password's file; else PLAINT_IMAP_PASSWORD, or you are asked."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hand in all mails of a mailbox or folder as spam. Nothing is sent before you confirm it."""
     moment = _moment(since, datetime.now(UTC))
-    if dry_run:
-        _dry_run(work, source, moment, limit, as_json=as_json)
+    if (move_to or flag or password_file) and "://" not in source:
+        fail("--move-to, --flag and --password-file are for IMAP folders", USAGE)
+    with _opened(work, source, moment, (move_to, flag), password_file) as opened:
+        if dry_run:
+            _dry_run(work, opened, moment, limit, as_json=as_json)
+        else:
+            _hand_in(work, opened, moment, limit, resume=resume, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A mailbox that is open: its name, its mails, and what is done with those that were taken."""
+
+    name: str
+    mails: "Callable[[Kept], Iterator[Mail]]"
+    settle: "Callable[[Sequence[Mail]], None]"
+
+
+@contextmanager
+def _opened(
+    work: "Client", source: str, moment: datetime | None, wish: tuple[str, str], password_file: Path | None
+) -> Iterator[_Source]:
+    from complaints import mailboxes, settings
+
+    most = work.most_bytes
+    if "://" in source:
+        from complaints.imap import Folder, Place, Wish
+
+        place = Place.parse(source)
+        with Folder(
+            place, _password(place.url, password_file), Wish(*wish), settings.load().ca_file
+        ) as folder:
+            yield _Source(source, lambda kept: folder.mails(most, kept, moment), folder.settle)
+    elif source == "-":
+        yield _Source("-", lambda _: mailboxes.mails_from(sys.stdin.buffer, most), lambda _: None)
     else:
-        _hand_in(work, source, moment, limit, resume=resume, as_json=as_json)
+        path = str(Path(source).resolve())
+        yield _Source(path, lambda kept: mailboxes.mails_at(source, most, kept), lambda _: None)
+
+
+def _password(where: str, file: Path | None) -> str:
+    """The password of an IMAP folder; exits 2 where there is none and nobody to ask."""
+    if file is not None:
+        return file.read_text().rstrip("\r\n")
+    if (given := os.environ.get("PLAINT_IMAP_PASSWORD")) is not None:
+        return given
+    if not sys.stdin.isatty():
+        fail(f"{where}: give --password-file FILE or PLAINT_IMAP_PASSWORD", USAGE)
+    return getpass(f"Password for {where}: ")
 
 
 def _hand_in(
-    work: "Client", source: str, moment: datetime | None, limit: int, *, resume: bool, as_json: bool
+    work: "Client", source: _Source, moment: datetime | None, limit: int, *, resume: bool, as_json: bool
 ) -> None:
     from complaints.batch import Batch, Stop, StoppedError, Tally, chosen
     from complaints.checkpoint import Checkpoint
     from complaints.progress import Progress, drawn
 
     tally, stop, progress = Tally(), Stop(), Progress(sys.stderr, limit or None)
-    label = f"{_last_part(source)} {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    label = f"{source.name.rstrip('/').rpartition('/')[2]} {datetime.now(UTC):%Y-%m-%d %H:%M}"
 
     def tell(line: Json) -> None:
         if sys.stdout.isatty():
@@ -122,7 +181,7 @@ def _hand_in(
 
     try:
         with (
-            Checkpoint(work.state / "batch.sqlite", f"{work.name} {_identity(source)}") as checkpoint,
+            Checkpoint(work.state / "batch.sqlite", f"{work.name} {source.name}") as checkpoint,
             stop.on_signals(),
             drawn(progress, sys.stderr),
         ):
@@ -135,18 +194,18 @@ def _hand_in(
                 for mail in done:
                     progress.step(mail.share)
 
-            mails = chosen(_mails(source, work.most_bytes, checkpoint), moment, limit, tally)
-            Batch(work, label, stop, tell, keep).run(mails, tally)
+            mails = chosen(source.mails(checkpoint), moment, limit, tally)
+            Batch(work, label, stop, tell, source.settle, keep).run(mails, tally)
     except StoppedError:
         _say_sum(tally)
-        say(f"stopped; go on with: plaint batch --resume {source}")
+        say(f"stopped; go on with: plaint batch --resume {source.name}")
         raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
     _say_sum(tally)
     refused = tally.statuses["refused"]
     end(good=tally.statuses.total() - refused, bad=refused)
 
 
-def _dry_run(work: "Client", source: str, moment: datetime | None, limit: int, *, as_json: bool) -> None:
+def _dry_run(work: "Client", source: _Source, moment: datetime | None, limit: int, *, as_json: bool) -> None:
     from complaints.batch import Tally, chosen
     from complaints.batch_desks import desks_of
     from complaints.mailboxes import NothingKept
@@ -154,29 +213,12 @@ def _dry_run(work: "Client", source: str, moment: datetime | None, limit: int, *
 
     tally, progress = Tally(), Progress(sys.stderr, limit or None)
     with drawn(progress, sys.stderr):
-        mails = chosen(_mails(source, work.most_bytes, NothingKept()), moment, limit, tally)
+        mails = chosen(source.mails(NothingKept()), moment, limit, tally)
         rows = list(desks_of(work, mails, progress.step))
     for row in rows:
         put(row, as_json, terminal.desk_count_lines)
     told = sum(row["messages"] for row in rows if row["desk"])
     say(f"nothing was handed in; {told} reports would be proposed to the desks of their sources")
-
-
-def _mails(source: str, most: int, kept: "Kept") -> "Iterator[Mail]":
-    from complaints.mailboxes import mails_at, mails_from
-
-    if source == "-":
-        return mails_from(sys.stdin.buffer, most)
-    return mails_at(source, most, kept)
-
-
-def _identity(source: str) -> str:
-    """What names a mailbox wherever one stands."""
-    return source if source == "-" or "://" in source else str(Path(source).resolve())
-
-
-def _last_part(source: str) -> str:
-    return _identity(source).rstrip("/").rpartition("/")[2]
 
 
 def _moment(text: str, now: datetime) -> datetime | None:
