@@ -19,7 +19,7 @@ from complaints.dates import parse_date
 from complaints.mailboxes import Mail
 from complaints.message import parse
 from complaints.models import Json
-from complaints.remote import Items
+from complaints.remote import Items, refusal
 
 MOST_BYTES = 8 * 1024 * 1024
 """Bytes of mails that wait to be handed in together; one alone may be larger."""
@@ -148,8 +148,8 @@ class Batch:
 
 def lines(mail: Mail, items: Items) -> Iterator[Json]:
     """What is told of a mail, one line per spam in it (DESIGN: file, index, complaint, status, reason)."""
-    if mail.raw is None:
-        items = [{"index": 0, "complaint": None, "status": "refused", "reason": mail.reason}]
+    if mail.why is not None:
+        items = [refusal(mail.why)]
     for item in items:
         yield item | {"file": mail.file, "index": item["index"] if mail.index is None else mail.index}
 

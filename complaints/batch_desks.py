@@ -26,7 +26,7 @@ def desks_of(work: Client, mails: Iterable[Mail], step: Callable[[float | None],
     refused: Counter[str] = Counter()
     for mail in mails:
         if mail.raw is None:
-            refused[mail.reason] += 1
+            refused[mail.why.says if mail.why else ""] += 1
         for item in open_file(mail.raw, mail.name) if mail.raw is not None else ():
             if item.spam is None:
                 refused[item.reason or ""] += 1

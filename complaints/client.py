@@ -21,6 +21,7 @@ from complaints import (
     learned,
     ledger,
     mail_hosts,
+    outcomes,
     reporters,
     show,
     submission,
@@ -31,6 +32,7 @@ from complaints.db import OvertakenError
 from complaints.logs import place_of
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
+from complaints.outcomes import Outcome
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.remote import ClientError, Handed, Ids, Items, Pause, refusal
@@ -41,7 +43,6 @@ from complaints.workbench import Workbench, unfinished
 from complaints.worker import Worker
 
 log = logging.getLogger(__name__)
-AT_FAULT = "Plaint failed to read this mail. That is our fault; please tell who runs it."
 
 
 class Client(AbstractContextManager["Client"], Protocol):
@@ -146,7 +147,7 @@ class Local:
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:
-            raise ClientError(str(error), UNUSABLE) from error
+            raise ClientError(f"{error} {error.remedy}", UNUSABLE) from error
         fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
         asyncio.run(self._analyse(fresh, taken.id))
         return outcome
@@ -186,12 +187,12 @@ class Local:
         try:
             return self._take([mail], label)[0]
         except submission.TooLargeError as error:
-            return [refusal(str(error))]
+            return [refusal(Outcome("too_large", str(error), error.remedy))]
         except OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - see above
             log.error("a mail of a batch could not be taken: %s", place_of(error))  # noqa: TRY400 - see logs
-            return [refusal(AT_FAULT)]
+            return [refusal(outcomes.UNREADABLE)]
 
     def _take(self, mails: Sequence[Handed], label: str) -> Sequence[Items]:
         """The only place where mails of a batch come in here, in one transaction."""
@@ -199,7 +200,13 @@ class Local:
         with self._office.db.transaction() as session:
             rows = [
                 submission.accept(
-                    session, self._office, self._reporter, raw, via="batch", forwarded=False, filename=name
+                    session,
+                    self._office,
+                    self._reporter,
+                    raw,
+                    via=submission.BATCH,
+                    forwarded=False,
+                    filename=name,
                 )
                 for raw, name in mails
             ]

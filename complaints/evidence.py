@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from abuse_lookup import Resolver
-from complaints import mail_hosts
+from complaints import mail_hosts, outcomes
 from complaints.attachments import look_into
 from complaints.db import look_at, move
 from complaints.message import parse
@@ -93,10 +93,7 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     with office.db.transaction() as session:
         complaint = session.get_one(Complaint, read_from.id)
         if source is None:
-            reason = (
-                " ".join(document["notes"])
-                or "No host outside your own mail system can be named as its source."
-            )
+            reason = outcomes.of_evidence(document).says
             move(session, complaint, ComplaintState.REFUSED, reason=reason, **facts)
             look_at(session, "notice", complaint.submission_id)
             return

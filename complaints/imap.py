@@ -2,8 +2,8 @@
 
 Reading marks nothing as seen (BODY.PEEK). What became a complaint can be moved or flagged once it is kept.
 The connection is encrypted and the server's name verified, always: `imaps://` from the first byte,
-`imap://` by STARTTLS before the password. A connection that breaks is made again; a folder whose UIDVALIDITY changed
-meanwhile is another one (RFC 9051 §2.3.1.1), and the batch ends.
+`imap://` by STARTTLS before the password. A connection that breaks is made again; a folder whose UIDVALIDITY
+changed meanwhile is another one (RFC 9051 §2.3.1.1), and the batch ends.
 """
 
 import ssl
@@ -19,7 +19,8 @@ from urllib.parse import quote, unquote, urlsplit
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
-from complaints.mailboxes import NOTHING, Kept, Mail, SourceError, too_large
+from complaints import outcomes
+from complaints.mailboxes import NOTHING, Kept, Mail, SourceError
 from complaints.terminal import NOT_ALLOWED, UNAVAILABLE, UNUSABLE, USAGE
 
 T = TypeVar("T")
@@ -124,7 +125,7 @@ class Folder:
 
     def _fetched(
         self, group: Sequence[tuple[int, int]], most: int
-    ) -> Iterator[tuple[int, bytes | None, str]]:
+    ) -> Iterator[tuple[int, bytes | None, outcomes.Outcome | None]]:
         wanted = [uid for uid, size in group if size <= most]
         found: dict[int, Any] = {}
         if wanted:
@@ -132,11 +133,11 @@ class Folder:
         for uid, size in group:
             raw = found.get(uid, {}).get(b"BODY[]")
             if size > most:
-                yield uid, None, too_large(size, most)
+                yield uid, None, outcomes.of_size(size, most)
             elif raw is None:
                 continue  # deleted meanwhile
             else:
-                yield uid, raw if raw.strip() else None, "" if raw.strip() else NOTHING
+                yield uid, raw if raw.strip() else None, None if raw.strip() else NOTHING
 
     def _key(self, uid: int) -> str:
         return f"{self._validity}/{uid}"

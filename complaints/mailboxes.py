@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from complaints.mbox import HEAD, Piece, go_on, is_mbox, pieces
+from complaints.outcomes import Outcome, of_size
 
 UNUSABLE = 65
 MAIL_SUFFIXES = frozenset({".eml", ".msg", ".zip", ".gz"})
 MBOX_SUFFIXES = frozenset({".mbox", ".mbx"})
 """What is taken of a folder besides names that are numbers, as in MH, and what lies in a Maildir."""
-NOTHING = "There is nothing to read."
+NOTHING = Outcome("empty", "There is nothing to read.", "Give a whole message with its header.")
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail, or the `reason` why there is none.
+    """One mail, or `why` there is none.
 
     `file` and `index` name it for a person; `index` is None where it may be an archive of several. `name` is
     that of its file. `key` and `mark` are what a checkpoint keeps once it is done; `share` of all is then
@@ -31,7 +32,7 @@ class Mail:
     file: str
     index: int | None
     raw: bytes | None
-    reason: str = ""
+    why: Outcome | None = None
     name: str = ""
     key: str = ""
     mark: str = ""
@@ -58,11 +59,6 @@ class SourceError(Exception):
     def __init__(self, message: str, code: int = UNUSABLE) -> None:
         super().__init__(message)
         self.code = code
-
-
-def too_large(size: int, most: int) -> str:
-    """Why a mail is not taken."""
-    return f"{size} bytes; at most {most} are taken"
 
 
 def mails_at(name: str, most: int, kept: Kept) -> Iterator[Mail]:
@@ -101,7 +97,11 @@ def _folder(root: Path, most: int, kept: Kept) -> Iterator[Mail]:
             else:
                 yield _file(path, key, most, share)
         except OSError as error:  # gone or moved meanwhile, as mails in a Maildir are
-            yield Mail(str(path), 0, None, f"It cannot be read: {error.strerror}.", share=share)
+            yield Mail(str(path), 0, None, _unreadable(error), share=share)
+
+
+def _unreadable(error: OSError) -> Outcome:
+    return Outcome("unreadable", f"It cannot be read: {error.strerror}.", "Look whether it is still there.")
 
 
 def _is_due(path: Path, key: str, kept: Kept) -> bool:
@@ -135,7 +135,7 @@ def _key(root: Path, path: Path) -> str:
 def _file(path: Path, key: str, most: int, share: float) -> Mail:
     size = path.stat().st_size
     if size > most:
-        return Mail(str(path), 0, None, too_large(size, most), key=key, share=share)
+        return Mail(str(path), 0, None, of_size(size, most), key=key, share=share)
     with path.open("rb") as stream:
         return _whole(str(path), stream.read(most + 1), most, path.name, key, share)
 
@@ -146,7 +146,7 @@ def _whole(
     if not raw.strip():
         return Mail(file, 0, None, NOTHING, key=key, share=share)
     if len(raw) > most:
-        return Mail(file, 0, None, too_large(len(raw), most), key=key, share=share)
+        return Mail(file, 0, None, of_size(len(raw), most), key=key, share=share)
     return Mail(file, None, raw, name=name, key=key, share=share)
 
 
@@ -165,6 +165,6 @@ def _mbox(path: Path, key: str, most: int, kept: Kept) -> Iterator[Mail]:
 
 
 def _of_mbox(piece: Piece, file: str, most: int, key: str = "", share: float | None = None) -> Mail:
-    reason = too_large(piece.size, most) if piece.raw is None else "" if piece.raw.strip() else NOTHING
-    raw = None if reason else piece.raw
-    return Mail(file, piece.index, raw, reason, key=key, mark=piece.mark(), share=share)
+    why = of_size(piece.size, most) if piece.raw is None else None if piece.raw.strip() else NOTHING
+    raw = None if why else piece.raw
+    return Mail(file, piece.index, raw, why, key=key, mark=piece.mark(), share=share)

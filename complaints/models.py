@@ -158,6 +158,8 @@ class SubmissionAddress(SQLModel, table=True):
     reporter_id: str = Field(foreign_key="reporter.id", index=True)
     created_at: datetime
     retires_at: datetime | None = None
+    # The address itself, so that its owner can see it again; none of those given before this was kept
+    sealed: bytes | None = Field(default=None, sa_column=blob(nullable=True))
 
 
 class Registration(SQLModel, table=True):
@@ -184,6 +186,8 @@ class Probe(SQLModel, table=True):
     asked_at: datetime
     expires_at: datetime
     returned_at: datetime | None = None
+    # Of the bytes that came back last: the same ones again are not answered again
+    returned: str = ""
 
 
 class Submission(SQLModel, table=True):
@@ -218,6 +222,7 @@ class Complaint(SQLModel, table=True):
         Index("complaint_by_state", "state", "due_at"),
         Index("complaint_of_reporter", "reporter_id", "received_at", "id"),
         Index("complaint_of_reporter_by_state", "reporter_id", "state", "received_at", "id"),
+        Index("complaint_of_delivery", "reporter_id", "delivery"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -227,11 +232,15 @@ class Complaint(SQLModel, table=True):
     slice_end: int | None = None
     raw: bytes | None = Field(default=None, sa_column=blob(nullable=True))
     digest: str
+    # By which the same delivery is known in another form (`sameness.delivery_mark`)
+    delivery: str | None = None
     state: ComplaintState = state(ComplaintState.RECEIVED)
     # Counts every change of state, draft or evidence: a form shown before it is stale
     version: int = 0
     received_at: datetime
     due_at: datetime | None = None
+    # When a reporter who wants few letters was told that it is about to expire
+    reminded_at: datetime | None = None
     lookups: int = 0
     reason: str | None = None
     subject: str = ""

@@ -17,6 +17,7 @@ from complaints import settings, tokens
 from complaints.consent import Choice
 from complaints.dates import parse_date
 from complaints.models import Json
+from complaints.outcomes import Outcome
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
 
 Items = list[Json]
@@ -178,7 +179,7 @@ class Remote:
             )["items"]
         except ClientError as error:
             if error.status in REFUSED:
-                return [refusal(str(error))]
+                return [refusal(Outcome("refused", str(error), "Leave it out."))]
             raise
         return items
 
@@ -220,9 +221,10 @@ def state_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "plaint"
 
 
-def refusal(reason: str) -> Json:
+def refusal(why: Outcome) -> Json:
     """What becomes of a mail that cannot be taken."""
-    return {"index": 0, "complaint": None, "status": "refused", "reason": reason}
+    item = {"index": 0, "complaint": None, "status": "refused"}
+    return item | {"reason": why.says, "remedy": why.remedy}
 
 
 def _problem(response: httpx.Response) -> str:

@@ -47,7 +47,10 @@ def complaint_lines(document: Json) -> Iterator[str]:
     """One complaint: its state, its reports and what became of them."""
     yield f"{document['id']}  {document['state']}  {document['received_at']}"
     yield f"Subject: {clean(document['subject'])}"
-    if document.get("reason"):
+    if outcome := document.get("outcome"):
+        yield clean(outcome["says"])
+        yield f"What to do: {clean(outcome['remedy'])}"
+    elif document.get("reason"):
         yield f"Reason: {clean(document['reason'])}"
     if document.get("evidence"):
         yield from trace_lines(document["evidence"])

@@ -13,6 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from complaints import worker
 from complaints.demo import free_port
 
 
@@ -36,6 +37,13 @@ def _guarded(original: Any, position: int) -> Any:
         return original(self, *args)
 
     return guard
+
+
+@pytest.fixture(autouse=True)
+def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts into the rows by hand is found soon."""
+    monkeypatch.setattr(worker, "EMBEDDED_SWEEP", 0.3)
+    monkeypatch.setattr(worker, "SHARED_SWEEP", 0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +91,11 @@ def postgres() -> Iterator[str]:
         [*prefix, programs / "initdb", "-D", data, "-A", "trust", "-U", "plaint", "--no-sync", "-E", "UTF8", "--locale=C"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+    # Only this service is killed in the tests, never the machine: the server need not wait for the disk
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+        " -c fsync=off -c full_page_writes=off"
+    )
     control = [
         *prefix,
         str(programs / "pg_ctl"),

@@ -15,6 +15,7 @@ from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
+from complaints.submission import BATCH
 from complaints.web import intake
 from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
@@ -71,6 +72,7 @@ async def submit(
     reporter: Asking,
     forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
+    batch: Annotated[str, Query(description="Name of a batch it is part of: no letter tells of it.")] = "",
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
@@ -83,7 +85,8 @@ async def submit(
         uploads = [intake.named(await request.body(), filename)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
-    return {"items": (await intake.take(office, reporter, uploads, via="api", forwarded=forward)).items}
+    via = BATCH if batch else "api"
+    return {"items": (await intake.take(office, reporter, uploads, via=via, forwarded=forward)).items}
 
 
 @router.get("/complaints", response_model=ComplaintList, responses=documented(422))

@@ -101,8 +101,7 @@ def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: st
                 outcome = submission.unwrap(session, office, row).outcome
                 taken.items.extend({"file": name, **item} for item in outcome)
     except submission.TooLargeError as error:
-        remedy = "Leave out what is not spam, or send it in parts."
-        raise Problem(413, "Too large", str(error), remedy) from error
+        raise Problem(413, "Too large", str(error), error.remedy) from error
     except submission.OverLimitError as error:
         headers, remedy = {"Retry-After": str(LIMIT_SECONDS)}, "Wait an hour; nothing of this was kept."
         raise Problem(429, "Too many submissions", str(error), remedy, headers=headers) from error
