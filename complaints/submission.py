@@ -37,6 +37,10 @@ LOOKED_THROUGH = 1_000
 REPORTED = (ComplaintState.CONFIRMED, ComplaintState.CLOSED)
 
 
+BATCH = "batch"
+"""The way in of `plaint batch`: whoever runs it is told by its lines, so no letter goes to the reporter."""
+
+
 class TooLargeError(Exception):
     """The submission is over PLAINT_MAX_BYTES; `remedy` is what to do instead."""
 
@@ -117,7 +121,10 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
         lines = [line | {"repeated": True} for line in lines]
     submission.outcome = [line | {"index": n} for n, line in enumerate(lines)]
     session.add(submission)
-    look_at(session, "notice", submission.id)
+    if submission.via == BATCH:
+        move(session, submission, SubmissionState.NOTICED)
+    else:
+        look_at(session, "notice", submission.id)
     return Accepted(submission.id, submission.outcome)
 
 

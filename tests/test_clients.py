@@ -209,6 +209,13 @@ def test_a_submission_opens_only_so_many_files_of_outlooks(monkeypatch: pytest.M
     assert "at a time" in (items[-1].reason or "")
 
 
+def test_a_file_that_never_ends_is_refused_when_its_time_is_over() -> None:
+    many = struct.pack("<BHHIBH", 1, 0, 6, 1, 0, 0) * 300_000  # the library copies the rest for each of them
+    (item,) = open_file(tnef() + many, "winmail.dat")
+    assert item.spam is None
+    assert "cannot be read within the limits" in (item.reason or "")
+
+
 @pytest.mark.parametrize(
     "said",
     [b"", b"\n", b"nonsense\n", b'{"name": "a"}\n', b'{"name": "a", "size": 9, "remade": true, "without": []}\nshort',

@@ -16,6 +16,7 @@ from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
+from complaints.submission import BATCH
 from complaints.web import intake
 from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
@@ -72,7 +73,10 @@ async def submit(
     reporter: Asking,
     forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
-    batch: Annotated[str, Query(description="What comes under one label is reviewed together.")] = "",
+    batch: Annotated[
+        str,
+        Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
+    ] = "",
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
@@ -89,7 +93,8 @@ async def submit(
         raise Problem(
             422, "No such label", "A batch label has 1 to 64 letters, digits, - and _.", "Choose another."
         )
-    taken = await intake.take(office, reporter, uploads, via="api", forwarded=forward, batch=batch)
+    via = BATCH if batch else "api"
+    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch)
     return {"items": taken.items}
 
 

@@ -1,6 +1,7 @@
 """Targets that check signatures and open PDF files, pictures and files of Outlook's, where their extras are installed."""
 
 import base64
+import signal
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from unittest.mock import patch
@@ -114,6 +115,8 @@ def check_attached(data: bytes) -> Hashable:
 def check_outlook(data: bytes) -> Hashable:
     """What the child makes of a .msg or winmail.dat: the libraries may raise; what it gives are messages and files."""
     kinds: list[Hashable] = []
+    signal.signal(signal.SIGPROF, _too_long)  # in the child the same clock ends everything
+    signal.setitimer(signal.ITIMER_PROF, 0.2)
     try:
         for line, content in outlook_reader.read(data):
             assert line["size"] == len(content)
@@ -122,7 +125,13 @@ def check_outlook(data: bytes) -> Hashable:
             kinds.append((line["remade"], *line["without"]))
     except Exception as error:  # noqa: BLE001 - the libraries raise what they like, and the child ends
         kinds.append(type(error).__name__)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return tuple(kinds[:3])
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError
 
 
 def check_remade(data: bytes) -> Hashable:
