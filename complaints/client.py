@@ -42,8 +42,8 @@ class ClientError(Exception):
 class Client(AbstractContextManager["Client"], Protocol):
     """The verbs on submissions and complaints. All raise ClientError."""
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
-        """Hand in one FILE; one document per spam or refused part."""
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+        """Hand in one FILE; one document per spam or refused part. `pasted`: repair it as text."""
 
     def list(self, state: str | None) -> Iterator[Json]:
         """The reporter's complaints, newest first."""
@@ -98,10 +98,11 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
+        params |= {"pasted": "1"} if pasted else {}
         document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
         items: Items = document["items"]
         return items
@@ -230,7 +231,7 @@ class Local:
     ) -> None:
         self._office.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
         try:
             with self._office.db.transaction() as session:
@@ -242,6 +243,7 @@ class Local:
                     via="cli",
                     forwarded=forwarded,
                     filename=filename,
+                    pasted=pasted,
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:

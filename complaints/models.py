@@ -251,7 +251,7 @@ class Complaint(SQLModel, table=True):
     way_in_grade: str = "A"
     grade: str | None = None
     # What was done to a pasted text to read it: {"kind", "words", "lines", "revoked"}; and how many of its
-    # Received lines, from the top, are sure to be lines of their own (null: all)
+    # Received lines, from the top, are sure to be lines of their own (null: it did not come as text)
     repairs: list[Json] = json_list()
     certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))

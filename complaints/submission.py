@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import outcomes, probes, tokens
+from complaints import mended, outcomes, probes, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission, SubmissionState
 from complaints.office import Office
 from complaints.outcomes import Outcome
 from complaints.sameness import delivery_mark
-from complaints.unwrap import Item, open_file, unwrap_forward
+from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 
 DELIVERED_AGAIN = timedelta(days=5)
 """How long a sender may try to deliver what it believes not delivered (RFC 5321 §4.5.4.1)."""
@@ -57,11 +57,12 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
+    pasted: bool = False,
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
-    or mailbox of spams. Raises TooLargeError.
+    or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. Raises TooLargeError.
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
@@ -71,6 +72,7 @@ def accept(
         via=via,
         forwarded=forwarded,
         filename=filename,
+        pasted=pasted,
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),
@@ -95,7 +97,10 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
     raw = office.vault.unseal(reporter.key, submission.raw)
-    items = unwrap_forward(raw) if submission.forwarded else open_file(raw, submission.filename)
+    if submission.forwarded:
+        items = unwrap_forward(raw)
+    else:
+        items = unwrap_paste(raw) if submission.pasted else open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
     lines = [_take(session, office, reporter, submission, item) for item in items]
     if _came_before(session, submission, lines):
@@ -133,13 +138,16 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         digest=digest,
         delivery=mark,
         way_in_grade=item.grade,
+        repairs=mended.as_documents(item.repairs),
+        certain_hops=item.certain,
         received_at=submission.received_at,
         due_at=submission.received_at,
     )
     session.add(complaint)
     session.flush()
     look_at(session, "evidence", complaint.id)
-    return {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    line: Json = {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    return line | ({"repairs": complaint.repairs} if complaint.repairs else {})
 
 
 def _known(
