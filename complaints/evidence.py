@@ -13,6 +13,7 @@ from datetime import timedelta
 from abuse_lookup import Resolver
 from complaints import mail_hosts, outcomes
 from complaints.attachments import look_into
+from complaints.campaign import campaign_of
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter
@@ -89,6 +90,7 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     facts = {
         "evidence": document,
         "subject": evidence.subject or "",
+        "campaign": campaign_of(document, evidence.subject or ""),
         "grade": document["grade"],
         "source_ip": source["ip"] if source else None,
         "due_at": office.clock(),

@@ -146,6 +146,8 @@ class Reporter(SQLModel, table=True):
     verified_at: datetime | None = None
     policy: str | None = None
     policy_at: datetime | None = None
+    # When they last changed their address: links made until then open nothing any more
+    moved_at: datetime | None = None
     # Set while everything of theirs is being removed: only then do their consents go
     erased_at: datetime | None = None
 
@@ -197,6 +199,7 @@ class Submission(SQLModel, table=True):
     __table_args__ = (
         Index("submission_by_state", "state", "received_at"),
         Index("submission_of_reporter", "reporter_id", "received_at"),
+        Index("submission_of_batch", "reporter_id", "batch"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -207,6 +210,8 @@ class Submission(SQLModel, table=True):
     # Whether it was pasted as text, which is repaired where viewer and clipboard broke it
     pasted: bool = False
     filename: str = ""
+    # What is handed in under one label is reviewed together; by itself a submission is its own batch
+    batch: str = ""
     received_at: datetime
     digest: str
     size: int
@@ -246,6 +251,7 @@ class Complaint(SQLModel, table=True):
     lookups: int = 0
     reason: str | None = None
     subject: str = ""
+    campaign: str = ""
     source_ip: str | None = Field(default=None, index=True)
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"

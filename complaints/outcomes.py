@@ -16,6 +16,7 @@ TOO_OLD = timedelta(days=14)
 """AbuseIO, which runs at many desks, drops what was last seen longer ago (its `min_lastseen`)."""
 OWN_DOMAIN = "This is your own mail domain."
 """Why a desk at a domain of the reporter's own addresses is not written to."""
+LESS = "Hand in fewer spams at a time, or one cut off: the header lines are what a trace needs."
 _BEGAN_INSIDE = "The message began inside the trusted hosts"
 
 
@@ -190,5 +191,5 @@ def of_size(size: int, most: int) -> Outcome:
     return Outcome(
         "too_large",
         f"It has {size:,} bytes; at most {most:,} are taken.",
-        "Hand in fewer spams at a time, or one cut off: the header lines are what a trace needs.",
+        LESS,
     )

@@ -28,6 +28,10 @@ LOOKED_THROUGH = 1_000
 REPORTED = (ComplaintState.CONFIRMED, ComplaintState.CLOSED)
 
 
+BATCH = "batch"
+"""The way in of `plaint batch`: whoever runs it is told by its lines, so no letter goes to the reporter."""
+
+
 class TooLargeError(Exception):
     """The submission is over PLAINT_MAX_BYTES; `remedy` is what to do instead."""
 
@@ -57,22 +61,35 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
+<<<<<<< HEAD
     pasted: bool = False,
+=======
+    batch: str = "",
+>>>>>>> main
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
+<<<<<<< HEAD
     or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. Raises TooLargeError.
+=======
+    or mailbox of spams. What comes under one `batch` label is reviewed together. Raises TooLargeError.
+>>>>>>> main
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    submission_id = tokens.random_letters(tokens.ID_LETTERS)
     submission = Submission(
-        id=tokens.random_letters(tokens.ID_LETTERS),
+        id=submission_id,
         reporter_id=reporter.id,
         via=via,
         forwarded=forwarded,
         filename=filename,
+<<<<<<< HEAD
         pasted=pasted,
+=======
+        batch=batch or submission_id,
+>>>>>>> main
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),
@@ -107,7 +124,10 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
         lines = [line | {"repeated": True} for line in lines]
     submission.outcome = [line | {"index": n} for n, line in enumerate(lines)]
     session.add(submission)
-    look_at(session, "notice", submission.id)
+    if submission.via == BATCH:
+        move(session, submission, SubmissionState.NOTICED)
+    else:
+        look_at(session, "notice", submission.id)
     return Accepted(submission.id, submission.outcome)
 
 

@@ -4,6 +4,7 @@ Takes the raw bytes of a submission; leaves its spams, each a slice of those byt
 possible, and for everything that is no spam the reason and what the reporter can do instead.
 """
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +13,7 @@ from complaints.inline import forwarded_inline
 from complaints.losses import loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
-from complaints.outlook import is_outlook, unpack_outlook
+from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
 from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
@@ -33,6 +34,7 @@ _KNOWN_FIELDS = frozenset(
         *("mime-version", "content-type", "dkim-signature"),
     }
 )
+_BARE_CHARSET = re.compile(r"\A[A-Za-z0-9-]{1,40}''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +115,21 @@ def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
     item = _spam(content, 0, len(content), packed.name, hand)
     if item.spam is None or parse(content).fields("received"):
         return item if item.spam is None else replace(item, grade="B", lost=packed.lost)
-    return _no_way(packed.name, hand)
+    return _no_way(packed.name, DOWNLOAD)
 
 
-def _no_way(name: str | None, hand: _Hand) -> Item:
+def _no_way(name: str | None, remedy: str) -> Item:
     reason = (
         f"{name or 'The message'} has no Received lines, so nothing tells which way it took: the mail "
         "program did not pass them on."
     )
-    return _refusal(reason, how_to_forward(hand.around or parse(b"")), name)
+    return _refusal(reason, remedy, name)
 
 
 def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind: str = "") -> Item:
     """Take a slice as a spam, or say why it cannot be one; `kind` is the type of the part it came as."""
     spam = raw[start:end]
-    what = name or "The message"
+    what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
         reason = f"{what} is empty: the mail program attached a file without anything in it."
         remedy = "Attach the spam again, or save it as a file (.eml) and upload that."
@@ -137,7 +139,9 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
         reason = f"{what} has no mail header inside."
         return _refusal(reason, "Send the complete source of the message, beginning with its header.", name)
     if not message.fields("received"):
-        return Item(spam, start, end, None, None, "D", name) if hand.around is None else _no_way(name, hand)
+        if hand.around is None:
+            return Item(spam, start, end, None, None, "D", name)
+        return _no_way(name, how_to_forward(hand.around))
     grade, lost = loss_of(message, kind, hand.around)
     return Item(spam, start, end, None, None, grade, name, lost)
 
@@ -206,7 +210,7 @@ def unwrap_forward(raw: bytes) -> list[Item]:
 
 def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     """Look into one part: a message, a file that is or holds one, or nothing of interest."""
-    kind, name = part.content_type, part.filename
+    kind, name = part.content_type, _name_of(part)
     is_message = kind.startswith("message/") or kind in _HEADERS_ONLY
     if kind in _NO_MESSAGES or (part.depth == 0 and kind.startswith("text/") and not is_message):
         return []
@@ -216,7 +220,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
         return _unpack(content, name or "", 0, hand) or empty
     if is_message:
         return [_from_message(part, raw, content, hand)]
-    if kind.startswith(("text/html", "image/", "video/", "audio/")) or not _is_source(content, name):
+    if not _is_file(part) or not _is_source(content, name):
         return []
     if slices := mbox_slices(content):
         taken = (_spam(content, start, end, name, hand) for start, end in slices[:MAX_ITEMS])
@@ -224,11 +228,25 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     return [_from_message(part, raw, content, hand)]
 
 
+def _name_of(part: Part) -> str | None:
+    """Return a part's name, without the charset that stands alone where RFC 2231 went wrong."""
+    return _BARE_CHARSET.sub("", part.filename) or None if part.filename else None
+
+
+def _is_file(part: Part) -> bool:
+    """Tell a file that may be the source of a message from pictures, pages and what was typed."""
+    if part.content_type.startswith(("text/html", "image/", "video/", "audio/")):
+        return False
+    attached = (one for one in part.headers if one.name.lower() == "content-disposition")
+    is_attached = any(one.value[:10].lower() == b"attachment" for one in attached)
+    return not part.content_type.startswith("text/") or part.filename is not None or is_attached
+
+
 def _from_message(part: Part, raw: bytes, content: bytes, hand: _Hand) -> Item:
     """Take a part as a spam: its slice, or its decoded bytes where it was coded against RFC 2046 §5.2.1."""
     if part.transfer_encoding not in {"base64", "quoted-printable"}:
-        return _spam(raw, part.start, part.end, part.filename, hand, part.content_type)
-    item = _spam(content, 0, len(content), part.filename, hand, part.content_type)
+        return _spam(raw, part.start, part.end, _name_of(part), hand, part.content_type)
+    item = _spam(content, 0, len(content), _name_of(part), hand, part.content_type)
     return replace(item, start=None, end=None)
 
 

@@ -72,6 +72,14 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "link": {"subject": EVIL, "url": "https://p.example/review/abc", "until": NOON},
     "code": {"wish": "download everything", "code": "012345", "minutes": 15, "known": True},
+    "policy": {
+        "version": "2",
+        "since": NOON,
+        "changes": [EVIL],
+        "difference": EVIL,
+        "url": "https://p.example/policy/abc",
+        "whole": "https://p.example/privacy/2",
+    },
     "news": {"subject": EVIL, "text": EVIL, "url": "https://plaint.example/unsubscribe/abc"},
     "answer": {
         "desk": EVIL,
