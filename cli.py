@@ -160,49 +160,8 @@ def _keys(raw: bytes) -> Any:
 app.command()(lookup_verb.lookup)
 
 
-<<<<<<< HEAD
-@app.command()
-@on_complaints
-def submit(
-    work: "Client",
-    files: FilesArgument,
-    forwarded: Annotated[
-        bool, typer.Option("--forward", help="FILE is a mail with the spam attached.")
-    ] = False,
-    pasted: Annotated[
-        bool, typer.Option("--pasted", help="FILE is the source as text: repair broken header lines.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Hand in spam: each FILE is the spam itself (.zip, .gz and mbox are opened)."""
-    statuses = []
-    for name in files:
-        for item in _submit(work, name, forwarded=forwarded, pasted=pasted):
-            statuses.append(item["status"])
-            put(item, as_json, terminal.item_lines)
-    refused = statuses.count("refused")
-    end(good=len(statuses) - refused, bad=refused)
-
-
-def _submit(work: "Client", name: str, *, forwarded: bool, pasted: bool) -> list[Json]:
-    """What became of each spam of a FILE; one that cannot be read or is too large is refused like a spam."""
-    from complaints.client import ClientError
-
-    refused = {"file": name, "index": 0, "complaint": None, "status": "refused"}
-    if (raw := _read(name)) is None:
-        return [refused | {"reason": "There is nothing to read."}]
-    try:
-        shown = "" if name == "-" else Path(name).name
-        items = work.submit(raw, shown, forwarded=forwarded, pasted=pasted)
-    except ClientError as error:
-        if error.code != UNUSABLE:
-            raise
-        return [refused | {"reason": str(error)}]
-    return [item | {"file": name} for item in items]
-=======
 app.command()(on_complaints(batch_verb.submit))
 app.command()(on_complaints(batch_verb.batch))
->>>>>>> main
 
 
 @app.command("list")

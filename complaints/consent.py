@@ -10,11 +10,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-<<<<<<< HEAD
-from complaints import learned, ledger, mended, report, tokens
-=======
-from complaints import learned, ledger, policies, report, tokens
->>>>>>> main
+from complaints import learned, ledger, mended, policies, report, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import (

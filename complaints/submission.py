@@ -61,20 +61,14 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
-<<<<<<< HEAD
     pasted: bool = False,
-=======
     batch: str = "",
->>>>>>> main
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
-<<<<<<< HEAD
-    or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. Raises TooLargeError.
-=======
-    or mailbox of spams. What comes under one `batch` label is reviewed together. Raises TooLargeError.
->>>>>>> main
+    or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. What comes under one
+    `batch` label is reviewed together. Raises TooLargeError.
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
@@ -85,11 +79,8 @@ def accept(
         via=via,
         forwarded=forwarded,
         filename=filename,
-<<<<<<< HEAD
         pasted=pasted,
-=======
         batch=batch or submission_id,
->>>>>>> main
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),

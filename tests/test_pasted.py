@@ -170,7 +170,7 @@ def test_text_of_the_body_never_becomes_a_line_of_the_way() -> None:
 
 def test_without_looking_at_the_ends_of_lines_a_forger_would_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unfinished, "_is_finished", lambda *_, **__: True)
-    for place in ("a HELO with an address", "an envelope sender", "a preview of the body"):
+    for place in ("a HELO with an address", "a checked HELO", "a preview of the body"):
         with pytest.raises(AssertionError):
             test_words_that_an_honest_host_quoted_never_become_a_line_of_the_way(place)
 

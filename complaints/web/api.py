@@ -74,14 +74,11 @@ async def submit(
     reporter: Asking,
     forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
-<<<<<<< HEAD
     pasted: Annotated[bool, Query(description="The body is source as text, to be repaired.")] = False,
-=======
     batch: Annotated[
         str,
         Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
     ] = "",
->>>>>>> main
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 

@@ -109,11 +109,8 @@ def _take(
                     via=via,
                     forwarded=forwarded,
                     filename=name,
-<<<<<<< HEAD
                     pasted=upload.pasted,
-=======
                     batch=batch,
->>>>>>> main
                 )
                 batch = row.batch
                 taken.submission_ids.append(row.id)
