@@ -14,7 +14,8 @@ from complaints.spam import as_far_as_certain
 from complaints.trace import Trace, Trust, trace
 from tests.damage import DAMAGES, at_words, escaped
 from tests.forged_chains import SPAMMER, VICTIM, chain
-from tests.website import CLOUD, spam
+from tests.house import CLOUD
+from tests.website import spam
 
 SPAM = spam(
     body="\r\nReceived: from bank.example (bank.example [192.0.2.77]) by mx.victim.example; Mon, 2 Nov 2026\r\n"
