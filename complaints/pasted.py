@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from complaints.mail_clients import lines_above
-from complaints.unfinished import Field, certain_hops
+from complaints.unfinished import Field, certain_hops, longest_line
 
 MOST_FIELDS = 5_000
 """Header fields that are looked at, as in `message.MAX_HEADERS`."""
+SHORTEST_CUT = 60
+"""Columns at which lines are cut inside of words, at least."""
 MOST_NUMBERS = 20
 """Line numbers that a repair names; the others are counted."""
 
@@ -215,8 +217,7 @@ class _Header:
         self.text.note("spaced", "left out # blank line(s) between header lines", self.dropped)
         self.text.note("paired", "put # name(s) and what belongs to them on one line", self.paired)
         self.text.note("joined", "joined # broken header line(s)", self.joined)
-        if self._is_cut_hard():
-            self.fields = [one._replace(glue=b"") for one in self.fields]
+        self._mark_cut_words()
 
     def _take(self, number: int, line: bytes) -> bool:
         if name := self._name(line):
@@ -265,13 +266,17 @@ class _Header:
             or self.fields[-1].name.lower() == b"received"
         )
 
-    def _is_cut_hard(self) -> bool:
-        """Tell whether lines were cut at one column, without regard to words."""
+    def _mark_cut_words(self) -> None:
+        """Find out whether lines were cut at one column, without regard to words: then they are joined so."""
         cuts = [
             len(one.lines[n - 1]) for one in self.fields for n in one.bare if n > 1 or b": " in one.lines[0]
         ]
-        longest = max((len(line) for one in self.fields for line in one.lines), default=0)
-        return len(cuts) >= 3 and min(cuts) == longest >= 60
+        longest = longest_line(self.fields)
+        full = cuts.count(longest)
+        if longest >= SHORTEST_CUT and full >= 3 and full >= 0.9 * len(cuts):
+            for place, one in enumerate(self.fields):
+                tight = frozenset(n for n in one.bare if len(one.lines[n - 1]) == longest)
+                self.fields[place] = one._replace(tight=tight)
 
     def message(self) -> bytes:
         """The message: each field as it was, what was joined to it as a fold of it, and the rest."""
@@ -279,7 +284,7 @@ class _Header:
         for one in self.fields:
             pieces = [one.lines[0]]
             for n, line in enumerate(one.lines[1:], 1):
-                if n in one.bare and not one.glue:
+                if n in one.tight:
                     pieces[-1] += line
                 else:
                     pieces.append(b" " + line if n in one.bare else line)

@@ -6,6 +6,7 @@ what that host wrote. So a line counts only while every line above it has visibl
 """
 
 import re
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from complaints.received import parse_received
@@ -42,21 +43,26 @@ _ORIGINATOR = frozenset(
 class Field(NamedTuple):
     """A header field as it was pasted: its lines without line ends.
 
-    `bare` are the places of those that were joined to it although they have no indent, with `glue` between.
+    `bare` are the places of those that were joined to it although they have no indent, `tight` of those that
+    were cut inside a word.
     """
 
     name: bytes
     lines: list[bytes]
     bare: set[int]
-    glue: bytes = b" "
+    tight: AbstractSet[int] = frozenset()
 
     @property
     def text(self) -> bytes:
         """The lines as one."""
-        pieces = [self.lines[0].rstrip()]
+        return self.text_cut(self.tight)
+
+    def text_cut(self, tight: AbstractSet[int]) -> bytes:
+        """The lines as one, if these were cut inside a word."""
+        pieces = [self.lines[0]]
         for n, line in enumerate(self.lines[1:], 1):
-            pieces += [self.glue if n in self.bare else b" ", line.strip()]
-        return b"".join(pieces)
+            pieces += [line] if n in tight else [b" ", line.strip()]
+        return b"".join(pieces).rstrip()
 
 
 def certain_hops(fields: list[Field], *, spaced: bool, ended: bool) -> int:
@@ -67,17 +73,23 @@ def certain_hops(fields: list[Field], *, spaced: bool, ended: bool) -> int:
     """
     cuts = any(field.bare for field in fields)
     widths = range(_widest(fields), (LONGEST_WRAP if cuts else LONGEST_UNSEEN) + 1)
+    longest = longest_line(fields)
     count, originators = 0, False
     for n, field in enumerate(fields):
         name = field.name.lower()
         if name == b"received":
-            if (spaced and originators) or _is_cut_in_address(field):
+            if (spaced and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
                 return count
             count += 1
         originators = originators or name in _ORIGINATOR
         if n + 1 < len(fields) and not _is_finished(field, fields[n + 1], widths, cuts=cuts):
             return count - 1 if name == b"received" else count
     return count if ended or not fields or fields[-1].name.lower() != b"received" else count - 1
+
+
+def longest_line(fields: list[Field]) -> int:
+    """Return the length of the longest line."""
+    return max((len(line) for field in fields for line in field.lines), default=0)
 
 
 def _is_dated(text: bytes) -> bool:
@@ -129,11 +141,23 @@ def _is_balanced(text: bytes) -> bool:
     return marks.count(b'"') % 2 == 0 and all(text.count(left) == text.count(right) for left, right in pairs)
 
 
+def _reads_in_two_ways(field: Field, longest: int) -> bool:
+    """Tell whether it matters if lines as long as can be were cut between words or inside of one."""
+    full = {n for n in field.bare if len(field.lines[n - 1]) == longest}
+    if not full:
+        return False
+    taken, other = (
+        parse_received(field.text_cut(tight).partition(b":")[2])
+        for tight in (field.tight, full ^ field.tight)
+    )
+    if taken.defect or other.defect:
+        return True
+    return taken.from_ip != other.from_ip and (other.from_ip is not None or not field.tight)
+
+
 def _is_cut_in_address(field: Field) -> bool:
     """Tell whether a line may have been cut inside an address, of which the front would be another one."""
-    if not field.glue:
-        return False
-    for n in field.bare:
+    for n in field.bare - field.tight:
         front, rest = field.lines[n - 1].rpartition(b" ")[2], field.lines[n].strip().split(b" ", 1)[0]
         if (
             _OF_ADDRESS.fullmatch(front)
