@@ -72,10 +72,11 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
+        params |= {"pasted": "1"} if pasted else {}
         document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
         items: Items = document["items"]
         return items

@@ -47,7 +47,7 @@ class Item:
     transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
     `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
     trace of it can have, `lost` says in one sentence what of the message did not survive the way in,
-    `repairs` what was done to a pasted text, of which the topmost `certain` Received lines are (None: all).
+    `repairs` what was done to a pasted text, how many of its Received lines are `certain` (None: no text).
     """
 
     spam: bytes | None
@@ -170,7 +170,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
             None,
             None,
             None,
-            found.grade,
+            "B",
             "pasted message",
             lost,
             found.repairs,
