@@ -11,9 +11,8 @@ from complaints.tokens import ALPHABET, ID_LETTERS
 
 MOST_HOPS = 100
 """Received fields of a mail that may still be on its way (RFC 5321 §6.3)."""
-_OURS = re.compile(
-    rf"\s*<(?:letter-[{ALPHABET}]{{{ID_LETTERS}}}|[{ALPHABET}]{{{ID_LETTERS}}}\.[{ALPHABET}]{{8}})@"
-)
+_ID = rf"[{ALPHABET}]{{{ID_LETTERS}}}"
+_OURS = re.compile(rf"\s*<(?:letter-{_ID}|pl-{_ID}-\d{{2,4}}\.[{ALPHABET}]{{8}})@")
 _CIRCLES = f"This mail passed more than {MOST_HOPS} hosts and goes in circles"
 _CAME_BACK = "This is a mail that we sent; forward spam here, and answers to their own address"
 
