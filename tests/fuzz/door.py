@@ -215,7 +215,7 @@ def _made(random: Random) -> bytes:
 
 
 TARGETS = (
-    Target("door", _check, _seeds(), make=_made, longest=2048, words=_WORDS),
+    Target("door", _check, _seeds(), make=_made, longest=1024, words=_WORDS),
     Target(
         "proxy",
         _check_proxy,
