@@ -180,15 +180,16 @@ def remove_alias(session: Session, reporter: Reporter, alias: str) -> None:
     session.add(reporter)
 
 
-def move(session: Session, office: Office, reporter: Reporter, code: str, second: str) -> bool:
+def move(session: Session, office: Office, reporter: Reporter, code: str, second: str) -> str:
     """Register under the new address: `code` came to the old one, `second` to the new one.
 
-    The old one stays as an alias, so that it stays hidden in spam that goes there. False when the codes do
-    not fit: commit that, too. Raises AccountError when the new address is another reporter's.
+    The old one stays as an alias, so that it stays hidden in spam that goes there. What opens the account
+    by the old mailbox ends: links made until now, and the API token; returns the new one. Empty when the
+    codes do not fit: commit that, too. Raises AccountError when the new address is another reporter's.
     """
     row = step_up.take(session, office, reporter, "address", code, second)
     if row is None:
-        return False
+        return ""
     # Only who reads mail at the new address gets here, and may know what it is registered for
     other = reporters.find(session, row.value)
     if other and other.id != reporter.id:
@@ -196,9 +197,8 @@ def move(session: Session, office: Office, reporter: Reporter, code: str, second
     session.refresh(reporter, with_for_update=step_up.LOCK)
     rest = [one for one in reporter.aliases if one.lower() != row.value.lower()]
     reporter.aliases = [*rest, reporter.address]
-    reporter.address = row.value
-    session.add(reporter)
-    return True
+    reporter.address, reporter.moved_at = row.value, office.clock()
+    return reporters.new_token(session, reporter)
 
 
 def may_export(session: Session, office: Office, reporter: Reporter, code: str) -> bool:

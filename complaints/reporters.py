@@ -13,10 +13,10 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import outbox, tokens
+from complaints import outbox, policies, tokens
 from complaints.models import Registration, Reporter, SubmissionAddress
 from complaints.office import Office
-from complaints.policy import POLICY
+from complaints.policy import number
 from complaints.trace import Trust
 
 LIFE_MINUTES = 60
@@ -84,6 +84,8 @@ def add(
     except ValueError as error:
         raise ReporterError(f"--trust: {error}; give host names, addresses or networks") from error
     now = office.clock()
+    policies.begin(session, office)
+    policy = policies.in_force(session, office)
     reporter = Reporter(
         id=tokens.random_letters(tokens.ID_LETTERS),
         address=address,
@@ -93,12 +95,15 @@ def add(
         key=office.vault.new_key(),
         created_at=now,
         verified_at=now if verified else None,
-        policy=POLICY if verified else None,
+        policy=policy if verified else None,
         policy_at=now if verified else None,
     )
     session.add(reporter)
     session.flush()
-    return rotate(session, office, reporter)
+    made = rotate(session, office, reporter)
+    if verified:
+        policies.tell(session, office, reporter)
+    return made
 
 
 def rotate(session: Session, office: Office, reporter: Reporter) -> Secrets:
@@ -110,11 +115,17 @@ def rotate(session: Session, office: Office, reporter: Reporter) -> Secrets:
     for old in session.exec(current):
         old.retires_at = now + ROTATION_GRACE
         session.add(old)
-    local, token = tokens.random_letters(tokens.SUBMISSION_LETTERS), TOKEN_PREFIX + tokens.random_letters(32)
+    local = tokens.random_letters(tokens.SUBMISSION_LETTERS)
     session.add(SubmissionAddress(hash=tokens.hashed(local), reporter_id=reporter.id, created_at=now))
+    return Secrets(reporter, f"{local}@{office.settings.mail_domain}", new_token(session, reporter))
+
+
+def new_token(session: Session, reporter: Reporter) -> str:
+    """Give a new API token; the old one, and the links to pages of the account, end now."""
+    token = TOKEN_PREFIX + tokens.random_letters(32)
     reporter.token_hash = tokens.hashed(token)
     session.add(reporter)
-    return Secrets(reporter, f"{local}@{office.settings.mail_domain}", token)
+    return token
 
 
 def find(session: Session, address: str) -> Reporter | None:
@@ -189,6 +200,11 @@ def complete(session: Session, office: Office, token: str, code: str) -> Secrets
     known = find(session, row.address)
     if known is None:
         return add(session, office, row.address, verified=True)
+    is_new = known.verified_at is None
     known.verified_at = known.verified_at or office.clock()
-    known.policy, known.policy_at = POLICY, office.clock()
+    applies = policies.in_force(session, office)
+    if number(known.policy) < number(applies):
+        known.policy, known.policy_at = applies, office.clock()
+    if is_new:
+        policies.tell(session, office, known)
     return rotate(session, office, known)

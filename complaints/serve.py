@@ -24,7 +24,7 @@ from complaints.desk_history import DeskHistory
 from complaints.forward import Outgoing, Send
 from complaints.logs import place_of
 from complaints.lookup_config import lookup_config
-from complaints.lookup_store import DatabaseBook, DatabaseCache
+from complaints.lookup_store import LookupStore
 from complaints.lookups import look_up
 from complaints.office import Office
 from complaints.receive import Reception
@@ -60,7 +60,7 @@ class Service:
 async def looking_up(office: Office, config: Config | None = None) -> AsyncIterator[AbuseLookup]:
     """A lookup whose limits and answers are shared with every other process of this service."""
     db = office.db
-    shared = None if db.embedded else (DatabaseCache(db), DatabaseBook(db))
+    shared = None if db.embedded else (store := LookupStore(db), store)
     config = config or lookup_config(office.settings)
     async with open_lookup(config, shared=shared, history=DeskHistory(office)) as lookup:
         yield lookup

@@ -17,6 +17,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "PLAINT_"
+ELSEWHERE = ("PLAINT_SERVER", "PLAINT_TOKEN", "PLAINT_IMAP_PASSWORD")
+"""Variables that verbs of the command line read themselves."""
 HostPort = tuple[str, int]
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -248,7 +250,7 @@ def load(**given: Any) -> Settings:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """`PLAINT_*` variables that set nothing, for a warning at start (typing errors are silent otherwise)."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {"PLAINT_SERVER", "PLAINT_TOKEN"}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | set(ELSEWHERE)
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from complaints import outcomes
 from complaints.demo import as_attachments
 from tests.visitor import handed_in, result
 from tests.website import Website, forms, running_website, spam
@@ -78,6 +79,7 @@ def test_handing_in_over_a_limit_is_refused_on_a_page(tmp_path: Path) -> None:
     with running_website(tmp_path, limit_submissions=1, max_bytes=50_000) as website:
         big = handed_in(website, [("big.eml", b"x" * 200_000)])
         assert big.status_code == 413
+        assert outcomes.LESS in big.text
         assert big.headers["content-type"].startswith("text/html")
         result(website, handed_in(website, paste=spam().decode()))
         over = handed_in(website, paste=spam(subject="Another").decode())

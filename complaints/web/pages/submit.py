@@ -11,10 +11,10 @@ from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from complaints import reporters, tokens
+from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
-from complaints.notice import REMEDIES, UNDERWAY
+from complaints.notice import UNDERWAY, submitted_token
 from complaints.office import Office
 from complaints.web import intake
 from complaints.web.page import page
@@ -49,7 +49,7 @@ async def submit(request: Request, office: Opened) -> Response:
         return _form(office, 422, [FieldError("files", "Choose a file, or paste a message.")], sent.fields)
     forwarded = sent.fields.get("forwarded") == "yes"
     taken = await intake.take(office, reporter, uploads, via="page", forwarded=forwarded)
-    return RedirectResponse(f"/submitted/{_token(office, taken.submission_ids)}", 303)
+    return RedirectResponse(f"/submitted/{submitted_token(office, taken.submission_ids)}", 303)
 
 
 @router.get("/submitted/{token}")
@@ -86,11 +86,6 @@ def _form(
     )
 
 
-def _token(office: Office, ids: Sequence[str]) -> str:
-    names = "-".join(ids)
-    return f"{names}.{office.vault.derive('submitted', names)}"
-
-
 def _items(session: Session, office: Office, submission: Submission | None) -> list[Json]:
     """The outcome of a submission, each line with what its complaint says of itself by now."""
     if submission is None:
@@ -98,15 +93,13 @@ def _items(session: Session, office: Office, submission: Submission | None) -> l
     named = [line["complaint"] for line in submission.outcome if line["complaint"]]
     rows = {row.id: row for row in session.exec(select(Complaint).where(col(Complaint.id).in_(named)))}
     name = submission.filename or "pasted message"
-    return [
-        {"file": name, "reason": None, "remedy": None, **line, **_read(office, rows.get(line["complaint"]))}
-        for line in submission.outcome
-    ]
+    unsaid: Json = {"file": name, "reason": None, "remedy": None, "grade": None}
+    return [unsaid | line | _read(office, line, rows.get(line["complaint"])) for line in submission.outcome]
 
 
-def _read(office: Office, complaint: Complaint | None) -> Json:
+def _read(office: Office, line: Json, complaint: Complaint | None) -> Json:
     if complaint is None:
-        return {"underway": False, "url": None, "grade": None, "subject": ""}
+        return {"underway": False, "url": None, "subject": ""}
     found = {
         "underway": complaint.state in UNDERWAY,
         "url": review_path(office, complaint.id),
@@ -114,6 +107,10 @@ def _read(office: Office, complaint: Complaint | None) -> Json:
         "subject": complaint.subject,
         "state": complaint.state,
     }
+    if line["status"] == "duplicate":
+        return found
     if complaint.state == ComplaintState.REFUSED:
-        found |= {"status": "refused", "reason": complaint.reason, "remedy": REMEDIES[complaint.state]}
+        found["status"] = "refused"
+    if outcome := outcomes.of_complaint(complaint):
+        found |= {"reason": outcome.says, "remedy": outcome.remedy}
     return found
