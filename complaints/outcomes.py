@@ -64,6 +64,10 @@ NOT_IN_TIME = Outcome(
     "expired", "Nobody confirmed it in time, so nothing was sent.", "Nothing; hand in what comes next sooner."
 )
 
+TEST_WITHOUT_HEADER = (
+    "Our test mail came back, but without its header lines: spam forwarded in this way cannot be traced."
+)
+
 # State of a complaint → what a duplicate of it is told, and to do
 _STANDS = {
     "received": ("which is being read", "Nothing; we write as soon as there is something to decide."),

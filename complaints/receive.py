@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from complaints import outbox, replies, reporters, submission
+from complaints import outbox, replies, reporters, submission, submission_address
 from complaints.group_commit import GroupCommit
 from complaints.models import Report, Reporter
 from complaints.office import Office
@@ -61,6 +61,8 @@ class Reception:
                 return Recipient(word=parsed[0], report_id=report.id) if report else None
             reporter = reporters.by_submission_address(session, self._office, address)
             if reporter is None:
+                if wrong := submission_address.mistake(local):
+                    raise Refuse(550, "5.1.1", wrong)
                 return None
             try:
                 submission.check_limit(session, self._office, reporter)

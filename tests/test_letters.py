@@ -59,6 +59,9 @@ VALUES: dict[str, dict[str, Any]] = {
     "probe": {"to": EVIL, "days": 7, "url": HOSTS, "domain": "plaint.example", "mark": "probe-abc-def"},
     "learned": {
         "to": EVIL,
+        "grade": "B",
+        "means": EVIL,
+        "lost": [EVIL],
         "own": [{"what": EVIL, "new": True}, {"what": "192.0.2.7", "new": False}],
         "passed_over": [EVIL],
         "url": HOSTS,
