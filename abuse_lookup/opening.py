@@ -88,7 +88,7 @@ async def open_lookup(
     resolver = Resolver(config.dns, seconds=min(5.0, config.seconds / 4), clock=clock)
     reach = Reach(resolver, config.allow_nets, dns_on_loopback=_on_loopback(config.dns))
     own = limit_rows(config.limits) if config.limits else ()
-    cache, book = shared or _stores(config.cache_path)
+    cache, book = shared or _stores(config.cache_path, clock)
     longest = config.seconds * EXCHANGE_SHARE
     pace = Pace(config.limit_per_minute, clock, book, cache, exchange_seconds=longest, own=own)
     judge = Judge(MailDomains(resolver, reach.permits), known, clock)
@@ -118,11 +118,11 @@ async def open_lookup(
         cache.close()
 
 
-def _stores(path: Path | None) -> tuple[Cache, Book]:
+def _stores(path: Path | None, clock: Callable[[], datetime]) -> tuple[Cache, Book]:
     if path is None:
-        return MemoryCache(), MemoryBook()
+        return MemoryCache(), MemoryBook(clock)
     file = SharedFile(path)
-    return FileCache(file), FileBook(file)
+    return FileCache(file), FileBook(file, clock)
 
 
 def _on_loopback(dns: tuple[tuple[str, int], ...]) -> bool:

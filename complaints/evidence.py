@@ -13,6 +13,7 @@ from datetime import timedelta
 from abuse_lookup import Resolver
 from complaints import mail_hosts, outcomes
 from complaints.attachments import look_into
+from complaints.campaign import campaign_of
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter
@@ -21,6 +22,7 @@ from complaints.signatures import Keys, key_names
 from complaints.spam import Evidence, read
 from complaints.trace import Trust
 
+MENDED = "the header was put together again from a text"
 TRIES = 5  # how often a temporary DNS failure puts the reading off before we go on without the answer
 
 
@@ -47,6 +49,8 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
         now=office.clock(),
         own=office.own_domains(reporter),
         look_into=look_into,
+        certain=complaint.certain_hops,
+        doubts=[MENDED] if complaint.repairs else (),
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
@@ -85,6 +89,7 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     facts = {
         "evidence": document,
         "subject": evidence.subject or "",
+        "campaign": campaign_of(document, evidence.subject or ""),
         "grade": document["grade"],
         "source_ip": source["ip"] if source else None,
         "due_at": office.clock(),

@@ -7,8 +7,6 @@ bytes. Nothing here raises on content, re-serialises, or takes more than linear 
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -116,13 +114,27 @@ class Part(NamedTuple):
         return decode_text(self.content(limit), self.charset)
 
 
-@dataclass(frozen=True)
 class Message:
-    """A message: header fields in their order, `body` the offset where its body starts, the leaf parts."""
+    """A message: header fields in their order, `body` the offset where its body starts, the leaf parts.
 
-    raw: bytes = field(repr=False)
-    headers: tuple[Header, ...]
-    body: int
+    Nobody changes one. A plain class, for one is made of every message and every message inside.
+    """
+
+    __slots__ = ("_by_name", "_parts", "body", "headers", "raw")
+
+    def __init__(self, raw: bytes, headers: tuple[Header, ...], body: int) -> None:
+        self.raw = raw
+        self.headers = headers
+        self.body = body
+        self._parts: tuple[Part, ...] | None = None
+        index: dict[str, list[Header]] = {}
+        for header in headers:
+            name = header[0].lower()
+            if name in index:
+                index[name].append(header)
+            else:
+                index[name] = [header]
+        self._by_name = index
 
     def get(self, name: str) -> str | None:
         """Return the text of the first field of this name, or None."""
@@ -142,25 +154,16 @@ class Message:
         """The decoded subject on one line."""
         return self.get("subject")
 
-    @cached_property
+    @property
     def parts(self) -> tuple[Part, ...]:
         """All leaf parts in order, at most `MAX_PARTS`."""
-        return tuple(_split(self))
+        if self._parts is None:
+            self._parts = tuple(_split(self))
+        return self._parts
 
     def leaves(self) -> Iterator[Part]:
         """Iterate the leaf parts in order; a message/* part is a leaf, its content the message inside."""
         return iter(self.parts)
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[Header]]:
-        index: dict[str, list[Header]] = {}
-        for header in self.headers:
-            name = header.name.lower()
-            if name in index:
-                index[name].append(header)
-            else:
-                index[name] = [header]
-        return index
 
 
 def parse(raw: bytes) -> Message:

@@ -201,6 +201,7 @@ class Submission(SQLModel, table=True):
     __table_args__ = (
         Index("submission_by_state", "state", "received_at"),
         Index("submission_of_reporter", "reporter_id", "received_at"),
+        Index("submission_of_batch", "reporter_id", "batch"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -208,7 +209,11 @@ class Submission(SQLModel, table=True):
     via: str
     # Whether it came as a forward to be unwrapped; otherwise it is the spam itself (or a mailbox of spams)
     forwarded: bool
+    # Whether it was pasted as text, which is repaired where viewer and clipboard broke it
+    pasted: bool = False
     filename: str = ""
+    # What is handed in under one label is reviewed together; by itself a submission is its own batch
+    batch: str = ""
     received_at: datetime
     digest: str
     size: int
@@ -248,10 +253,15 @@ class Complaint(SQLModel, table=True):
     lookups: int = 0
     reason: str | None = None
     subject: str = ""
+    campaign: str = ""
     source_ip: str | None = Field(default=None, index=True)
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
     grade: str | None = None
+    # What was done to a pasted text to read it: {"kind", "words", "lines", "revoked"}; and how many of its
+    # Received lines, from the top, are sure to be lines of their own (null: all)
+    repairs: list[Json] = json_list()
+    certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     note: str = ""

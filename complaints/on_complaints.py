@@ -33,7 +33,8 @@ ReporterOption = Annotated[
 
 def client(server: str | None, token: str | None, data: Path | None, reporter: str | None) -> "Client":
     """The server or the data directory the verbs on complaints work on."""
-    from complaints.client import Local, Remote
+    from complaints.client import Local
+    from complaints.remote import Remote
 
     if reporter or data:
         if not reporter:

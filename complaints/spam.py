@@ -3,7 +3,7 @@
 Takes the raw bytes of a spam and what the reporter trusts; leaves the evidence: trace, links, authentication.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -91,17 +91,19 @@ def read(
     now: datetime | None = None,
     own: Iterable[str] = (),
     look_into: Callable[[Message], Looked] | None = None,
+    certain: int | None = None,
+    doubts: Sequence[str] = (),
 ) -> Evidence:
     """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`).
 
     `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
     stands in for the time of arrival where no believed hop names one. `own` are the mail domains of the
     reporter and of this service, which are never to blame. `look_into` (`attachments.look_into`) opens PDF
-    files and pictures; without it they stay closed.
+    files and pictures; without it they stay closed. `certain` and `doubts` as in `trace`.
     """
     message = parse(raw)
     looked = look_into(message) if look_into else Looked()
-    found = trace(message, trust, grade)
+    found = trace(message, trust, grade, certain=certain, doubts=doubts)
     inside = {hop.by for hop in found.hops if hop.trusted and hop.by} | trust.hosts
     arrived = next((hop.date for hop in found.hops if hop.trusted and hop.date), now)
     return Evidence(

@@ -28,6 +28,10 @@ LOOKED_THROUGH = 1_000
 REPORTED = (ComplaintState.CONFIRMED, ComplaintState.CLOSED)
 
 
+BATCH = "batch"
+"""The way in of `plaint batch`: whoever runs it is told by its lines, so no letter goes to the reporter."""
+
+
 class TooLargeError(Exception):
     """The submission is over PLAINT_MAX_BYTES; `remedy` is what to do instead."""
 
@@ -57,20 +61,23 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
+    batch: str = "",
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
-    or mailbox of spams. Raises TooLargeError.
+    or mailbox of spams. What comes under one `batch` label is reviewed together. Raises TooLargeError.
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    submission_id = tokens.random_letters(tokens.ID_LETTERS)
     submission = Submission(
-        id=tokens.random_letters(tokens.ID_LETTERS),
+        id=submission_id,
         reporter_id=reporter.id,
         via=via,
         forwarded=forwarded,
         filename=filename,
+        batch=batch or submission_id,
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),
@@ -104,7 +111,10 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
         lines = [line | {"repeated": True} for line in lines]
     submission.outcome = [line | {"index": n} for n, line in enumerate(lines)]
     session.add(submission)
-    look_at(session, "notice", submission.id)
+    if submission.via == BATCH:
+        move(session, submission, SubmissionState.NOTICED)
+    else:
+        look_at(session, "notice", submission.id)
     return Accepted(submission.id, submission.outcome)
 
 

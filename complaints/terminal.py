@@ -85,6 +85,12 @@ def item_lines(item: Json) -> Iterator[str]:
     yield f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
 
 
+def desk_count_lines(row: Json) -> Iterator[str]:
+    """A row of a dry run: how many messages, their source, the desk; or why there is none."""
+    desk = clean(row["desk"]) if row["desk"] else f"({clean(row['why'])})"
+    yield f"{row['messages']:>7}  {row['source'] or '-':<39}  {desk}"
+
+
 def reporter_lines(document: Json) -> Iterator[str]:
     """A reporter, without secrets."""
     state = "verified" if document["verified_at"] else "not verified"

@@ -6,6 +6,7 @@ of strangers and are shown, never used.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -90,11 +91,19 @@ class _Walk:
     grade: str = "A"
 
 
-def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
+def trace(
+    message: Message,
+    trust: Trust,
+    grade: str = "A",
+    *,
+    certain: int | None = None,
+    doubts: Sequence[str] = (),
+) -> Trace:
     """Walk the Received fields from the top and find the source.
 
     `grade` is what the way in allows at best (`A` for bytes that came unchanged); a message without one
-    readable Received field is always `D`.
+    readable Received field is always `D`. Of a header that was put together again only the topmost `certain`
+    fields are sure to be fields of their own (None: all); `doubts` are those that the way in leaves.
     """
     fields = message.fields("received")
     lines = [read(header) for header in fields[:MAX_HOPS]]
@@ -103,7 +112,7 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
         fields, lines = [fields[n] for n in rebuilt] + fields[MAX_HOPS:], [lines[n] for n in rebuilt]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         return _nothing(lines)
-    walk = _Walk(message, fields, lines, Border(trust), grade=grade)
+    walk = _Walk(message, fields, lines, Border(trust), grade=grade, doubts=[*doubts])
     if len(fields) > MAX_HOPS:
         walk.notes.append(f"{len(fields)} Received lines; only the first {MAX_HOPS} were read.")
     if message.fields("resent-from") or message.fields("resent-date"):
@@ -129,6 +138,13 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
             "The order of the Received lines is not certain, and lines in the names of trusted hosts saw "
             "different addresses outside: nobody is named."
         )
+    if (
+        certain is not None
+        and source
+        and any(n >= certain for n in (rebuilt or range(len(lines)))[: source.hop + 1])
+    ):
+        source = None
+        walk.notes.append(_UNCERTAIN)
     if walk.grade == "A" and _lost_its_parts(message):
         walk.grade = "B"
     confidence = source.confidence if source else "low"
@@ -136,6 +152,10 @@ def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
 
 
 _DISORDER = "the Received lines are not in their order"
+_UNCERTAIN = (
+    "The header was put together again, and one of the Received lines that would have to be believed may be "
+    "the rest of the line above it: nobody is named. Hand the spam in as a file, or as an attachment."
+)
 
 
 def _nothing(lines: list[Received]) -> Trace:

@@ -119,7 +119,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'plaint.sqlite'}"
         return
-    server, name = request.getfixturevalue("postgres"), f"test_{uuid4().hex}"
+    yield request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def postgresql_url(postgres: str) -> Iterator[str]:
+    """A fresh PostgreSQL database."""
+    server, name = postgres, f"test_{uuid4().hex}"
     with psycopg.connect(server + "postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     yield server + name

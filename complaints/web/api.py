@@ -9,12 +9,14 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from complaints import consent, hiding, show
+from complaints.batches import LABEL
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
+from complaints.submission import BATCH
 from complaints.web import intake
 from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
@@ -71,6 +73,10 @@ async def submit(
     reporter: Asking,
     forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
+    batch: Annotated[
+        str,
+        Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
+    ] = "",
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
@@ -83,7 +89,13 @@ async def submit(
         uploads = [intake.named(await request.body(), filename)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
-    return {"items": (await intake.take(office, reporter, uploads, via="api", forwarded=forward)).items}
+    if batch and not LABEL.fullmatch(batch):
+        raise Problem(
+            422, "No such label", "A batch label has 1 to 64 letters, digits, - and _.", "Choose another."
+        )
+    via = BATCH if batch else "api"
+    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch)
+    return {"items": taken.items}
 
 
 @router.get("/complaints", response_model=ComplaintList, responses=documented(422))
@@ -209,7 +221,7 @@ def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> J
             session.flush()
             return show.complaint_document(session, office, row)
     except StaleError as error:
-        raise _conflict(error, error.changes) from error
+        raise conflict(error, error.changes) from error
     except (EmptyError, CannotRedact) as error:
         remedy = "Correct it and confirm again; nothing was sent."
         raise Problem(422, "Not confirmed", str(error), remedy) from error
@@ -217,10 +229,11 @@ def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> J
         remedy = "Name a line that a host of yours wrote; nothing changed."
         raise Problem(422, "Not trusted", f"{error}.", remedy) from error
     except (ConsentError, OvertakenError) as error:
-        raise _conflict(error, []) from error
+        raise conflict(error, []) from error
 
 
-def _conflict(error: Exception, changes: list[str]) -> Problem:
+def conflict(error: Exception, changes: list[str]) -> Problem:
+    """The refusal of what is no longer as it was shown."""
     remedy = "Show the complaint again and decide anew."
     return Problem(409, "Not as it was shown", str(error), remedy, changes=changes)
 

@@ -77,17 +77,25 @@ def named(raw: bytes, filename: str | None) -> Upload:
 
 
 async def take(
-    office: Office, reporter: Reporter, uploads: Sequence[Upload], *, via: str, forwarded: bool
+    office: Office,
+    reporter: Reporter,
+    uploads: Sequence[Upload],
+    *,
+    via: str,
+    forwarded: bool,
+    batch: str = "",
 ) -> Taken:
     """Store and unwrap the uploads; they are durable when this returns.
 
-    Raises Problem 413 for a FILE over PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is
-    kept then.
+    Those of one request are one batch, of the label `batch` if given. Raises Problem 413 for a FILE over
+    PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then.
     """
-    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded)
+    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded, batch)
 
 
-def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: str, forwarded: bool) -> Taken:
+def _take(
+    office: Office, reporter: Reporter, uploads: Sequence[Upload], via: str, forwarded: bool, batch: str
+) -> Taken:
     taken = Taken([], [])
     try:
         with office.db.transaction() as session:
@@ -95,8 +103,16 @@ def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: st
                 submission.check_limit(session, office, reporter)
                 name = upload.filename
                 row = submission.accept(
-                    session, office, reporter, upload.raw, via=via, forwarded=forwarded, filename=name
+                    session,
+                    office,
+                    reporter,
+                    upload.raw,
+                    via=via,
+                    forwarded=forwarded,
+                    filename=name,
+                    batch=batch,
                 )
+                batch = row.batch
                 taken.submission_ids.append(row.id)
                 outcome = submission.unwrap(session, office, row).outcome
                 taken.items.extend({"file": name, **item} for item in outcome)
