@@ -7,9 +7,9 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | as refused; link, days, digest, quiet, known: [{part, reason, remedy, url}] and
-  complaints: [{subject, grade, means, source, desks, url, remark, remedy}] |
-| refused | reporter | refused: [{part, grade, means, reason, remedy, look}], hosts, account |
+| notice | reporter | as refused; link, days, digest, quiet, known: [{part, reason, remedy, url}], more_known,
+  complaints: [{subject, grade, means, source, desks, url, remark, remedy}], count (also of those left out) |
+| refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, hosts, account |
 | reminder | reporter | complaints: [{subject, until, url}], quiet, account |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |

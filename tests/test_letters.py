@@ -37,6 +37,9 @@ VALUES: dict[str, dict[str, Any]] = {
         "known": [PART | {"url": "https://plaint.example/review/abc"}],
         "link": "https://plaint.example/submitted/abc",
         "refused": [PART, PART | {"look": "https://plaint.example/review/abc"}],
+        "count": 3,
+        "more_known": 2,
+        "more_refused": 1,
         "days": 7,
         "hosts": HOSTS,
         "account": ACCOUNT,
@@ -53,6 +56,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "refused": {
         "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],
+        "more_refused": 0,
         "hosts": HOSTS,
         "account": ACCOUNT,
     },
