@@ -6,7 +6,7 @@ A probe of ours that came back becomes none: its hosts are learned (`probes.py`)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -119,6 +119,8 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     else:
         items = unwrap_paste(raw) if submission.pasted else open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
+    if submission.forwarded and [item.spam for item in items] == [None]:
+        items = [_test_without_header(session, office, reporter, raw, items[0])]
     lines = [_take(session, office, reporter, submission, item) for item in items]
     if _came_before(session, submission, lines):
         lines = [line | {"repeated": True} for line in lines]
@@ -144,7 +146,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
             "complaint": None, "status": "refused", "grade": item.grade,
             "reason": item.reason, "remedy": item.remedy,
         }  # fmt: skip
-    if probe := probes.take(session, office, reporter, item.spam):
+    if probe := probes.take(session, office, reporter, item.spam, item.grade):
         return probe
     digest, mark = tokens.digest(item.spam), delivery_mark(parse(item.spam))
     if known := _known(session, reporter, digest, mark, item.grade):
@@ -175,6 +177,14 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
     line: Json = {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
     line |= {"lost": item.lost} if item.lost else {}
     return line | ({"repairs": complaint.repairs} if complaint.repairs else {})
+
+
+def _test_without_header(
+    session: Session, office: Office, reporter: Reporter, raw: bytes, item: Item
+) -> Item:
+    """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
+    inline = probes.came_inline(session, office, reporter, raw)
+    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline else item
 
 
 def _known(

@@ -13,6 +13,7 @@ from complaints.inline import forwarded_inline
 from complaints.losses import loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
+from complaints.outcomes import without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
 from complaints.pasted import Repair, repair
 
@@ -121,11 +122,7 @@ def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
 
 
 def _no_way(name: str | None, remedy: str) -> Item:
-    reason = (
-        f"{name or 'The message'} has no Received lines, so nothing tells which way it took: the mail "
-        "program did not pass them on."
-    )
-    return _refusal(reason, remedy, name)
+    return _refusal(without_received(name), remedy, name)
 
 
 def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind: str = "") -> Item:

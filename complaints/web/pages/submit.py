@@ -15,7 +15,7 @@ from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
 from complaints.mail_clients import anchor_of
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
-from complaints.notice import UNDERWAY, submitted_token
+from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.web import intake
 from complaints.web.page import page
@@ -50,7 +50,7 @@ async def submit(request: Request, office: Opened) -> Response:
         return _form(office, 422, [FieldError("files", "Choose a file, or paste a message.")], sent.fields)
     forwarded = sent.fields.get("forwarded") == "yes"
     taken = await intake.take(office, reporter, uploads, via="page", forwarded=forwarded)
-    return RedirectResponse(f"/submitted/{submitted_token(office, taken.submission_ids)}", 303)
+    return RedirectResponse(f"/submitted/{_token(office, taken.submission_ids)}", 303)
 
 
 @router.get("/submitted/{token}")
@@ -85,6 +85,11 @@ def _form(
         settings=office.settings,
         most_files=intake.MOST_FILES,
     )
+
+
+def _token(office: Office, ids: Sequence[str]) -> str:
+    names = "-".join(ids)
+    return f"{names}.{office.vault.derive('submitted', names)}"
 
 
 def _items(session: Session, office: Office, submission: Submission | None) -> list[Json]:
