@@ -20,6 +20,7 @@ from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Reporter, Submission
 from complaints.office import Office
+from complaints.pasted import is_weighty
 from complaints.signatures import Keys, key_names
 from complaints.spam import Evidence, read
 from complaints.trace import Trust
@@ -52,7 +53,7 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
         own=office.own_domains(reporter),
         look_into=look_into,
         certain=complaint.certain_hops,
-        doubts=[MENDED] if complaint.repairs else (),
+        doubts=[MENDED] if is_weighty(complaint.repairs) else (),
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 

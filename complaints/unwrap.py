@@ -14,6 +14,7 @@ from complaints.inline import forwarded_inline
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
+from complaints.outcomes import without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
 from complaints.pasted import Repair, repair
 
@@ -48,7 +49,7 @@ class Item:
     transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
     `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
     trace of it can have, `lost` says in one sentence what of the message did not survive the way in,
-    `repairs` what was done to a pasted text, of which the topmost `certain` Received lines are (None: all).
+    `repairs` what was done to a pasted text, how many of its Received lines are `certain` (None: no text).
     """
 
     spam: bytes | None
@@ -132,11 +133,7 @@ def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
 
 
 def _no_way(name: str | None, remedy: str) -> Item:
-    reason = (
-        f"{name or 'The message'} has no Received lines, so nothing tells which way it took: the mail "
-        "program did not pass them on."
-    )
-    return _refusal(reason, remedy, name)
+    return _refusal(without_received(name), remedy, name)
 
 
 def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind: str = "") -> Item:
@@ -181,7 +178,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
             None,
             None,
             None,
-            found.grade,
+            "B",
             "pasted message",
             lost,
             found.repairs,
