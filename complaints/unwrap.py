@@ -142,7 +142,8 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
         remedy = "Attach the spam again; some mail programs attach an empty file at the first try."
-        return _refusal(f"{what} is empty.", remedy, name)
+        reason = f"{what} is empty: the mail program attached a file without anything in it."
+        return _refusal(reason, remedy, name)
     message = parse(spam)
     if not message.headers:
         reason = f"{what} has no mail header inside."
