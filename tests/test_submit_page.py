@@ -38,7 +38,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     page = result(website, answer)
     assert '<meta http-equiv="refresh"' in page.text
     assert "&lt;b&gt;.eml" in page.text
-    assert "None is empty" in page.text
+    assert "none is empty" in page.text
     assert "save it as a file (.eml)" in page.text
     found = [line["id"] for line in website.api("GET", "/complaints").json()["items"]]
     for complaint in found:
