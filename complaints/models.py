@@ -190,6 +190,8 @@ class Probe(SQLModel, table=True):
     returned_at: datetime | None = None
     # Of the bytes that came back last: the same ones again are not answered again
     returned: str = ""
+    # How much of it survived the way there and back: A to D
+    grade: str | None = None
 
 
 class Submission(SQLModel, table=True):

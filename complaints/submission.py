@@ -6,8 +6,9 @@ A probe of ours that came back becomes none: its hosts are learned (`probes.py`)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -15,7 +16,15 @@ from sqlmodel import Session, col, select
 from complaints import mended, outcomes, probes, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission, SubmissionState
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Json,
+    Reporter,
+    Submission,
+    SubmissionAddress,
+    SubmissionState,
+)
 from complaints.office import Office
 from complaints.outcomes import Outcome
 from complaints.sameness import delivery_mark
@@ -106,10 +115,12 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     reporter = session.get_one(Reporter, submission.reporter_id)
     raw = office.vault.unseal(reporter.key, submission.raw)
     if submission.forwarded:
-        items = unwrap_forward(raw)
+        items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
     else:
         items = unwrap_paste(raw) if submission.pasted else open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
+    if submission.forwarded and [item.spam for item in items] == [None]:
+        items = [_test_without_header(session, office, reporter, raw, items[0])]
     lines = [_take(session, office, reporter, submission, item) for item in items]
     if _came_before(session, submission, lines):
         lines = [line | {"repeated": True} for line in lines]
@@ -122,6 +133,12 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     return Accepted(submission.id, submission.outcome)
 
 
+def _is_address_of(session: Session, reporter: Reporter, address: str) -> bool:
+    """Tell whether this is a submission address of the reporter's, current or retired."""
+    row = session.get(SubmissionAddress, tokens.hashed(address.strip().lower().rpartition("@")[0]))
+    return row is not None and row.reporter_id == reporter.id
+
+
 def _take(session: Session, office: Office, reporter: Reporter, submission: Submission, item: Item) -> Json:
     """One line of the outcome: complaint, status, grade of the way in, and for people reason and remedy."""
     if item.spam is None:
@@ -129,7 +146,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
             "complaint": None, "status": "refused", "grade": item.grade,
             "reason": item.reason, "remedy": item.remedy,
         }  # fmt: skip
-    if probe := probes.take(session, office, reporter, item.spam):
+    if probe := probes.take(session, office, reporter, item.spam, item.grade):
         return probe
     digest, mark = tokens.digest(item.spam), delivery_mark(parse(item.spam))
     if known := _known(session, reporter, digest, mark, item.grade):
@@ -158,7 +175,16 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
     session.flush()
     look_at(session, "evidence", complaint.id)
     line: Json = {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    line |= {"lost": item.lost} if item.lost else {}
     return line | ({"repairs": complaint.repairs} if complaint.repairs else {})
+
+
+def _test_without_header(
+    session: Session, office: Office, reporter: Reporter, raw: bytes, item: Item
+) -> Item:
+    """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
+    inline = probes.came_inline(session, office, reporter, raw)
+    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline else item
 
 
 def _known(

@@ -47,7 +47,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     assert "http-equiv" not in after.text
     assert "Evidence grade <strong>A</strong>: complete, as it came." in after.text
     assert "Evidence grade <strong>D</strong>" in after.text
-    assert "There is no Received line" in after.text
+    assert outcomes.NO_RECEIVED.says in after.text
     assert {website.review(complaint) for complaint in found} == set(
         re.findall(r'href="(/review/[^"]+)"', after.text)
     )

@@ -157,6 +157,19 @@ class ProbeDocument(_Document):
     expires_at: datetime
 
 
+class CardDocument(_Document):
+    """A submission address: to be kept as a contact, and secret."""
+
+    submission_address: str | None = Field(description="null: given before it could be shown; have a new one")
+    since: datetime | None
+    old: list[dict[str, Any]] = Field(description="addresses until then, each with the time until it works")
+    vcard: str | None = Field(description="the address as a contact, vCard 4.0 (RFC 6350)")
+    svg: str | None = Field(description="a QR code that holds the contact")
+    tests: list[dict[str, Any]] = Field(
+        description="to, asked_at, expires_at, returned_at, grade; newest first"
+    )
+
+
 class DeskContact(_Document):
     """One way to reach a responsible desk: a mailbox (`address`) or a web form (`form`)."""
 
