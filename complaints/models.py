@@ -258,7 +258,7 @@ class Complaint(SQLModel, table=True):
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
     grade: str | None = None
-    # Done to a text to read it: {"kind", "words", "lines", "revoked"}; how many Received lines are certain
+    # Done to a text to read it (mended.as_documents); how many of its Received lines are certain
     repairs: list[Json] = json_list()
     certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
