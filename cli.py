@@ -17,6 +17,7 @@ from complaints import (
     __version__,
     account_verbs,
     batch_verb,
+    card_verbs,
     lookup_verb,
     operate,
     operate_account,
@@ -311,6 +312,8 @@ app.command()(redact_verb.redact)
 app.command()(redact_verb.whose)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
+account_verbs.account_app.command()(card_verbs.card)
+account_verbs.account_app.command("test")(card_verbs.send_test)
 app.add_typer(account_verbs.account_app, name="account")
 app.add_typer(operate_account.disclosures_app, name="disclosures")
 app.add_typer(operate_account.policy_app, name="policy")

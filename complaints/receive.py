@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from complaints import outbox, replies, reporters, submission
+from complaints import outbox, replies, reporters, submission, submission_address
 from complaints.group_commit import GroupCommit
 from complaints.loops import why_it_loops
 from complaints.models import Report, Reporter
@@ -76,6 +76,8 @@ class Reception:
                 return Recipient(word=parsed[0], report_id=report_id) if report_id else None
             reporter_id = reporters.id_by_submission_address(session, self._office, address)
             if reporter_id is None:
+                if wrong := submission_address.mistake(local):
+                    raise Refuse(550, "5.1.1", wrong)
                 return None
             if settings.limit_submissions:
                 self._check_limit(session, reporter_id)

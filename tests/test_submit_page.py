@@ -35,8 +35,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     page = result(website, answer)
     assert '<meta http-equiv="refresh"' in page.text
     assert "&lt;b&gt;.eml" in page.text
-    assert "None is empty." in page.text
-    assert "some mail programs attach an empty file" in page.text
+    assert "None is empty: the mail program attached a file without anything in it." in page.text
     found = [line["id"] for line in website.api("GET", "/complaints").json()["items"]]
     for complaint in found:
         website.analyse(complaint)
@@ -44,7 +43,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     assert "http-equiv" not in after.text
     assert "Evidence grade <strong>A</strong>: complete, as it came." in after.text
     assert "Evidence grade <strong>D</strong>" in after.text
-    assert "There is no Received line" in after.text
+    assert outcomes.NO_RECEIVED.says in after.text
     assert {website.review(complaint) for complaint in found} == set(
         re.findall(r'href="(/review/[^"]+)"', after.text)
     )
