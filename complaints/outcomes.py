@@ -70,6 +70,11 @@ _NO_SOURCE = Outcome(
 _NO_DESK = Outcome(
     "no_desk", "Nobody is known to answer for its source.", "Nothing; nobody can be told about this one."
 )
+OUR_OWN = Outcome(
+    "our_own",
+    "This is a letter that Plaint sent to you, and no spam.",
+    "Let the rule that forwards your spam leave out what comes from Plaint.",
+)
 NOT_IN_TIME = Outcome(
     "expired", "Nobody confirmed it in time, so nothing was sent.", "Nothing; hand in what comes next sooner."
 )
