@@ -1,11 +1,13 @@
 """Whatever becomes of a spam is told in one plain sentence, with what to do next, alike in letter, page and API."""
 
+import asyncio
 import base64
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import aiosmtplib
 import pytest
 from sqlmodel import col, select
 
@@ -13,10 +15,11 @@ from abuse_lookup.answer import Lookup
 from complaints import choices, notice, outcomes, submission
 from complaints.demo import as_attachments
 from complaints.message import parse
-from complaints.models import Complaint, Json, Letter, Reporter, Submission
+from complaints.models import Complaint, Json, Letter, Reporter, Submission, SubmissionState
 from complaints.sameness import delivery_mark
 from complaints.spam import Trust, read
-from tests.house import ALICE, CLOUD
+from tests.house import ALICE, CLOUD, house
+from tests.house import spam as fresh_spam
 from tests.visitor import review
 from tests.website import NOON, Website, contact, running_website, source_answer, spam
 
@@ -101,6 +104,32 @@ def test_a_mail_that_its_sender_delivers_twice_is_told_of_once(website: Website)
     assert len(letters(website)) == 1
     came(website, [spam(), NO_RECEIVED])
     assert letters(website)[-1][0] == "You handed this in before", "forwarded anew, it is answered anew"
+
+
+def test_over_the_wire_a_mail_that_comes_twice_is_told_of_once_and_a_mistyped_address_is_explained(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            mail = as_attachments([fresh_spam(), b""], home.submission_address)
+            for _ in range(2):
+                await home.smtp(mail, home.submission_address, mail_from="someone@else.example")
+            for _ in range(200):
+                with home.office.db.reading() as session:
+                    states = session.exec(select(Submission.state)).all()
+                if states == [SubmissionState.NOTICED] * 2:
+                    break
+                await asyncio.sleep(0.05)
+            [letter] = await home.internet.wait_for(1, to=ALICE)
+            assert letter.rcpt_tos == (ALICE,)
+            with home.office.db.reading() as session:
+                assert [row.kind for row in session.exec(select(Letter))] == ["notice"]
+            with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refused:
+                await home.smtp(mail, f"submit.{home.submission_address}")
+            assert refused.value.recipients[0].code == 550
+            assert "26 letters and digits" in refused.value.recipients[0].message
+
+    asyncio.run(main())
 
 
 def test_who_wants_few_letters_gets_one_only_when_something_needs_them(website: Website) -> None:
