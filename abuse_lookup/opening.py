@@ -15,6 +15,7 @@ from abuse_lookup.desks import KnownDesks
 from abuse_lookup.fetch import Fetcher
 from abuse_lookup.history import History
 from abuse_lookup.judge import Judge
+from abuse_lookup.kept import Kept
 from abuse_lookup.last_resort import LastResort
 from abuse_lookup.lookup import AbuseLookup
 from abuse_lookup.mail_domain import MailDomains
@@ -105,7 +106,7 @@ async def open_lookup(
             judge,
             known=known,
             history=history,
-            cache=cache,
+            kept=Kept(cache, clock, config.contact_zones),
             clock=clock,
             seconds=config.seconds,
         )

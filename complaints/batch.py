@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from complaints.client import Client
 from complaints.dates import parse_date
 from complaints.mailboxes import Mail
 from complaints.message import parse
-from complaints.models import Json
 from complaints.remote import Items, refusal
+from complaints.terminal import Json
+
+if TYPE_CHECKING:
+    from complaints.client import Client
 
 MOST_BYTES = 8 * 1024 * 1024
 """Bytes of mails that wait to be handed in together; one alone may be larger."""
@@ -89,7 +92,7 @@ class Batch:
     `keep` all that are done.
     """
 
-    work: Client
+    work: "Client"
     label: str
     stop: Stop
     tell: Callable[[Json], None]

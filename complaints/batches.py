@@ -16,12 +16,12 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import consent
+from complaints import consent, policies
 from complaints.consent import OPEN, REDACTIONS, Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Submission
 from complaints.office import Office
-from complaints.policy import POLICY, STATEMENT_VERSION
+from complaints.policy import STATEMENT_VERSION
 from complaints.redact import CannotRedact
 from complaints.show import stamp
 
@@ -68,11 +68,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """Complaints that are decided on at once, oldest first; `beyond` more of the group come after them."""
+    """Complaints that are decided on at once, oldest first; `beyond` more of the group come after them.
+
+    `policy` is the version of the privacy policy it is shown under.
+    """
 
     by: str
     key: str
     members: tuple[Member, ...]
+    policy: str
     beyond: int = 0
 
     @property
@@ -83,7 +87,7 @@ class Group:
     @property
     def shown(self) -> str:
         """`sha256:` and hex over all that a decision on the group rests on."""
-        lines = [f"{POLICY} {STATEMENT_VERSION} {self.by} {self.key}"]
+        lines = [f"{self.policy} {STATEMENT_VERSION} {self.by} {self.key}"]
         for one in self.members:
             lines.append(f"{one.id} {one.version}")
             lines += [f"{row.id} {row.to} {row.digest} {row.ticked}" for row in one.drafts]
@@ -150,21 +154,22 @@ class Decided:
         return {"complaints": self.complaints, "reports": self.reports, "left": self.left}
 
 
-def groups(session: Session, reporter_id: str, batch: str, by: str) -> list[Group]:
+def groups(session: Session, office: Office, reporter_id: str, batch: str, by: str) -> list[Group]:
     """What of a batch ("": of all that was handed in) awaits consent, the largest group first."""
+    policy = policies.in_force(session, office)
     members = sorted(_members(session, reporter_id, batch), key=lambda one: one.key(by))
     found = []
     for key, same in groupby(members, key=lambda one: one.key(by)):
         one_group = sorted(same, key=lambda one: (one.received_at, one.id))
         shown = tuple(one_group[:MOST_IN_GROUP])
-        found.append(Group(by, key, shown, len(one_group) - len(shown)))
+        found.append(Group(by, key, shown, policy, len(one_group) - len(shown)))
     return sorted(found, key=lambda group: (-len(group.members) - group.beyond, group.key))
 
 
 def document(office: Office, reporter: Reporter, batch: str, by: str) -> Json:
     """{"groups", "states", "review_url"}: what of a batch awaits consent, how many stand where, the page."""
     with office.db.reading() as session:
-        found = groups(session, reporter.id, batch, by)
+        found = groups(session, office, reporter.id, batch, by)
         counted = states(session, reporter.id, batch)
     return {
         "groups": [group.document(office) for group in found],
@@ -188,7 +193,7 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
     desks, ConsentError for an unknown redaction.
     """
     with office.db.reading() as session:
-        now = groups(session, reporter_id, batch, decision.by)
+        now = groups(session, office, reporter_id, batch, decision.by)
     group = next((one for one in now if one.key == decision.key), None)
     if group is None or group.shown != decision.shown:
         changes = ["It is no longer the group that you saw: something was added, decided on or written anew."]

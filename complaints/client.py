@@ -50,8 +50,8 @@ log = logging.getLogger(__name__)
 class Client(AbstractContextManager["Client"], Protocol):
     """The verbs on submissions and complaints. All raise ClientError."""
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
-        """Hand in one FILE; one document per spam or refused part."""
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+        """Hand in one FILE; one document per spam or refused part. `pasted`: repair it as text."""
 
     name: str
     """What tells this place and reporter from all others."""
@@ -140,7 +140,7 @@ class Local:
     ) -> None:
         self._office.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
         try:
             with self._office.db.transaction() as session:
@@ -152,6 +152,7 @@ class Local:
                     via="cli",
                     forwarded=forwarded,
                     filename=filename,
+                    pasted=pasted,
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:

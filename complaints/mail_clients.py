@@ -65,6 +65,11 @@ def how_to_forward(message: Message) -> str:
     return client.remedy if client else UNKNOWN
 
 
+def anchor_of(remedy: str) -> str | None:
+    """Return the anchor of the help of the program whose way this is."""
+    return next((client.anchor for client in clients() if client.remedy == remedy), None)
+
+
 def phrase_in(line: str) -> bool:
     """Tell whether a line of text is the one that a mail program puts above what it forwards."""
     words = _AROUND.sub("", line).casefold()
@@ -78,8 +83,6 @@ def lines_above(lines: Sequence[bytes]) -> int:
     texts = [line.decode("utf-8", "replace").strip() for line in lines[:_MOST_ABOVE]]
     if not texts:
         return 0
-    if phrase_in(texts[0]):
-        return 1
     for first, last in _above():
         if first.fullmatch(texts[0]):
             if last is None:
@@ -87,7 +90,7 @@ def lines_above(lines: Sequence[bytes]) -> int:
             found = (n for n, text in enumerate(texts, 1) if last.fullmatch(text))
             if count := next(found, 0):
                 return count
-    return 0
+    return int(phrase_in(texts[0]))
 
 
 def _said(message: Message, field: str) -> list[str]:

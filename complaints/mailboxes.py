@@ -80,7 +80,9 @@ def mails_at(name: str, most: int, kept: Kept) -> Iterator[Mail]:
 
 def mails_from(stream: BinaryIO, most: int) -> Iterator[Mail]:
     """The mails of standard input: those of an mbox, or else the one mail it is."""
-    head = stream.read(HEAD)
+    head = stream.readline(HEAD)  # no more than there is: whoever writes it may wait for us
+    if head.startswith(b"From "):
+        head += stream.readline(HEAD)
     if is_mbox(head):
         yield from (_of_mbox(piece, "-", most) for piece in pieces(stream, most, head=head))
     else:

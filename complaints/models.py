@@ -209,7 +209,7 @@ class Submission(SQLModel, table=True):
     via: str
     # Whether it came as a forward to be unwrapped; otherwise it is the spam itself (or a mailbox of spams)
     forwarded: bool
-    # Whether it was pasted as text, which is repaired where viewer and clipboard broke it
+    # Whether it was pasted as text, which is repaired where it broke
     pasted: bool = False
     filename: str = ""
     # What is handed in under one label is reviewed together; by itself a submission is its own batch
@@ -258,8 +258,7 @@ class Complaint(SQLModel, table=True):
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
     grade: str | None = None
-    # What was done to a pasted text to read it: {"kind", "words", "lines", "revoked"}; and how many of its
-    # Received lines, from the top, are sure to be lines of their own (null: all)
+    # Done to a text to read it: {"kind", "words", "lines", "revoked"}; how many Received lines are certain
     repairs: list[Json] = json_list()
     certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))

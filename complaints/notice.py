@@ -156,6 +156,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
     return item | {
         "list": "complaints",
         "second_look": outcome is not None,
+        "lost": line.get("lost", ""),
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
         "remark": outcome.says if outcome else "",

@@ -6,16 +6,22 @@ line is joined, unquoted or left out, never written; and how far its Received li
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from complaints.mail_clients import lines_above
-from complaints.unfinished import Field, certain_hops, is_dated
+from complaints.unfinished import Field, certain_hops, longest_line
 
 MOST_FIELDS = 5_000
 """Header fields that are looked at, as in `message.MAX_HEADERS`."""
+SHORTEST_CUT = 60
+"""Columns at which lines are cut inside of words, at least."""
 MOST_NUMBERS = 20
 """Line numbers that a repair names; the others are counted."""
+
+_LIGHT = frozenset({"blank", "above", "trailing", "unquoted"})
+"""Kinds of repair that change no header line."""
 
 _LINE = re.compile(rb"\r?\n")
 _NBSP = b"\xc2\xa0"
@@ -44,16 +50,16 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The message, what was done to get it, and how many of its Received lines are certain (None: all)."""
+    """The message, what was done to get it, and how many of its Received lines are certain."""
 
     spam: bytes
     repairs: tuple[Repair, ...]
-    certain: int | None
+    certain: int
 
-    @property
-    def grade(self) -> str:
-        """The best that its evidence can be: never A, for a clipboard keeps no bytes."""
-        return "B" if self.certain is None else "C"
+
+def is_weighty(repairs: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether repairs, as a complaint keeps them, leave a doubt about its header lines."""
+    return any(not one["revoked"] and one["kind"] not in _LIGHT for one in repairs)
 
 
 @dataclass(slots=True)
@@ -84,7 +90,8 @@ def repair(raw: bytes, without: Container[str] = (), *, first_line: int = 1) -> 
     _space(text)
     header = _Header(text)
     header.read()
-    return Repaired(header.message(), tuple(text.repairs), certain_hops(header.fields, spaced=header.spaced))
+    certain = certain_hops(header.fields, spaced=header.spaced or "trailing" in without, ended=header.ended)
+    return Repaired(header.message(), tuple(text.repairs), certain)
 
 
 def _is_blank(line: bytes) -> bool:
@@ -97,7 +104,8 @@ def _start(text: _Text) -> None:
     if lines[0][1].startswith(_BOM):
         lines[0] = (lines[0][0], lines[0][1][len(_BOM) :])
     _drop_blank(text)
-    if "above" not in text.without and (count := lines_above([line for _, line in lines[:40]])):
+    count = 0 if "above" in text.without else lines_above([line for _, line in lines[:40]])
+    if 0 < count < len(lines):
         text.note("above", "left out # line(s) above the header", [n for n, _ in lines[:count]])
         del lines[:count]
         _drop_blank(text)
@@ -183,7 +191,9 @@ class _Header:
         self.preface: list[bytes] = []
         self.rest = 0
         self.named = "paired" not in text.without and _is_named(self.lines)
-        self.spaced = "spaced" not in text.without and _is_spaced(self.lines)
+        self.spaced = _is_spaced(self.lines)
+        # Whether a blank line shows that the last field is whole
+        self.ended = True
         self.joined: list[int] = []
         self.paired: list[int] = []
         self.dropped: list[int] = []
@@ -200,17 +210,21 @@ class _Header:
                     break
                 self.dropped.append(number)
             elif not self._take(number, line):
+                self.ended = False
                 break
             place += 1
         self.rest = place
         self.text.note("spaced", "left out # blank line(s) between header lines", self.dropped)
         self.text.note("paired", "put # name(s) and what belongs to them on one line", self.paired)
         self.text.note("joined", "joined # broken header line(s)", self.joined)
-        if self._is_cut_hard():
-            self.fields = [one._replace(glue=b"") for one in self.fields]
+        self._mark_cut_words()
 
     def _take(self, number: int, line: bytes) -> bool:
         if name := self._name(line):
+            if self.named:
+                value = line.partition(b"\t")[2]
+                line = name + (b": " + value if value else b":")
+                self.paired += [number] if value else []
             self.fields.append(Field(name, [line], set()))
         elif not self.fields:
             return False
@@ -221,12 +235,10 @@ class _Header:
         return True
 
     def _join(self, number: int, line: bytes) -> bool:
-        """Take a line without an indent as the rest of the field above, unless that has come to its end."""
+        """Take a line without an indent as the rest of the field above."""
         last = self.fields[-1]
         alone = len(last.lines) == 1 and last.lines[0].strip().rstrip(b":").rstrip() == last.name
         if ("paired" if alone else "joined") in self.text.without:
-            return False
-        if last.name.lower() == b"received" and line[:1] != b"(" and is_dated(_end(last)):
             return False
         last.bare.add(len(last.lines))
         last.lines.append(line)
@@ -241,46 +253,43 @@ class _Header:
 
     def _goes_on(self, place: int) -> bool:
         """Tell whether the header goes on below a blank line."""
+        if "spaced" in self.text.without:
+            self.ended = False
+            return False
         if place + 1 >= len(self.lines) or not self.lines[place + 1][1]:
             return False
-        line, last = self.lines[place + 1][1], self.fields[-1]
-        if self._name(line) or line[:1] in {b" ", b"\t"}:
-            return True
+        line = self.lines[place + 1][1]
+        # A Received line never is the last of a header, so what stands below it may be the rest of it.
         return (
-            last.name.lower() == b"received"
-            and not is_dated(_end(last))
-            and "joined" not in self.text.without
+            line[:1] in {b" ", b"\t"}
+            or self._name(line) is not None
+            or self.fields[-1].name.lower() == b"received"
         )
 
-    def _is_cut_hard(self) -> bool:
-        """Tell whether lines were cut at one column, without regard to words."""
+    def _mark_cut_words(self) -> None:
+        """Find out whether lines were cut at one column, without regard to words: then they are joined so."""
         cuts = [
             len(one.lines[n - 1]) for one in self.fields for n in one.bare if n > 1 or b": " in one.lines[0]
         ]
-        longest = max((len(line) for one in self.fields for line in one.lines), default=0)
-        return len(cuts) >= 3 and min(cuts) == longest >= 60
+        longest = longest_line(self.fields)
+        full = cuts.count(longest)
+        if longest >= SHORTEST_CUT and full >= 3 and full >= 0.9 * len(cuts):
+            for place, one in enumerate(self.fields):
+                tight = frozenset(n for n in one.bare if len(one.lines[n - 1]) == longest)
+                self.fields[place] = one._replace(tight=tight)
 
     def message(self) -> bytes:
         """The message: each field as it was, what was joined to it as a fold of it, and the rest."""
         out = list(self.preface)
         for one in self.fields:
-            first = one.lines[0]
-            if self.named:
-                word, _, value = first.partition(b"\t")
-                first = word.strip().rstrip(b":") + b": " + value
-            pieces = [first]
+            pieces = [one.lines[0]]
             for n, line in enumerate(one.lines[1:], 1):
-                if n in one.bare and not one.glue:
+                if n in one.tight:
                     pieces[-1] += line
                 else:
                     pieces.append(b" " + line if n in one.bare else line)
             out += pieces
         return b"\r\n".join(out + [line for _, line in self.lines[self.rest :]])
-
-
-def _end(last: Field) -> bytes:
-    """The last two lines of a field as one: a date may be cut in two."""
-    return b" ".join(line.strip() for line in last.lines[-2:])
 
 
 def _name_of(line: bytes) -> bytes | None:

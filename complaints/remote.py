@@ -1,4 +1,8 @@
-"""A running server as the command line works on it: takes verbs, leaves what its HTTP API answers."""
+"""A running server as the command line works on it: takes verbs, leaves what its HTTP API answers.
+
+It starts without a database.
+"""
+# ruff: noqa: PLC0415 - see above
 
 import os
 import time
@@ -8,17 +12,18 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from complaints import account_deeds, settings, tokens
-from complaints.consent import Choice
+from complaints import tokens
 from complaints.dates import parse_date
-from complaints.models import Json
 from complaints.outcomes import Outcome
-from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
+from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE, Json
+
+if TYPE_CHECKING:
+    from complaints.consent import Choice
 
 Items = list[Json]
 Ids = list[str]  # the verb `list` hides the type inside the classes below
@@ -72,10 +77,11 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
+        params |= {"pasted": "1"} if pasted else {}
         document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
         items: Items = document["items"]
         return items
@@ -83,6 +89,8 @@ class Remote:
     @property
     def most_bytes(self) -> int:
         """See Client. What the server takes it says of each mail; this is to keep memory small here."""
+        from complaints import settings
+
         return settings.load().max_bytes
 
     def trusted(self) -> Ids:
@@ -129,7 +137,7 @@ class Remote:
         path = f"/complaints/{quote(complaint_id, safe='')}/reports/{quote(report_id, safe='')}"
         return self._ask("GET", path).content
 
-    def confirm(self, complaint_id: str, choice: Choice) -> Json:
+    def confirm(self, complaint_id: str, choice: "Choice") -> Json:
         """See Client."""
         body: Json = {"reports": dict(choice.reports)}
         body |= {"redaction": choice.redaction} if choice.redaction is not None else {}
@@ -148,7 +156,9 @@ class Remote:
 
     def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
-        method, path = account_deeds.place(deed, said)
+        from complaints.account_deeds import place
+
+        method, path = place(deed, said)
         return self._ask(method, path, json=said if method == "POST" else None).content
 
     def review(self, batch: str, by: str) -> Json:

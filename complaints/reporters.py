@@ -130,14 +130,22 @@ def find(session: Session, address: str) -> Reporter | None:
 
 def by_submission_address(session: Session, office: Office, address: str) -> Reporter | None:
     """Whose secret submission address this is, if anybody's verified and current one."""
+    reporter_id = id_by_submission_address(session, office, address)
+    return session.get_one(Reporter, reporter_id) if reporter_id else None
+
+
+def id_by_submission_address(session: Session, office: Office, address: str) -> str | None:
+    """The id of that reporter. In our domain one statement is asked whatever the address looks like."""
     local, _, domain = address.strip().lower().rpartition("@")
-    if domain != office.settings.mail_domain.lower() or len(local) != tokens.SUBMISSION_LETTERS:
+    if domain != office.settings.mail_domain.lower():
         return None
-    row = session.get(SubmissionAddress, tokens.hashed(local))
-    if row is None or (row.retires_at and row.retires_at <= office.clock()):
-        return None
-    reporter = session.get_one(Reporter, row.reporter_id)
-    return reporter if reporter.verified_at else None
+    known = select(SubmissionAddress.retires_at, Reporter.verified_at, Reporter.id).where(
+        SubmissionAddress.hash == tokens.hashed(local if local.isascii() else ""),
+        Reporter.id == SubmissionAddress.reporter_id,
+    )
+    retires_at, verified_at, reporter_id = session.exec(known).first() or (None, None, None)
+    retired = retires_at is not None and retires_at <= office.clock()
+    return reporter_id if verified_at and not retired else None
 
 
 def by_token(session: Session, token: str) -> Reporter | None:

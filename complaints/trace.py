@@ -96,18 +96,18 @@ def trace(
     trust: Trust,
     grade: str = "A",
     *,
-    certain: int | None = None,
+    ordered: bool = False,
     doubts: Sequence[str] = (),
 ) -> Trace:
     """Walk the Received fields from the top and find the source.
 
     `grade` is what the way in allows at best (`A` for bytes that came unchanged); a message without one
-    readable Received field is always `D`. Of a header that was put together again only the topmost `certain`
-    fields are sure to be fields of their own (None: all); `doubts` are those that the way in leaves.
+    readable Received field is always `D`. `ordered`: its fields stand in their order whatever the grade.
+    `doubts` are those that the way in leaves.
     """
     fields = message.fields("received")
     lines = [read(header) for header in fields[:MAX_HOPS]]
-    rebuilt = order(lines, trust) if grade == "C" else None
+    rebuilt = order(lines, trust) if grade == "C" and not ordered else None
     if rebuilt:
         fields, lines = [fields[n] for n in rebuilt] + fields[MAX_HOPS:], [lines[n] for n in rebuilt]
     if not any(line.by or line.from_ip or line.helo for line in lines):
@@ -138,13 +138,6 @@ def trace(
             "The order of the Received lines is not certain, and lines in the names of trusted hosts saw "
             "different addresses outside: nobody is named."
         )
-    if (
-        certain is not None
-        and source
-        and any(n >= certain for n in (rebuilt or range(len(lines)))[: source.hop + 1])
-    ):
-        source = None
-        walk.notes.append(_UNCERTAIN)
     if walk.grade == "A" and _lost_its_parts(message):
         walk.grade = "B"
     confidence = source.confidence if source else "low"
@@ -152,10 +145,6 @@ def trace(
 
 
 _DISORDER = "the Received lines are not in their order"
-_UNCERTAIN = (
-    "The header was put together again, and one of the Received lines that would have to be believed may be "
-    "the rest of the line above it: nobody is named. Hand the spam in as a file, or as an attachment."
-)
 
 
 def _nothing(lines: list[Received]) -> Trace:

@@ -5,7 +5,7 @@ possible, and for everything that is no spam the reason and what the reporter ca
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
@@ -20,7 +20,7 @@ from complaints.pasted import Repair, repair
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
 
-_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533 §6
+_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533
 # Parts that speak about messages and are none (RFC 3464, 5965, 8098, 2046 §5.2.2 and §5.2.3).
 _NO_MESSAGES = frozenset(
     f"message/{name}"
@@ -35,6 +35,8 @@ _KNOWN_FIELDS = frozenset(
         *("mime-version", "content-type", "dkim-signature"),
     }
 )
+_RESENT_TO = frozenset({"resent-to", "resent-cc", "resent-bcc"})
+_ADDRESS = re.compile(r"[^\s<>\"(),;:@]{1,64}@[^\s<>\"(),;:@]{1,255}")
 _BARE_CHARSET = re.compile(r"\A[A-Za-z0-9-]{1,40}''")
 
 
@@ -46,7 +48,7 @@ class Item:
     transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
     `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
     trace of it can have, `lost` says in one sentence what of the message did not survive the way in,
-    `repairs` what was done to a pasted text, of which the topmost `certain` Received lines are (None: all).
+    `repairs` what was done to a pasted text, how many of its Received lines are `certain` (None: no text).
     """
 
     spam: bytes | None
@@ -128,9 +130,8 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     spam = raw[start:end]
     what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
-        reason = f"{what} is empty: the mail program attached a file without anything in it."
-        remedy = "Attach the spam again, or save it as a file (.eml) and upload that."
-        return _refusal(reason, remedy, name)
+        remedy = "Attach the spam again; some mail programs attach an empty file at the first try."
+        return _refusal(f"{what} is empty.", remedy, name)
     message = parse(spam)
     if not message.headers:
         reason = f"{what} has no mail header inside."
@@ -166,7 +167,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
             None,
             None,
             None,
-            found.grade,
+            "B",
             "pasted message",
             lost,
             found.repairs,
@@ -183,15 +184,16 @@ def mended_again(raw: bytes, *, forwarded: bool, without: Container[str]) -> Ite
     return items[0] if len(items) == 1 and items[0].spam is not None else None
 
 
-def unwrap_forward(raw: bytes) -> list[Item]:
+def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> list[Item]:
     """Return the spams in a mail that came to a submission address: every outermost message inside it.
 
-    A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. Without any
-    message, a spam forwarded inline is looked for, and failing that one refusal says how to forward with the
-    program that was used.
+    A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. `is_ours`
+    tells this reporter's submission addresses, to one of which a redirect must say it went (None: any will
+    do). Without any message, a spam forwarded inline is looked for, and failing that one refusal says how to
+    forward with the program that was used.
     """
     message = parse(raw)
-    if redirected := _redirected(message):
+    if redirected := _redirected(message, is_ours):
         return [redirected]
     items: list[Item] = []
     hand = _Hand(message)
@@ -260,11 +262,12 @@ def _is_source(content: bytes, name: str | None) -> bool:
     return named or "received" in names or len(names & _KNOWN_FIELDS) >= 4
 
 
-def _redirected(message: Message) -> Item | None:
+def _redirected(message: Message, is_ours: Callable[[str], bool] | None) -> Item | None:
     """Take a redirected (resent) message: the spam begins below the Resent- block (RFC 5322 §3.6.6).
 
     What stands above it is the way from the reporter to us. A program that puts the block below all Received
-    lines leaves nothing to tell the two ways apart.
+    lines leaves nothing to tell the two ways apart. Anybody can write such a block above forged Received
+    lines, but only the reporter knows the submission address.
     """
     fields = message.headers
     first = next((n for n, one in enumerate(fields) if one.name.lower().startswith("resent-")), None)
@@ -277,13 +280,15 @@ def _redirected(message: Message) -> Item | None:
             last = n
         elif not name.startswith("x-"):
             break
-    if not any(one.name.lower() == "received" for one in fields[last + 1 :]):
-        return _refusal(
-            "The message was redirected, and no Received lines stand below its Resent- lines: the way it "
-            "took to you cannot be told from its way to us.",
-            how_to_forward(message),
-            "redirected message",
-        )
+    named = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    reason = None
+    if is_ours and not any(is_ours(address) for text in named for address in _ADDRESS.findall(text)[:20]):
+        reason = "The message was redirected, but no Resent-To line names your submission address"
+    elif not any(one.name.lower() == "received" for one in fields[last + 1 :]):
+        reason = "The message was redirected, and no Received lines stand below its Resent- lines"
+    if reason:
+        reason += ": the way it took to you cannot be told from its way to us."
+        return _refusal(reason, how_to_forward(message), "redirected message")
     start = fields[last].end
     lost = "Redirected: some header lines may have been changed; those of its way to us are left out."
     return Item(message.raw[start:], start, len(message.raw), None, None, "B", "redirected message", lost)

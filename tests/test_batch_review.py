@@ -15,6 +15,7 @@ import pytest
 from sqlmodel import col, select
 
 from complaints import batches, consent
+from complaints.account_tables import PolicyVersion
 from complaints.batches import BY, Decision
 from complaints.models import Complaint, ComplaintState, Consent, ConsentedReport, Json, Report, ReportState
 from tests.house import CLOUD
@@ -145,13 +146,17 @@ def test_a_form_filled_in_by_a_machine_confirms_nothing(website: Website, three:
 
 @pytest.mark.parametrize("change", ["one more", "one less", "written anew", "policy"])
 def test_a_group_that_changed_since_it_was_shown_is_not_decided(
-    website: Website, three: list[str], change: str, monkeypatch: pytest.MonkeyPatch
+    website: Website, three: list[str], change: str
 ) -> None:
     [form, _] = group_forms(website.http.get(path(website)))
     if change == "one more":
         website.waiting(spam(subject="Offer 3"), batch="run")
     elif change == "policy":
-        monkeypatch.setattr(batches, "POLICY", "2")
+        with website.office.db.transaction() as session:
+            for version in session.exec(select(PolicyVersion)):
+                session.delete(version)
+            now = website.clock()
+            session.add(PolicyVersion(version="1", announced_at=now, effective_at=now))
     else:
         with website.office.db.transaction() as session:
             row = session.get_one(Complaint, three[0])

@@ -15,9 +15,11 @@ import pytest
 from complaints import outlook
 from complaints.links import links
 from complaints.message import parse
+from complaints.terminal_trace import trace_lines
 from complaints.trace import Trust, trace
 from complaints.unwrap import Item, open_file, unwrap_forward
 from tests.outlook_files import BODY, CODEPAGE, DATA, HEADERS, HTML, LONG_NAME, MIME, Properties, msg, tnef
+from tests.website import running_website, spam
 
 HERE = Path(__file__).parent / "clients"
 SPAM = (HERE / "spam.eml").read_bytes()
@@ -118,9 +120,13 @@ BUILT = {
 }
 
 
+def is_ours(address: str) -> bool:
+    return address == "k7m4q2xw9d@in.plaint.example"
+
+
 def handed_over(case: dict[str, Any]) -> tuple[bytes, list[Item]]:
     raw = BUILT[case["built"]]() if "built" in case else (HERE / case["file"]).read_bytes()
-    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw)
+    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["client"])
@@ -144,6 +150,26 @@ def test_every_fixture_is_a_case() -> None:
     named = {case.get("file", "cases.toml") for case in CASES}
     assert named == {file.name for file in HERE.iterdir()}
     assert {case["built"] for case in CASES if "built" in case} == set(BUILT)
+
+
+def test_a_redirect_that_does_not_name_the_submission_address_may_be_forged() -> None:
+    raw = (HERE / "mutt-bounce.eml").read_bytes()
+    for changed in (raw.replace(b"k7m4q2xw9d@in", b"guessed@in"), raw.replace(b"Resent-To", b"Resent-Xy")):
+        (item,) = unwrap_forward(changed, is_ours)
+        assert item.spam is None
+        assert "no Resent-To line names your submission address" in (item.reason or "")
+
+
+def test_the_reporters_own_redirect_is_told_by_the_secret_in_it(tmp_path: Path) -> None:
+    with running_website(tmp_path) as website:
+        ours, statuses = website.alice.submission_address, []
+        for address in (ours.upper(), website.bob.submission_address):
+            block = (
+                f"Received: from a by b; x\r\nResent-From: a@b.example\r\nResent-To: <{address}>\r\n".encode()
+            )
+            answer = website.api("POST", "/submissions?forward=1", content=block + spam())
+            statuses += [item["status"] for item in answer.json()["items"]]
+    assert statuses == ["accepted", "refused"]
 
 
 @pytest.mark.parametrize("built", ["msg", "winmail.dat with the message"])
@@ -183,6 +209,13 @@ def test_a_submission_opens_only_so_many_files_of_outlooks(monkeypatch: pytest.M
     assert "at a time" in (items[-1].reason or "")
 
 
+def test_a_file_that_never_ends_is_refused_when_its_time_is_over() -> None:
+    many = struct.pack("<BHHIBH", 1, 0, 6, 1, 0, 0) * 300_000  # the library copies the rest for each of them
+    (item,) = open_file(tnef() + many, "winmail.dat")
+    assert item.spam is None
+    assert "cannot be read within the limits" in (item.reason or "")
+
+
 @pytest.mark.parametrize(
     "said",
     [b"", b"\n", b"nonsense\n", b'{"name": "a"}\n', b'{"name": "a", "size": 9, "remade": true, "without": []}\nshort',
@@ -194,3 +227,15 @@ def test_a_child_gone_mad_gives_a_refusal(said: bytes, monkeypatch: pytest.Monke
     (item,) = open_file(msg(KEPT), "spam.msg")
     assert item.spam is None
     assert "damaged" in (item.reason or "")
+
+
+def test_what_was_lost_is_said_at_once_and_where_the_evidence_is_shown(tmp_path: Path) -> None:
+    kept = KEPT | {HEADERS: spam().decode().partition("\r\n\r\n")[0]}
+    with running_website(tmp_path) as website:
+        line = website.api("POST", "/submissions?filename=spam.msg", content=msg(kept)).json()["items"][0]
+        website.analyse(line["complaint"])
+        page = website.http.get(website.review(line["complaint"])).text
+        document = website.show(line["complaint"])
+    assert line["lost"] == document["evidence"]["lost"] == outlook.REMADE
+    assert outlook.REMADE in page
+    assert outlook.REMADE in " ".join(" ".join(trace_lines(document["evidence"])).split())

@@ -24,6 +24,7 @@ COMPLAINT = {
     "subject": EVIL,
     "grade": "A",
     "means": "complete, as it came",
+    "lost": EVIL,
     "source": "192.0.2.7",
     "desks": [{"to": EVIL, "why": EVIL}],
     "url": "https://plaint.example/review/abc",

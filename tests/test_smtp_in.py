@@ -383,6 +383,124 @@ def test_a_mail_that_drips_in_for_ever_is_cut_at_the_deadline() -> None:
     asyncio.run(scene())
 
 
+def test_a_slow_line_has_time_for_a_large_mail_as_long_as_it_moves() -> None:
+    async def scene() -> None:
+        limits = Limits(idle_seconds=5, data_seconds=0.5, slowest=100)
+        post = Post()
+        async with door(post, max_bytes=10_000, limits=limits) as server, client(server) as peer:
+            await peer.open_mail()
+            for _ in range(4):
+                await peer.send(b"x" * 398 + b"\r\n")
+                await asyncio.sleep(0.15)
+            await peer.send(b".\r\n")
+            assert (await peer.reply()).startswith("250 2.0.0")
+
+    asyncio.run(scene())
+
+
+def test_no_session_goes_on_for_ever_however_busy() -> None:
+    async def scene() -> None:
+        async with door(Post(), limits=Limits(session_seconds=0.2)) as server, client(server) as peer:
+            await peer.reply()
+            assert (await peer.ask(HELLO.strip())).startswith("250")
+            assert (await peer.mail(b"x\r\n")).startswith("250")
+            await asyncio.sleep(0.2)
+            assert (await peer.ask(b"NOOP")).startswith("250")
+            assert (await peer.reply()).startswith("421 4.4.2 ")
+            assert await peer.reply() == ""
+
+    asyncio.run(scene())
+
+
+def test_who_is_silent_has_less_time_while_most_connections_are_taken() -> None:
+    lobby = Lobby(Limits(connections=4, idle_seconds=300, crowded_seconds=10), lambda: 0.0)
+    seconds = []
+    for _ in range(4):
+        assert lobby.enter(Visitor(b"")) == ""
+        seconds.append(lobby.idle_seconds())
+    assert seconds == [300, 300, 300, 10]
+    assert Lobby(Limits(connections=0), lambda: 0.0).idle_seconds() == 300
+
+
+def test_a_network_that_connects_again_and_again_waits_for_the_next_minute() -> None:
+    now = 0.0
+    lobby = Lobby(Limits(arrivals_per_prefix=2), lambda: now)
+    one, other = (Visitor(lobby.prefix((address, 25))) for address in ("198.51.100.7", "203.0.113.7"))
+
+    def come_and_go(visitor: Visitor) -> str:
+        if not (reply := lobby.enter(visitor)):
+            lobby.leave(visitor)
+        return reply[:9]
+
+    assert [come_and_go(one) for _ in range(3)] == ["", "", "421 4.7.0"]
+    assert come_and_go(other) == ""
+    now = 60.0
+    assert come_and_go(one) == ""
+
+
+def test_however_many_networks_come_the_counts_stay_small() -> None:
+    lobby = Lobby(Limits(), lambda: 0.0)
+    for number in range(25_000):
+        lobby.may_ask(Visitor(number.to_bytes(6, "big")))
+    assert len(lobby._asked.counts) <= 10_000
+
+
+def test_a_lookup_that_hangs_is_given_up_for_now() -> None:
+    @dataclass
+    class Hanging(Post):
+        async def known(self, address: str) -> str | None:
+            await asyncio.Event().wait()
+            return address
+
+    async def scene() -> None:
+        post = Hanging()
+        async with door(post, limits=Limits(answer_seconds=0.1)) as server, client(server) as peer:
+            await peer.reply()
+            await peer.ask(HELLO.strip())
+            await peer.ask(b"MAIL FROM:<>")
+            assert (await peer.ask(b"RCPT TO:<report@plaint.example>")).startswith("451 4.3.0")
+
+    asyncio.run(scene())
+
+
+def test_what_waits_to_be_written_down_is_bounded_while_the_database_hangs() -> None:
+    async def scene() -> None:
+        post, may_keep = Post(), asyncio.Event()
+        post.before_keeping = may_keep.wait  # type: ignore[assignment]
+        small = door(post, limits=Limits(held_bytes=100))
+        async with small as server, client(server) as first, client(server) as second:
+            await first.open_mail()
+            await second.open_mail()
+            await first.send(b"x" * 99 + b"\r\n.\r\n")
+            await asyncio.sleep(0.05)
+            await second.send(b"y\r\n.\r\n")
+            assert (await second.reply()).startswith("452 4.3.1")
+            may_keep.set()
+            assert (await first.reply()).startswith("250")
+            assert (await second.mail(b"z\r\n")).startswith("250")
+
+    asyncio.run(scene())
+
+
+def test_behind_a_proxy_its_clients_are_counted_and_not_the_proxy() -> None:
+    async def scene() -> None:
+        limits = Limits(connections_per_prefix=1)
+        proxies = (ipaddress.IPv4Network("127.0.0.0/8"),)
+        async with (
+            door(Post(), limits=limits, proxies=proxies) as server,
+            client(server) as one,
+            client(server) as two,
+            client(server) as other,
+        ):
+            heard = []
+            for peer, address in ((one, "198.51.100.7"), (two, "198.51.100.9"), (other, "203.0.113.7")):
+                await peer.send(f"PROXY TCP4 {address} 192.0.2.1 9 25\r\n".encode())
+                heard.append((await peer.reply())[:9])
+            assert heard == ["220 mx.pl", "421 4.7.0", "220 mx.pl"]
+
+    asyncio.run(scene())
+
+
 async def for_ever(peer: Client, data: bytes, pause: float) -> None:
     with suppress(ConnectionError):
         while True:

@@ -1,6 +1,7 @@
 """The API at /api/v1: takes requests with a reporter's token, leaves submissions, consents and documents."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from complaints.submission import BATCH
 from complaints.web import intake
 from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
-from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items
+from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items, Repair
 
 PREFIX = "/api/v1"
 LONGEST_QUOTED = 1000
@@ -73,6 +74,7 @@ async def submit(
     reporter: Asking,
     forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
+    pasted: Annotated[bool, Query(description="The body is source as text, to be repaired.")] = False,
     batch: Annotated[
         str,
         Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
@@ -86,7 +88,7 @@ async def submit(
         form = await intake.read_form(request, office)
         uploads, forward = form.uploads, forward or form.fields.get("forwarded", "").lower() in TRUE
     else:
-        uploads = [intake.named(await request.body(), filename)]
+        uploads = [replace(intake.named(await request.body(), filename), pasted=pasted)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
     if batch and not LABEL.fullmatch(batch):
@@ -209,6 +211,17 @@ def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop) -> Json:
     """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
     return act(
         office, reporter, complaint_id, lambda session, row: consent.mine(session, office, row, hop.hop)
+    )
+
+
+@router.post("/complaints/{complaint_id}/repairs", **DECISION | {"responses": documented(404, 409, 422)})
+def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair) -> Json:
+    """Take a repair of a pasted spam back, or do it again; the spam is then read anew."""
+    return act(
+        office,
+        reporter,
+        complaint_id,
+        lambda session, row: consent.repair(session, office, row, wish.kind, revoked=wish.revoked),
     )
 
 

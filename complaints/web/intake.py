@@ -4,7 +4,6 @@ A raw body is one FILE; a form is as many as it has files. All FILEs of a reques
 in one transaction: either every one of them is acknowledged or none was kept.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,6 @@ MOST_FIELDS = 20
 LONGEST_NOTE = 4000  # characters; a desk reads a few lines
 MOST_WORDS, LONGEST_WORDS = 20, 100  # what a reporter wants hidden besides, and the characters of one
 LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after an idle one all are free again
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Upload:
 
     raw: bytes
     filename: str
+    pasted: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ async def read_form(request: Request, office: Office) -> Form:
 
 
 def pasted(text: str) -> Upload:
-    """A message pasted into a text field; the line ends of mail are CRLF (RFC 5322 §2.1)."""
-    return Upload(_LINE_END.sub("\r\n", text.lstrip("\ufeff\r\n")).encode(), "")
+    """A message pasted into a text field, kept as it came: it is repaired when it is read."""
+    return Upload(text.encode("utf-8", "replace"), "", pasted=True)
 
 
 def plain_note(text: str) -> str:
@@ -110,6 +109,7 @@ def _take(
                     via=via,
                     forwarded=forwarded,
                     filename=name,
+                    pasted=upload.pasted,
                     batch=batch,
                 )
                 batch = row.batch

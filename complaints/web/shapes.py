@@ -118,6 +118,14 @@ class Hop(BaseModel):
     hop: int = Field(ge=0, description="`n` of a believed hop of the complaint's evidence")
 
 
+class Repair(BaseModel):
+    """A repair of a complaint's pasted spam, and whether it is to be taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: str = Field(description="`kind` of one of the complaint's repairs")
+    revoked: bool = True
+
+
 class NamedHost(BaseModel):
     """One thing to trust, or to trust no more."""
 

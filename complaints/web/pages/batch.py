@@ -132,7 +132,7 @@ def _page(
 ) -> HTMLResponse:
     reporter: Reporter = own_page(session, office, "batch", token)
     label, by = _label(token), by if by in BY else DEFAULT
-    found = batches.groups(session, reporter.id, label, by)
+    found = batches.groups(session, office, reporter.id, label, by)
     return page(
         "batch.html",
         status,

@@ -28,7 +28,14 @@ from complaints.web.visible import visible_bytes
 MOST_CLAIMS, MOST_HOSTS, MOST_LINKS = 10, 20, 10
 """Claimed hops, link hosts, and links of one host that are shown; the rest is counted."""
 # What evidence read by an earlier version does not have
-_NOT_YET: Json = {"hints": [], "signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
+_NOT_YET: Json = {
+    "hints": [],
+    "signatures": [],
+    "unconfirmed": [],
+    "explanation": "",
+    "notes": [],
+    "lost": None,
+}
 
 
 @dataclass(frozen=True)
