@@ -14,6 +14,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from complaints import mended, outcomes, probes, tokens
+from complaints.account_tables import SubmissionAddress
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import (
@@ -22,7 +23,6 @@ from complaints.models import (
     Json,
     Reporter,
     Submission,
-    SubmissionAddress,
     SubmissionState,
 )
 from complaints.office import Office

@@ -13,10 +13,11 @@ import pytest
 from sqlmodel import select
 
 from complaints import card, probes, reporters, submission_address
+from complaints.account_tables import SubmissionAddress
 from complaints.alterations import compare
 from complaints.demo import as_attachments
 from complaints.message import parse
-from complaints.models import Letter, Reporter, SubmissionAddress
+from complaints.models import Letter, Reporter
 from complaints.receive import Reception
 from complaints.smtp_in import Refuse
 from tests.house import ALICE
