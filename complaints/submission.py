@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from complaints import mended, outcomes, probes, tokens
 from complaints.account_tables import SubmissionAddress
+from complaints.dates import rfc3339
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import (
@@ -153,6 +154,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
         return {
             "complaint": known.id, "status": "duplicate", "grade": item.grade,
+            "since": rfc3339(known.received_at), "state": known.state.value,
             "reason": outcome.says, "remedy": outcome.remedy,
         }  # fmt: skip
     verbatim = item.start is not None

@@ -143,6 +143,9 @@ def test_the_verbs_print_the_card_and_mail_a_test(tmp_path: Path) -> None:
     renewed = json.loads(plaint("account", "card", "--new", "--json", *mine).out)
     assert renewed["old"][0]["submission_address"] == made["submission_address"]
     assert b"carol@example.com" in plaint("account", "test", *mine).out
+    assert plaint("account", "prefer", "quiet", "yes", *mine).code == 0
+    shown = json.loads(plaint("account", "show", "--json", *mine).out)
+    assert {row["purpose"] for row in shown["preferences"] if row["chosen"]} == {"quiet"}
 
 
 # ---- nearly right

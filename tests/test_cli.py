@@ -405,7 +405,9 @@ def test_a_spam_goes_from_a_file_to_the_desk(
 ) -> None:
     file = eml(subject=f"All the way {where[0]}")
     [item] = good("submit", str(file), "--json", *where).documents
-    assert item | {"complaint": ""} == {"file": str(file), "index": 0, "complaint": "", "status": "accepted"}
+    assert item | {"complaint": ""} == {
+        "file": str(file), "index": 0, "complaint": "", "status": "accepted", "grade": "A",
+    }  # fmt: skip
     document = until(where, item["complaint"], lambda one: one["state"] == "awaiting_consent")
     assert document["evidence"] == good("trace", str(file), "--trust", "mx.victim.example", "--json").document
     report = to_cloud(document)
