@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, text
 from sqlmodel import Session, col, select, update
 
-from complaints.account_tables import Choice, Disclosure, Reading, StepUp
+from complaints.account_tables import Choice, Disclosure, Reading, Registration, StepUp, SubmissionAddress
 from complaints.db import Database
 from complaints.models import (
     Attempt,
@@ -21,13 +21,11 @@ from complaints.models import (
     Letter,
     LetterState,
     Probe,
-    Registration,
     Reply,
     Report,
     Reporter,
     ReportState,
     Submission,
-    SubmissionAddress,
     Suppression,
     Withdrawal,
 )

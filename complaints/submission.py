@@ -14,6 +14,8 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from complaints import mended, outcomes, probes, tokens
+from complaints.account_tables import SubmissionAddress
+from complaints.dates import rfc3339
 from complaints.db import look_at, move
 from complaints.loops import letter_id
 from complaints.message import parse
@@ -24,7 +26,6 @@ from complaints.models import (
     Letter,
     Reporter,
     Submission,
-    SubmissionAddress,
     SubmissionState,
 )
 from complaints.office import Office
@@ -164,6 +165,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
         return {
             "complaint": known.id, "status": "duplicate", "grade": item.grade,
+            "since": rfc3339(known.received_at), "state": known.state.value,
             "reason": outcome.says, "remedy": outcome.remedy,
         }  # fmt: skip
     verbatim = item.start is not None

@@ -43,6 +43,7 @@ def test_it_shows_and_corrects_what_is_kept(website: Website) -> None:
     assert {row["purpose"]: row["chosen"] for row in shown["preferences"]} == {
         "news": False,
         "digests": False,
+        "quiet": False,
         "statistics": False,
     }
     assert website.api("POST", "/account/names", json={"names": ["A. Liddell"]}).json()["names"] == [
