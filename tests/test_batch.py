@@ -314,10 +314,12 @@ class Server(HTTPServer):
     def up(self) -> Iterator[list[str]]:
         thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield ["--server", f"http://127.0.0.1:{self.server_port}", "--token", "t"]
-        self.shutdown()
-        thread.join()
-        self.server_close()
+        try:
+            yield ["--server", f"http://127.0.0.1:{self.server_port}", "--token", "t"]
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
 
 
 def test_a_server_that_is_busy_is_asked_again_as_it_says_and_knows_the_mail_again(world: House) -> None:

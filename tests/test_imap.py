@@ -27,7 +27,7 @@ def there() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
-def junk(there: Dovecot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
+def junk(world: House, there: Dovecot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
     """A fresh folder with these mails; returns its URL."""
     monkeypatch.setenv("PLAINT_CA_FILE", str(there.ca_file))
     monkeypatch.setenv("PLAINT_IMAP_PASSWORD", PASSWORD)
