@@ -17,12 +17,14 @@ from complaints import (
     __version__,
     account_verbs,
     batch_verb,
+    card_verbs,
     lookup_verb,
     operate,
     operate_account,
     operate_desks,
     receipt_verbs,
     redact_verb,
+    review_verb,
     terminal,
     terminal_trace,
 )
@@ -303,14 +305,18 @@ def mine(
     put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
 
 
+app.command()(review_verb.review)
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
 app.command()(redact_verb.redact)
 app.command()(redact_verb.whose)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
+account_verbs.account_app.command()(card_verbs.card)
+account_verbs.account_app.command("test")(card_verbs.send_test)
 app.add_typer(account_verbs.account_app, name="account")
 app.add_typer(operate_account.disclosures_app, name="disclosures")
+app.add_typer(operate_account.policy_app, name="policy")
 app.add_typer(operate.db_app, name="db")
 
 

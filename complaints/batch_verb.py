@@ -6,6 +6,7 @@ A batch goes on with --resume after any stop, and hands in only what is new to a
 # ruff: noqa: PLC0415 - see above
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -52,19 +53,22 @@ def submit(
     forwarded: Annotated[
         bool, typer.Option("--forward", help="FILE is a mail with the spam attached.")
     ] = False,
+    pasted: Annotated[
+        bool, typer.Option("--pasted", help="FILE is the source as text: repair broken header lines.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Hand in spam: each FILE is the spam itself (.zip, .gz and mbox are opened)."""
     statuses = []
     for name in files:
-        for item in _submit(work, name, forwarded=forwarded):
+        for item in _submit(work, name, forwarded=forwarded, pasted=pasted):
             statuses.append(item["status"])
             put(item, as_json, terminal.item_lines)
     refused = statuses.count("refused")
     end(good=len(statuses) - refused, bad=refused)
 
 
-def _submit(work: "Client", name: str, *, forwarded: bool) -> list[Json]:
+def _submit(work: "Client", name: str, *, forwarded: bool, pasted: bool) -> list[Json]:
     """What became of each spam of a FILE; one that cannot be read or is too large is refused like a spam."""
     from complaints.remote import ClientError
 
@@ -72,7 +76,8 @@ def _submit(work: "Client", name: str, *, forwarded: bool) -> list[Json]:
     if (raw := read(name)) is None:
         return [refused | {"reason": "There is nothing to read."}]
     try:
-        items = work.submit(raw, "" if name == "-" else Path(name).name, forwarded=forwarded)
+        shown = "" if name == "-" else Path(name).name
+        items = work.submit(raw, shown, forwarded=forwarded, pasted=pasted)
     except ClientError as error:
         if error.code != UNUSABLE:
             raise
@@ -172,7 +177,8 @@ def _hand_in(
     from complaints.progress import Progress, drawn
 
     tally, stop, progress = Tally(), Stop(), Progress(sys.stderr, limit or None)
-    label = f"{source.name.rstrip('/').rpartition('/')[2]} {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    name = re.sub(r"[^0-9A-Za-z]+", "-", source.name.rstrip("/").rpartition("/")[2]).strip("-")
+    label = f"{name[:40]}-{datetime.now(UTC):%Y-%m-%d-%H-%M}"
 
     def tell(line: Json) -> None:
         if sys.stdout.isatty():

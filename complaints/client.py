@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from complaints import (
     account_deeds,
     accountability,
+    batches,
     consent,
     hiding,
     learned,
@@ -27,6 +28,7 @@ from complaints import (
     submission,
 )
 from complaints.account import AccountError, CodeError, WaitError
+from complaints.batches import Decision
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
 from complaints.logs import place_of
@@ -48,8 +50,8 @@ log = logging.getLogger(__name__)
 class Client(AbstractContextManager["Client"], Protocol):
     """The verbs on submissions and complaints. All raise ClientError."""
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
-        """Hand in one FILE; one document per spam or refused part."""
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+        """Hand in one FILE; one document per spam or refused part. `pasted`: repair it as text."""
 
     name: str
     """What tells this place and reporter from all others."""
@@ -102,8 +104,14 @@ class Client(AbstractContextManager["Client"], Protocol):
     def whose(self, quoted: str) -> Items:
         """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
 
-    def account(self, deed: str = "", **said: str) -> bytes:
-        """An operation below /api/v1/account, as the API answers it; "" is the account document."""
+    def account(self, deed: str = "", **said: Any) -> bytes:
+        """An operation of `account_deeds`, as the API answers it; "" is the account document."""
+
+    def review(self, batch: str, by: str) -> Json:
+        """What awaits consent, in groups, as GET /api/v1/review gives it."""
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """Decide on a group, as POST /api/v1/review does."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
@@ -132,7 +140,7 @@ class Local:
     ) -> None:
         self._office.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
         try:
             with self._office.db.transaction() as session:
@@ -144,6 +152,7 @@ class Local:
                     via="cli",
                     forwarded=forwarded,
                     filename=filename,
+                    pasted=pasted,
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:
@@ -196,7 +205,6 @@ class Local:
 
     def _take(self, mails: Sequence[Handed], label: str) -> Sequence[Items]:
         """The only place where mails of a batch come in here, in one transaction."""
-        del label  # kept with the batch's review
         with self._office.db.transaction() as session:
             rows = [
                 submission.accept(
@@ -207,6 +215,7 @@ class Local:
                     via=submission.BATCH,
                     forwarded=False,
                     filename=name,
+                    batch=label,
                 )
                 for raw, name in mails
             ]
@@ -278,10 +287,20 @@ class Local:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return batches.document(self._office, self._reporter, batch, by)
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client. The reports leave through a running `plaint serve`."""
+        with _refusals():
+            said = Decision(by, **decision)
+            return batches.decide(self._office, self._reporter.id, batch, said, "cli").document()
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""

@@ -31,8 +31,8 @@ from complaints.policy import STANDING
 UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
 REMINDED = timedelta(days=2)
 """How long before it expires a complaint is told of again; half of its time where that is shorter."""
-MOST_LINKED = 20
-"""Submissions that one link can name."""
+MOST_TOLD = 100
+"""Spams of each list that a letter tells of one by one; more are counted."""
 
 
 def step(office: Office, submission_id: str) -> None:
@@ -86,8 +86,10 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     if not items:
         return  # probes only, or what came twice: that was told when it came
     usable = [item for item in items if item["list"] == "complaints"]
+    refused = [item for item in items if item["list"] == "refused"]
     values: Json = {
-        "refused": [item for item in items if item["list"] == "refused"],
+        "refused": refused[:MOST_TOLD],
+        "more_refused": len(refused[MOST_TOLD:]),
         "hosts": office.hosts_url(reporter),
         "account": office.account_url(reporter),
     }
@@ -95,9 +97,11 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     kind = "notice" if usable or known else "refused"
     if kind == "notice":
         values |= {
-            "complaints": usable,
-            "known": known,
-            "link": review_link(office, submissions) if len(items) > 1 else "",
+            "complaints": usable[:MOST_TOLD],
+            "count": len(usable),
+            "known": known[:MOST_TOLD],
+            "more_known": len(known[MOST_TOLD:]),
+            "link": review_link(office, reporter, submissions) if len(usable) > 1 else "",
             "days": max(1, office.settings.consent_seconds // 86400),
             "digest": office.unsubscribe_url(reporter, "digests") if chosen["digests"] else "",
             "quiet": office.unsubscribe_url(reporter, "quiet") if chosen["quiet"] else "",
@@ -105,17 +109,10 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: lis
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
 
 
-def review_link(office: Office, submissions: Sequence[Submission]) -> str:
-    """The one link under which everything in these submissions can be looked at; "" for too many of them."""
-    if len(submissions) > MOST_LINKED:
-        return ""
-    return f"{office.settings.url}/submitted/{submitted_token(office, [row.id for row in submissions])}"
-
-
-def submitted_token(office: Office, submission_ids: Sequence[str]) -> str:
-    """The capability that opens the page of what was handed in."""
-    names = "-".join(submission_ids)
-    return f"{names}.{office.vault.derive('submitted', names)}"
+def review_link(office: Office, reporter: Reporter, submissions: Sequence[Submission]) -> str:
+    """The one link under which all of these submissions that awaits consent is reviewed at once."""
+    batches = {row.batch for row in submissions}
+    return office.batch_url(reporter, batches.pop() if len(batches) == 1 else "")
 
 
 def _is_news(session: Session, line: Json) -> bool:
@@ -159,6 +156,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
     return item | {
         "list": "complaints",
         "second_look": outcome is not None,
+        "lost": line.get("lost", ""),
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
         "remark": outcome.says if outcome else "",

@@ -16,6 +16,7 @@ TOO_OLD = timedelta(days=14)
 """AbuseIO, which runs at many desks, drops what was last seen longer ago (its `min_lastseen`)."""
 OWN_DOMAIN = "This is your own mail domain."
 """Why a desk at a domain of the reporter's own addresses is not written to."""
+LESS = "Hand in fewer spams at a time, or one cut off: the header lines are what a trace needs."
 _BEGAN_INSIDE = "The message began inside the trusted hosts"
 
 
@@ -32,9 +33,19 @@ UNREADABLE = Outcome(
     "Plaint failed to read this spam, several times. That is our fault; the operator's log says where.",
     "Nothing; or tell whoever runs this service.",
 )
-_NO_RECEIVED = Outcome(
+
+
+def without_received(name: str | None = None) -> str:
+    """What is said of a message, the file `name`, of which nothing tells where it came from."""
+    return (
+        f"{name or 'The message'} has no Received lines, so nothing tells which way it took: the mail "
+        "program did not pass them on."
+    )
+
+
+NO_RECEIVED = Outcome(
     "no_received",
-    "There is no Received line in this message, so nothing tells which host handed it over.",
+    without_received(),
     "Forward the spam as an attachment from the mailbox that first received it, or save it as a file (.eml) "
     "and upload it: a forward inside the text loses these lines.",
 )
@@ -61,6 +72,10 @@ _NO_DESK = Outcome(
 )
 NOT_IN_TIME = Outcome(
     "expired", "Nobody confirmed it in time, so nothing was sent.", "Nothing; hand in what comes next sooner."
+)
+
+TEST_WITHOUT_HEADER = (
+    "Our test mail came back, but without its header lines: spam forwarded in this way cannot be traced."
 )
 
 # State of a complaint → what a duplicate of it is told, and to do
@@ -128,7 +143,7 @@ def of_evidence(evidence: Json) -> Outcome:
     """Why a reading (`spam.Evidence.document`) names no source."""
     notes = evidence["notes"]
     if not any(hop["by"] or hop["from_ip"] or hop["helo"] for hop in evidence["hops"]):
-        return _NO_RECEIVED
+        return NO_RECEIVED
     if any(note.startswith(_BEGAN_INSIDE) for note in notes):
         return _OWN_HOST
     return _NO_SOURCE._replace(says=" ".join(notes) or _NO_SOURCE.says)
@@ -190,5 +205,5 @@ def of_size(size: int, most: int) -> Outcome:
     return Outcome(
         "too_large",
         f"It has {size:,} bytes; at most {most:,} are taken.",
-        "Hand in fewer spams at a time, or one cut off: the header lines are what a trace needs.",
+        LESS,
     )

@@ -15,13 +15,13 @@ from complaints.confined import run
 from complaints.encodings import printable
 from complaints.outlook_reader import LIBRARIES, MOST_OUTPUT, MSG, TNEF
 
-__all__ = ["is_outlook", "unpack_outlook"]
+__all__ = ["DOWNLOAD", "is_outlook", "unpack_outlook"]
 
 LARGEST = 24 << 20
 """Bytes of one file."""
 _SECONDS = 5.0
 _PROPERTY = "__substg1.0_".encode("utf-16-le")
-_DOWNLOAD = (
+DOWNLOAD = (
     "In Outlook on the web, or in new Outlook, open the spam, choose the three dots, then Download (.eml), "
     "and attach or upload that file."
 )
@@ -30,7 +30,7 @@ _PLAIN = (
     "as an attachment again (Ctrl+Alt+F)."
 )
 _WORDS = {
-    "msg": ("an Outlook .msg file", _DOWNLOAD),
+    "msg": ("an Outlook .msg file", DOWNLOAD),
     "tnef": ("an Outlook Rich Text attachment (winmail.dat)", _PLAIN),
 }
 REMADE = (
@@ -66,43 +66,46 @@ def unpack_outlook(raw: bytes, name: str, room: Room) -> Iterator[Packed]:
     room.outlook -= 1
     said = run("complaints.outlook_reader", raw, seconds=_SECONDS, most=min(MOST_OUTPUT, room.left))
     room.left -= len(said)
-    found = list(_heard(said, name, extra))
-    yield from found or [Packed(name, None, *_nothing(named, what, remedy, ended=said.endswith(b"}\n")))]
+    found, ended = _heard(said, name)
+    yield from found
+    if not found and not ended:
+        reason = f"{named} is {what} that is damaged, or cannot be read within the limits."
+        yield Packed(name, None, reason, remedy)
 
 
-def _nothing(named: str, what: str, remedy: str, *, ended: bool) -> tuple[str, str]:
-    if ended:
-        return f"{named} is {what} without a message in it.", remedy
-    return f"{named} is {what} that is damaged, or cannot be read within the limits.", remedy
-
-
-def _heard(said: bytes, name: str, extra: str) -> Iterator[Packed]:
-    """Read what the child said; its last piece may be cut, and is left out then."""
+def _heard(said: bytes, name: str) -> tuple[list[Packed], bool]:
+    """Read what the child said, and whether it came to its end; a last piece that is cut is left out."""
+    found: list[Packed] = []
     position = 0
     while (end := said.find(b"\n", position)) >= 0:
         match _line(said[position:end]):
             case {"name": str(inner), "size": int(size), "remade": bool(remade), "without": list(without)}:
                 position = end + 1 + size
+            case {"ended": True}:
+                return found, True
             case _:
-                return
+                break
         if size < 0 or position > len(said):
-            return
+            break
         shown = printable(inner)[:200] or name
-        content = said[end + 1 : position]
-        if not remade:
-            yield Packed(shown, content)
-        elif "header" in without:
-            reason = (
-                f"{shown or 'The message'} holds no header lines: Outlook has them only of mail that came to "
-                "it over the internet, and not of every one."
-            )
-            yield Packed(shown, None, reason, _WORDS[extra][1] if extra == "msg" else _DOWNLOAD)
+        if remade and "header" in without:
+            found.append(Packed(shown, None, *_headless(shown)))
         else:
-            yield Packed(shown, content, lost=HEADER_ONLY if "body" in without else REMADE)
+            lost = (HEADER_ONLY if "body" in without else REMADE) if remade else ""
+            found.append(Packed(shown, said[end + 1 : position], lost=lost))
+    return found, False
+
+
+def _headless(shown: str) -> tuple[str, str]:
+    reason = (
+        f"{shown or 'The message'} holds no header lines: Outlook has them only of mail that came to it over "
+        "the internet, and not of every one."
+    )
+    return reason, DOWNLOAD
 
 
 def _line(line: bytes) -> object:
     try:
         return json.loads(line[:4_000])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

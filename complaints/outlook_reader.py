@@ -6,6 +6,7 @@ again, `without` says what of it is not there: "header" or "body". A last line `
 all was read. `outlook.py` runs it.
 """
 
+import codecs
 import importlib
 import io
 import json
@@ -34,7 +35,7 @@ _MOST_FILES = 100
 _HEADERS, _BODY, _HTML, _INTERNET_CODEPAGE, _CODEPAGE = "007D", "1000", "1013", 0x3FDE, 0x3FFD
 _DATA, _LONG_NAME, _NAME, _MIME = "3701", "3707", "3704", "370E"
 _MIME_OF_TNEF = 0x370E
-_CODEPAGES = {n: f"iso-8859-{n - 28590}" for n in range(28591, 28606)} | {
+_CODEPAGES = {n: f"iso-8859-{n - 28590}" for n in (*range(28591, 28602), *range(28603, 28606))} | {
     20127: "us-ascii",
     20866: "koi8-r",
     21866: "koi8-u",
@@ -43,8 +44,14 @@ _CODEPAGES = {n: f"iso-8859-{n - 28590}" for n in range(28591, 28606)} | {
     51949: "euc-kr",
     54936: "gb18030",
     936: "gb18030",
+    950: "big5",
+    932: "shift_jis",
     65001: "utf-8",
 }
+_CHARSETS = (
+    *("utf-16-le", "utf-7", *_CODEPAGES.values()),
+    *(f"cp{n}" for n in (437, 850, 852, 866, 874, 932, 949, 950, *range(1250, 1259))),
+)
 
 
 @dataclass(slots=True)
@@ -63,7 +70,8 @@ def main() -> None:
     raw = sys.stdin.buffer.read()
     for name in LIBRARIES["msg" if raw.startswith(MSG) else "tnef"]:
         importlib.import_module(name)
-    importlib.import_module("encodings.utf_16_le")
+    for charset in _CHARSETS:  # no codec can be loaded any more once the door is shut
+        codecs.lookup(charset)
     close_the_door(SECONDS)
     with suppress(Exception):  # libraries raise what they like; what was given out until then counts
         for line, content in read(raw):
@@ -157,7 +165,8 @@ def _codepages(properties: bytes) -> dict[int, int]:
 
 
 def _codepage(number: int | None) -> str | None:
-    return _CODEPAGES.get(number, f"cp{number}") if number else None
+    name = _CODEPAGES.get(number, f"cp{number}") if number else None
+    return name if name in _CHARSETS else None
 
 
 def _string(file: Any, place: str, number: str, codepage: str | None) -> str:

@@ -60,7 +60,7 @@ def _body(block: Message, text: str, html: str, files: list[File]) -> bytes:
 def _encode(text: str, charset: str | None) -> bytes:
     try:
         return text.encode(charset or "utf-8", "replace")
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, OSError):  # OSError: a codec that may not be loaded any more
         return text.encode("utf-8", "replace")
 
 

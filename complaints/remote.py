@@ -77,10 +77,11 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
+        params |= {"pasted": "1"} if pasted else {}
         document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
         items: Items = document["items"]
         return items
@@ -153,13 +154,20 @@ class Remote:
         of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
         return self._document("GET", f"{of_one}/receipt")
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
-        return (
-            self._ask("POST", f"/account/{deed}", json=said).content
-            if deed
-            else self._ask("GET", "/account").content
-        )
+        from complaints.account_deeds import place
+
+        method, path = place(deed, said)
+        return self._ask(method, path, json=said if method == "POST" else None).content
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return self._document("GET", "/review", params={"batch": batch, "by": by})
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client."""
+        return self._document("POST", "/review", params={"batch": batch, "by": by}, json=decision)
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""

@@ -30,6 +30,7 @@ def complaint_document(session: Session, office: Office, complaint: Complaint) -
         "reason": complaint.reason,
         "outcome": outcome._asdict() if (outcome := outcomes.of_complaint(complaint)) else None,
         "evidence": complaint.evidence,
+        "repairs": complaint.repairs,
         "reports": [_report_document(session, report) for report in reports],
         "rejected": contacts.get("rejected", []),
         "lookups": contacts.get("lookups", []),

@@ -6,20 +6,29 @@ A probe of ours that came back becomes none: its hosts are learned (`probes.py`)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import outcomes, probes, tokens
+from complaints import mended, outcomes, probes, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission, SubmissionState
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Json,
+    Reporter,
+    Submission,
+    SubmissionAddress,
+    SubmissionState,
+)
 from complaints.office import Office
 from complaints.outcomes import Outcome
 from complaints.sameness import delivery_mark
-from complaints.unwrap import Item, open_file, unwrap_forward
+from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 
 DELIVERED_AGAIN = timedelta(days=5)
 """How long a sender may try to deliver what it believes not delivered (RFC 5321 §4.5.4.1)."""
@@ -61,20 +70,26 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
+    pasted: bool = False,
+    batch: str = "",
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
-    or mailbox of spams. Raises TooLargeError.
+    or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. What comes under one
+    `batch` label is reviewed together. Raises TooLargeError.
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    submission_id = tokens.random_letters(tokens.ID_LETTERS)
     submission = Submission(
-        id=tokens.random_letters(tokens.ID_LETTERS),
+        id=submission_id,
         reporter_id=reporter.id,
         via=via,
         forwarded=forwarded,
         filename=filename,
+        pasted=pasted,
+        batch=batch or submission_id,
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),
@@ -99,8 +114,13 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
     raw = office.vault.unseal(reporter.key, submission.raw)
-    items = unwrap_forward(raw) if submission.forwarded else open_file(raw, submission.filename)
+    if submission.forwarded:
+        items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
+    else:
+        items = unwrap_paste(raw) if submission.pasted else open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
+    if submission.forwarded and [item.spam for item in items] == [None]:
+        items = [_test_without_header(session, office, reporter, raw, items[0])]
     lines = [_take(session, office, reporter, submission, item) for item in items]
     if _came_before(session, submission, lines):
         lines = [line | {"repeated": True} for line in lines]
@@ -113,6 +133,12 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     return Accepted(submission.id, submission.outcome)
 
 
+def _is_address_of(session: Session, reporter: Reporter, address: str) -> bool:
+    """Tell whether this is a submission address of the reporter's, current or retired."""
+    row = session.get(SubmissionAddress, tokens.hashed(address.strip().lower().rpartition("@")[0]))
+    return row is not None and row.reporter_id == reporter.id
+
+
 def _take(session: Session, office: Office, reporter: Reporter, submission: Submission, item: Item) -> Json:
     """One line of the outcome: complaint, status, grade of the way in, and for people reason and remedy."""
     if item.spam is None:
@@ -120,7 +146,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
             "complaint": None, "status": "refused", "grade": item.grade,
             "reason": item.reason, "remedy": item.remedy,
         }  # fmt: skip
-    if probe := probes.take(session, office, reporter, item.spam):
+    if probe := probes.take(session, office, reporter, item.spam, item.grade):
         return probe
     digest, mark = tokens.digest(item.spam), delivery_mark(parse(item.spam))
     if known := _known(session, reporter, digest, mark, item.grade):
@@ -140,13 +166,25 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         digest=digest,
         delivery=mark,
         way_in_grade=item.grade,
+        repairs=mended.as_documents(item.repairs),
+        certain_hops=item.certain,
         received_at=submission.received_at,
         due_at=submission.received_at,
     )
     session.add(complaint)
     session.flush()
     look_at(session, "evidence", complaint.id)
-    return {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    line: Json = {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    line |= {"lost": item.lost} if item.lost else {}
+    return line | ({"repairs": complaint.repairs} if complaint.repairs else {})
+
+
+def _test_without_header(
+    session: Session, office: Office, reporter: Reporter, raw: bytes, item: Item
+) -> Item:
+    """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
+    inline = probes.came_inline(session, office, reporter, raw)
+    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline else item
 
 
 def _known(

@@ -83,6 +83,8 @@ def item_lines(item: Json) -> Iterator[str]:
     what = f"{clean(item['file'])}[{item['index']}]: {item['status']}"
     why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
     yield f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
+    for repair in item.get("repairs", ()):
+        yield f"  repaired: {clean(repair['words'])}"
 
 
 def desk_count_lines(row: Json) -> Iterator[str]:

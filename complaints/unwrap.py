@@ -4,6 +4,8 @@ Takes the raw bytes of a submission; leaves its spams, each a slice of those byt
 possible, and for everything that is no spam the reason and what the reporter can do instead.
 """
 
+import re
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
@@ -11,12 +13,14 @@ from complaints.inline import forwarded_inline
 from complaints.losses import loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
-from complaints.outlook import is_outlook, unpack_outlook
+from complaints.outcomes import without_received
+from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
+from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
 
-_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533 §6
+_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533
 # Parts that speak about messages and are none (RFC 3464, 5965, 8098, 2046 §5.2.2 and §5.2.3).
 _NO_MESSAGES = frozenset(
     f"message/{name}"
@@ -31,6 +35,9 @@ _KNOWN_FIELDS = frozenset(
         *("mime-version", "content-type", "dkim-signature"),
     }
 )
+_RESENT_TO = frozenset({"resent-to", "resent-cc", "resent-bcc"})
+_ADDRESS = re.compile(r"[^\s<>\"(),;:@]{1,64}@[^\s<>\"(),;:@]{1,255}")
+_BARE_CHARSET = re.compile(r"\A[A-Za-z0-9-]{1,40}''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class Item:
     Either `spam` is the raw bytes (`submission[start:end]` where they stand in it verbatim; decoded from a
     transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
     `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
-    trace of it can have, `lost` says in one sentence what of the message did not survive the way in.
+    trace of it can have, `lost` says in one sentence what of the message did not survive the way in,
+    `repairs` what was done to a pasted text, how many of its Received lines are `certain` (None: no text).
     """
 
     spam: bytes | None
@@ -51,6 +59,8 @@ class Item:
     grade: str = "A"
     name: str | None = None
     lost: str | None = None
+    repairs: tuple[Repair, ...] = ()
+    certain: int | None = None
 
 
 @dataclass(slots=True)
@@ -108,44 +118,82 @@ def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
     item = _spam(content, 0, len(content), packed.name, hand)
     if item.spam is None or parse(content).fields("received"):
         return item if item.spam is None else replace(item, grade="B", lost=packed.lost)
-    return _no_way(packed.name, hand)
+    return _no_way(packed.name, DOWNLOAD)
 
 
-def _no_way(name: str | None, hand: _Hand) -> Item:
-    reason = (
-        f"{name or 'The message'} has no Received lines, so nothing tells which way it took: the mail "
-        "program did not pass them on."
-    )
-    return _refusal(reason, how_to_forward(hand.around or parse(b"")), name)
+def _no_way(name: str | None, remedy: str) -> Item:
+    return _refusal(without_received(name), remedy, name)
 
 
 def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind: str = "") -> Item:
     """Take a slice as a spam, or say why it cannot be one; `kind` is the type of the part it came as."""
     spam = raw[start:end]
-    what = name or "The message"
+    what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
-        reason = f"{what} is empty: the mail program attached a file without anything in it."
-        remedy = "Attach the spam again, or save it as a file (.eml) and upload that."
-        return _refusal(reason, remedy, name)
+        remedy = "Attach the spam again; some mail programs attach an empty file at the first try."
+        return _refusal(f"{what} is empty.", remedy, name)
     message = parse(spam)
     if not message.headers:
         reason = f"{what} has no mail header inside."
         return _refusal(reason, "Send the complete source of the message, beginning with its header.", name)
     if not message.fields("received"):
-        return Item(spam, start, end, None, None, "D", name) if hand.around is None else _no_way(name, hand)
+        if hand.around is None:
+            return Item(spam, start, end, None, None, "D", name)
+        return _no_way(name, how_to_forward(hand.around))
     grade, lost = loss_of(message, kind, hand.around)
     return Item(spam, start, end, None, None, grade, name, lost)
 
 
-def unwrap_forward(raw: bytes) -> list[Item]:
+def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
+    """Return the spam whose source was pasted as text, repaired but for the kinds of repair in `without`."""
+    if len(mbox_slices(raw)) > 1:
+        return [replace(item, grade=max(item.grade, "B"), start=None, end=None) for item in open_file(raw)]
+    found = repair(raw, without)
+    message = parse(found.spam)
+    if not message.headers:
+        reason = "What you pasted does not begin with the header of a message."
+        remedy = (
+            "Paste the complete source, from its first header line on (often Return-Path, Delivered-To or "
+            "Received), without anything above it; or save the message as a file (.eml) and upload it."
+        )
+        return [_refusal(reason, remedy, "pasted message")]
+    lost = "Pasted: a clipboard does not keep every byte." + (
+        " Only its header is there." if not found.spam[message.body :].strip() else ""
+    )
+    return [
+        Item(
+            found.spam,
+            None,
+            None,
+            None,
+            None,
+            "B",
+            "pasted message",
+            lost,
+            found.repairs,
+            found.certain,
+        )
+    ]
+
+
+def mended_again(raw: bytes, *, forwarded: bool, without: Container[str]) -> Item | None:
+    """Return the spam that was pasted or forwarded inline, without some of its repairs; None for none."""
+    if forwarded:
+        return _inline(parse(raw), without)
+    items = unwrap_paste(raw, without)
+    return items[0] if len(items) == 1 and items[0].spam is not None else None
+
+
+def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> list[Item]:
     """Return the spams in a mail that came to a submission address: every outermost message inside it.
 
-    A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. Without any
-    message, a spam forwarded inline is looked for, and failing that one refusal says how to forward with the
-    program that was used.
+    A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. `is_ours`
+    tells this reporter's submission addresses, to one of which a redirect must say it went (None: any will
+    do). Without any message, a spam forwarded inline is looked for, and failing that one refusal says how to
+    forward with the program that was used.
     """
     message = parse(raw)
-    if redirected := _redirected(message):
+    if redirected := _redirected(message, is_ours):
         return [redirected]
     items: list[Item] = []
     hand = _Hand(message)
@@ -161,7 +209,7 @@ def unwrap_forward(raw: bytes) -> list[Item]:
 
 def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     """Look into one part: a message, a file that is or holds one, or nothing of interest."""
-    kind, name = part.content_type, part.filename
+    kind, name = part.content_type, _name_of(part)
     is_message = kind.startswith("message/") or kind in _HEADERS_ONLY
     if kind in _NO_MESSAGES or (part.depth == 0 and kind.startswith("text/") and not is_message):
         return []
@@ -171,7 +219,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
         return _unpack(content, name or "", 0, hand) or empty
     if is_message:
         return [_from_message(part, raw, content, hand)]
-    if kind.startswith(("text/html", "image/", "video/", "audio/")) or not _is_source(content, name):
+    if not _is_file(part) or not _is_source(content, name):
         return []
     if slices := mbox_slices(content):
         taken = (_spam(content, start, end, name, hand) for start, end in slices[:MAX_ITEMS])
@@ -179,11 +227,25 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     return [_from_message(part, raw, content, hand)]
 
 
+def _name_of(part: Part) -> str | None:
+    """Return a part's name, without the charset that stands alone where RFC 2231 went wrong."""
+    return _BARE_CHARSET.sub("", part.filename) or None if part.filename else None
+
+
+def _is_file(part: Part) -> bool:
+    """Tell a file that may be the source of a message from pictures, pages and what was typed."""
+    if part.content_type.startswith(("text/html", "image/", "video/", "audio/")):
+        return False
+    attached = (one for one in part.headers if one.name.lower() == "content-disposition")
+    is_attached = any(one.value[:10].lower() == b"attachment" for one in attached)
+    return not part.content_type.startswith("text/") or part.filename is not None or is_attached
+
+
 def _from_message(part: Part, raw: bytes, content: bytes, hand: _Hand) -> Item:
     """Take a part as a spam: its slice, or its decoded bytes where it was coded against RFC 2046 §5.2.1."""
     if part.transfer_encoding not in {"base64", "quoted-printable"}:
-        return _spam(raw, part.start, part.end, part.filename, hand, part.content_type)
-    item = _spam(content, 0, len(content), part.filename, hand, part.content_type)
+        return _spam(raw, part.start, part.end, _name_of(part), hand, part.content_type)
+    item = _spam(content, 0, len(content), _name_of(part), hand, part.content_type)
     return replace(item, start=None, end=None)
 
 
@@ -200,11 +262,12 @@ def _is_source(content: bytes, name: str | None) -> bool:
     return named or "received" in names or len(names & _KNOWN_FIELDS) >= 4
 
 
-def _redirected(message: Message) -> Item | None:
+def _redirected(message: Message, is_ours: Callable[[str], bool] | None) -> Item | None:
     """Take a redirected (resent) message: the spam begins below the Resent- block (RFC 5322 §3.6.6).
 
     What stands above it is the way from the reporter to us. A program that puts the block below all Received
-    lines leaves nothing to tell the two ways apart.
+    lines leaves nothing to tell the two ways apart. Anybody can write such a block above forged Received
+    lines, but only the reporter knows the submission address.
     """
     fields = message.headers
     first = next((n for n, one in enumerate(fields) if one.name.lower().startswith("resent-")), None)
@@ -217,22 +280,26 @@ def _redirected(message: Message) -> Item | None:
             last = n
         elif not name.startswith("x-"):
             break
-    if not any(one.name.lower() == "received" for one in fields[last + 1 :]):
-        return _refusal(
-            "The message was redirected, and no Received lines stand below its Resent- lines: the way it "
-            "took to you cannot be told from its way to us.",
-            how_to_forward(message),
-            "redirected message",
-        )
+    named = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    reason = None
+    if is_ours and not any(is_ours(address) for text in named for address in _ADDRESS.findall(text)[:20]):
+        reason = "The message was redirected, but no Resent-To line names your submission address"
+    elif not any(one.name.lower() == "received" for one in fields[last + 1 :]):
+        reason = "The message was redirected, and no Received lines stand below its Resent- lines"
+    if reason:
+        reason += ": the way it took to you cannot be told from its way to us."
+        return _refusal(reason, how_to_forward(message), "redirected message")
     start = fields[last].end
     lost = "Redirected: some header lines may have been changed; those of its way to us are left out."
     return Item(message.raw[start:], start, len(message.raw), None, None, "B", "redirected message", lost)
 
 
-def _inline(message: Message) -> Item | None:
+def _inline(message: Message, without: Container[str] = ()) -> Item | None:
     """Take a forward whose text shows the header of the spam: lines are lost, the chain can be read."""
-    spam = forwarded_inline(message)
-    return Item(spam, None, None, None, None, "C", "inline forward") if spam is not None else None
+    if (found := forwarded_inline(message, without)) is None:
+        return None
+    spam, repairs, certain = found.spam, found.repairs, found.certain
+    return Item(spam, None, None, None, None, "C", "inline forward", None, repairs, certain)
 
 
 def _nothing_attached(message: Message) -> Item:

@@ -40,7 +40,8 @@ def chosen(website: Website) -> dict[str, bool]:
 
 def letters(website: Website, kind: str) -> list[Any]:
     with website.office.db.reading() as session:
-        rows = session.exec(select(Letter).where(Letter.kind == kind)).all()
+        alice = website.alice.reporter.id
+        rows = session.exec(select(Letter).where(Letter.kind == kind, Letter.reporter_id == alice)).all()
         raws = [website.office.vault.unseal(website.alice.reporter.key, row.raw) for row in rows]
     return [email.message_from_bytes(raw, policy=email.policy.default) for raw in raws]
 

@@ -5,7 +5,7 @@ from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -15,4 +15,5 @@ def upgrade() -> None:
     op.add_column("complaint", sa.Column("reminded_at", UTCDateTime(), nullable=True))
     op.create_index("complaint_of_delivery", "complaint", ["reporter_id", "delivery"])
     op.add_column("probe", sa.Column("returned", sa.String(), nullable=False, server_default=""))
+    op.add_column("probe", sa.Column("grade", sa.String(), nullable=True))
     op.add_column("submission_address", sa.Column("sealed", sa.LargeBinary(), nullable=True))

@@ -13,8 +13,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
+from complaints.mail_clients import anchor_of
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
-from complaints.notice import UNDERWAY, submitted_token
+from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.web import intake
 from complaints.web.page import page
@@ -49,7 +50,7 @@ async def submit(request: Request, office: Opened) -> Response:
         return _form(office, 422, [FieldError("files", "Choose a file, or paste a message.")], sent.fields)
     forwarded = sent.fields.get("forwarded") == "yes"
     taken = await intake.take(office, reporter, uploads, via="page", forwarded=forwarded)
-    return RedirectResponse(f"/submitted/{submitted_token(office, taken.submission_ids)}", 303)
+    return RedirectResponse(f"/submitted/{_token(office, taken.submission_ids)}", 303)
 
 
 @router.get("/submitted/{token}")
@@ -86,6 +87,11 @@ def _form(
     )
 
 
+def _token(office: Office, ids: Sequence[str]) -> str:
+    names = "-".join(ids)
+    return f"{names}.{office.vault.derive('submitted', names)}"
+
+
 def _items(session: Session, office: Office, submission: Submission | None) -> list[Json]:
     """The outcome of a submission, each line with what its complaint says of itself by now."""
     if submission is None:
@@ -93,19 +99,23 @@ def _items(session: Session, office: Office, submission: Submission | None) -> l
     named = [line["complaint"] for line in submission.outcome if line["complaint"]]
     rows = {row.id: row for row in session.exec(select(Complaint).where(col(Complaint.id).in_(named)))}
     name = submission.filename or "pasted message"
-    unsaid: Json = {"file": name, "reason": None, "remedy": None, "grade": None}
+    unsaid: Json = {"file": name, "reason": None, "remedy": None, "lost": None, "grade": None}
+    unsaid |= {"help": None, "repairs": []}
     return [unsaid | line | _read(office, line, rows.get(line["complaint"])) for line in submission.outcome]
 
 
 def _read(office: Office, line: Json, complaint: Complaint | None) -> Json:
     if complaint is None:
-        return {"underway": False, "url": None, "subject": ""}
+        help_of = anchor_of(line.get("remedy") or "")
+        return {"underway": False, "url": None, "subject": "", "help": help_of}
     found = {
         "underway": complaint.state in UNDERWAY,
         "url": review_path(office, complaint.id),
         "grade": complaint.grade,
         "subject": complaint.subject,
         "state": complaint.state,
+        "repairs": complaint.repairs,
+        "mendable": complaint.state in {ComplaintState.AWAITING_CONSENT, ComplaintState.REFUSED},
     }
     if line["status"] == "duplicate":
         return found
