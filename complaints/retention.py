@@ -56,6 +56,7 @@ def rules(settings: Settings) -> dict[str, str]:
         "hour": "an hour, if it is not completed",
         "week": "a week",
         "desk": "until the desk wants reports again",
+        "batch": "until the same mailbox is handed in anew, or the file is deleted",
         "cache": "until the registry's answer ends, at most a few days",
         "spam": f"{_days(settings.retention_spam_seconds)}{ended}",
         "report": f"{_days(settings.retention_report_seconds)}{ended}",
