@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 
@@ -147,6 +147,8 @@ class LookupStore:
     are the database's: the clocks of machines differ.
     """
 
+    is_far = True
+
     def __init__(self, db: Database) -> None:
         self._db = db
         self._wanted = _Batch()
@@ -154,23 +156,23 @@ class LookupStore:
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._purged = 0.0
 
-    async def get(self, keys: Sequence[str], now: datetime) -> str | None:
+    def get(self, keys: Sequence[str], now: datetime) -> "asyncio.Future[str | None]":
         """Return the value of the first key that is there and not expired."""
-        wish = _Get(self._promised(), keys, now.timestamp())
-        self._wanted.gets.append(wish)
-        return cast("str | None", await wish.done)
+        done = self._promised()
+        self._wanted.gets.append(_Get(done, keys, now.timestamp()))
+        return done
 
-    async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
+    def put(self, keys: Sequence[str], value: str, expires: datetime) -> "asyncio.Future[None]":
         """Keep `value` under every key until `expires`."""
-        wish = _Put(self._promised(), keys, value, expires.timestamp())
-        self._wanted.puts.append(wish)
-        await wish.done
+        done = self._promised()
+        self._wanted.puts.append(_Put(done, keys, value, expires.timestamp()))
+        return done
 
-    async def change(self, server: str, how: Callable[[Page, float], T]) -> T:
+    def change(self, server: str, how: Callable[[Page, float], T]) -> "asyncio.Future[T]":
         """Let `how` change the page of `server`; raises `BookError` when the database cannot be asked."""
-        wish = _Change(self._promised(), server, how)
-        self._wanted.changes.append(wish)
-        return cast(T, await wish.done)
+        done = self._promised()
+        self._wanted.changes.append(_Change(done, server, how))
+        return done
 
     async def purge(self, now: datetime) -> int:
         """Drop expired answers, and once an hour idle servers; returns the number of answers."""
