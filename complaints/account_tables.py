@@ -36,6 +36,15 @@ class Choice(SQLModel, table=True):
     via: str
 
 
+class PolicyVersion(SQLModel, table=True):
+    """A version of the privacy policy that applies here, or will from its day on."""
+
+    __tablename__: ClassVar[Any] = "policy_version"
+    version: str = Field(primary_key=True)
+    announced_at: datetime
+    effective_at: datetime
+
+
 class Reading(SQLModel, table=True):
     """Somebody who runs this service looked at what a reporter handed in: written before it is shown."""
 

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,8 @@ def test_an_alias_and_another_address(website: Website, monkeypatch: pytest.Monk
     mailed = asked(website, "address", NEW)
     moved = website.api("POST", "/account/address", json={"code": mailed[ALICE], "second": mailed[NEW]})
     assert (moved.json()["address"], moved.json()["aliases"]) == (NEW, ["second@example.com", ALICE])
+    problem(website.api("GET", "/account"), 401)
+    website.alice = replace(website.alice, token=moved.json()["token"])
     gone = website.api("POST", "/account/aliases/remove", json={"address": "second@example.com"})
     assert gone.json()["aliases"] == [ALICE]
     problem(website.api("POST", "/account/codes", json={"for": "alias", "address": "no address"}), 422)

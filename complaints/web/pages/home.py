@@ -1,4 +1,4 @@
-"""The pages that are the same for everybody: home, help, privacy."""
+"""The pages that are the same for everybody: home and help; and what /privacy tells of an installation."""
 
 import tomllib
 from functools import cache
@@ -7,9 +7,8 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
-from complaints import accountability, choices, ledger, retention
+from complaints import retention
 from complaints.grades import GRADES
-from complaints.policy import POLICY
 from complaints.settings import Settings
 from complaints.web.page import page
 from complaints.web.security import Opened
@@ -31,26 +30,6 @@ async def how_to(office: Opened) -> HTMLResponse:
     return page("help.html", headers=PUBLIC, clients=programs, grades=GRADES, settings=office.settings)
 
 
-@router.get("/privacy")
-def privacy(office: Opened) -> HTMLResponse:
-    """What is promised and kept, with this installation's own periods, places and partners."""
-    with office.db.reading() as session:
-        disclosed = accountability.disclosures_by_year(session)
-        counted = choices.statistics(session)
-    return page(
-        "privacy.html",
-        headers=PUBLIC,
-        policy=POLICY,
-        settings=office.settings,
-        processors=processors(office.settings),
-        kept=_kept(),
-        rules=retention.rules(office.settings),
-        receipt_key=ledger.public_key(office),
-        disclosed=disclosed,
-        counted=counted,
-    )
-
-
 def processors(settings: Settings) -> list[tuple[str, str]]:
     """Who besides the desks sees something, and what, as this installation is set up now."""
     zones = ", ".join(zone.strip() for zone in settings.contact_zones.split(",") if zone.strip())
@@ -70,7 +49,7 @@ def processors(settings: Settings) -> list[tuple[str, str]]:
 
 
 @cache
-def _kept() -> list[dict[str, str]]:
+def kept_rows() -> list[dict[str, str]]:
     """The data map for people: one row per table, in the order of the map."""
     return [
         {"holds": "; ".join(row["columns"].values()), "purpose": row["purpose"], "kept": row["kept"]}
