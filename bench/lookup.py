@@ -31,7 +31,7 @@ from abuse_lookup.book import Book
 from abuse_lookup.cache import Cache
 from bench.lookup_world import LARGEST, REGISTRIES, addresses, networks
 from complaints.db import Database
-from complaints.lookup_store import DatabaseBook, DatabaseCache
+from complaints.lookup_store import LookupStore
 
 NETWORKS, ADDRESSES = 3000, 10_000
 DELAY = 0.05
@@ -124,7 +124,7 @@ class Stores:
             with db.transaction() as session:
                 for table in ("lookup_answer", "lookup_server"):
                     session.connection().exec_driver_sql(f"DELETE FROM {table}")
-            shared = (DatabaseCache(db), DatabaseBook(db))
+            shared = (store := LookupStore(db), store)
         async with open_lookup(config, shared=shared) as lookup:
             yield lookup
 

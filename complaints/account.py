@@ -10,7 +10,17 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import accountability, choices, erasure, reporters, retention, show, step_up
+from complaints import (
+    accountability,
+    choices,
+    erasure,
+    probes,
+    reporters,
+    retention,
+    show,
+    step_up,
+    submission_address,
+)
 from complaints.account_tables import StepUp
 from complaints.models import Complaint, Json, Letter, Report, Reporter, ReportState, Submission
 from complaints.office import Office
@@ -57,6 +67,21 @@ def document(session: Session, office: Office, reporter: Reporter) -> Json:
         "hosts_url": office.hosts_url(reporter),
         "standing_url": office.standing_url(reporter),
     }
+
+
+def card(session: Session, office: Office, reporter: Reporter) -> Json:
+    """The submission address with its card, and `tests`: the test mails of late and what came of each."""
+    tests = [
+        {
+            "to": row.to,
+            "asked_at": show.stamp(row.asked_at),
+            "expires_at": show.stamp(row.expires_at),
+            "returned_at": show.stamp(row.returned_at),
+            "grade": row.grade,
+        }
+        for row in probes.recent(session, reporter)
+    ]
+    return submission_address.document(session, office, reporter) | {"tests": tests}
 
 
 def _counts(session: Session, reporter: Reporter) -> Json:

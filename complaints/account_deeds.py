@@ -9,13 +9,15 @@ from typing import Any
 
 from sqlmodel import Session
 
-from complaints import account, choices, erasure, export, policies, standing
+from complaints import account, choices, erasure, export, policies, probes, standing, submission_address
 from complaints.account import AccountError
 from complaints.choices import ChoiceError
 from complaints.models import Json, Reporter
 from complaints.office import Office
 from complaints.policies import PolicyError
+from complaints.probes import ProbeError
 from complaints.standing import StandingError
+from complaints.submission_address import TooManyError
 
 Said = Mapping[str, Any]
 Look = Callable[[Session, Office, Reporter], Json]
@@ -23,6 +25,7 @@ VIA = "cli"
 STANDING = "standing-consent"
 LOOKS: dict[str, Look] = {
     "": account.document,
+    "card": account.card,
     "policy": policies.document,
     STANDING: standing.document,
 }
@@ -45,6 +48,8 @@ def do(office: Office, reporter_id: str, deed: str, said: Said) -> bytes:
             return _json(LOOKS[deed](session, office, session.get_one(Reporter, reporter_id)))
     if deed == "codes":
         return _codes(office, reporter_id, said)
+    if deed in CARD:
+        return _card(office, reporter_id, deed)
     if deed in CODED:
         return _coded(office, reporter_id, deed, said)
     try:
@@ -56,6 +61,18 @@ def do(office: Office, reporter_id: str, deed: str, said: Said) -> bytes:
             return _json(look(session, office, reporter))
     except (ChoiceError, PolicyError, StandingError) as error:
         raise AccountError(str(error)) from error
+
+
+def _card(office: Office, reporter_id: str, deed: str) -> bytes:
+    """A new submission address, or a test of it."""
+    try:
+        with office.db.transaction() as session:
+            reporter = session.get_one(Reporter, reporter_id)
+            CARD[deed](session, office, reporter)
+            session.flush()
+            return _json(account.card(session, office, reporter))
+    except (TooManyError, ProbeError) as error:
+        raise account.WaitError(str(error)) from error
 
 
 def _codes(office: Office, reporter_id: str, said: Said) -> bytes:
@@ -90,6 +107,10 @@ CODED: dict[str, Callable[[Session, Office, Reporter, Said], bool | str]] = {
     "address": lambda session, office, row, said: account.move(
         session, office, row, said["code"], said["second"]
     ),
+}
+CARD: dict[str, Callable[[Session, Office, Reporter], object]] = {
+    "card/new": submission_address.renew,
+    "test": probes.ask,
 }
 CHANGES: dict[str, Callable[[Session, Office, Reporter, Said], object]] = {
     "names": lambda session, _, row, said: account.rename(session, row, said["names"]),

@@ -131,7 +131,7 @@ def move(
 @on_complaints
 def prefer(
     work: "Client",
-    purpose: Annotated[str, typer.Argument(metavar="PURPOSE", help="news, digests or statistics.")],
+    purpose: Annotated[str, typer.Argument(metavar="PURPOSE", help="news, digests, quiet or statistics.")],
     answer: Annotated[str, typer.Argument(metavar="yes|no", help="Whether you agree to it.")],
 ) -> None:
     """Say yes or no to a use of your data."""

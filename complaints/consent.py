@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from complaints import learned, ledger, policies, report, tokens
+from complaints import learned, ledger, mended, policies, report, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import (
@@ -349,6 +349,20 @@ def mine(session: Session, office: Office, complaint: Complaint, hop: int) -> No
     reporter = session.get_one(Reporter, complaint.reporter_id)
     hosts = handed_over(parse_received(line.body))
     learned.add(session, office, reporter, hosts, "hop", complaint=complaint.id, hop=str(hop))
+    _read_again(session, office, complaint)
+
+
+def repair(session: Session, office: Office, complaint: Complaint, kind: str, *, revoked: bool) -> None:
+    """Take a repair of a pasted spam back, or do it again, and read the spam anew.
+
+    Raises ConsentError when the complaint's state does not allow it, or no header is left without it.
+    """
+    if complaint.state not in {ComplaintState.AWAITING_CONSENT, ComplaintState.REFUSED}:
+        raise ConsentError(f"{complaint.id} is {complaint.state}: it is not read anew any more")
+    try:
+        mended.make_anew(session, office, complaint, kind, revoked=revoked)
+    except mended.RepairError as error:
+        raise ConsentError(str(error)) from error
     _read_again(session, office, complaint)
 
 

@@ -73,6 +73,9 @@ def decode_text(content: bytes, charset: str | None) -> str:
     label = (charset or "").strip().lower()
     codec = _codec(label)
     try:
+        if codec == "cp1252" and content.isascii():
+            # Python reads this codec through a table, letter by letter.
+            return content.decode("ascii")
         if codec != "utf-8":
             return content.decode(codec, "replace")
         return content.decode("utf-8")

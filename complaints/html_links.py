@@ -8,6 +8,7 @@ only puts together a string of literals, the string is read.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from html import unescape
 from urllib.parse import unquote, unquote_to_bytes, urljoin
 
@@ -138,7 +139,9 @@ def _read(html: str, base: str, page: Page, nesting: int) -> None:
 
 def _conditional(html: str) -> Iterator[str]:
     """Give what mail readers by Microsoft show, though it is a comment to all others: `<!--[if ...]>`."""
-    for comment in html.replace("<!--[IF", "<!--[if").split("<!--[if")[1:]:
+    if "<!--[IF" in html:
+        html = html.replace("<!--[IF", "<!--[if")
+    for comment in html.split("<!--[if")[1:]:
         yield comment.partition("<![endif]")[0].partition("]>")[2]
 
 
@@ -208,22 +211,32 @@ class _Tree:
                 self.references += [(found, "", used) for found in _css(value)]
 
 
+@cache
+def _special_ids() -> frozenset[int]:
+    """Return the numbers of the special tags, which cost less than their names."""
+    return frozenset(LexborHTMLParser("").create_node(tag).tag_id for tag in _SPECIAL)
+
+
 def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
     tree = LexborHTMLParser(html)
     if tree.root is None:
         return
     read = _Tree()
+    special, outright = _special_ids(), _OUTRIGHT
     for node in tree.root.traverse():
-        attributes, tag = node.attributes, node.tag
-        if tag in _SPECIAL:
-            read.special(node, tag or "", attributes)
-        if attributes:
-            style = attributes.get("style")
-            if not _OUTRIGHT.isdisjoint(attributes) or (style and _may_refer(style)):
-                read.places(tag or "", attributes)
+        attributes = node.attributes
+        if node.tag_id in special:
+            read.special(node, node.tag or "", attributes)
+        if not attributes:
+            continue
+        if style := attributes.get("style"):
+            if not outright.isdisjoint(attributes) or "(" in style or "@" in style or "\\" in style:
+                read.places(node.tag or "", attributes)
             # Of either case, for the sake of speed.
-            if style and ("isplay" in style or style.isupper()) and _HIDES.search(style):
-                read.hide(node, tag or "")
+            if ("isplay" in style or style.isupper()) and _HIDES.search(style):
+                read.hide(node, node.tag or "")
+        elif not outright.isdisjoint(attributes):
+            read.places(node.tag or "", attributes)
     if read.has_template and nesting < _MAX_NESTING:
         # Its content stands apart in the tree; scripts and AMP put it on the page.
         _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)

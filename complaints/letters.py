@@ -7,11 +7,13 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | as refused; days, digest, complaints: [{subject, grade, means, source, desks, url}] |
-| refused | reporter | refused: [{part, reason, remedy, look}], hosts, account |
+| notice | reporter | as refused; link, days, digest, quiet, known: [{part, reason, remedy, url}], more_known,
+  complaints: [{subject, grade, means, lost, source, desks, url, remark, remedy}], count (with the rest) |
+| refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, hosts, account |
+| reminder | reporter | complaints: [{subject, until, url}], quiet, account |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |
-| learned | reporter | to, own: [{what, new}], passed_over, url |
+| learned | reporter | to, grade, means, lost, own: [{what, new}], passed_over, url |
 | code | reporter, or an address to be theirs | wish, code, minutes, known |
 | policy | reporter | version, since, changes: [words], difference, url, whole |
 | news | reporter who chose to | subject, text, url |

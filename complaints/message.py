@@ -7,8 +7,6 @@ bytes. Nothing here raises on content, re-serialises, or takes more than linear 
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -116,13 +114,27 @@ class Part(NamedTuple):
         return decode_text(self.content(limit), self.charset)
 
 
-@dataclass(frozen=True)
 class Message:
-    """A message: header fields in their order, `body` the offset where its body starts, the leaf parts."""
+    """A message: header fields in their order, `body` the offset where its body starts, the leaf parts.
 
-    raw: bytes = field(repr=False)
-    headers: tuple[Header, ...]
-    body: int
+    Nobody changes one. A plain class, for one is made of every message and every message inside.
+    """
+
+    __slots__ = ("_by_name", "_parts", "body", "headers", "raw")
+
+    def __init__(self, raw: bytes, headers: tuple[Header, ...], body: int) -> None:
+        self.raw = raw
+        self.headers = headers
+        self.body = body
+        self._parts: tuple[Part, ...] | None = None
+        index: dict[str, list[Header]] = {}
+        for header in headers:
+            name = header[0].lower()
+            if name in index:
+                index[name].append(header)
+            else:
+                index[name] = [header]
+        self._by_name = index
 
     def get(self, name: str) -> str | None:
         """Return the text of the first field of this name, or None."""
@@ -142,25 +154,16 @@ class Message:
         """The decoded subject on one line."""
         return self.get("subject")
 
-    @cached_property
+    @property
     def parts(self) -> tuple[Part, ...]:
         """All leaf parts in order, at most `MAX_PARTS`."""
-        return tuple(_split(self))
+        if self._parts is None:
+            self._parts = tuple(_split(self))
+        return self._parts
 
     def leaves(self) -> Iterator[Part]:
         """Iterate the leaf parts in order; a message/* part is a leaf, its content the message inside."""
         return iter(self.parts)
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[Header]]:
-        index: dict[str, list[Header]] = {}
-        for header in self.headers:
-            name = header.name.lower()
-            if name in index:
-                index[name].append(header)
-            else:
-                index[name] = [header]
-        return index
 
 
 def parse(raw: bytes) -> Message:
@@ -237,28 +240,36 @@ class _Open(NamedTuple):
     boundary: bytes | None
 
 
-_DESCRIBING = (
-    *("content-type", "content-transfer-encoding", "content-disposition"),
-    *("content-base", "content-location"),
-)
-
-
 def _open_top(message: Message) -> _Open:
-    found = [header for name in _DESCRIBING for header in message.fields(name)]
-    return _open(message.headers, sorted(found, key=_start), message.body, 0, "text/plain")
+    named = message.fields
+    kinds, encodings = named("content-type"), named("content-transfer-encoding")
+    dispositions, bases, places = (
+        named("content-disposition"),
+        named("content-base"),
+        named("content-location"),
+    )
+    return _open(
+        message.headers,
+        kinds[0] if kinds else None,
+        encodings[-1] if encodings else None,
+        dispositions[-1] if dispositions else None,
+        tuple(sorted(bases + places, key=_start)) if bases or places else (),
+        message.body,
+        0,
+        "text/plain",
+    )
 
 
 _start = itemgetter(2)
 
 
-def _open(
-    headers: tuple[Header, ...], describing: list[Header], body: int, depth: int, default: str
-) -> _Open:
-    kind: Header | None = None
-    encoding: Header | None = None
-    disposition: Header | None = None
+def _open_part(headers: tuple[Header, ...], body: int, depth: int, default: str) -> _Open:
+    kind = encoding = disposition = None
     locations: list[Header] = []
-    for header in describing:
+    for header in headers:
+        # Most fields of some parts are others, which is told by the first letter.
+        if header[0][0] not in "Cc":
+            continue
         name = header[0].lower()
         if name == "content-type":
             kind = kind or header
@@ -268,14 +279,28 @@ def _open(
             disposition = header
         elif name in {"content-base", "content-location"}:
             locations.append(header)
+    return _open(headers, kind, encoding, disposition, tuple(locations), body, depth, default)
+
+
+def _open(
+    headers: tuple[Header, ...],
+    kind: Header | None,
+    encoding: Header | None,
+    disposition: Header | None,
+    locations: tuple[Header, ...],
+    body: int,
+    depth: int,
+    default: str,
+) -> _Open:
     content_type, values = parameters(kind.value) if kind else (default, {})
     boundary = None
     if values.get("boundary") and depth < MAX_DEPTH and content_type.startswith("multipart/"):
         boundary = values["boundary"].rstrip().encode("utf-8", "surrogateescape")
     if "/" not in content_type:
         content_type = default
-    places = tuple(locations)
-    return _Open(headers, content_type, values, encoding, disposition, places, body, depth, boundary)
+    return tuple.__new__(
+        _Open, (headers, content_type, values, encoding, disposition, locations, body, depth, boundary)
+    )
 
 
 def _leaf(raw: bytes, part: _Open, end: int) -> Part:
@@ -321,9 +346,7 @@ def _split(message: Message) -> Iterator[Part]:
             continue
         default = "message/rfc822" if stack[-1].content_type == "multipart/digest" else "text/plain"
         headers, body = _read_headers(raw, min(end + 1, stop), stop)
-        # Most fields of some parts are others, which is told by the first letter.
-        describing = [header for header in headers if header[0][0] in "Cc"]
-        part = _open(headers, describing, body, len(stack), default)
+        part = _open_part(headers, body, len(stack), default)
         if part.boundary is None or opened >= MAX_MULTIPARTS:
             current = part
         else:

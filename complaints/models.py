@@ -160,6 +160,8 @@ class SubmissionAddress(SQLModel, table=True):
     reporter_id: str = Field(foreign_key="reporter.id", index=True)
     created_at: datetime
     retires_at: datetime | None = None
+    # The address itself, so that its owner can see it again; none of those given before this was kept
+    sealed: bytes | None = Field(default=None, sa_column=blob(nullable=True))
 
 
 class Registration(SQLModel, table=True):
@@ -186,6 +188,10 @@ class Probe(SQLModel, table=True):
     asked_at: datetime
     expires_at: datetime
     returned_at: datetime | None = None
+    # Of the bytes that came back last: the same ones again are not answered again
+    returned: str = ""
+    # How much of it survived the way there and back: A to D
+    grade: str | None = None
 
 
 class Submission(SQLModel, table=True):
@@ -195,6 +201,7 @@ class Submission(SQLModel, table=True):
     __table_args__ = (
         Index("submission_by_state", "state", "received_at"),
         Index("submission_of_reporter", "reporter_id", "received_at"),
+        Index("submission_of_batch", "reporter_id", "batch"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -202,7 +209,11 @@ class Submission(SQLModel, table=True):
     via: str
     # Whether it came as a forward to be unwrapped; otherwise it is the spam itself (or a mailbox of spams)
     forwarded: bool
+    # Whether it was pasted as text, which is repaired where it broke
+    pasted: bool = False
     filename: str = ""
+    # What is handed in under one label is reviewed together; by itself a submission is its own batch
+    batch: str = ""
     received_at: datetime
     digest: str
     size: int
@@ -220,6 +231,7 @@ class Complaint(SQLModel, table=True):
         Index("complaint_by_state", "state", "due_at"),
         Index("complaint_of_reporter", "reporter_id", "received_at", "id"),
         Index("complaint_of_reporter_by_state", "reporter_id", "state", "received_at", "id"),
+        Index("complaint_of_delivery", "reporter_id", "delivery"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -229,18 +241,26 @@ class Complaint(SQLModel, table=True):
     slice_end: int | None = None
     raw: bytes | None = Field(default=None, sa_column=blob(nullable=True))
     digest: str
+    # By which the same delivery is known in another form (`sameness.delivery_mark`)
+    delivery: str | None = None
     state: ComplaintState = state(ComplaintState.RECEIVED)
     # Counts every change of state, draft or evidence: a form shown before it is stale
     version: int = 0
     received_at: datetime
     due_at: datetime | None = None
+    # When a reporter who wants few letters was told that it is about to expire
+    reminded_at: datetime | None = None
     lookups: int = 0
     reason: str | None = None
     subject: str = ""
+    campaign: str = ""
     source_ip: str | None = Field(default=None, index=True)
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
     grade: str | None = None
+    # Done to a text to read it: {"kind", "words", "lines", "revoked"}; how many Received lines are certain
+    repairs: list[Json] = json_list()
+    certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     note: str = ""

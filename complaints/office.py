@@ -89,6 +89,14 @@ class Office:
         """The capability URL of a reporter's own page; new secrets end the old one."""
         return f"{self.settings.url}/account/{self._link('account', reporter.id, reporter.token_hash or '')}"
 
+    def batch_url(self, reporter: Reporter, batch: str = "") -> str:
+        """The capability URL under which all of a batch that awaits consent is reviewed ("": all of theirs).
+
+        New secrets end the old one.
+        """
+        subject = f"{reporter.id}-{batch}" if batch else reporter.id
+        return f"{self.settings.url}/batch/{self._link('batch', subject, reporter.token_hash or '')}"
+
     def unsubscribe_url(self, reporter: Reporter, purpose: str) -> str:
         """The capability URL that ends one use of a reporter's data, and does nothing else."""
         return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', f'{reporter.id}-{purpose}')}"

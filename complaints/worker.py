@@ -31,18 +31,17 @@ from complaints.models import (
     SubmissionState,
 )
 from complaints.office import Office
+from complaints.outcomes import UNREADABLE
 from complaints.tokens import random_letters
 
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 40
 SWEEP_ROWS = 500
+EMBEDDED_SWEEP, SHARED_SWEEP = 2.0, 5.0  # seconds between two sweeps
 LET_GO_EVERY = timedelta(hours=1)
 LOST_ATTEMPT = timedelta(minutes=15)  # longer than any time-out of a delivery (RFC 5321 §4.5.3.2)
 READING, MOST_TRIES = {"evidence", "contacts", "draft"}, 5
-UNREADABLE = (
-    "Plaint failed to read this spam, several times. That is our fault; the operator's log says where."
-)
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 3600.0  # seconds before a failed step is tried again
 
 
@@ -122,12 +121,12 @@ class Worker:
         """A spam we cannot read is refused, so that its reporter hears of it and of the others with it."""
         with self._office.db.transaction() as session:
             complaint = session.get_one(Complaint, complaint_id)
-            move(session, complaint, ComplaintState.REFUSED, reason=UNREADABLE)
+            move(session, complaint, ComplaintState.REFUSED, reason=UNREADABLE.says)
             look_at(session, "notice", complaint.submission_id)
 
     async def _sweep_for_ever(self) -> None:
         assert self._engine is not None
-        every = 2.0 if self._office.db.embedded else 5.0
+        every = EMBEDDED_SWEEP if self._office.db.embedded else SHARED_SWEEP
         while True:
             try:
                 await self.sweep(self._engine)
@@ -139,6 +138,7 @@ class Worker:
     async def _let_go(self) -> None:
         """Once an hour, and again at once while there is more to let go of."""
         if self._let_go_at <= self._office.clock():
+            await asyncio.to_thread(notice.remind, self._office)
             more = await asyncio.to_thread(retention.step, self._office)
             self._let_go_at = self._office.clock() + (timedelta() if more else LET_GO_EVERY)
 

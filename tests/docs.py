@@ -17,6 +17,8 @@ MEANINGS = {
     "data": "The data directory: `plaint.toml`, the SQLite file, the lookup cache and `secrets/` lie in it. Default: `$XDG_DATA_HOME/plaint`.",
     "database_url": "`postgresql://user@host/name`; empty: the SQLite file in the data directory.",
     "smtp": "Where submissions, bounces and answers come in. The MX of PLAINT_MAIL_DOMAIN must lead here, port 25.",
+    "smtp_proxy": "CIDRs, separated by commas, of proxies (HAProxy, nginx) before PLAINT_SMTP that begin each connection with a header of the PROXY protocol, version 1 or 2. They must always do so; it is believed of nobody else.",
+    "lmtp": "Where a mail server of your own hands mail on by LMTP: `host:port`, or the path of a socket, beginning with `/`. Empty: nowhere. docs/postfix.md says how.",
     "http": "Where pages and API are served. Put a TLS proxy before it.",
     "public_url": "The address people use, with which every mailed link begins. Plain http is accepted on loopback only. Empty: `http://` and PLAINT_HTTP.",
     "mail_domain": "The domain of all our addresses: submissions, reports, bounces.",

@@ -34,8 +34,9 @@ IMPERSONAL = {
     "letter_id", "lifted_at", "lookups", "mail_id", "message_id", "next_at", "number", "outcome", "policy", "policy_at",
     "previous", "received_at", "redaction", "report_id", "reporter_id", "retires_at", "returned_at", "sent_at", "size",
     "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token", "token_hash", "tries",
-    "verified_at", "version", "via", "way_in_grade", "worker", "name", "page", "purpose", "second_hash", "used_at",
-    "authority", "law", "moved_at", "announced_at", "effective_at", "forbidden_until", "entered_at",
+    "verified_at", "version", "via", "way_in_grade", "worker", "pasted", "certain_hops", "name", "page", "purpose",
+    "second_hash", "used_at", "authority", "law", "moved_at", "announced_at", "effective_at", "forbidden_until",
+    "entered_at", "delivery", "reminded_at", "returned",
 }  # fmt: skip
 
 

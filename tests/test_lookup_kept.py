@@ -234,6 +234,23 @@ def test_what_another_version_kept_is_asked_anew(filled: Path, how: str) -> None
     assert asyncio.run(run()) == (0 if how == "as it was" else 1)
 
 
+def test_what_was_kept_under_other_contact_zones_is_asked_anew(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def run() -> list[int]:
+        async with loopback_internet(World.parse(CLOUD)) as net:
+            config, questions = config_for(net, cache_path=tmp_path / "c.db"), []
+            for zones in ((), (), ("contacts.example",)):
+                async with open_lookup(replace(config, contact_zones=zones), clock=clock) as lookup:
+                    await lookup.find_contacts("198.51.100.1")
+                questions.append(asked(net))
+                clock.ahead += timedelta(minutes=3)  # what a server just said is forgotten
+            return questions
+
+    first, same, other = asyncio.run(run())
+    assert first == same < other
+
+
 def test_a_lookup_that_waited_in_vain_leaves_no_failure_behind() -> None:
     """Its neighbour's question took all its time; what that one finds must not be hidden by it."""
     world = "[world]\nslow_seconds = 0.7\n" + CLOUD + 'rdap = "slow"\n'

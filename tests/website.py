@@ -143,11 +143,11 @@ class Website:
         headers = {"Authorization": f"Bearer {(who or self.alice).token}"} | more.pop("headers", {})
         return self.http.request(method, f"/api/v1{path}", headers=headers, **more)
 
-    def hand_in(self, raw: bytes) -> str:
+    def hand_in(self, raw: bytes, batch: str = "") -> str:
         """A complaint of Alice's, just received."""
         with self.office.db.transaction() as session:
             row = submission.accept(
-                session, self.office, self.alice.reporter, raw, via="test", forwarded=False
+                session, self.office, self.alice.reporter, raw, via="test", forwarded=False, batch=batch
             )
             [item] = submission.unwrap(session, self.office, row).outcome
         complaint_id: str = item["complaint"]
@@ -159,9 +159,10 @@ class Website:
         *,
         source: Lookup | None = None,
         links: Answers = (LINK_ANSWER,),
+        batch: str = "",
     ) -> str:
         """A complaint that awaits Alice's consent."""
-        complaint_id = self.hand_in(spam() if raw is None else raw)
+        complaint_id = self.hand_in(spam() if raw is None else raw, batch)
         self.analyse(complaint_id, source=source, links=links)
         return complaint_id
 

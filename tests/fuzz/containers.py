@@ -201,7 +201,7 @@ _ENCODED = (
 )
 _ALL = _MAIL_WORDS + _HTML_WORDS + _LINK_WORDS
 TARGETS = (
-    Target("unwrap", check_unwrap, (_FORWARD, _RESENT, _INLINE), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
+    Target("unwrap", check_unwrap, (_FORWARD, _RESENT, _INLINE, *seeds.clients()), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("files", check_file, (_MBOX, _MESSAGE), make=grammar.archive, longest=40_000, seconds=0.4, words=_MAIL_WORDS),
     Target("archives", check_archive, (_MBOX,), make=grammar.archive, longest=40_000, seconds=0.4, words=(b"PK\3\4", b"PK\1\2", b"PK\5\6")),
     Target("returned", check_returned, (_BOUNCE, *_ANSWERS), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from complaints import account, choices, erasure, export, ledger, policies, retention, step_up
 from complaints.account import AccountError
+from complaints.grades import GRADES
 from complaints.models import Reporter
 from complaints.office import Office
 from complaints.web.page import page
@@ -209,6 +210,8 @@ def _page(
         policy_change=policies.asked(session, office, reporter),
         account=shown,
         here=f"/account/{token}",
+        card=account.card(session, office, reporter),
+        grades=GRADES,
         hosts=urlsplit(shown["hosts_url"]).path,
         standing=urlsplit(shown["standing_url"]).path,
         data_map=retention.data_map()["table"],

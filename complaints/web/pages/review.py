@@ -46,6 +46,7 @@ class Decision(BaseModel):
     note: str = ""
     hide: str = ""
     hop: str = ""
+    repair: str = ""
 
     def typed(self, *, read: bool = False) -> Typed:
         """What is put back into the form; the tick for `read` only while nothing changed."""
@@ -164,6 +165,15 @@ def _mine(session: Session, office: Office, complaint: Complaint, decision: Deci
         raise FieldsError([FieldError("trace", f"Not trusted: {error}.")]) from error
 
 
+def _take_back(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    """A repair of the pasted spam was wrong."""
+    consent.repair(session, office, complaint, decision.repair, revoked=True)
+
+
+def _do_again(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    consent.repair(session, office, complaint, decision.repair, revoked=False)
+
+
 def _no_button(_session: Session, _office: Office, _complaint: Complaint, _decision: Decision) -> None:
     raise FieldsError([FieldError("buttons", "Use one of the buttons of this page.")])
 
@@ -176,6 +186,8 @@ ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
     "withdraw": _withdraw,
     "refresh": _refresh,
     "mine": _mine,
+    "take_back": _take_back,
+    "do_again": _do_again,
 }
 
 

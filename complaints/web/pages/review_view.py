@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import consent, hiding, outline, policies, show
+from complaints import consent, hiding, outcomes, outline, policies, show
 from complaints.consent import OPEN, REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
-from complaints.notice import REMEDIES, UNDERWAY
+from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.web import words
@@ -28,7 +28,14 @@ from complaints.web.visible import visible_bytes
 MOST_CLAIMS, MOST_HOSTS, MOST_LINKS = 10, 20, 10
 """Claimed hops, link hosts, and links of one host that are shown; the rest is counted."""
 # What evidence read by an earlier version does not have
-_NOT_YET: Json = {"hints": [], "signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
+_NOT_YET: Json = {
+    "hints": [],
+    "signatures": [],
+    "unconfirmed": [],
+    "explanation": "",
+    "notes": [],
+    "lost": None,
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def review_page(
         **_evidence(complaint.evidence, spam),
         label=label,
         sentence=sentence,
-        remedy=REMEDIES.get(complaint.state) if refused else None,
+        outcome=outcomes.of_complaint(complaint),
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
