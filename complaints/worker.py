@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
-from complaints import consent, contacts, draft, evidence, notice, retention, standing, submission
+from complaints import consent, contacts, draft, erasure, evidence, notice, retention, standing, submission
 from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
@@ -64,6 +64,7 @@ class Worker:
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
             "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
+            "rewrite": lambda _: asyncio.to_thread(erasure.rewrite, office.db),
             "report": forwarder.report,
             "letter": forwarder.letter,
         }
