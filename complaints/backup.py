@@ -27,7 +27,6 @@ from complaints.models import (
     Json,
     Letter,
     LetterState,
-    Registration,
     Report,
     Reporter,
     ReportState,
