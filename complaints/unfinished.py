@@ -65,10 +65,10 @@ class Field(NamedTuple):
         return b"".join(pieces).rstrip()
 
 
-def certain_hops(fields: list[Field], *, spaced: bool, ended: bool) -> int:
+def certain_hops(fields: list[Field], *, guessed: bool, ended: bool) -> int:
     """Return how many Received lines from the top are certain.
 
-    `spaced`: blank lines may stand between the header lines, so that the end of the header is a guess;
+    `guessed`: the header has no certain end, so what stands below its From or Subject may be text;
     `ended`: the last field surely is whole.
     """
     cuts = any(field.bare for field in fields)
@@ -78,7 +78,7 @@ def certain_hops(fields: list[Field], *, spaced: bool, ended: bool) -> int:
     for n, field in enumerate(fields):
         name = field.name.lower()
         if name == b"received":
-            if (spaced and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
+            if (guessed and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
                 return count
             count += 1
         originators = originators or name in _ORIGINATOR

@@ -127,7 +127,7 @@ def outcomes(damage: str, seeds: range) -> Counter[str]:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_forged_chain_moves_the_source_of_a_damaged_paste(damage: str) -> None:
-    found = outcomes(damage, range(120))
+    found = outcomes(damage, range(70))
     most = 0.5 if "wrapped" in damage or "cut" in damage else 0.05
     assert found["lost"] <= most * found["named"]
 
@@ -150,7 +150,7 @@ QUOTED = {
 @pytest.mark.parametrize("place", QUOTED)
 def test_words_that_an_honest_host_quoted_never_become_a_line_of_the_way(place: str) -> None:
     above, words = QUOTED[place]
-    for padding in range(120):
+    for padding in range(0, 120, 3):
         for between in ("", "X-B: c "):
             said = f"{words} {'p' * padding} {between}{FORGED} X-A: q"
             lines = [above.format(words=said)] if above else []
