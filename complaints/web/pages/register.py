@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
 from complaints import choices, policies, reporters
+from complaints.account_tables import Registration
 from complaints.mail_clients import clients
-from complaints.models import Registration
 from complaints.office import Office
 from complaints.reporters import ReporterError
 from complaints.web.page import page

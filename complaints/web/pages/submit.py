@@ -25,8 +25,8 @@ from complaints.web.security import Opened
 
 router = APIRouter()
 NOT_OURS = (
-    "This is not a submission address of ours. It was shown once, when you registered; "
-    "register again to get a new one."
+    "This is not a submission address of ours. Yours stands on your account's page, to which our letters "
+    "link; without one, register again to get a new one."
 )
 
 
