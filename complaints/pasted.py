@@ -29,6 +29,7 @@ _BOM = b"\xef\xbb\xbf"
 _QUOTE = re.compile(rb"(?:[>|] ?)+")
 _MBOX = re.compile(rb">?From \S")
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*)[ \t]*:")
+_LIKE_A_FIELD = re.compile(rb"[ \t]*[A-Za-z][A-Za-z-]+[ \t]*:")
 _ENTITY = re.compile(rb"&(?:lt|gt|amp|quot|nbsp|#39|#160);")
 _ENTITIES = {b"&lt;": b"<", b"&gt;": b">", b"&amp;": b"&", b"&quot;": b'"', b"&#39;": b"'"}
 _KNOWN = frozenset(
@@ -305,6 +306,9 @@ class _Header:
             for n, line in enumerate(one.lines[1:], 1):
                 if n in one.tight:
                     pieces[-1] += line
+                elif _LIKE_A_FIELD.match(line) and one.name.lower() == b"received":
+                    # On a line of its own it would be taken for a message that is glued to this field
+                    pieces[-1] += b" " + line.lstrip()
                 else:
                     pieces.append(b" " + line if n in one.bare else line)
             out += pieces
