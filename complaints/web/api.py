@@ -9,16 +9,18 @@ from fastapi import APIRouter, Query, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
-from complaints import consent, hiding, show
+from complaints import consent, hiding, once, show
 from complaints.batches import LABEL
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
+from complaints.once import Key, ReusedError
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.submission import BATCH
-from complaints.web import intake
+from complaints.web import idempotency, intake
+from complaints.web.idempotency import Again
 from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items, Repair
@@ -33,7 +35,7 @@ router = APIRouter(prefix=PREFIX, responses=documented(500))
 DECISION: dict[str, Any] = {
     "status_code": 202,
     "response_model": ComplaintDocument,
-    "responses": documented(404, 409),
+    "responses": documented(404, 409, 422),
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {
@@ -79,6 +81,7 @@ async def submit(
         str,
         Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
     ] = "",
+    key: idempotency.Name = None,
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
@@ -96,7 +99,7 @@ async def submit(
             422, "No such label", "A batch label has 1 to 64 letters, digits, - and _.", "Choose another."
         )
     via = BATCH if batch else "api"
-    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch)
+    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch, key=key)
     return {"items": taken.items}
 
 
@@ -171,8 +174,10 @@ def whose(office: Opened, reporter: Asking, quoted: str) -> Json:
     return {"items": [item | {"since": show.stamp(item["since"])} for item in found]}
 
 
-@router.post("/complaints/{complaint_id}/confirm", **DECISION | {"responses": documented(404, 409, 422)})
-def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
+@router.post("/complaints/{complaint_id}/confirm", **DECISION)
+def confirm(
+    office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation, again: Again
+) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
     hide = None if confirmation.hide is None else intake.words_to_hide(confirmation.hide)
@@ -181,58 +186,71 @@ def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: C
     def confirm_it(session: Session, row: Complaint) -> None:
         consent.confirm(session, office, row, choice, via="api")
 
-    return act(office, reporter, complaint_id, confirm_it)
+    return act(office, reporter, complaint_id, confirm_it, again)
 
 
 @router.post("/complaints/{complaint_id}/discard", **DECISION)
-def discard(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def discard(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Send nothing."""
-    return act(office, reporter, complaint_id, consent.discard)
+    return act(office, reporter, complaint_id, consent.discard, again)
 
 
 @router.post("/complaints/{complaint_id}/undo", **DECISION)
-def undo(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def undo(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Take the consent back while nothing has left."""
 
     def take_back(session: Session, row: Complaint) -> None:
         consent.undo(session, office, row, via="api")
 
-    return act(office, reporter, complaint_id, take_back)
+    return act(office, reporter, complaint_id, take_back, again)
 
 
 @router.post("/complaints/{complaint_id}/refresh", **DECISION)
-def refresh(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def refresh(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Trace and look up again; digests shown before are then stale."""
-    return act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
-
-
-@router.post("/complaints/{complaint_id}/mine", **DECISION | {"responses": documented(404, 409, 422)})
-def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop) -> Json:
-    """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
     return act(
-        office, reporter, complaint_id, lambda session, row: consent.mine(session, office, row, hop.hop)
+        office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row), again
     )
 
 
-@router.post("/complaints/{complaint_id}/repairs", **DECISION | {"responses": documented(404, 409, 422)})
-def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair) -> Json:
+@router.post("/complaints/{complaint_id}/mine", **DECISION)
+def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop, again: Again) -> Json:
+    """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
+    return act(
+        office,
+        reporter,
+        complaint_id,
+        lambda session, row: consent.mine(session, office, row, hop.hop),
+        again,
+    )
+
+
+@router.post("/complaints/{complaint_id}/repairs", **DECISION)
+def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair, again: Again) -> Json:
     """Take a repair of a pasted spam back, or do it again; the spam is then read anew."""
     return act(
         office,
         reporter,
         complaint_id,
         lambda session, row: consent.repair(session, office, row, wish.kind, revoked=wish.revoked),
+        again,
     )
 
 
-def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> Json:
+def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act, again: Key | None) -> Json:
     """Do something to one's own complaint in one transaction and show it as it is then."""
+
+    def decided(session: Session) -> Json:
+        row = own(session, reporter, complaint_id)
+        decide(session, row)
+        session.flush()
+        return show.complaint_document(session, office, row)
+
     try:
         with office.db.transaction() as session:
-            row = own(session, reporter, complaint_id)
-            decide(session, row)
-            session.flush()
-            return show.complaint_document(session, office, row)
+            return once.done(session, office, reporter, again, lambda: decided(session))
+    except ReusedError as error:
+        raise idempotency.reused(error) from error
     except StaleError as error:
         raise conflict(error, error.changes) from error
     except (EmptyError, CannotRedact) as error:

@@ -13,6 +13,7 @@ from complaints.office import Office
 from complaints.policy import STANDING_STATEMENT
 from complaints.standing import StandingError
 from complaints.web.api import DECISION, PREFIX, act, own
+from complaints.web.idempotency import Again
 from complaints.web.problems import Problem, documented
 from complaints.web.security import Asking, Opened
 
@@ -81,10 +82,10 @@ def _change(office: Office, reporter: Reporter, decide: Callable[[Session, Repor
 
 
 @router.post("/complaints/{complaint_id}/withdraw", **DECISION)
-def withdraw(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def withdraw(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Take back what has not been sent yet, also after the undo window. What a desk has stays with it."""
 
     def take_back(session: Session, row: Complaint) -> None:
         consent.withdraw(session, office, row, via="api")
 
-    return act(office, reporter, complaint_id, take_back)
+    return act(office, reporter, complaint_id, take_back, again)
