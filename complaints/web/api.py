@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -21,7 +21,7 @@ from complaints.redact import CannotRedact
 from complaints.submission import BATCH
 from complaints.web import idempotency, intake
 from complaints.web.idempotency import Again
-from complaints.web.problems import Problem, documented, kept_file, not_found
+from complaints.web.problems import ANYWHERE, Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items, Repair
 
@@ -31,11 +31,11 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 Act = Callable[[Session, Complaint], object]
 
 
-router = APIRouter(prefix=PREFIX, responses=documented(500))
+router = APIRouter(prefix=PREFIX, responses=ANYWHERE)
 DECISION: dict[str, Any] = {
     "status_code": 202,
     "response_model": ComplaintDocument,
-    "responses": documented(404, 409, 422),
+    "responses": documented(404, 409),
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {
@@ -67,7 +67,7 @@ _MAIL: dict[int | str, dict[str, Any]] = {
     "/submissions",
     status_code=202,
     response_model=Items,
-    responses=documented(400, 413, 422, 429),
+    responses=documented(429),
     openapi_extra=_BODY,
 )
 async def submit(
@@ -79,7 +79,10 @@ async def submit(
     pasted: Annotated[bool, Query(description="The body is source as text, to be repaired.")] = False,
     batch: Annotated[
         str,
-        Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
+        Query(
+            pattern=f"^({LABEL.pattern})?$",
+            description="A label: what comes under it is reviewed together, and no letter tells of it.",
+        ),
     ] = "",
     key: idempotency.Name = None,
 ) -> Json:
@@ -87,34 +90,34 @@ async def submit(
 
     202 comes after a durable commit; what could not be used is in the items, with the reason and a remedy.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        detail, remedy = "JSON holds no message as it came.", "Send the message itself as message/rfc822."
+        raise Problem(415, "Not a message", detail, remedy)
+    if kind == "multipart/form-data":
         form = await intake.read_form(request, office)
         uploads, forward = form.uploads, forward or form.fields.get("forwarded", "").lower() in TRUE
     else:
         uploads = [replace(intake.named(await request.body(), filename), pasted=pasted)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
-    if batch and not LABEL.fullmatch(batch):
-        raise Problem(
-            422, "No such label", "A batch label has 1 to 64 letters, digits, - and _.", "Choose another."
-        )
     via = BATCH if batch else "api"
     taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch, key=key)
     return {"items": taken.items}
 
 
-@router.get("/complaints", response_model=ComplaintList, responses=documented(422))
+@router.get("/complaints", response_model=ComplaintList)
 def complaints(
     office: Opened,
     reporter: Asking,
-    state: Annotated[str, Query(description=f"one of: {', '.join(ComplaintState)}")] = "",
+    state: Annotated[ComplaintState | Literal[""], Query(description="Only those in this state.")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[str, Query(description="The last id of the page before.")] = "",
 ) -> Json:
     """Your complaints, newest first."""
     with office.db.reading() as session:
-        wanted, last = _state(state), _id(after)
-        rows = show.complaint_page(session, reporter.id, state=wanted, limit=limit + 1, after=last)
+        wanted = ComplaintState(state) if state else None
+        rows = show.complaint_page(session, reporter.id, state=wanted, limit=limit + 1, after=_id(after))
         lines = [show.complaint_line(row) for row in rows[:limit]]
     more = {"state": state, "limit": limit, "after": lines[-1]["id"]} if len(rows) > limit else None
     query = urlencode({name: value for name, value in more.items() if value}) if more else ""
@@ -128,7 +131,7 @@ def complaint(office: Opened, reporter: Asking, complaint_id: str) -> Json:
         return show.complaint_document(session, office, own(session, reporter, complaint_id))
 
 
-@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | documented(404))
+@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | documented(404, 410))
 def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
     """The spam, byte for byte as it came."""
     with office.db.reading() as session:
@@ -139,7 +142,7 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
 @router.get(
     "/complaints/{complaint_id}/reports/{report_id}",
     response_class=Response,
-    responses=_MAIL | documented(404),
+    responses=_MAIL | documented(404, 410),
 )
 def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
     """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
@@ -280,14 +283,3 @@ def own(session: Session, reporter: Reporter, complaint_id: str) -> Complaint:
 def _id(text: str) -> str:
     """An id as a person typed it; one that cannot be an id names nothing (PostgreSQL takes no NUL)."""
     return text if text.isprintable() else ""
-
-
-def _state(text: str) -> ComplaintState | None:
-    if not text:
-        return None
-    try:
-        return ComplaintState(text)
-    except ValueError as error:
-        detail = f"{text!r} is no state of a complaint."
-        remedy = f"Ask for one of: {', '.join(ComplaintState)}."
-        raise Problem(422, "Unknown state", detail, remedy) from error
