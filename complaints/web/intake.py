@@ -151,7 +151,7 @@ def _stored(
         )
         batch = row.batch
         ids.append(row.id)
-        outcome = submission.unwrap(session, office, row).outcome
+        outcome = submission.unwrap(session, office, row, upload.raw).outcome
         items.extend({"file": upload.filename, **item} for item in outcome)
     return {"submissions": ids, "items": items}
 
