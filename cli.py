@@ -21,6 +21,7 @@ from complaints import (
     lookup_verb,
     operate,
     operate_account,
+    operate_backup,
     operate_desks,
     receipt_verbs,
     redact_verb,
@@ -310,6 +311,8 @@ app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
 app.command()(redact_verb.redact)
 app.command()(redact_verb.whose)
+app.command()(operate_backup.backup)
+app.command()(operate_backup.restore)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
 account_verbs.account_app.command()(card_verbs.card)

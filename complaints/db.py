@@ -78,11 +78,15 @@ class Database:
         with self._writer:
             alembic.command.upgrade(self._alembic(), "head")
 
+    def revision(self) -> str | None:
+        """The schema that the database has."""
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
     def check_schema(self) -> None:
         """Raise DatabaseError unless the schema is the one this version was written for."""
         wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
-        with self.engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+        found = self.revision()
         if found != wanted:
             state = f"has schema {found}" if found else "has no schema"
             raise DatabaseError(f"the database {state}, this version needs {wanted}; run: plaint db upgrade")

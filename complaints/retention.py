@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import CursorResult
 from sqlmodel import Session, col, delete, or_, select, update
 
-from complaints.account_tables import StepUp
+from complaints.account_tables import Registration, StepUp
 from complaints.models import (
     Attempt,
     Complaint,
@@ -24,7 +24,6 @@ from complaints.models import (
     Letter,
     LetterState,
     Probe,
-    Registration,
     Reply,
     Report,
     ReportState,

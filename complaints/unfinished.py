@@ -65,20 +65,23 @@ class Field(NamedTuple):
         return b"".join(pieces).rstrip()
 
 
-def certain_hops(fields: list[Field], *, spaced: bool, ended: bool) -> int:
+def certain_hops(fields: list[Field], *, guessed: bool, ended: bool) -> int:
     """Return how many Received lines from the top are certain.
 
-    `spaced`: blank lines may stand between the header lines, so that the end of the header is a guess;
+    `guessed`: the header has no certain end, so what stands below its From or Subject may be text;
     `ended`: the last field surely is whole.
     """
     cuts = any(field.bare for field in fields)
-    widths = range(_widest(fields), (LONGEST_WRAP if cuts else LONGEST_UNSEEN) + 1)
+    narrowest = _widest(fields)
+    if not _is_wrapped(fields, narrowest):
+        narrowest = max(narrowest, SHORTEST_WRAP)
+    widths = range(narrowest, (LONGEST_WRAP if cuts else LONGEST_UNSEEN) + 1)
     longest = longest_line(fields)
     count, originators = 0, False
     for n, field in enumerate(fields):
         name = field.name.lower()
         if name == b"received":
-            if (spaced and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
+            if (guessed and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
                 return count
             count += 1
         originators = originators or name in _ORIGINATOR
@@ -99,13 +102,25 @@ def _is_dated(text: bytes) -> bool:
 
 def _widest(fields: list[Field]) -> int:
     """Return the longest line that a program which wraps at words would have cut, had it wrapped narrower."""
-    found = SHORTEST_WRAP
+    found = 0
     for field in fields:
         for line in field.lines:
             first, blank, last = line.strip().rpartition(b" ")
             if blank and first and len(last) <= LONGEST_WORD:
                 found = max(found, len(line.rstrip()))
     return found
+
+
+def _is_wrapped(fields: list[Field], narrowest: int) -> bool:
+    """Tell whether a line that was joined stands where a program would have wrapped at this width or more.
+
+    Otherwise it was indents that went, and lines were cut where hosts fold them.
+    """
+    return any(
+        len(field.lines[n - 1]) + 1 + len(field.lines[n].split(b" ", 1)[0]) > narrowest
+        for field in fields
+        for n in field.bare
+    )
 
 
 def _is_finished(field: Field, below: Field, widths: range, *, cuts: bool) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
-from complaints import consent, contacts, draft, evidence, notice, retention, standing, submission
+from complaints import consent, contacts, draft, erasure, evidence, notice, retention, standing, submission
 from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
@@ -64,6 +64,7 @@ class Worker:
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
             "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
+            "rewrite": lambda _: asyncio.to_thread(erasure.rewrite, office.db),
             "report": forwarder.report,
             "letter": forwarder.letter,
         }
@@ -137,9 +138,10 @@ class Worker:
     async def _let_go(self) -> None:
         """Once an hour, and again at once while there is more to let go of."""
         if self._let_go_at <= self._office.clock():
-            await asyncio.to_thread(notice.remind, self._office)
             more = await asyncio.to_thread(retention.step, self._office)
             self._let_go_at = self._office.clock() + (timedelta() if more else LET_GO_EVERY)
+            if not more:
+                await asyncio.to_thread(notice.remind, self._office)
 
     async def sweep(self, engine: Engine) -> None:
         """Queue every step that is due by the rows' states and does not wait in the queue already."""
