@@ -35,10 +35,10 @@ from complaints.logs import place_of
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.outcomes import Outcome
+from complaints.outside import looking_up, sender
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.remote import ClientError, Handed, Ids, Items, Pause, refusal
-from complaints.serve import looking_up, sender
 from complaints.settings import Settings
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNUSABLE
 from complaints.workbench import Workbench, unfinished

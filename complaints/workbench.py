@@ -19,10 +19,12 @@ from typing import Self
 
 from sqlmodel import col, select
 
+from complaints.db import Database
 from complaints.models import Complaint, ComplaintState
 from complaints.office import Office
-from complaints.serve import looking_up, sender
+from complaints.outside import looking_up, sender
 from complaints.settings import Settings
+from complaints.vault import Vault
 from complaints.worker import Worker
 
 AT_ONCE = 16
@@ -64,8 +66,9 @@ class Workbench:
         if (ids := self._work.get()) is None:
             return
         command = [sys.executable, "-m", "complaints.workbench"]
+        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}  # else each thread keeps memory for itself
         with subprocess.Popen(  # noqa: S603 - ourselves
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         ) as child:
             assert child.stdin is not None
             assert child.stdout is not None
@@ -90,7 +93,8 @@ def unfinished(office: Office, reporter_id: str) -> list[str]:
 
 
 async def _work_off(settings: Settings) -> None:
-    office = await asyncio.to_thread(Office.open, settings)
+    # The parent has looked at the schema
+    office = Office(settings, Vault.open(settings.data), Database(settings.database))
     try:
         async with looking_up(office) as lookup:
             worker = Worker(office, lookup, sender(settings, lookup))
