@@ -8,7 +8,7 @@ or in a SQLite file for all processes of a machine (a service may bring its own,
 import json
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from math import inf
@@ -162,7 +162,10 @@ class Page:
 class Book(Protocol):
     """The pages of all servers, and the one clock by which all who share them go."""
 
-    async def change(self, server: str, how: Callable[[Page, float], T]) -> T:
+    is_far: bool
+    """Whether it is asked over a network, where what is wanted at one time is better wanted together."""
+
+    def change(self, server: str, how: Callable[[Page, float], T]) -> Awaitable[T]:
         """Let `how` change the page of `server`, at a moment (epoch seconds); nobody else has it meanwhile.
 
         Returns what `how` returns. A change is made as a whole, also when its caller is cancelled, and before
@@ -180,6 +183,8 @@ class BookError(Exception):
 
 class MemoryBook:
     """The book of one process."""
+
+    is_far = False
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._pages: dict[str, Page] = {}
@@ -202,6 +207,8 @@ class FileBook:
     Where the file is broken or the disk is full, the limits hold in this process alone; a file that is only
     locked is waited for, and then nothing is asked.
     """
+
+    is_far = False
 
     def __init__(self, file: SharedFile, clock: Callable[[], datetime]) -> None:
         self._file, self._own, self._clock = file, MemoryBook(clock), clock

@@ -127,8 +127,12 @@ class Pace:
         try:
             while True:
                 until = loop.time() + self._exchange_seconds  # before the take: it may come late
-                taking = self._book.change(server, take)
-                (wait, why), known = await asyncio.gather(taking, self._said(what))
+                if self._book.is_far:
+                    both = self._book.change(server, take), self._said(what)
+                    (wait, why), known = await asyncio.gather(*both)
+                else:
+                    wait, why = await self._book.change(server, take)
+                    known = await self._said(what)
                 if known is not None:
                     await self._give_back(server, who)
                     return until, known
@@ -153,7 +157,7 @@ class Pace:
     ) -> AsyncIterator[Turn]:
         """Bound the exchange; what came of it is written down before the turn ends, for those who wait.
 
-        Whoever is next takes the turn in one go with our leaving it, before we read the answer.
+        Whoever is next asks before we read the answer; a far book gets his taking together with our leaving.
         """
         turn = Turn()
         answered: bool | None = None
@@ -167,9 +171,16 @@ class Pace:
             answered = False if bound.expired() and seconds >= self._exchange_seconds / 2 else None
             raise
         finally:
-            leaving = asyncio.ensure_future(self._end(server, who, turn, answered, what))
-            room.release()
-            await asyncio.shield(leaving)
+            if self._book.is_far:
+                leaving = asyncio.ensure_future(self._end(server, who, turn, answered, what))
+                room.release()
+                await asyncio.shield(leaving)
+            else:
+                try:
+                    await self._end(server, who, turn, answered, what)
+                finally:
+                    room.release()
+                await asyncio.sleep(0)
 
     async def _end(self, server: str, who: str, turn: Turn, answered: bool | None, what: "_What") -> None:
         limits = self.limits(server)
@@ -180,13 +191,17 @@ class Pace:
                 seconds, reason = turn.paused
                 page.pause(now + seconds, reason)
 
-        wishes: list[Awaitable[None]] = [self._book.change(server, leave)]
+        keeping: Awaitable[None] | None = None
         if turn.said is not None and what.question and len(turn.said[0]) <= _LONGEST_TEXT:
             text, span, whole = turn.said
-            keys = what.keys_for(span, whole=whole)
-            wishes.insert(0, self._cache.put(keys, text, self._clock() + KEPT))
+            keeping = self._cache.put(what.keys_for(span, whole=whole), text, self._clock() + KEPT)
+            if not self._book.is_far:
+                await keeping
+                keeping = None
         with suppress(BookError):  # then the turn ends by itself
-            await asyncio.gather(*wishes)
+            await self._book.change(server, leave)
+        if keeping is not None:
+            await keeping
 
     def limits(self, server: str) -> Limits:
         """What `server` gets at most."""
@@ -198,8 +213,8 @@ class Pace:
         """Let go of the book's file."""
         self._book.close()
 
-    async def _said(self, what: "_What") -> str | None:
-        return await self._cache.get(what.keys, self._clock()) if what.question else None
+    def _said(self, what: "_What") -> Awaitable[str | None]:
+        return self._cache.get(what.keys if what.question else [], self._clock())
 
 
 @dataclass(frozen=True)

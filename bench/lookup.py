@@ -289,7 +289,7 @@ def judged(
 def missed(figures: dict[str, Any]) -> list[str]:
     """Say which bounds do not hold."""
     rates = figures.get("cached", {})
-    names = ("first_of_100000", "again_of_100000", "same_address", "same_domain")
+    names = ("first_of_100000", "again_of_100000", "same_address", "same_domain", "find_many")
     found = [f"cached {name}" for name in names if rates and rates[name] < AT_LEAST["cached"]]
     if figures.get("questions", {}).get("asked", 0) > NETWORKS:
         found.append("questions asked")

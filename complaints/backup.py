@@ -20,14 +20,13 @@ from sqlalchemy import JSON, Connection, insert, select, update
 from sqlmodel import Session, col
 
 from complaints import backup_keys
-from complaints.account_tables import Choice, Disclosure, PolicyVersion, StepUp
+from complaints.account_tables import Choice, Disclosure, PolicyVersion, Registration, StepUp
 from complaints.choices import PURPOSES
 from complaints.erasure import TABLES, theirs
 from complaints.models import (
     Json,
     Letter,
     LetterState,
-    Registration,
     Report,
     Reporter,
     ReportState,

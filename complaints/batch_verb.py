@@ -187,7 +187,7 @@ def _hand_in(
 
     try:
         with (
-            Checkpoint(work.state / "batch.sqlite", f"{work.name} {source.name}") as checkpoint,
+            Checkpoint(work.notes / "batch.sqlite", f"{work.name} {source.name}") as checkpoint,
             stop.on_signals(),
             drawn(progress, sys.stderr),
         ):

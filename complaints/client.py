@@ -55,7 +55,7 @@ class Client(AbstractContextManager["Client"], Protocol):
 
     name: str
     """What tells this place and reporter from all others."""
-    state: Path
+    notes: Path
     """The folder for what a batch remembers."""
     most_at_once: int
     """Mails that `hand_in` takes at once with profit."""
@@ -130,7 +130,7 @@ class Local:
             self._office.close()
             raise ClientError(f"{reporter} is no reporter here; see: plaint reporters list", NOT_ALLOWED)
         self._reporter: Reporter = found
-        self.name, self.state, self.most_bytes = found.id, settings.data, settings.max_bytes
+        self.name, self.notes, self.most_bytes = found.id, settings.data, settings.max_bytes
 
     def __enter__(self) -> Self:
         return self

@@ -27,7 +27,6 @@ SENDERS_OWN = (
 DONE = "Every desk that answers for it has its report already."
 AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
 """States of reports that may be written anew."""
-OWN_SOURCE = ("own_network", "source")
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
@@ -47,7 +46,7 @@ def step(office: Office, complaint_id: str) -> None:
         kept = list(session.exec(select(Report).where(*once)))
     desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
     beside = _beside(complaint, reporter)
-    _untick(desks, outcomes.of_waiting(complaint.evidence, {"beside": beside}, complaint.received_at))
+    _untick(desks, beside)
     if any(_only_declared(desk) for desk in desks) and report.hides_ids(reporter, spam):
         why = "Its sender needs the message's own number, which shows your address or name."
         rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
@@ -77,12 +76,11 @@ def _beside(complaint: Complaint, reporter: Reporter) -> list[str] | None:
     return None
 
 
-def _untick(desks: list[Json], outcome: outcomes.Outcome | None) -> None:
-    """What takes a second look is ticked by nobody but the reporter."""
+def _untick(desks: list[Json], beside: list[str] | None) -> None:
+    """What may be the reporter's own provider is ticked by nobody but the reporter."""
     for desk in desks:
-        meant = outcome and (outcome.code == "too_old" or (outcome.code, desk["role"]) == OWN_SOURCE)
-        if outcome and meant and desk["ticked"]:
-            desk["ticked"], desk["unticked"] = False, outcome.says
+        if beside and desk["ticked"] and desk["role"] == "source":
+            desk["ticked"], desk["unticked"] = False, outcomes.of_neighbour(*beside).says
 
 
 def _store(

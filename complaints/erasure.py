@@ -11,7 +11,7 @@ from sqlalchemy import delete, text
 from sqlmodel import Session, col, select, update
 
 from complaints import backup_keys, tokens
-from complaints.account_tables import Choice, Disclosure, Reading, StepUp
+from complaints.account_tables import Choice, Disclosure, Reading, Registration, StepUp, SubmissionAddress
 from complaints.db import Database, look_at
 from complaints.models import (
     Attempt,
@@ -22,13 +22,11 @@ from complaints.models import (
     Letter,
     LetterState,
     Probe,
-    Registration,
     Reply,
     Report,
     Reporter,
     ReportState,
     Submission,
-    SubmissionAddress,
     Suppression,
     Withdrawal,
 )

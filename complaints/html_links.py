@@ -15,7 +15,7 @@ from urllib.parse import unquote, unquote_to_bytes, urljoin
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from complaints.encodings import decode_base64, decode_text
-from complaints.text_links import SCHEMED, schemeless, trim
+from complaints.text_links import schemed, schemeless, trim
 from complaints.urls import INVISIBLE, refang
 
 MAX_REFERENCES = 20_000
@@ -85,21 +85,8 @@ _EDGE = re.compile(
     r"\x02(?=[.a-z0-9-])(?:(?<=[A-Za-z0-9]\x02)(?:\.[A-Za-z]{2}|[a-z0-9-]{1,40}\.[a-z]{2})|(?<=[./@:]\x02)[a-z0-9-]{2})"
 )
 _INLINE = [
-    "b",
-    "i",
-    "u",
-    "s",
-    "font",
-    "span",
-    "em",
-    "strong",
-    "wbr",
-    "small",
-    "big",
-    "sup",
-    "sub",
-    "tt",
-    "code",
+    *("b", "i", "u", "s", "font", "span", "em", "strong"),
+    *("wbr", "small", "big", "sup", "sub", "tt", "code"),
 ]
 
 
@@ -331,7 +318,7 @@ def _script(text: str) -> Iterator[str]:
         decoded += [_characters(match[1]) for match in _CHAR_CODES.finditer(text)]
     for one in decoded:
         if ":/" in one or ":\\" in one:
-            yield from (trim(match[0]) for match in SCHEMED.finditer(one))
+            yield from map(trim, schemed(one))
 
 
 def _characters(codes: str) -> str:

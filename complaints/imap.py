@@ -196,8 +196,9 @@ class Folder:
     def _drop(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            with suppress(OSError, IMAPClientError):
-                server.logout()
+            for end in (server.logout, server.shutdown):  # the first leaves a broken connection open
+                with suppress(OSError, IMAPClientError):
+                    end()
 
 
 def _move(server: IMAPClient, uids: list[int], folder: str) -> None:

@@ -25,13 +25,13 @@ def forwarded_inline(message: Message, without: Container[str] = ()) -> Repaired
 
     Lines may be lost on that way, and the body is what was shown of it. `without` as in `pasted.repair`.
     """
-    for text in forward_texts(message):
+    for kind, text in forward_texts(message):
         lines = text.split("\n")
         start = _start(lines)
         if start is None:
             continue
         block = "\n".join(lines[start:]).encode("utf-8", "replace")
-        repaired = repair(block, without, first_line=start + 1)
+        repaired = repair(block, without, first_line=start + 1, end_is_sure=kind == "text/plain")
         received = parse(repaired.spam).fields("received")
         if any(line.from_ip and line.by for line in map(parse_received, (h.value for h in received))):
             return repaired
@@ -49,7 +49,8 @@ def _start(lines: list[str]) -> int | None:
             return None
         if phrase_in(line):
             return n + 1
-        run = run + 1 if _LIKE_A_FIELD.match(line) else 0
-        if run == 2:
-            return None
+        if line:
+            run = run + 1 if _LIKE_A_FIELD.match(line) else 0
+            if run == 2:
+                return None
     return None

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 
@@ -103,8 +103,15 @@ class _Batch:
     puts: list[_Put] = field(default_factory=list)
     changes: list[_Change] = field(default_factory=list)
 
+    def each(self) -> "list[_Batch]":
+        """Take it apart, in the order in which its wishes come true."""
+        puts = [_Batch(puts=[one]) for one in self.puts]
+        changes = [_Batch(changes=[one]) for one in self.changes]
+        return [*puts, *changes, *(_Batch([one]) for one in self.gets)]
+
     def fail(self, error: Exception) -> None:
-        log.warning("lookup cache and limits cannot be had: %s", type(error).__name__)
+        if self.each():
+            log.warning("lookup cache and limits cannot be had: %s", type(error).__name__)
         for miss in (*self.gets, *self.puts):
             miss.end(None)
         for change in self.changes:
@@ -147,41 +154,39 @@ class LookupStore:
     are the database's: the clocks of machines differ.
     """
 
+    is_far = True
+
     def __init__(self, db: Database) -> None:
         self._db = db
         self._wanted = _Batch()
         self._working: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._connecting = asyncio.Lock()
         self._purged = 0.0
 
-    async def get(self, keys: Sequence[str], now: datetime) -> str | None:
+    def get(self, keys: Sequence[str], now: datetime) -> "asyncio.Future[str | None]":
         """Return the value of the first key that is there and not expired."""
-        wish = _Get(self._promised(), keys, now.timestamp())
-        self._wanted.gets.append(wish)
-        return cast("str | None", await wish.done)
+        done = self._promised()
+        self._wanted.gets.append(_Get(done, keys, now.timestamp()))
+        return done
 
-    async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
+    def put(self, keys: Sequence[str], value: str, expires: datetime) -> "asyncio.Future[None]":
         """Keep `value` under every key until `expires`."""
-        wish = _Put(self._promised(), keys, value, expires.timestamp())
-        self._wanted.puts.append(wish)
-        await wish.done
+        done = self._promised()
+        self._wanted.puts.append(_Put(done, keys, value, expires.timestamp()))
+        return done
 
-    async def change(self, server: str, how: Callable[[Page, float], T]) -> T:
+    def change(self, server: str, how: Callable[[Page, float], T]) -> "asyncio.Future[T]":
         """Let `how` change the page of `server`; raises `BookError` when the database cannot be asked."""
-        wish = _Change(self._promised(), server, how)
-        self._wanted.changes.append(wish)
-        return cast(T, await wish.done)
+        done = self._promised()
+        self._wanted.changes.append(_Change(done, server, how))
+        return done
 
     async def purge(self, now: datetime) -> int:
         """Drop expired answers, and once an hour idle servers; returns the number of answers."""
         try:
-            connection = await self._connected()
-            if abs(now.timestamp() - self._purged) > PURGED_EVERY:
-                self._purged = now.timestamp()
-                rows = await (await connection.execute("SELECT name, page FROM lookup_server")).fetchall()
-                idle = [(name, page) for name, page in rows if Page.parse(page).is_idle(self._purged)]
-                await connection.execute(_PURGE_PAGES, [[one[at] for one in idle] for at in (0, 1)])
-            return (await connection.execute(_PURGE, [now])).rowcount
+            async with asyncio.timeout(_PATIENCE):
+                return await self._purge(now)
         except (psycopg.Error, OSError) as error:
             log.warning("lookup cache not purged: %s", type(error).__name__)
             return 0
@@ -190,6 +195,7 @@ class LookupStore:
         """Let go of the connection; the database is its owner's."""
         if self._working is not None:
             self._working.cancel()
+        self._wanted.fail(ConnectionAbortedError("closed"))
         if self._connection is not None:
             self._connection.pgconn.finish()
             self._connection = None
@@ -206,19 +212,28 @@ class LookupStore:
             self._wanted = _Batch(wanted.gets[_MOST_GETS:])
             await self._do(batch)
 
-    async def _do(self, batch: _Batch) -> None:
-        for again in (True, False):
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    await self._done(batch)
-            except (psycopg.Error, OSError) as error:
-                if self._connection is not None:
-                    self._connection.pgconn.finish()
-                self._connection = None
-                if again and isinstance(error, psycopg.OperationalError):
-                    continue  # an old connection; a change that is made twice costs a token at most
+    async def _do(self, batch: _Batch, *, again: bool = True) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._done(batch)
+        except (psycopg.OperationalError, OSError) as error:
+            if self._connection is not None:
+                self._connection.pgconn.finish()
+            self._connection = None
+            if again:  # it was an old connection; a change that is made twice costs a token at most
+                await self._do(batch, again=False)
+            else:
                 batch.fail(error)
-            return
+        except asyncio.CancelledError:
+            batch.fail(ConnectionAbortedError("closed"))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a server sent, nobody else's wish fails with it
+            alone = batch.each()
+            if len(alone) == 1:
+                batch.fail(error)
+                return
+            for one in alone:
+                await self._do(one)
 
     async def _done(self, batch: _Batch) -> None:
         connection = await self._connected()
@@ -284,10 +299,24 @@ class LookupStore:
         return set(names) - {name for (name,) in done}
 
     async def _connected(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-        if self._connection is None:
-            engine = self._db.engine
-            words, settings = engine.dialect.create_connect_args(engine.url)
-            self._connection = await psycopg.AsyncConnection.connect(*words, **settings, autocommit=True)
-            # What is kept here may be lost in a crash of the database, with the questions of its last moment
-            await self._connection.execute("SET synchronous_commit TO off")
+        async with self._connecting:
+            if self._connection is None:
+                self._connection = await self._opened()
         return self._connection
+
+    async def _opened(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+        engine = self._db.engine
+        words, settings = engine.dialect.create_connect_args(engine.url)
+        connection = await psycopg.AsyncConnection.connect(*words, **settings, autocommit=True)
+        # What is kept here may be lost in a crash of the database, with the questions of its last moment
+        await connection.execute("SET synchronous_commit TO off")
+        return connection
+
+    async def _purge(self, now: datetime) -> int:
+        connection = await self._connected()
+        if abs(now.timestamp() - self._purged) > PURGED_EVERY:
+            self._purged = now.timestamp()
+            rows = await (await connection.execute("SELECT name, page FROM lookup_server")).fetchall()
+            idle = [(name, page) for name, page in rows if Page.parse(page).is_idle(self._purged)]
+            await connection.execute(_PURGE_PAGES, [[one[at] for one in idle] for at in (0, 1)])
+        return (await connection.execute(_PURGE, [now])).rowcount

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 from complaints.encodings import parameters
 from complaints.message import Message
 
-__all__ = ["Loss", "cut_off", "is_unclosed", "loss_of"]
+__all__ = ["Carriers", "Loss", "carriers", "cut_off", "is_unclosed", "loss_of"]
 
 HEADER_ONLY = "Only the header lines came, without the text of the message; no links can be read in it."
+_MOST_TRACES = 50
+"""Fields of one name that are looked at."""
 UNCLOSED = "The message ends before its last part does; its end may be missing."
 
 
@@ -28,11 +30,16 @@ class Loss(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Rebuilder:
+class Rebuilder:
+    """A row of the table: who writes messages anew, and how that is told."""
+
     around: tuple[tuple[str, re.Pattern[str]], ...]
     top: re.Pattern[str] | None
     kinds: frozenset[str]
     loss: Loss
+
+
+Carriers = tuple[Rebuilder, ...]
 
 
 @cache
@@ -41,9 +48,9 @@ def _table() -> dict[str, list[dict[str, Any]]]:
 
 
 @cache
-def _rebuilders() -> tuple[_Rebuilder, ...]:
+def _rebuilders() -> tuple[Rebuilder, ...]:
     return tuple(
-        _Rebuilder(
+        Rebuilder(
             tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in row["around"]),
             re.compile(row["top"], re.IGNORECASE) if "top" in row else None,
             frozenset(row["kinds"]),
@@ -53,28 +60,38 @@ def _rebuilders() -> tuple[_Rebuilder, ...]:
     )
 
 
-def loss_of(message: Message, kind: str = "", around: Message | None = None) -> Loss:
-    """Say what a message lost that came as a part of media type `kind` in the mail `around`, or as a file."""
+def carriers(around: Message) -> Carriers:
+    """Return who may have rebuilt what a mail carries, by the traces they left in the mail itself."""
+    return tuple(
+        rebuilder
+        for rebuilder in _rebuilders()
+        if any(
+            pattern.search(one.text)
+            for name, pattern in rebuilder.around
+            for one in around.fields(name)[:_MOST_TRACES]
+        )
+    )
+
+
+def loss_of(message: Message, kind: str = "", carried: Carriers = ()) -> Loss:
+    """Say what a message lost: as a part of media type `kind` in a mail of these carriers, or as a file."""
     if kind in {"text/rfc822-headers", "message/global-headers"} or _is_header_only(message):
         return Loss("B", HEADER_ONLY)
     for rebuilder in _rebuilders():
-        if _was_at_work(rebuilder, message, kind, around):
+        if _was_at_work(rebuilder, message, kind, carried=rebuilder in carried):
             return rebuilder.loss
     return Loss("A", cut_off(message))
 
 
-def _was_at_work(rebuilder: _Rebuilder, message: Message, kind: str, around: Message | None) -> bool:
+def _was_at_work(rebuilder: Rebuilder, message: Message, kind: str, *, carried: bool) -> bool:
     if rebuilder.kinds and kind not in rebuilder.kinds:
         return False
-    carried = around is not None and any(
-        pattern.search(text) for name, pattern in rebuilder.around for text in around.all(name)[:20]
-    )
     if rebuilder.top is None:
         return carried
     # The lines may stand in another order: of a message that this service carried, any of them tells. In a
     # file nobody vouches for, only the topmost was not written by the sender of the spam.
-    lines = message.all("received")[: 200 if carried else 1]
-    return any(rebuilder.top.search(line) for line in lines)
+    lines = message.fields("received")[: _MOST_TRACES if carried else 1]
+    return any(rebuilder.top.search(one.text) for one in lines)
 
 
 def _is_header_only(message: Message) -> bool:
@@ -100,12 +117,12 @@ def cut_off(message: Message) -> str | None:
 def is_unclosed(message: Message) -> bool:
     """Tell whether the message announces parts, and their closing line is not there (RFC 2046 §5.1.1)."""
     closing = _closing(message)
-    return closing is not None and closing not in message.raw[message.body :]
+    return closing is not None and message.raw.find(closing, message.body) < 0
 
 
 def _is_closed(message: Message) -> bool:
     closing = _closing(message)
-    return closing is not None and closing in message.raw[message.body :]
+    return closing is not None and message.raw.find(closing, message.body) >= 0
 
 
 def _closing(message: Message) -> bytes | None:

@@ -95,7 +95,7 @@ def lines_above(lines: Sequence[bytes]) -> int:
 
 def _said(message: Message, field: str) -> list[str]:
     if field == "text":
-        return [text[:LONGEST_TEXT] for text in forward_texts(message)]
+        return [text[:LONGEST_TEXT] for _, text in forward_texts(message)]
     text = message.get(field)
     return [] if text is None else [text]
 

@@ -23,7 +23,14 @@ class RepairError(Exception):
 def as_documents(repairs: Sequence[Repair]) -> list[Json]:
     """Repairs as a complaint keeps and shows them: none taken back."""
     return [
-        {"kind": one.kind, "words": one.words, "lines": list(one.lines), "revoked": False} for one in repairs
+        {
+            "kind": one.kind,
+            "words": one.words,
+            "lines": list(one.lines),
+            "where": one.where,
+            "revoked": False,
+        }
+        for one in repairs
     ]
 
 

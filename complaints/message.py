@@ -243,21 +243,12 @@ class _Open(NamedTuple):
 def _open_top(message: Message) -> _Open:
     named = message.fields
     kinds, encodings = named("content-type"), named("content-transfer-encoding")
-    dispositions, bases, places = (
-        named("content-disposition"),
-        named("content-base"),
-        named("content-location"),
-    )
-    return _open(
-        message.headers,
-        kinds[0] if kinds else None,
-        encodings[-1] if encodings else None,
-        dispositions[-1] if dispositions else None,
-        tuple(sorted(bases + places, key=_start)) if bases or places else (),
-        message.body,
-        0,
-        "text/plain",
-    )
+    dispositions, places = named("content-disposition"), named("content-base") + named("content-location")
+    kind = kinds[0] if kinds else None
+    encoding = encodings[-1] if encodings else None
+    disposition = dispositions[-1] if dispositions else None
+    locations = tuple(sorted(places, key=_start)) if places else ()
+    return _open(message.headers, kind, encoding, disposition, locations, message.body, 0, "text/plain")
 
 
 _start = itemgetter(2)

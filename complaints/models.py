@@ -152,30 +152,6 @@ class Reporter(SQLModel, table=True):
     erased_at: datetime | None = None
 
 
-class SubmissionAddress(SQLModel, table=True):
-    """The hash of a secret submission address; a retired one still works until its day."""
-
-    __tablename__: ClassVar[Any] = "submission_address"
-    hash: str = Field(primary_key=True)
-    reporter_id: str = Field(foreign_key="reporter.id", index=True)
-    created_at: datetime
-    retires_at: datetime | None = None
-    # The address itself, so that its owner can see it again; none of those given before this was kept
-    sealed: bytes | None = Field(default=None, sa_column=blob(nullable=True))
-
-
-class Registration(SQLModel, table=True):
-    """An address that asked to become a reporter's; the link and the code are stored as hashes."""
-
-    __tablename__: ClassVar[Any] = "registration"
-    token_hash: str = Field(primary_key=True)
-    code_hash: str
-    address: str
-    asked_at: datetime
-    expires_at: datetime = Field(index=True)
-    tries: int = 0
-
-
 class Probe(SQLModel, table=True):
     """A letter that a reporter asked for and returns, so that we see which hosts of theirs it passed."""
 
@@ -258,7 +234,7 @@ class Complaint(SQLModel, table=True):
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
     grade: str | None = None
-    # Done to a text to read it: {"kind", "words", "lines", "revoked"}; how many Received lines are certain
+    # Done to a text to read it (mended.as_documents); how many of its Received lines are certain
     repairs: list[Json] = json_list()
     certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))

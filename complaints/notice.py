@@ -155,7 +155,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
     reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
     return item | {
         "list": "complaints",
-        "second_look": outcome is not None,
+        "second_look": outcome is not None and outcome.code != "old",
         "lost": line.get("lost", ""),
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],

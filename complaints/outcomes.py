@@ -70,6 +70,11 @@ _NO_SOURCE = Outcome(
 _NO_DESK = Outcome(
     "no_desk", "Nobody is known to answer for its source.", "Nothing; nobody can be told about this one."
 )
+OUR_OWN = Outcome(
+    "our_own",
+    "This is a letter that Plaint sent to you, and no spam.",
+    "Let the rule that forwards your spam leave out what comes from Plaint.",
+)
 NOT_IN_TIME = Outcome(
     "expired", "Nobody confirmed it in time, so nothing was sent.", "Nothing; hand in what comes next sooner."
 )
@@ -171,15 +176,13 @@ def of_age(evidence: Json | None, handed_in: datetime) -> Outcome | None:
     age = handed_in - came if came else timedelta()
     if age <= OLD:
         return None
-    says = (
-        f"It was {age.days} days old when you handed it in; desks seldom act on mail older than {OLD.days}."
-    )
+    says = f"It was {age.days} days old when you handed it in; desks seldom act after {OLD.days} days."
     if age <= TOO_OLD:
         return Outcome("old", says, "Report it if it still goes on; hand in what comes next sooner.")
     return Outcome(
         "too_old",
-        f"{says} So no desk is ticked.",
-        "Discard it, or tick a desk on its page if you know that it still goes on.",
+        f"{says} What is older than {TOO_OLD.days} days, many drop unread.",
+        "Discard it, unless you know that it still goes on.",
     )
 
 

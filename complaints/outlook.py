@@ -17,7 +17,7 @@ from complaints.outlook_reader import LIBRARIES, MOST_OUTPUT, MSG, TNEF
 
 __all__ = ["DOWNLOAD", "is_outlook", "unpack_outlook"]
 
-LARGEST = 24 << 20
+LARGEST = 20 << 20
 """Bytes of one file."""
 _SECONDS = 5.0
 _PROPERTY = "__substg1.0_".encode("utf-16-le")

@@ -21,9 +21,10 @@ from complaints.confined import close_the_door, limit_space
 from complaints.encodings import decode_text, printable
 from complaints.remake import File, remake
 
-SECONDS = 0.5
+SECONDS = 1.0
 """Processor time for one file, once the libraries are loaded."""
-MOST_MEMORY = 192 << 20
+MOST_MEMORY = 256 << 20
+"""Bytes of address space; the largest file takes ten times its size."""
 MOST_OUTPUT = 32 << 20
 MSG, TNEF = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x78\x9f\x3e\x22"
 """How the files of the two kinds begin."""

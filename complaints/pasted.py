@@ -17,8 +17,8 @@ MOST_FIELDS = 5_000
 """Header fields that are looked at, as in `message.MAX_HEADERS`."""
 SHORTEST_CUT = 60
 """Columns at which lines are cut inside of words, at least."""
-MOST_NUMBERS = 20
-"""Line numbers that a repair names; the others are counted."""
+MOST_NUMBERS, MOST_SPANS = 20, 8
+"""Line numbers that a repair lists, and runs of them that it names; the others are counted."""
 
 _LIGHT = frozenset({"blank", "above", "trailing", "unquoted"})
 """Kinds of repair that change no header line."""
@@ -29,6 +29,7 @@ _BOM = b"\xef\xbb\xbf"
 _QUOTE = re.compile(rb"(?:[>|] ?)+")
 _MBOX = re.compile(rb">?From \S")
 _FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*)[ \t]*:")
+_LIKE_A_FIELD = re.compile(rb"[ \t]*[A-Za-z][A-Za-z-]+[ \t]*:")
 _ENTITY = re.compile(rb"&(?:lt|gt|amp|quot|nbsp|#39|#160);")
 _ENTITIES = {b"&lt;": b"<", b"&gt;": b">", b"&amp;": b"&", b"&quot;": b'"', b"&#39;": b"'"}
 _KNOWN = frozenset(
@@ -41,11 +42,15 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One thing that was done to a pasted text: its kind, what it was in words, the numbers of the lines."""
+    """One thing that was done to a pasted text: its kind, what it was in words, and in which lines.
+
+    `lines` are the first `MOST_NUMBERS` of their numbers, `where` all of them in words, as far as they fit.
+    """
 
     kind: str
     words: str
     lines: tuple[int, ...]
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +79,16 @@ class _Text:
         count = len(numbers)
         if count:
             words = words.replace("#", str(count)).replace("(s)", "" if count == 1 else "s")
-            self.repairs.append(Repair(kind, words, tuple(numbers[:MOST_NUMBERS])))
+            self.repairs.append(Repair(kind, words, tuple(numbers[:MOST_NUMBERS]), _where(numbers)))
 
 
-def repair(raw: bytes, without: Container[str] = (), *, first_line: int = 1) -> Repaired:
+def repair(
+    raw: bytes, without: Container[str] = (), *, first_line: int = 1, end_is_sure: bool = True
+) -> Repaired:
     """Repair a pasted message; `without` are the kinds of repair that the reporter took back.
 
-    `first_line` is the number of its first line. What needs no repair comes out as it came in, with the line
-    ends of mail (RFC 5322 §2.1). Never raises.
+    `first_line` is the number of its first line; `end_is_sure`: a blank line would end the header. What needs
+    no repair comes out as it came in, with the line ends of mail (RFC 5322 §2.1). Never raises.
     """
     text = _Text(list(enumerate(_LINE.split(raw), first_line)), without)
     _start(text)
@@ -90,8 +97,21 @@ def repair(raw: bytes, without: Container[str] = (), *, first_line: int = 1) -> 
     _space(text)
     header = _Header(text)
     header.read()
-    certain = certain_hops(header.fields, spaced=header.spaced or "trailing" in without, ended=header.ended)
+    guessed = header.spaced or "trailing" in without or not end_is_sure
+    certain = certain_hops(header.fields, guessed=guessed, ended=header.ended)
     return Repaired(header.message(), tuple(text.repairs), certain)
+
+
+def _where(numbers: list[int]) -> str:
+    """Return line numbers in words: `line 3`, `lines 4, 7`."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    shown = ", ".join(f"{a}" if a == b else f"{a}\u2013{b}" for a, b in spans[:MOST_SPANS])
+    return f"line{'' if len(numbers) == 1 else 's'} {shown}{', …' if len(spans) > MOST_SPANS else ''}"
 
 
 def _is_blank(line: bytes) -> bool:
@@ -286,6 +306,9 @@ class _Header:
             for n, line in enumerate(one.lines[1:], 1):
                 if n in one.tight:
                     pieces[-1] += line
+                elif _LIKE_A_FIELD.match(line) and one.name.lower() == b"received":
+                    # On a line of its own it would be taken for a message that is glued to this field
+                    pieces[-1] += b" " + line.lstrip()
                 else:
                     pieces.append(b" " + line if n in one.bare else line)
             out += pieces

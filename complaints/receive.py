@@ -11,8 +11,9 @@ from sqlmodel import Session
 
 from complaints import outbox, replies, reporters, submission, submission_address
 from complaints.group_commit import GroupCommit
-from complaints.loops import why_it_loops
-from complaints.models import Report, Reporter
+from complaints.loops import MOST_HOPS, in_circles, letter_id
+from complaints.message import parse
+from complaints.models import Letter, Report, Reporter
 from complaints.office import Office
 from complaints.smtp_in import Refuse
 
@@ -54,13 +55,21 @@ class Reception:
 
         Raises Refuse for a mail that goes in circles.
         """
-        if reason := why_it_loops(raw, self._office.settings.mail_domain):
-            raise Refuse(554, "5.4.6", reason)
+        message = parse(raw)
+        if in_circles(message):
+            raise Refuse(554, "5.4.6", f"This mail passed more than {MOST_HOPS} hosts and goes in circles")
+        known_as = letter_id(message, self._office.settings.mail_domain)
+        if known_as != "" and await asyncio.to_thread(self._wrote, known_as):
+            raise Refuse(554, "5.4.6", "This is a letter that we sent; forward spam here and nothing else")
         await self._commits.put(Mail(recipients, mail_from, raw))
 
     async def close(self) -> None:
         """Write what waits, then end."""
         await self._commits.close()
+
+    def _wrote(self, known_as: str) -> bool:
+        with self._office.db.reading() as session:
+            return session.get(Letter, known_as) is not None
 
     def _known(self, address: str) -> Recipient | None:
         """One statement for any address in our domain, so that the time tells nothing but known or not."""

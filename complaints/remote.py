@@ -68,7 +68,7 @@ class Remote:
             raise ClientError(f"--server {server}: give a URL, e.g. https://plaint.example", USAGE)
         headers = {"Authorization": f"Bearer {token}"}
         self.name = f"{base} {tokens.digest(token.encode())}"
-        self.state = state_folder()
+        self.notes = notes_folder()
         self._http = httpx.Client(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
@@ -231,7 +231,7 @@ class Remote:
         return response
 
 
-def state_folder() -> Path:
+def notes_folder() -> Path:
     """Where this user's programs remember what is not worth a backup (XDG base directory)."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "plaint"
 

@@ -14,7 +14,8 @@ from sqlalchemy import func
 from sqlmodel import Session, select
 
 from complaints import outbox, policies, submission_address, tokens
-from complaints.models import Registration, Reporter, SubmissionAddress
+from complaints.account_tables import Registration, SubmissionAddress
+from complaints.models import Reporter
 from complaints.office import Office
 from complaints.policy import number
 from complaints.trace import Trust

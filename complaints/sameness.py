@@ -12,6 +12,7 @@ from complaints.message import Message
 COMPARED = 500
 """Letters of the text that take part: a mail program appends things, and a long text costs time."""
 _READ = 4_096
+MOST_LINES = 200
 _NO_LETTER = re.compile(r"[\W_]+")
 
 
@@ -20,12 +21,12 @@ def delivery_mark(message: Message) -> str | None:
 
     None without a Received line: then only the digest of all bytes tells two messages apart.
     """
-    received = sorted(" ".join(text.split()) for text in message.all("received"))
+    received = sorted(b" ".join(field.value.split()) for field in message.fields("received")[:MOST_LINES])
     if not received:
         return None
-    header = [*received, message.get("message-id") or "", message.subject or ""]
     words = _NO_LETTER.sub("", _text(message)).lower()[:COMPARED]
-    return sha256("\0".join([*header, words]).encode("utf-8", "replace")).hexdigest()
+    shown = "\0".join([message.get("message-id") or "", message.subject or "", words])
+    return sha256(b"\0".join([*received, shown.encode("utf-8", "replace")])).hexdigest()
 
 
 def _text(message: Message) -> str:

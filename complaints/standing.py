@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import ledger, outbox, policies, tokens
+from complaints import ledger, outbox, outcomes, policies, tokens
 from complaints.consent import Choice, ConsentError, confirm
 from complaints.db import look_at
 from complaints.models import (
@@ -172,6 +172,7 @@ def _fits(
         and source.get("confidence") == "high"
         and complaint.redaction in {"identity", "strict"}
         and not complaint.note
+        and outcomes.of_complaint(complaint) is None
         and now - complaint.received_at < FRESH
     )
 

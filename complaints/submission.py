@@ -14,15 +14,18 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from complaints import mended, outcomes, probes, tokens
+from complaints.account_tables import SubmissionAddress
+from complaints.dates import rfc3339
 from complaints.db import look_at, move
+from complaints.loops import letter_id
 from complaints.message import parse
 from complaints.models import (
     Complaint,
     ComplaintState,
     Json,
+    Letter,
     Reporter,
     Submission,
-    SubmissionAddress,
     SubmissionState,
 )
 from complaints.office import Office
@@ -126,7 +129,8 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
         lines = [line | {"repeated": True} for line in lines]
     submission.outcome = [line | {"index": n} for n, line in enumerate(lines)]
     session.add(submission)
-    if submission.via == BATCH:
+    ours = [line for line in lines if line.get("ours")]
+    if submission.via == BATCH or ours == lines:  # a letter about our own letters would come back as well
         move(session, submission, SubmissionState.NOTICED)
     else:
         look_at(session, "notice", submission.id)
@@ -148,11 +152,20 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         }  # fmt: skip
     if probe := probes.take(session, office, reporter, item.spam, item.grade):
         return probe
-    digest, mark = tokens.digest(item.spam), delivery_mark(parse(item.spam))
+    message = parse(item.spam)
+    letter = session.get(Letter, letter_id(message, office.settings.mail_domain))
+    if letter and letter.reporter_id == reporter.id:
+        own = outcomes.OUR_OWN
+        return {
+            "complaint": None, "status": "refused", "grade": item.grade, "ours": True,
+            "reason": own.says, "remedy": own.remedy,
+        }  # fmt: skip
+    digest, mark = tokens.digest(item.spam), delivery_mark(message)
     if known := _known(session, reporter, digest, mark, item.grade):
         outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
         return {
             "complaint": known.id, "status": "duplicate", "grade": item.grade,
+            "since": rfc3339(known.received_at), "state": known.state.value,
             "reason": outcome.says, "remedy": outcome.remedy,
         }  # fmt: skip
     verbatim = item.start is not None

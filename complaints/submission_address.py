@@ -11,8 +11,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from complaints import card, tokens
+from complaints.account_tables import SubmissionAddress
 from complaints.dates import rfc3339
-from complaints.models import Json, Reporter, SubmissionAddress
+from complaints.models import Json, Reporter
 from complaints.office import Office
 
 GRACE = timedelta(days=30)  # address books and filters need time to learn the new address

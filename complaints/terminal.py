@@ -84,7 +84,7 @@ def item_lines(item: Json) -> Iterator[str]:
     why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
     yield f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
     for repair in item.get("repairs", ()):
-        yield f"  repaired: {clean(repair['words'])}"
+        yield f"  repaired: {clean(repair['words'])} ({clean(repair['where'])})"
 
 
 def desk_count_lines(row: Json) -> Iterator[str]:

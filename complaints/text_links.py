@@ -21,7 +21,12 @@ _QUOTES = "\u2018\u201a-\u201f\u00ab\u00bb\u2039\u203a\u3008-\u3011\u3014-\u301b
 _STOPS = "\u3001\uff0c\uff1b\uff01\uff1f\u2026"
 # Scripts that are written without blanks between words.
 _BLANKLESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-SCHEMED = re.compile(rf"(?i)(?:https?|(?<![a-z])ftp):[/\\]{{1,3}}[^\s<>\"'`\x00-\x1f\x7f{_QUOTES}{_STOPS}]++")
+# The colon of a link with its scheme before it; the one character that is searched for comes first.
+_AFTER_SCHEME = re.compile(
+    r":(?:(?<=[Hh][Tt][Tt][Pp]:)|(?<=[Hh][Tt][Tt][Pp][Ss\u017f]:)"
+    r"|(?<=[Ff][Tt][Pp]:)(?<![A-Za-z\u017f\u212a][Ff][Tt][Pp]:))"
+    rf"[/\\]{{1,3}}[^\s<>\"'`\x00-\x1f\x7f{_QUOTES}{_STOPS}]++"
+)
 _SPLIT = re.compile(rf"[\s<>\"'`,;|{_QUOTES}{_STOPS}]+")
 _DOTLESS = re.compile(r"[\uff0e\uff0f]|(?i: dot |[\[({]dot)|[-) ]\d{3}[ .-]\d{4}")
 # What a link has in it, with the rest of the word: a dot with what can be a part of a host behind it, or the
@@ -187,9 +192,9 @@ def _any_references_of(token: str) -> list[tuple[str, str]]:
         token = _ENTITIES.sub(lambda match: unescape(match[0]), token)
     rest = token
     if ":/" in token or ":\\" in token:
-        for match in SCHEMED.finditer(token):
-            rest = rest.replace(match[0], " ", 1)
-            found += [("web", _settled(trim(url))) for url in _separate(match[0])]
+        for link in schemed(token):
+            rest = rest.replace(link, " ", 1)
+            found += [("web", _settled(trim(url))) for url in _separate(link)]
     if "." not in rest:
         return found
     if not rest.isascii():
@@ -203,6 +208,14 @@ def _any_references_of(token: str) -> list[tuple[str, str]]:
         if _HOSTLIKE.search(piece) and len(piece) <= _LONGEST_BARE and (url := schemeless(_unopened(piece))):
             found.append(("web", url))
     return found
+
+
+def schemed(text: str) -> Iterator[str]:
+    """Give the links of a text that have a scheme, with the punctuation behind them."""
+    for match in _AFTER_SCHEME.finditer(text):
+        colon = match.start()
+        length = 3 if text[colon - 3] in "Ff" else 4 if text[colon - 1] in "Pp" else 5
+        yield text[colon - length : match.end()]
 
 
 def _separate(url: str) -> Iterator[str]:

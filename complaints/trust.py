@@ -198,12 +198,6 @@ def _in_ranges(ip: str, ranges: _Ranges) -> Provider | None:
 
 
 @lru_cache(maxsize=8192)
-def _sharing(ip: str) -> Provider | None:
-    """Return the provider whose receiving servers and customers' relays share this address's network."""
-    return _in_ranges(ip, _ranges("shared"))
-
-
-@lru_cache(maxsize=8192)
 def is_customer_name(name: str, ip: str) -> bool:
     """Tell whether a name looks like one that a network hands to its customers, not like its own host."""
     octets = ip.split(".")
@@ -265,10 +259,10 @@ class Border:
 
         `helo` counts only in networks where the provider alone decides what its machines say.
         """
-        found = provider_of(ip)
+        found = _in_ranges(ip, _ranges("internal"))
         if found is not None and found in self.providers:
             return found
-        found = _sharing(ip) if helo is not None else None
+        found = _in_ranges(ip, _ranges("shared")) if helo is not None else None
         if found is None or helo is None or found not in self.providers:
             return None
         return found if found.owns(helo) and not found.outbound.match(helo) else None

@@ -15,6 +15,8 @@ SHORTEST_WRAP, LONGEST_WRAP = 72, 100
 """Columns at which programs wrap text; a line longer than that was not cut there."""
 LONGEST_UNSEEN = 82
 """The same for a text of which no line shows that it was wrapped: then only at the usual columns."""
+WIDEST_SCREEN = 200
+"""The same for a Received line that has not come to its date."""
 LONGEST_WORD = 40
 """Characters of a word that some programs leave on its line although it no longer fits."""
 
@@ -65,20 +67,23 @@ class Field(NamedTuple):
         return b"".join(pieces).rstrip()
 
 
-def certain_hops(fields: list[Field], *, spaced: bool, ended: bool) -> int:
+def certain_hops(fields: list[Field], *, guessed: bool, ended: bool) -> int:
     """Return how many Received lines from the top are certain.
 
-    `spaced`: blank lines may stand between the header lines, so that the end of the header is a guess;
+    `guessed`: the header has no certain end, so what stands below its From or Subject may be text;
     `ended`: the last field surely is whole.
     """
     cuts = any(field.bare for field in fields)
-    widths = range(_widest(fields), (LONGEST_WRAP if cuts else LONGEST_UNSEEN) + 1)
+    narrowest = _widest(fields)
+    if not _is_wrapped(fields, narrowest):
+        narrowest = max(narrowest, SHORTEST_WRAP)
+    widths = range(narrowest, (LONGEST_WRAP if cuts else LONGEST_UNSEEN) + 1)
     longest = longest_line(fields)
     count, originators = 0, False
     for n, field in enumerate(fields):
         name = field.name.lower()
         if name == b"received":
-            if (spaced and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
+            if (guessed and originators) or _is_cut_in_address(field) or _reads_in_two_ways(field, longest):
                 return count
             count += 1
         originators = originators or name in _ORIGINATOR
@@ -99,13 +104,25 @@ def _is_dated(text: bytes) -> bool:
 
 def _widest(fields: list[Field]) -> int:
     """Return the longest line that a program which wraps at words would have cut, had it wrapped narrower."""
-    found = SHORTEST_WRAP
+    found = 0
     for field in fields:
         for line in field.lines:
             first, blank, last = line.strip().rpartition(b" ")
             if blank and first and len(last) <= LONGEST_WORD:
                 found = max(found, len(line.rstrip()))
     return found
+
+
+def _is_wrapped(fields: list[Field], narrowest: int) -> bool:
+    """Tell whether a line that was joined stands where a program would have wrapped at this width or more.
+
+    Otherwise it was indents that went, and lines were cut where hosts fold them.
+    """
+    return any(
+        len(field.lines[n - 1]) + 1 + len(field.lines[n].split(b" ", 1)[0]) > narrowest
+        for field in fields
+        for n in field.bare
+    )
 
 
 def _is_finished(field: Field, below: Field, widths: range, *, cuts: bool) -> bool:
@@ -122,9 +139,9 @@ def _is_finished(field: Field, below: Field, widths: range, *, cuts: bool) -> bo
         # line that names no client.
         kept = last[:1] in {b" ", b"\t"} and len(field.lines) - 1 not in field.bare
         kept = kept or _NO_CLIENT.match(field.text) is not None
-        if not cuts and fits:
-            return True
-        return _is_dated(field.text) and (kept or fits) and _names_its_writer(field)
+        if not _is_dated(field.text):
+            return not cuts and max(len(last), widths.start) > min(len(last) + word, WIDEST_SCREEN)
+        return (kept or fits) and (not cuts or _names_its_writer(field))
     if _CLOSED.fullmatch(name):
         return _is_balanced(field.text) and (fits or b'"' not in field.text)
     return fits and not field.bare

@@ -7,10 +7,11 @@ possible, and for everything that is no spam the reason and what the reporter ca
 import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
 from complaints.inline import forwarded_inline
-from complaints.losses import loss_of
+from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
 from complaints.outcomes import without_received
@@ -63,12 +64,22 @@ class Item:
     certain: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class _Hand:
     """All that comes from one hand: the room it has, and the mail it came in (None for an upload)."""
 
     around: Message | None = None
     room: Room = field(default_factory=Room)
+
+    @cached_property
+    def carried(self) -> Carriers:
+        """Who may have rebuilt what is in the mail."""
+        return carriers(self.around) if self.around else ()
+
+    @cached_property
+    def remedy(self) -> str:
+        """How to forward with the program that wrote the mail."""
+        return how_to_forward(self.around) if self.around else ""
 
 
 def _refusal(reason: str, remedy: str, name: str | None = None) -> Item:
@@ -131,7 +142,8 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
         remedy = "Attach the spam again; some mail programs attach an empty file at the first try."
-        return _refusal(f"{what} is empty.", remedy, name)
+        reason = f"{what} is empty: the mail program attached a file without anything in it."
+        return _refusal(reason, remedy, name)
     message = parse(spam)
     if not message.headers:
         reason = f"{what} has no mail header inside."
@@ -139,8 +151,8 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     if not message.fields("received"):
         if hand.around is None:
             return Item(spam, start, end, None, None, "D", name)
-        return _no_way(name, how_to_forward(hand.around))
-    grade, lost = loss_of(message, kind, hand.around)
+        return _no_way(name, hand.remedy)
+    grade, lost = loss_of(message, kind, hand.carried)
     return Item(spam, start, end, None, None, grade, name, lost)
 
 

@@ -138,9 +138,10 @@ class Worker:
     async def _let_go(self) -> None:
         """Once an hour, and again at once while there is more to let go of."""
         if self._let_go_at <= self._office.clock():
-            await asyncio.to_thread(notice.remind, self._office)
             more = await asyncio.to_thread(retention.step, self._office)
             self._let_go_at = self._office.clock() + (timedelta() if more else LET_GO_EVERY)
+            if not more:
+                await asyncio.to_thread(notice.remind, self._office)
 
     async def sweep(self, engine: Engine) -> None:
         """Queue every step that is due by the rows' states and does not wait in the queue already."""

@@ -67,7 +67,7 @@ def settings_page() -> str:
             "Made from the code by `sh scripts/docs`. Each is an environment variable, or a line of `plaint.toml` in the",
             'data directory without the prefix (`mail_domain = "plaint.example"`). A command line option wins over the',
             "environment, the environment over the file. Durations are in seconds, sizes in bytes; of a limit, 0 means none.",
-            "`PLAINT_SERVER` and `PLAINT_TOKEN` are for the command line only (docs/cli.md).",
+            "`PLAINT_SERVER`, `PLAINT_TOKEN` and `PLAINT_IMAP_PASSWORD` are for the command line only (docs/cli.md).",
             "",
             "| setting | default | meaning |",
             "| --- | --- | --- |",

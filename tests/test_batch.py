@@ -59,11 +59,8 @@ def alone(world: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list
 def spams(request: pytest.FixtureRequest) -> Callable[[int], list[bytes]]:
     """So many spams that nobody handed in before; every other one from another network."""
 
-    def made(count: int) -> list[bytes]:
-        where = (CLOUD, SAVANNA)
-        return [spam(where[n % 2], subject=f"{request.node.name} {n}") for n in range(count)]
-
-    return made
+    ever = [spam((CLOUD, SAVANNA)[n % 2], subject=f"{request.node.name} {n}") for n in range(20)]
+    return lambda count: ever[:count]
 
 
 def mbox(file: Path, mails: list[bytes]) -> str:
@@ -88,18 +85,21 @@ def opened(where: list[str], world: House) -> Office:
 # ---- what is handed in
 
 
-def test_an_mbox_is_handed_in_here_and_awaits_consent(
+def test_an_mbox_is_handed_in_here_and_awaits_consent_and_so_does_what_an_earlier_batch_left(
     alone: list[str], world: House, spams: Callable[[int], list[bytes]], tmp_path: Path
 ) -> None:
+    office = opened(alone, world)
+    with Local(office.settings, ALICE) as work:  # and then nothing reads it
+        [[left]] = work.hand_in([(spams(4)[3], "")], "a label", lambda _: None)
+    assert (left["status"], complaints(office, ComplaintState.RECEIVED)) == ("accepted", 1)
     file = mbox(tmp_path / "spam.mbox", [*spams(3), b"Subject: no trace\r\n\r\nA\r\n"])
     ran = good("batch", file, "--json", *alone)
     assert [(one["file"], one["index"], one["status"]) for one in ran.documents] == [
         (file, n, "accepted") for n in range(4)
     ]
     assert "4 accepted" in ran.err
-    assert "3 awaiting consent, 1 refused" in ran.err
-    office = opened(alone, world)
-    assert complaints(office, ComplaintState.AWAITING_CONSENT) == 3
+    assert "4 awaiting consent, 1 refused" in ran.err
+    assert complaints(office, ComplaintState.AWAITING_CONSENT) == 4
     with office.db.reading() as session:
         assert session.exec(select(Letter)).all() == [], "whoever runs it is told by its lines"
         found = {row.id: office.spam_of(session, row) for row in session.exec(select(Complaint))}
@@ -263,7 +263,7 @@ def test_a_signal_lets_it_finish_what_it_read_and_remember(
         rest, said = process.communicate(timeout=20)
     assert process.returncode == code, said
     lines = [json.loads(line) for line in [*told, *rest.splitlines()]]
-    assert [line["index"] for line in lines] == list(range(6))
+    assert [line["index"] for line in lines] == list(range(len(lines)))
     assert b"--resume" in said
 
 
@@ -278,19 +278,6 @@ def test_after_kill_9_nothing_is_lost_and_nothing_doubled(
     ran = good("batch", file, "--resume", "--json", *server)
     assert {line["index"] for line in ran.documents} >= set(range(4, 20))
     assert complaints(world.office) == before + 20
-
-
-def test_what_was_handed_in_here_and_not_read_any_more_is_read_by_the_next_batch(
-    alone: list[str], world: House, spams: Callable[[int], list[bytes]], tmp_path: Path
-) -> None:
-    office = opened(alone, world)
-    with Local(office.settings, ALICE) as work:
-        answers = list(work.hand_in([(mail, "") for mail in spams(2)], "a label", lambda _: None))
-    assert [[item["status"] for item in items] for items in answers] == [["accepted"]] * 2
-    assert complaints(office, ComplaintState.RECEIVED) == 2
-    good("batch", mbox(tmp_path / "spam.mbox", spams(1)), *alone)
-    assert complaints(office, ComplaintState.AWAITING_CONSENT) == 2
-    office.close()
 
 
 # ---- a server that cannot take it now
@@ -327,10 +314,12 @@ class Server(HTTPServer):
     def up(self) -> Iterator[list[str]]:
         thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield ["--server", f"http://127.0.0.1:{self.server_port}", "--token", "t"]
-        self.shutdown()
-        thread.join()
-        self.server_close()
+        try:
+            yield ["--server", f"http://127.0.0.1:{self.server_port}", "--token", "t"]
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
 
 
 def test_a_server_that_is_busy_is_asked_again_as_it_says_and_knows_the_mail_again(world: House) -> None:

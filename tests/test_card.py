@@ -13,10 +13,11 @@ import pytest
 from sqlmodel import select
 
 from complaints import card, probes, reporters, submission_address
+from complaints.account_tables import SubmissionAddress
 from complaints.alterations import compare
 from complaints.demo import as_attachments
 from complaints.message import parse
-from complaints.models import Letter, Reporter, SubmissionAddress
+from complaints.models import Letter, Reporter
 from complaints.receive import Reception
 from complaints.smtp_in import Refuse
 from tests.house import ALICE
@@ -142,6 +143,9 @@ def test_the_verbs_print_the_card_and_mail_a_test(tmp_path: Path) -> None:
     renewed = json.loads(plaint("account", "card", "--new", "--json", *mine).out)
     assert renewed["old"][0]["submission_address"] == made["submission_address"]
     assert b"carol@example.com" in plaint("account", "test", *mine).out
+    assert plaint("account", "prefer", "quiet", "yes", *mine).code == 0
+    shown = json.loads(plaint("account", "show", "--json", *mine).out)
+    assert {row["purpose"] for row in shown["preferences"] if row["chosen"]} == {"quiet"}
 
 
 # ---- nearly right

@@ -15,6 +15,8 @@ import pytest
 from complaints import outlook
 from complaints.links import links
 from complaints.message import parse
+from complaints.signatures import verify
+from complaints.signing import dns_record, make_key, sign
 from complaints.terminal_trace import trace_lines
 from complaints.trace import Trust, trace
 from complaints.unwrap import Item, open_file, unwrap_forward
@@ -158,6 +160,30 @@ def test_a_redirect_that_does_not_name_the_submission_address_may_be_forged() ->
         (item,) = unwrap_forward(changed, is_ours)
         assert item.spam is None
         assert "no Resent-To line names your submission address" in (item.reason or "")
+
+
+def test_what_a_spam_says_of_itself_chooses_no_grade() -> None:
+    forged = (
+        b"Received: from a by mail-1.protonmail.ch; x\r\nX-Pm-Origin: external\r\nX-MS-Has-Attach: yes\r\n"
+    )
+    told = SPAM.replace(b'From: "Prize', forged + b'X-Mailer: Microsoft Outlook\r\nFrom: "Prize')
+    (uploaded,), (attached,) = open_file(told), unwrap_forward(forward("message/rfc822", told))
+    assert uploaded.spam == attached.spam == told
+    assert [uploaded.grade, attached.grade, uploaded.lost, attached.lost] == ["A", "A", None, None]
+
+
+def test_of_a_message_that_was_cut_no_signature_is_called_bad() -> None:
+    pem = make_key()
+    head = b"Received: from a ([198.51.100.7]) by b.example; x\r\nFrom: x@spam.example\r\nSubject: x\r\n\r\n"
+    whole = head + b"long text\r\n" * 6_000
+    signed = sign(whole, selector="s", domain="spam.example", pem=pem) + whole
+    keys = {"s._domainkey.spam.example": (dns_record(pem),)}
+    for raw, result in ((signed, "pass"), (signed[:51_200], "not checkable"), (signed[:51_100], "fail")):
+        (item,) = unwrap_forward(forward("message/rfc822", raw, "message.eml"))
+        assert item.spam is not None
+        (found,) = verify(parse(item.spam), keys, item.grade)
+        assert (found.result, item.grade) == (result, "A")
+        assert ("Cut off" in (item.lost or "")) == (result == "not checkable")
 
 
 def test_the_reporters_own_redirect_is_told_by_the_secret_in_it(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 from sqlmodel import select
 
 from complaints import retention
+from complaints.account_tables import Registration
 from complaints.db import metadata
 from complaints.models import (
     Attempt,
     Complaint,
     Letter,
-    Registration,
     Reply,
     Report,
     ReportState,

@@ -25,7 +25,7 @@ from tests.website import nobody
 DOCS = ROOT / "docs"
 LETTERS = ROOT / "complaints" / "templates" / "letters"
 OF_THE_OPERATOR = {"plaint.toml", "desks.toml", "limits.toml", "secrets/"}  # in the data directory
-WITHOUT_SETTING = {"PLAINT_SERVER", "PLAINT_TOKEN", "PLAINT_TESTS_SKIP_NOTHING"}
+WITHOUT_SETTING = {"PLAINT_SERVER", "PLAINT_TOKEN", "PLAINT_IMAP_PASSWORD", "PLAINT_TESTS_SKIP_NOTHING"}
 
 
 def papers() -> list[Path]:

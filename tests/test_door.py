@@ -18,10 +18,11 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
-from complaints import reporters
-from complaints.demo import free_port
-from complaints.loops import MOST_HOPS, why_it_loops
-from complaints.models import Reporter, Submission
+from complaints import outcomes, reporters, submission
+from complaints.demo import as_attachments, free_port
+from complaints.loops import MOST_HOPS, in_circles
+from complaints.message import parse
+from complaints.models import Complaint, Letter, Reporter, Submission, SubmissionState
 from complaints.receive import Reception
 from complaints.serve import Service, running
 from complaints.settings import load
@@ -94,12 +95,17 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taking]:
     folder = tmp_path_factory.mktemp("door")
     given = {"lmtp": str(folder / "lmtp.sock"), "contact": "ops@plaint.example"}
     with in_a_thread(taking(folder / "data", **given)) as opened:
+        office = opened.service.office
+        with office.db.transaction() as session:
+            reporters.ask(session, office, ALICE)  # a letter to the reporter, which nobody sends
         yield opened
 
 
 @pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
 def test_dialog_with_the_service(inbox: Taking, path: Path) -> None:
-    words = {"address": inbox.address, "ADDRESS": inbox.address.upper()}
+    with inbox.service.office.db.reading() as session:
+        letter = session.exec(select(Letter.id)).one()
+    words = {"address": inbox.address, "ADDRESS": inbox.address.upper(), "letter": letter}
     before = len(inbox.kept())
 
     async def kept() -> list[bytes]:
@@ -149,9 +155,32 @@ def test_an_unknown_address_costs_the_database_what_a_known_one_costs(inbox: Tak
 
 def test_a_mail_that_passed_too_many_hosts_goes_in_circles_but_a_spam_in_it_may_have() -> None:
     hops = b"Received: from a.example by b.example; Thu, 26 Nov 2026 12:00:00 +0000\r\n"
-    assert why_it_loops(hops * MOST_HOPS + b"\r\n", "plaint.example") == ""
-    assert "circles" in why_it_loops(hops * (MOST_HOPS + 1) + b"\r\n", "plaint.example")
-    assert why_it_loops(hops + b"Content-Type: message/rfc822\r\n\r\n" + hops * 200, "plaint.example") == ""
+    assert not in_circles(parse(hops * MOST_HOPS + b"\r\n"))
+    assert in_circles(parse(hops * (MOST_HOPS + 1) + b"\r\n"))
+    assert not in_circles(parse(hops + b"Content-Type: message/rfc822\r\n\r\n" + hops * 200))
+
+
+def test_a_letter_of_ours_that_comes_back_as_an_attachment_is_no_complaint_and_makes_no_letter(
+    inbox: Taking,
+) -> None:
+    office = inbox.service.office
+    with office.db.reading() as session:
+        letter = session.exec(select(Letter)).one()
+        reporter = session.get_one(Reporter, letter.reporter_id)
+        came = b"Received: from plaint.example ([192.0.2.9]) by mx.victim.example; Thu, 26 Nov 2026 12:00:00 +0000\r\n"
+        written = came + office.vault.unseal(reporter.key, letter.raw)
+    hand_over = as_attachments([written], inbox.address)
+    with office.db.transaction() as session:
+        taken = submission.accept(session, office, reporter, hand_over, via="smtp", forwarded=True)
+        submission.unwrap(session, office, taken)
+        assert [line["reason"] for line in taken.outcome] == [outcomes.OUR_OWN.says]
+        assert taken.state == SubmissionState.NOTICED
+        mixed = as_attachments([written, spam(subject="another")], inbox.address)
+        taken = submission.accept(session, office, reporter, mixed, via="smtp", forwarded=True)
+        submission.unwrap(session, office, taken)
+        assert [line["status"] for line in taken.outcome] == ["refused", "accepted"]
+        assert taken.state == SubmissionState.UNWRAPPED
+        assert len(session.exec(select(Complaint)).all()) == 1
 
 
 def test_lmtp_answers_for_each_recipient_and_keeps_the_mail_once(inbox: Taking) -> None:

@@ -82,6 +82,25 @@ def test_a_database_that_cannot_be_asked_is_a_miss(postgresql_url: str) -> None:
         asyncio.run(run(database))
 
 
+def test_what_the_database_cannot_hold_fails_alone(postgresql_url: str) -> None:
+    async def run(database: Database) -> None:
+        store = LookupStore(database)
+        bad = ["nul\0", "\udcff"]
+        await asyncio.gather(
+            *(store.put(["bad"], text, LATER) for text in bad),
+            store.put(["a"], "one", LATER),
+            store.change("s", lambda page, _: page.pause(1e12, "why")),
+        )
+        wanted = [store.get([key], NOW) for key in ("bad", "a", *bad)]
+        assert await asyncio.gather(*wanted) == [None, "one", None, None]
+        assert await store.change("s", lambda page, _: page.reason) == "why"
+        store.close()
+
+    with closing(opened(postgresql_url)) as database:
+        database.upgrade()
+        asyncio.run(run(database))
+
+
 def test_a_connection_that_was_cut_is_made_anew(postgresql_url: str) -> None:
     async def run(database: Database) -> None:
         store = LookupStore(database)

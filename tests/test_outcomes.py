@@ -1,11 +1,13 @@
 """Whatever becomes of a spam is told in one plain sentence, with what to do next, alike in letter, page and API."""
 
+import asyncio
 import base64
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import aiosmtplib
 import pytest
 from sqlmodel import col, select
 
@@ -13,10 +15,11 @@ from abuse_lookup.answer import Lookup
 from complaints import choices, notice, outcomes, submission
 from complaints.demo import as_attachments
 from complaints.message import parse
-from complaints.models import Complaint, Json, Letter, Reporter, Submission
+from complaints.models import Complaint, Json, Letter, Reporter, Submission, SubmissionState
 from complaints.sameness import delivery_mark
 from complaints.spam import Trust, read
-from tests.house import ALICE, CLOUD
+from tests.house import ALICE, CLOUD, house
+from tests.house import spam as fresh_spam
 from tests.visitor import review
 from tests.website import NOON, Website, contact, running_website, source_answer, spam
 
@@ -103,10 +106,37 @@ def test_a_mail_that_its_sender_delivers_twice_is_told_of_once(website: Website)
     assert letters(website)[-1][0] == "You handed this in before", "forwarded anew, it is answered anew"
 
 
+def test_over_the_wire_a_mail_that_comes_twice_is_told_of_once_and_a_mistyped_address_is_explained(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with house(tmp_path) as home:
+            mail = as_attachments([fresh_spam(), b""], home.submission_address)
+            for _ in range(2):
+                await home.smtp(mail, home.submission_address, mail_from="someone@else.example")
+            for _ in range(200):
+                with home.office.db.reading() as session:
+                    states = session.exec(select(Submission.state)).all()
+                if states == [SubmissionState.NOTICED] * 2:
+                    break
+                await asyncio.sleep(0.05)
+            [letter] = await home.internet.wait_for(1, to=ALICE)
+            assert letter.rcpt_tos == (ALICE,)
+            with home.office.db.reading() as session:
+                assert [row.kind for row in session.exec(select(Letter))] == ["notice"]
+            with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refused:
+                await home.smtp(mail, f"submit.{home.submission_address}")
+            assert refused.value.recipients[0].code == 550
+            assert "26 letters and digits" in refused.value.recipients[0].message
+
+    asyncio.run(main())
+
+
 def test_who_wants_few_letters_gets_one_only_when_something_needs_them(website: Website) -> None:
     choose(website, quiet=True)
     came(website, [spam()])
-    came(website, [spam()])
+    website.clock.turn(days=3)
+    came(website, [spam(), spam(subject="Somewhat old")])
     assert letters(website) == []
     came(website, [spam(subject="Another"), NO_RECEIVED])
     [(subject, text)] = letters(website)
@@ -197,16 +227,18 @@ def test_the_same_spam_over_another_way_is_a_duplicate_and_a_better_copy_is_not(
 # ---- one sentence each
 
 
-def test_a_spam_that_is_too_old_waits_with_no_desk_ticked(website: Website) -> None:
+def test_a_spam_that_is_too_old_waits_with_a_word_about_it(website: Website) -> None:
     website.clock.turn(days=20)
-    complaint = website.waiting()
-    document = website.show(complaint)
-    assert document["state"] == "awaiting_consent"
-    assert [report["ticked"] for report in document["reports"]] == [False] * len(document["reports"])
-    assert document["outcome"]["code"] == "too_old"
-    assert document["outcome"]["says"].startswith("It was 20 days old when you handed it in")
-    assert document["outcome"]["says"] in review(website, complaint).text
-    assert document["reports"][0]["unticked"] == document["outcome"]["says"]
+    row = came(website, [spam()])
+    document = website.show(row.outcome[0]["complaint"])
+    told = document["outcome"]
+    assert (document["state"], told["code"]) == ("awaiting_consent", "too_old")
+    assert told["says"].startswith("It was 20 days old when you handed it in")
+    assert told["says"] in review(website, document["id"]).text
+    assert told["says"] in " ".join(letters(website)[-1][1].split())
+    choose(website, quiet=True)
+    came(website, [spam(subject="Another")])
+    assert len(letters(website)) == 2, "it needs a second look"
 
 
 def test_age_counts_from_the_newest_believed_line_to_the_handing_in() -> None:
@@ -215,7 +247,7 @@ def test_age_counts_from_the_newest_believed_line_to_the_handing_in() -> None:
     assert outcomes.of_age(evidence, NOON + timedelta(days=1)) is None
     old = outcomes.of_age(evidence, NOON + timedelta(days=3))
     assert old
-    assert (old.code, "3 days old" in old.says, "ticked" in old.says) == ("old", True, False)
+    assert (old.code, "3 days old" in old.says) == ("old", True)
     assert outcomes.of_age(None, NOON) is None
     undated = spam().replace(format_datetime(NOON - timedelta(hours=3)).encode(), b"soon")
     assert outcomes.of_age(read(undated, Trust.of(["mx.victim.example"])).document(), NOON) is None

@@ -13,8 +13,9 @@ from complaints.pasted import Repaired, repair
 from complaints.spam import as_far_as_certain
 from complaints.trace import Trace, Trust, trace
 from tests.damage import DAMAGES, at_words, escaped
-from tests.forged_chains import SPAMMER, VICTIM, chain
+from tests.forged_chains import SPAMMER, chain
 from tests.house import CLOUD
+from tests.quoted_words import FORGED, quoted
 from tests.website import spam
 
 SPAM = spam(
@@ -127,41 +128,27 @@ def outcomes(damage: str, seeds: range) -> Counter[str]:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_forged_chain_moves_the_source_of_a_damaged_paste(damage: str) -> None:
-    found = outcomes(damage, range(120))
+    found = outcomes(damage, range(70))
     most = 0.5 if "wrapped" in damage or "cut" in damage else 0.05
     assert found["lost"] <= most * found["named"]
 
 
-# A forger who knows the width chooses what an honest host quotes so that the rest of it begins a line.
-FORGED = f"Received: from v (v [{VICTIM}]) by mx.reporter.example; Tue, 24 Nov 2026 01:02:03 +0000"
-HONEST = f"Received: from {{helo}} (unknown [{SPAMMER}]) by mx.reporter.example (Postfix) with ESMTP id 4ABC; Tue, 24 Nov 2026 01:02:03 +0000"
-QUOTED = {
-    "a HELO that ends in a date": ("", "x by mx.reporter.example with LMTP; Tue, 24 Nov 2026 01:02:03 +0000"),
-    "a HELO": ("", "x with LMTP"),
-    "a HELO with an address": ("", f"v (v [{VICTIM}]) by mx.reporter.example; Tue, 24 Nov 2026 01:02:03 +0000"),
-    "an envelope sender": ('Return-Path: <"{words}"@spam.example>', "a"),
-    "an envelope sender in brackets": ('Return-Path: <"a> {words}"@spam.example>', "b"),
-    "a checked HELO": ("Authentication-Results: mx.reporter.example; spf=pass smtp.helo={words}", "x"),
-    "a preview of the body": ("X-Spam-Report: * 1.0 BAD words Content preview: {words} [...]", "Hello"),
-    "an SPF comment": ("Received-SPF: pass (mx.reporter.example: domain of {words} allows it) x=y;", "x@spam.example"),
-}  # fmt: skip
+def accused(seed: int) -> tuple[str | None, str | None]:
+    """Who is the source of what came as it was, and of the same as a wrapped text."""
+    made = quoted(seed)
+    whole = trace(parse(made.whole), Trust.of(made.trust)).source
+    return whole.ip if whole else None, source(repair(made.pasted), Trust.of(made.trust))
 
 
-@pytest.mark.parametrize("place", QUOTED)
-def test_words_that_an_honest_host_quoted_never_become_a_line_of_the_way(place: str) -> None:
-    above, words = QUOTED[place]
-    for padding in range(120):
-        for between in ("", "X-B: c "):
-            said = f"{words} {'p' * padding} {between}{FORGED} X-A: q"
-            lines = [above.format(words=said)] if above else []
-            lines += [HONEST.format(helo="spam.example" if above else said), "Subject: s", "", "text"]
-            for width in (72, 76):
-                text = "\n".join(at_words(line.encode(), width).decode() for line in lines)
-                assert source(repair(text.encode()), Trust.of(["mx.reporter.example"])) in {SPAMMER, None}
+@pytest.mark.parametrize("block", range(4))
+def test_words_that_an_honest_host_quoted_never_become_a_line_of_the_way(block: int) -> None:
+    for seed in range(block * 500, block * 500 + 500):
+        whole, ip = accused(seed)
+        assert ip in {SPAMMER, None, whole}, seed
 
 
 def test_text_of_the_body_never_becomes_a_line_of_the_way() -> None:
-    forged = FORGED.encode()
+    forged = FORGED.encode().rstrip()
     for head in (
         b"From: x@spam.example\nSubject: s",
         b"Delivered-To: me@reporter.example\n\nSubject: s\n\nTo: x\n\nFrom: y\n",
@@ -174,11 +161,11 @@ def test_text_of_the_body_never_becomes_a_line_of_the_way() -> None:
             assert source(repair(raw), Trust.of(["mx.reporter.example"])) is None
 
 
-def test_without_looking_at_the_ends_of_lines_a_forger_would_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unfinished, "_is_finished", lambda *_, **__: True)
-    for place in ("a HELO with an address", "a checked HELO", "a preview of the body"):
-        with pytest.raises(AssertionError):
-            test_words_that_an_honest_host_quoted_never_become_a_line_of_the_way(place)
+@pytest.mark.parametrize("guard", ["_is_finished", "_reads_in_two_ways"])
+def test_without_a_guard_a_forger_would_win(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, guard, lambda *_, **__: guard == "_is_finished")
+    found = map(accused, range(2_000))
+    assert any(ip not in {SPAMMER, None, whole} for whole, ip in found)
 
 
 def test_an_address_cut_in_two_names_nobody() -> None:

@@ -1,14 +1,13 @@
 """The pages that are the same for everybody: home and help; and what /privacy tells of an installation."""
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
 from complaints import retention
 from complaints.grades import GRADES
+from complaints.mail_clients import clients
 from complaints.settings import Settings
 from complaints.web.page import page
 from complaints.web.security import Opened
@@ -26,8 +25,7 @@ async def home() -> HTMLResponse:
 @router.get("/help")
 async def how_to(office: Opened) -> HTMLResponse:
     """How to hand a spam over whole, for each mail program."""
-    programs = mail_programs()
-    return page("help.html", headers=PUBLIC, clients=programs, grades=GRADES, settings=office.settings)
+    return page("help.html", headers=PUBLIC, clients=clients(), grades=GRADES, settings=office.settings)
 
 
 def processors(settings: Settings) -> list[tuple[str, str]]:
@@ -55,13 +53,3 @@ def kept_rows() -> list[dict[str, str]]:
         {"holds": "; ".join(row["columns"].values()), "purpose": row["purpose"], "kept": row["kept"]}
         for row in retention.data_map()["table"]
     ]
-
-
-@cache
-def mail_programs() -> dict[str, list[str]]:
-    """Mail program → what its user does to forward a message whole."""
-    rows = tomllib.loads(files("complaints").joinpath("data/clients.toml").read_text("utf-8"))["client"]
-    programs: dict[str, list[str]] = {}
-    for row in rows:
-        programs.setdefault(row["name"], []).append(row["remedy"])
-    return programs

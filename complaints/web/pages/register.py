@@ -12,11 +12,11 @@ from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
 from complaints import choices, policies, reporters
-from complaints.models import Registration
+from complaints.account_tables import Registration
+from complaints.mail_clients import clients
 from complaints.office import Office
 from complaints.reporters import ReporterError
 from complaints.web.page import page
-from complaints.web.pages.home import mail_programs
 from complaints.web.problems import FieldError, Problem
 from complaints.web.security import Opened
 
@@ -90,7 +90,7 @@ def complete(
         url=office.settings.url,
         hosts=office.hosts_url(secrets.reporter),
         account=office.account_url(secrets.reporter),
-        clients=mail_programs(),
+        clients=clients(),
     )
 
 

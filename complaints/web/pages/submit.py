@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
-from complaints.mail_clients import anchor_of
+from complaints.mail_clients import anchor_of, clients
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.notice import UNDERWAY
 from complaints.office import Office
@@ -25,8 +25,8 @@ from complaints.web.security import Opened
 
 router = APIRouter()
 NOT_OURS = (
-    "This is not a submission address of ours. It was shown once, when you registered; "
-    "register again to get a new one."
+    "This is not a submission address of ours. Yours stands on your account's page, to which our letters "
+    "link; without one, register again to get a new one."
 )
 
 
@@ -84,6 +84,7 @@ def _form(
         forwarded=fields.get("forwarded") == "yes",
         settings=office.settings,
         most_files=intake.MOST_FILES,
+        clients=clients(),
     )
 
 
