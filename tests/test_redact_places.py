@@ -163,7 +163,7 @@ def test_the_search_for_codes_takes_linear_time(piece: bytes) -> None:
 )
 def test_level_strict_takes_linear_time(piece: bytes) -> None:
     took = []
-    for size in (40_000, 160_000):
+    for size in (20_000, 80_000):
         raw = b"X-Campaign: 4f2a81c09\nX-B: https://a.example/?x=1" + piece * (size // len(piece)) + b"\n\nx"
         start = time.process_time()
         redact(raw, ALICE, key=KEY, level="strict")
