@@ -154,6 +154,7 @@ def compare(name: str, options: argparse.Namespace, commands: dict[str, list[str
                 ratios[f"{subject}/{peer}"] = {
                     "required": required,
                     "reached": round(statistics.median(each), 2),
+                    "least": round(min(each), 2),
                     "rounds": [round(one, 2) for one in each],
                 }
     size = sum(map(len, messages))
