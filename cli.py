@@ -9,7 +9,6 @@ input, 69 remote unavailable, 75 try later, 77 not allowed, 130 interrupted.
 import asyncio
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -17,12 +16,16 @@ import typer
 from complaints import (
     __version__,
     account_verbs,
+    batch_verb,
+    card_verbs,
     lookup_verb,
     operate,
     operate_account,
+    operate_backup,
     operate_desks,
     receipt_verbs,
     redact_verb,
+    review_verb,
     terminal,
     terminal_trace,
 )
@@ -39,7 +42,6 @@ from complaints.terminal import (
     end,
     fail,
     put,
-    say,
 )
 
 if TYPE_CHECKING:
@@ -48,9 +50,6 @@ if TYPE_CHECKING:
 # Plain help: no colours, no boxes, the same in a pipe and in docs/cli.md
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__)
 
-FilesArgument = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Mail files; - is standard input.")
-]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="A complaint, e.g. PL-....")]
 
 
@@ -74,13 +73,16 @@ def _known(error: Exception) -> tuple[str, int] | None:
     from sqlalchemy.exc import OperationalError
 
     from abuse_lookup.errors import ConfigError
-    from complaints.client import ClientError
     from complaints.db import DatabaseError
+    from complaints.mailboxes import SourceError
+    from complaints.remote import ClientError
     from complaints.settings import SettingsError
     from complaints.vault import VaultError
 
     match error:
         case ClientError():
+            return str(error), error.code
+        case SourceError():
             return str(error), error.code
         case SettingsError() | ConfigError() | DatabaseError() | VaultError():
             return str(error), USAGE
@@ -124,7 +126,7 @@ for operator_verb in (
 
 @app.command()
 def trace(
-    files: FilesArgument,
+    files: batch_verb.FilesArgument,
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="HOST|CIDR", help="A mail host of yours: name, address or network."),
@@ -142,7 +144,7 @@ def trace(
         fail(f"--trust: {error}", USAGE)
     good, many = 0, len(files) > 1
     for name in files:
-        if (raw := _read(name)) is None:
+        if (raw := batch_verb.read(name)) is None:
             continue
         good += 1
         keys, now = _keys(raw) if verify else None, datetime.now(UTC)
@@ -157,56 +159,11 @@ def _keys(raw: bytes) -> Any:
     return asyncio.run(ask_keys(load(None).name_servers, raw))
 
 
-def _read(name: str) -> bytes | None:
-    """The bytes of FILE or standard input; None, after saying why, when there is nothing to read."""
-    try:
-        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        say(f"{name}: {error.strerror}")
-        return None
-    if not raw.strip():
-        say(f"{name}: is empty; give a whole message with its header")
-        return None
-    return raw
-
-
 app.command()(lookup_verb.lookup)
 
 
-@app.command()
-@on_complaints
-def submit(
-    work: "Client",
-    files: FilesArgument,
-    forwarded: Annotated[
-        bool, typer.Option("--forward", help="FILE is a mail with the spam attached.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Hand in spam: each FILE is the spam itself (.zip, .gz and mbox are opened)."""
-    statuses = []
-    for name in files:
-        for item in _submit(work, name, forwarded=forwarded):
-            statuses.append(item["status"])
-            put(item, as_json, terminal.item_lines)
-    refused = statuses.count("refused")
-    end(good=len(statuses) - refused, bad=refused)
-
-
-def _submit(work: "Client", name: str, *, forwarded: bool) -> list[Json]:
-    """What became of each spam of a FILE; one that cannot be read or is too large is refused like a spam."""
-    from complaints.client import ClientError
-
-    refused = {"file": name, "index": 0, "complaint": None, "status": "refused"}
-    if (raw := _read(name)) is None:
-        return [refused | {"reason": "There is nothing to read."}]
-    try:
-        items = work.submit(raw, "" if name == "-" else Path(name).name, forwarded=forwarded)
-    except ClientError as error:
-        if error.code != UNUSABLE:
-            raise
-        return [refused | {"reason": str(error)}]
-    return [item | {"file": name} for item in items]
+app.command()(on_complaints(batch_verb.submit))
+app.command()(on_complaints(batch_verb.batch))
 
 
 @app.command("list")
@@ -349,14 +306,20 @@ def mine(
     put(work.mine(complaint, hop), as_json, terminal.complaint_lines)
 
 
+app.command()(review_verb.review)
 app.command()(receipt_verbs.receipt)
 app.command()(receipt_verbs.verify_receipt)
 app.command()(redact_verb.redact)
 app.command()(redact_verb.whose)
+app.command()(operate_backup.backup)
+app.command()(operate_backup.restore)
 app.add_typer(operate.reporters_app, name="reporters")
 app.add_typer(operate_desks.desks_app, name="desks")
+account_verbs.account_app.command()(card_verbs.card)
+account_verbs.account_app.command("test")(card_verbs.send_test)
 app.add_typer(account_verbs.account_app, name="account")
 app.add_typer(operate_account.disclosures_app, name="disclosures")
+app.add_typer(operate_account.policy_app, name="policy")
 app.add_typer(operate.db_app, name="db")
 
 

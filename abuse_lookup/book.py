@@ -8,8 +8,9 @@ or in a SQLite file for all processes of a machine (a service may bring its own,
 import json
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from math import inf
 from typing import Protocol, TypeVar
 
@@ -22,7 +23,12 @@ MOST_SILENCES = 3
 SILENCE_PAUSE = 60.0
 LOOK_AGAIN = 0.05
 """Seconds until we look again whether another process has ended its turn at a server."""
-_ON_THE_WAY = 1.01  # what a question may be late at the server after its token was taken, of the window
+ON_THE_WAY = 2.0
+"""Seconds for which a question that got no answer is taken to be under way still."""
+_CLOCKS = 1.001  # what a server's clock may be slower than the book's
+PURGED_EVERY = 3600.0
+"""Seconds after which a shared book looks for pages that may go."""
+_IDLE = 86400.0  # seconds until a page that holds nobody back is thrown away
 
 T = TypeVar("T")
 
@@ -31,8 +37,9 @@ T = TypeVar("T")
 class Bucket:
     """A token bucket: no `seconds` (half open, wherever they begin) hold more than `questions`.
 
-    It holds `burst` tokens, which may be spent at once, and refills evenly. Raises `ValueError` where the
-    burst is more than half of the questions: the rest could not keep the promise.
+    It holds `burst` tokens, which may be spent at once, and refills evenly. A token is spent at the latest
+    moment at which its question may have reached the server, and held ready until then. Raises `ValueError`
+    where the burst is more than half of the questions: the rest could not keep the promise.
     """
 
     questions: int
@@ -46,7 +53,7 @@ class Bucket:
     @property
     def interval(self) -> float:
         """Seconds in which one token comes back."""
-        return self.seconds * _ON_THE_WAY / (self.questions - self.burst + 1)
+        return self.seconds * _CLOCKS / (self.questions - self.burst + 1)
 
     def __str__(self) -> str:
         window = "a minute" if self.seconds == 60 else f"in {self.seconds:g} s"
@@ -76,12 +83,16 @@ class Page:
     """Who is asking it right now, and when that turn is over at the latest: its process may have died."""
 
     def take(self, who: str, limits: Limits, now: float, until: float) -> tuple[float, str]:
-        """Take a turn for `who` that ends at `until` at the latest, and a token of every bucket.
+        """Take a turn for `who` that ends at `until` at the latest, where every bucket has a token for it.
 
-        Returns 0.0, or nothing is taken and it is the seconds to wait at least (infinite for a server that
-        keeps silent), and why.
+        Whoever takes one asks between `now` and `until`. Returns 0.0, or nothing is taken and it is the
+        seconds to wait at least (infinite for a server that keeps silent), and why.
         """
-        self.turns = {one: end for one, end in self.turns.items() if end > now}
+        self.turns.pop(who, None)
+        for one, end in sorted(self.turns.items(), key=lambda turn: turn[1]):
+            if end <= now:  # it died, and may have asked until then
+                del self.turns[one]
+                self._spend(limits, end, now)
         paused = self.paused_until - now
         # For a limit one may wait, however long; not for a server that may be gone
         waits = [
@@ -91,28 +102,25 @@ class Page:
             )
         ]
         for bucket in limits.buckets:
-            wait = self._full(bucket, now) - (bucket.burst - 1) * bucket.interval - now
+            spoken_for = (len(self.turns) + 1 - bucket.burst) * bucket.interval
+            wait = max(0.0, self._full(bucket, now) - now) + spoken_for
             waits.append((wait, f"gets {bucket}; next in {wait:.0f} s"))
         if len(self.turns) >= limits.at_once:
             waits.append((LOOK_AGAIN, "was busy with our earlier questions"))
         wait, why = max(waits)
         if wait > 0:
             return wait, why
-        for bucket in limits.buckets:
-            self.full_again[f"{bucket.seconds:g}"] = max(self._full(bucket, now), now) + bucket.interval
         self.turns[who] = until
         return 0.0, ""
 
-    def give_back(self, who: str, limits: Limits) -> None:
+    def give_back(self, who: str) -> None:
         """Undo `take`: nothing was asked."""
-        if self.turns.pop(who, None) is not None:
-            for bucket in limits.buckets:
-                key = f"{bucket.seconds:g}"
-                self.full_again[key] = self.full_again.get(key, 0.0) - bucket.interval
-
-    def leave(self, who: str, now: float, *, answered: bool | None) -> None:
-        """End the turn of `who`; `answered` is None where the server neither answered nor was silent."""
         self.turns.pop(who, None)
+
+    def leave(self, who: str, limits: Limits, now: float, *, answered: bool | None) -> None:
+        """End the turn of `who`, who asked; `answered` is None where the server was not silent either."""
+        self.turns.pop(who, None)
+        self._spend(limits, now if answered else now + ON_THE_WAY, now)
         if answered is None:
             return
         self.silences = 0 if answered else self.silences + 1
@@ -124,9 +132,19 @@ class Page:
         if until > self.paused_until:
             self.paused_until, self.reason = until, reason
 
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing on it has held anybody back for a day, so that it is as good as a new one."""
+        return max(self.paused_until, *self.full_again.values(), *self.turns.values(), 0.0) < now - _IDLE
+
+    def _spend(self, limits: Limits, at: float, now: float) -> None:
+        """Take a token out of every bucket for a question that was at the server then, or before."""
+        for bucket in limits.buckets:
+            self.full_again[f"{bucket.seconds:g}"] = max(self._full(bucket, now), at) + bucket.interval
+
     def _full(self, bucket: Bucket, now: float) -> float:
         """When the bucket will be full; never later than a clock that was set back can make it."""
-        return min(self.full_again.get(f"{bucket.seconds:g}", 0.0), now + bucket.burst * bucket.interval)
+        latest = now + ON_THE_WAY + bucket.burst * bucket.interval
+        return min(self.full_again.get(f"{bucket.seconds:g}", 0.0), latest)
 
     def text(self) -> str:
         """Write it as JSON."""
@@ -142,12 +160,17 @@ class Page:
 
 
 class Book(Protocol):
-    """The pages of all servers."""
+    """The pages of all servers, and the one clock by which all who share them go."""
 
-    async def change(self, server: str, how: Callable[[Page], T]) -> T:
-        """Let `how` change the page of `server`; nobody else reads or writes it meanwhile.
+    is_far: bool
+    """Whether it is asked over a network, where what is wanted at one time is better wanted together."""
 
-        Returns what `how` returns. Raises `BookError` when the page cannot be had now.
+    def change(self, server: str, how: Callable[[Page, float], T]) -> Awaitable[T]:
+        """Let `how` change the page of `server`, at a moment (epoch seconds); nobody else has it meanwhile.
+
+        Returns what `how` returns. A change is made as a whole, also when its caller is cancelled, and before
+        those that are asked for afterwards; `how` may be called again where it is not certain that it was.
+        Raises `BookError` when the page cannot be had now.
         """
 
     def close(self) -> None:
@@ -161,15 +184,18 @@ class BookError(Exception):
 class MemoryBook:
     """The book of one process."""
 
-    def __init__(self) -> None:
-        self._pages: dict[str, Page] = {}
+    is_far = False
 
-    async def change(self, server: str, how: Callable[[Page], T]) -> T:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._pages: dict[str, Page] = {}
+        self._clock = clock
+
+    async def change(self, server: str, how: Callable[[Page, float], T]) -> T:
         """Let `how` change the page of `server`."""
         page = self._pages[server] = self._pages.pop(server, Page())
         if len(self._pages) > MOST_SERVERS:
             del self._pages[next(iter(self._pages))]  # the one that was asked longest ago
-        return how(page)
+        return how(page, self._clock().timestamp())
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -182,17 +208,24 @@ class FileBook:
     locked is waited for, and then nothing is asked.
     """
 
-    def __init__(self, file: SharedFile) -> None:
-        self._file, self._own = file, MemoryBook()
+    is_far = False
+
+    def __init__(self, file: SharedFile, clock: Callable[[], datetime]) -> None:
+        self._file, self._own, self._clock = file, MemoryBook(clock), clock
+        self._purged = 0.0
         file.add("CREATE TABLE IF NOT EXISTS server (name TEXT PRIMARY KEY, page TEXT NOT NULL)")
 
-    async def change(self, server: str, how: Callable[[Page], T]) -> T:
+    async def change(self, server: str, how: Callable[[Page, float], T]) -> T:
         """Let `how` change the page of `server`."""
 
         def work(connection: sqlite3.Connection) -> T:
+            now = self._clock().timestamp()
+            if abs(now - self._purged) > PURGED_EVERY:
+                self._purged = now
+                connection.executemany("DELETE FROM server WHERE name = ?", _idle(connection, now))
             row = connection.execute("SELECT page FROM server WHERE name = ?", (server,)).fetchone()
             page = Page.parse(row and row[0])
-            result = how(page)
+            result = how(page, now)
             connection.execute("INSERT OR REPLACE INTO server VALUES (?, ?)", (server, page.text()))
             return result
 
@@ -207,3 +240,8 @@ class FileBook:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _idle(connection: sqlite3.Connection, now: float) -> list[tuple[str]]:
+    pages = connection.execute("SELECT name, page FROM server").fetchall()
+    return [(name,) for name, page in pages if Page.parse(page).is_idle(now)]

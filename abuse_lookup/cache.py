@@ -8,7 +8,7 @@ import asyncio
 import ipaddress
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Protocol
@@ -29,10 +29,10 @@ NEIGHBOURHOOD = {4: 24, 6: 48}
 class Cache(Protocol):
     """Where answers wait. `keys` go from the most specific to the least."""
 
-    async def get(self, keys: Sequence[str], now: datetime) -> str | None:
+    def get(self, keys: Sequence[str], now: datetime) -> Awaitable[str | None]:
         """Return the value of the first key that is there and not expired, if it can be had."""
 
-    async def put(self, keys: Sequence[str], value: str, expires: datetime) -> None:
+    def put(self, keys: Sequence[str], value: str, expires: datetime) -> Awaitable[None]:
         """Keep `value` under every key until `expires` (aware UTC), if it can be kept."""
 
     async def purge(self, now: datetime) -> int:

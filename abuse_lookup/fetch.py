@@ -4,6 +4,7 @@ Connections go to the address our own resolver gives, TLS is verified for the na
 here, no proxy, cookie or credential is used.
 """
 
+import asyncio
 import importlib.util
 import ssl
 import sys
@@ -151,15 +152,14 @@ class _Network(httpcore.AsyncNetworkBackend):
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self._sockets = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[typing.Any] | None = None,
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[typing.Any] | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
         problem: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
@@ -168,10 +168,10 @@ class _Network(httpcore.AsyncNetworkBackend):
             raise FetchError(str(error), permanent=error.permanent) from error
         for address in addresses:
             try:
-                seconds = min(timeout or CONNECT_SECONDS, CONNECT_SECONDS)
-                return await self._sockets.connect_tcp(address, port, seconds, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                problem = httpcore.ConnectError(f"{address} port {port}: {error}")
+                async with asyncio.timeout(min(timeout or CONNECT_SECONDS, CONNECT_SECONDS)):
+                    return _Stream(*await asyncio.open_connection(address, port))
+            except OSError as error:
+                problem = httpcore.ConnectError(f"{address} port {port}: {str(error) or 'no answer'}")
         raise problem
 
     async def connect_unix_socket(
@@ -183,4 +183,51 @@ class _Network(httpcore.AsyncNetworkBackend):
         raise httpcore.UnsupportedProtocol(f"no lookup goes to a Unix socket ({path})")
 
     async def sleep(self, seconds: float) -> None:
-        await self._sockets.sleep(seconds)
+        await asyncio.sleep(seconds)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection of asyncio's, as httpcore wants it: half of the work of its own way over anyio."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as above
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._reader.read(max_bytes)
+        except OSError as error:
+            raise httpcore.ReadError(str(error) or "no answer") from error
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        try:
+            self._writer.write(buffer)
+            async with asyncio.timeout(timeout):
+                await self._writer.drain()
+        except OSError as error:
+            raise httpcore.WriteError(str(error) or "the question could not be sent") from error
+
+    async def aclose(self) -> None:
+        self._writer.transport.abort()  # the answer is complete, or nobody wants it any more
+        await asyncio.sleep(0)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        except BaseException as error:
+            self._writer.transport.abort()
+            if not isinstance(error, OSError):
+                raise
+            raise httpcore.ConnectError(str(error) or "no TLS in time") from error
+        return self
+
+    def get_extra_info(self, info: str) -> typing.Any:
+        if info == "is_readable":  # asked of an idle connection: has the server ended it
+            return self._reader.at_eof() or self._writer.is_closing()
+        return self._writer.get_extra_info(info)

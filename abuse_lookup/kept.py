@@ -39,7 +39,9 @@ _SHAPE = zlib.crc32(repr(sorted((kind.__name__, [f.name for f in fields(kind)]) 
 class Kept:
     """The answers to targets that are kept."""
 
-    def __init__(self, cache: Cache, clock: Callable[[], datetime]) -> None:
+    def __init__(self, cache: Cache, clock: Callable[[], datetime], zones: tuple[str, ...] = ()) -> None:
+        """Keep answers made with these contact zones; those made with others are asked for again."""
+        self._shape = zlib.crc32(repr(zones).encode(), _SHAPE)
         self._cache, self._clock = cache, clock
         self._shelf, self._hand = Shelf(), Shelf()
         self._puts = 0
@@ -122,7 +124,7 @@ class Kept:
         else:
             keys = keys[:1]
         await self._cache.put(
-            list(dict.fromkeys(keys)), _text(entry), max(entry.kept_until, entry.fresh_until)
+            list(dict.fromkeys(keys)), _text(entry, self._shape), max(entry.kept_until, entry.fresh_until)
         )
         self._puts += 1
         if self._puts % _PURGED_EVERY == 0:
@@ -130,7 +132,7 @@ class Kept:
 
     async def _shared(self, target: Target, keys: list[str]) -> Entry | None:
         text = await self._cache.get(keys, self._clock())
-        entry = _parsed(text, target) if text is not None else None
+        entry = _parsed(text, target, self._shape) if text is not None else None
         if entry is not None:
             self._shelf.put(target, keys[0], entry, entry.about, self._clock())
         return entry
@@ -171,10 +173,10 @@ def _outdated(ip: IPAddress, before: Entry | None, about: Span) -> list[str]:
     return span_keys(before.about, ip) if inside else []
 
 
-def _text(entry: Entry) -> str:
+def _text(entry: Entry, shape: int) -> str:
     return json.dumps(
         {
-            "shape": _SHAPE,
+            "shape": shape,
             "fresh_until": entry.fresh_until.isoformat(),
             "kept_until": entry.kept_until.isoformat(),
             "found": entry.found.document(),
@@ -182,10 +184,10 @@ def _text(entry: Entry) -> str:
     )
 
 
-def _parsed(text: str, target: Target) -> Entry | None:
+def _parsed(text: str, target: Target, shape: int) -> Entry | None:
     try:
         document = json.loads(text)
-        if document["shape"] != _SHAPE:
+        if document["shape"] != shape:
             return None
         found = Lookup.from_document(document["found"])
         fresh_until, kept_until = (datetime.fromisoformat(document[name]) for name in _TIMES)

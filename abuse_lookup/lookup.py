@@ -30,7 +30,7 @@ from abuse_lookup.answer import (
     Status,
 )
 from abuse_lookup.batch import each_done
-from abuse_lookup.cache import NEIGHBOURHOOD, Cache, OneAtATime, covering_keys
+from abuse_lookup.cache import NEIGHBOURHOOD, OneAtATime, covering_keys
 from abuse_lookup.declared import Declared
 from abuse_lookup.desks import KnownDesks, said
 from abuse_lookup.history import History, remembered
@@ -70,13 +70,13 @@ class AbuseLookup:
         *,
         known: KnownDesks,
         history: History | None,
-        cache: Cache,
+        kept: Kept,
         clock: Callable[[], datetime],
         seconds: float,
     ) -> None:
         self.resolver, self.known, self._history = resolver, known, history
         self._rdap, self._whois, self._last_resort, self._judge = rdap, whois, last_resort, judge
-        self._kept = Kept(cache, clock)
+        self._kept = kept
         self._clock, self._seconds = clock, seconds
         self._one = OneAtATime()
         self._renewing: dict[str, asyncio.Task[Entry]] = {}
@@ -105,7 +105,7 @@ class AbuseLookup:
         `UnusableTarget` when it comes to a text that is none: leave those out beforehand (`Target.parse`).
         """
         patiently = partial(self.find_contacts, patient=True)
-        async for found in each_done(targets, patiently, at_once):
+        async for found in each_done(targets, patiently, at_once, self._at_hand):
             yield found
 
     async def aclose(self) -> None:
@@ -114,10 +114,17 @@ class AbuseLookup:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _answer(self, text: str, seconds: float, *, at_hand: bool = True) -> Lookup:
+    def _at_hand(self, text: str) -> Lookup | None:
+        """Return a finished answer that this process has, where nothing else is to be looked at."""
+        return self._kept_at_hand(text) if self._history is None else None
+
+    def _kept_at_hand(self, text: str) -> Lookup | None:
         if self.known.changed():
             self._kept.clear_hand()
-        found = self._kept.at_hand(text) if at_hand else None
+        return self._kept.at_hand(text)
+
+    async def _answer(self, text: str, seconds: float, *, at_hand: bool = True) -> Lookup:
+        found = self._kept_at_hand(text) if at_hand else None
         if found is None:
             found = await self._look_up(text, seconds)
         return await remembered(found, self._history, self._clock()) if self._history else found

@@ -15,6 +15,7 @@ from abuse_lookup.desks import KnownDesks
 from abuse_lookup.fetch import Fetcher
 from abuse_lookup.history import History
 from abuse_lookup.judge import Judge
+from abuse_lookup.kept import Kept
 from abuse_lookup.last_resort import LastResort
 from abuse_lookup.lookup import AbuseLookup
 from abuse_lookup.mail_domain import MailDomains
@@ -88,7 +89,7 @@ async def open_lookup(
     resolver = Resolver(config.dns, seconds=min(5.0, config.seconds / 4), clock=clock)
     reach = Reach(resolver, config.allow_nets, dns_on_loopback=_on_loopback(config.dns))
     own = limit_rows(config.limits) if config.limits else ()
-    cache, book = shared or _stores(config.cache_path)
+    cache, book = shared or _stores(config.cache_path, clock)
     longest = config.seconds * EXCHANGE_SHARE
     pace = Pace(config.limit_per_minute, clock, book, cache, exchange_seconds=longest, own=own)
     judge = Judge(MailDomains(resolver, reach.permits), known, clock)
@@ -105,7 +106,7 @@ async def open_lookup(
             judge,
             known=known,
             history=history,
-            cache=cache,
+            kept=Kept(cache, clock, config.contact_zones),
             clock=clock,
             seconds=config.seconds,
         )
@@ -118,11 +119,11 @@ async def open_lookup(
         cache.close()
 
 
-def _stores(path: Path | None) -> tuple[Cache, Book]:
+def _stores(path: Path | None, clock: Callable[[], datetime]) -> tuple[Cache, Book]:
     if path is None:
-        return MemoryCache(), MemoryBook()
+        return MemoryCache(), MemoryBook(clock)
     file = SharedFile(path)
-    return FileCache(file), FileBook(file)
+    return FileCache(file), FileBook(file, clock)
 
 
 def _on_loopback(dns: tuple[tuple[str, int], ...]) -> bool:

@@ -6,13 +6,12 @@ its silence, stop us as long as they say. All processes that share a `Book` shar
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
 from abuse_lookup.answer import Span
@@ -29,8 +28,6 @@ KEPT = timedelta(minutes=2)
 """How long what a server said is repeated to those who were waiting to ask it the same."""
 _LONGEST_TEXT = 256 * 1024  # characters of an answer that is repeated
 _LEASE_MARGIN = 2.0  # seconds a turn may take beyond its exchange, until others think that we died
-
-T = TypeVar("T")
 
 
 class NotNow(Exception):  # noqa: N818 - reads as what it says
@@ -76,7 +73,7 @@ class Pace:
         own: Iterable[Row] = (),
     ) -> None:
         self._per_minute, self._clock = per_minute, clock
-        self._book: Book = book if book is not None else MemoryBook()
+        self._book: Book = book if book is not None else MemoryBook(clock)
         self._cache: Cache = cache if cache is not None else MemoryCache()
         self._exchange_seconds = exchange_seconds
         self._own = tuple(own)
@@ -106,57 +103,67 @@ class Pace:
             raise NotNow(
                 f"{server} was busy with our earlier questions for {max(0.0, patience):.0f} s"
             ) from None
+        what, who = _What(question, about), uuid4().hex
         try:
-            what = _What(question, about)
-            who = uuid4().hex
-            known = await self._taken(server, who, deadline, what)
-            if known is not None:
-                yield Turn(known)
-                return
-            async with self._exchange(server, who, deadline, what) as turn:
-                yield turn
-        finally:
+            until, known = await self._taken(server, who, deadline, what)
+        except BaseException:
             room.release()
-            await asyncio.sleep(0)  # whoever is next asks before we read the answer
+            raise
+        if known is not None:
+            room.release()
+            await asyncio.sleep(0)  # whoever is next asks before we read what was said
+            yield Turn(known)
+            return
+        async with self._exchange(server, who, min(until, deadline), what, room) as turn:
+            yield turn
 
-    async def _taken(self, server: str, who: str, deadline: float, what: "_What") -> str | None:
-        """Wait for a turn and take it, or return what was said meanwhile."""
+    async def _taken(self, server: str, who: str, deadline: float, what: "_What") -> tuple[float, str | None]:
+        """Wait for a turn and take it; returns when its exchange must be over, or what was said meanwhile."""
         limits, loop = self.limits(server), asyncio.get_running_loop()
 
-        def take(page: Page) -> tuple[float, str]:
-            now = self._clock().timestamp()
+        def take(page: Page, now: float) -> tuple[float, str]:
             return page.take(who, limits, now, now + self._exchange_seconds + _LEASE_MARGIN)
 
         try:
             while True:
-                wait, why = await self._change(server, take)
-                if (known := await self._said(what)) is not None:
-                    await self._give_back(server, who, limits)
-                    return known
+                until = loop.time() + self._exchange_seconds  # before the take: it may come late
+                if self._book.is_far:
+                    both = self._book.change(server, take), self._said(what)
+                    (wait, why), known = await asyncio.gather(*both)
+                else:
+                    wait, why = await self._book.change(server, take)
+                    known = await self._said(what)
+                if known is not None:
+                    await self._give_back(server, who)
+                    return until, known
                 if not wait:
-                    return None
+                    return until, None
                 if wait > deadline - loop.time():
                     raise NotNow(f"{server} {why}")
                 await asyncio.sleep(wait)
         except BookError as error:
             raise NotNow(f"{server} not asked: {error}") from error
         except asyncio.CancelledError:
-            await self._give_back(server, who, limits)
+            await self._give_back(server, who)
             raise
 
-    async def _give_back(self, server: str, who: str, limits: Limits) -> None:
+    async def _give_back(self, server: str, who: str) -> None:
         with suppress(BookError):  # then the turn ends by itself
-            await self._change(server, lambda page: page.give_back(who, limits))
+            await self._book.change(server, lambda page, _: page.give_back(who))
 
     @asynccontextmanager
-    async def _exchange(self, server: str, who: str, deadline: float, what: "_What") -> AsyncIterator[Turn]:
-        """Bound the exchange; what came of it is written down before the turn ends, for those who wait."""
-        loop = asyncio.get_running_loop()
+    async def _exchange(
+        self, server: str, who: str, until: float, what: "_What", room: asyncio.Semaphore
+    ) -> AsyncIterator[Turn]:
+        """Bound the exchange; what came of it is written down before the turn ends, for those who wait.
+
+        Whoever is next asks before we read the answer; a far book gets his taking together with our leaving.
+        """
         turn = Turn()
         answered: bool | None = None
-        seconds = min(deadline - loop.time(), self._exchange_seconds)
+        seconds = until - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(seconds) as bound:
+            async with asyncio.timeout_at(until) as bound:
                 yield turn
             answered = True
         except TimeoutError:
@@ -164,24 +171,37 @@ class Pace:
             answered = False if bound.expired() and seconds >= self._exchange_seconds / 2 else None
             raise
         finally:
-            await self._end(server, who, turn, answered, what)
+            if self._book.is_far:
+                leaving = asyncio.ensure_future(self._end(server, who, turn, answered, what))
+                room.release()
+                await asyncio.shield(leaving)
+            else:
+                try:
+                    await self._end(server, who, turn, answered, what)
+                finally:
+                    room.release()
+                await asyncio.sleep(0)
 
     async def _end(self, server: str, who: str, turn: Turn, answered: bool | None, what: "_What") -> None:
-        now = self._clock()
+        limits = self.limits(server)
 
-        def leave(page: Page) -> None:
-            page.leave(who, now.timestamp(), answered=answered)
+        def leave(page: Page, now: float) -> None:
+            page.leave(who, limits, now, answered=answered)
             if turn.paused is not None:
                 seconds, reason = turn.paused
-                page.pause(now.timestamp() + seconds, reason)
+                page.pause(now + seconds, reason)
 
-        try:
-            if turn.said is not None and what.question and len(turn.said[0]) <= _LONGEST_TEXT:
-                text, span, whole = turn.said
-                await self._cache.put(what.keys_for(span, whole=whole), text, now + KEPT)
-        finally:
-            with suppress(BookError):  # then the turn ends by itself
-                await self._change(server, leave)
+        keeping: Awaitable[None] | None = None
+        if turn.said is not None and what.question and len(turn.said[0]) <= _LONGEST_TEXT:
+            text, span, whole = turn.said
+            keeping = self._cache.put(what.keys_for(span, whole=whole), text, self._clock() + KEPT)
+            if not self._book.is_far:
+                await keeping
+                keeping = None
+        with suppress(BookError):  # then the turn ends by itself
+            await self._book.change(server, leave)
+        if keeping is not None:
+            await keeping
 
     def limits(self, server: str) -> Limits:
         """What `server` gets at most."""
@@ -193,19 +213,8 @@ class Pace:
         """Let go of the book's file."""
         self._book.close()
 
-    async def _change(self, server: str, how: Callable[[Page], T]) -> T:
-        """Change a page; also when we are cancelled meanwhile, lest a turn is taken that nobody ends."""
-        if isinstance(self._book, MemoryBook):  # it never waits, so it is never cancelled
-            return await self._book.change(server, how)
-        changing = asyncio.ensure_future(self._book.change(server, how))
-        try:
-            return await asyncio.shield(changing)
-        except asyncio.CancelledError:
-            await asyncio.wait([changing])
-            raise
-
-    async def _said(self, what: "_What") -> str | None:
-        return await self._cache.get(what.keys, self._clock()) if what.question else None
+    def _said(self, what: "_What") -> Awaitable[str | None]:
+        return self._cache.get(what.keys if what.question else [], self._clock())
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class SharedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._writes = path, 0
+        self._path, self._writes, self._waiting = path, 0, 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lookup-file")
         try:
             self._patient = self._thread.submit(self._open).result()
@@ -87,13 +87,22 @@ class SharedFile:
             raise ConfigError(f"cache file {self._path}: {error}; remove it or name another one") from error
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work`, which leaves no cursor behind; raises `sqlite3.Error`."""
+        """Run `work`, which leaves no cursor behind, also when cancelled; raises `sqlite3.Error`."""
+        if not self._waiting:  # lest it overtakes what was wanted earlier
+            try:
+                return work(self._quick)
+            except sqlite3.OperationalError as error:
+                if not self.is_only_busy(error):
+                    raise
+        self._waiting += 1
+        waiting = asyncio.get_running_loop().run_in_executor(self._thread, work, self._patient)
         try:
-            return work(self._quick)
-        except sqlite3.OperationalError as error:
-            if not self.is_only_busy(error):
-                raise
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._patient)
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            await asyncio.wait([waiting])
+            raise
+        finally:
+            self._waiting -= 1
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` inside a transaction that no other process writes in; raises `sqlite3.Error`."""

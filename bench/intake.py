@@ -30,6 +30,7 @@ from aiosmtpd import smtp as aiosmtpd_smtp
 
 from complaints.group_commit import GroupCommit
 from complaints.smtp_in import Intake, serve_smtp
+from complaints.smtp_protocol import Entrance
 from tests import postfix
 
 RECIPIENT = "report@plaint.example"
@@ -100,7 +101,7 @@ async def serve_door(folder: Path) -> int:
         await commits.put((mail_from, raw))
 
     intake = Intake(known=known, accept=accept)
-    server = await serve_smtp("127.0.0.1", 0, intake=intake, hostname="mx.plaint.example", max_bytes=1 << 25)
+    server = await serve_smtp(("127.0.0.1", 0), Entrance("mx.plaint.example", 1 << 25), intake=intake)
     return server.port
 
 

@@ -10,7 +10,17 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import accountability, choices, erasure, reporters, retention, show, step_up
+from complaints import (
+    accountability,
+    choices,
+    erasure,
+    probes,
+    reporters,
+    retention,
+    show,
+    step_up,
+    submission_address,
+)
 from complaints.account_tables import StepUp
 from complaints.models import Complaint, Json, Letter, Report, Reporter, ReportState, Submission
 from complaints.office import Office
@@ -57,6 +67,21 @@ def document(session: Session, office: Office, reporter: Reporter) -> Json:
         "hosts_url": office.hosts_url(reporter),
         "standing_url": office.standing_url(reporter),
     }
+
+
+def card(session: Session, office: Office, reporter: Reporter) -> Json:
+    """The submission address with its card, and `tests`: the test mails of late and what came of each."""
+    tests = [
+        {
+            "to": row.to,
+            "asked_at": show.stamp(row.asked_at),
+            "expires_at": show.stamp(row.expires_at),
+            "returned_at": show.stamp(row.returned_at),
+            "grade": row.grade,
+        }
+        for row in probes.recent(session, reporter)
+    ]
+    return submission_address.document(session, office, reporter) | {"tests": tests}
 
 
 def _counts(session: Session, reporter: Reporter) -> Json:
@@ -180,15 +205,16 @@ def remove_alias(session: Session, reporter: Reporter, alias: str) -> None:
     session.add(reporter)
 
 
-def move(session: Session, office: Office, reporter: Reporter, code: str, second: str) -> bool:
+def move(session: Session, office: Office, reporter: Reporter, code: str, second: str) -> str:
     """Register under the new address: `code` came to the old one, `second` to the new one.
 
-    The old one stays as an alias, so that it stays hidden in spam that goes there. False when the codes do
-    not fit: commit that, too. Raises AccountError when the new address is another reporter's.
+    The old one stays as an alias, so that it stays hidden in spam that goes there. What opens the account
+    by the old mailbox ends: links made until now, and the API token; returns the new one. Empty when the
+    codes do not fit: commit that, too. Raises AccountError when the new address is another reporter's.
     """
     row = step_up.take(session, office, reporter, "address", code, second)
     if row is None:
-        return False
+        return ""
     # Only who reads mail at the new address gets here, and may know what it is registered for
     other = reporters.find(session, row.value)
     if other and other.id != reporter.id:
@@ -196,9 +222,8 @@ def move(session: Session, office: Office, reporter: Reporter, code: str, second
     session.refresh(reporter, with_for_update=step_up.LOCK)
     rest = [one for one in reporter.aliases if one.lower() != row.value.lower()]
     reporter.aliases = [*rest, reporter.address]
-    reporter.address = row.value
-    session.add(reporter)
-    return True
+    reporter.address, reporter.moved_at = row.value, office.clock()
+    return reporters.new_token(session, reporter)
 
 
 def may_export(session: Session, office: Office, reporter: Reporter, code: str) -> bool:

@@ -3,7 +3,32 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+from sqlalchemy import Column, LargeBinary
 from sqlmodel import Field, SQLModel
+
+
+class SubmissionAddress(SQLModel, table=True):
+    """The hash of a secret submission address; a retired one still works until its day."""
+
+    __tablename__: ClassVar[Any] = "submission_address"
+    hash: str = Field(primary_key=True)
+    reporter_id: str = Field(foreign_key="reporter.id", index=True)
+    created_at: datetime
+    retires_at: datetime | None = None
+    # The address itself, so that its owner can see it again; none of those given before this was kept
+    sealed: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+
+
+class Registration(SQLModel, table=True):
+    """An address that asked to become a reporter's; the link and the code are stored as hashes."""
+
+    __tablename__: ClassVar[Any] = "registration"
+    token_hash: str = Field(primary_key=True)
+    code_hash: str
+    address: str
+    asked_at: datetime
+    expires_at: datetime = Field(index=True)
+    tries: int = 0
 
 
 class StepUp(SQLModel, table=True):
@@ -34,6 +59,15 @@ class Choice(SQLModel, table=True):
     chosen: bool
     at: datetime
     via: str
+
+
+class PolicyVersion(SQLModel, table=True):
+    """A version of the privacy policy that applies here, or will from its day on."""
+
+    __tablename__: ClassVar[Any] = "policy_version"
+    version: str = Field(primary_key=True)
+    announced_at: datetime
+    effective_at: datetime
 
 
 class Reading(SQLModel, table=True):

@@ -23,6 +23,8 @@ MAX_DEPTH = 2
 """Archives inside each other."""
 MAX_MESSAGES = 2_000
 """Messages taken from one mbox."""
+MAX_OUTLOOK = 50
+"""Files of Outlook's (.msg, winmail.dat) opened of one submission: each takes a process of its own."""
 PASSWORD = b"infected"
 """The customary password for samples that a mail server would refuse."""
 
@@ -33,19 +35,24 @@ _MBOX_START = re.compile(rb"From [^\n]*\n(?=[!-9;-~]+[ \t]*:|>From )")
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A file out of an archive: its bytes, or the reason why there are none."""
+    """A file out of an archive: its bytes, or the reason why there are none.
+
+    `lost` is set for a message that was put together again, and says so.
+    """
 
     name: str
     content: bytes | None
     reason: str = ""
     remedy: str = ""
+    lost: str = ""
 
 
 @dataclass(slots=True)
 class Room:
-    """How many bytes may still be unpacked; shared by all archives that come from one hand."""
+    """What may still be unpacked: bytes, and files of Outlook's; shared by all that comes from one hand."""
 
     left: int = MAX_BYTES
+    outlook: int = MAX_OUTLOOK
 
 
 def is_archive(raw: bytes) -> bool:

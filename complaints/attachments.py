@@ -7,9 +7,6 @@ extras `pdf` and `qr` nothing is opened. Nothing is fetched.
 
 import json
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +15,7 @@ from itertools import islice
 from struct import unpack_from
 from urllib.parse import unquote_to_bytes
 
+from complaints.confined import run
 from complaints.decoders import LIBRARIES, MOST_OUTPUT, SMALLEST
 from complaints.encodings import decode_base64
 from complaints.message import Message, leaves_within
@@ -129,17 +127,7 @@ def _open(files: list[tuple[str, bytes]]) -> Looked:
     """Let the child look at these files; whatever becomes of it, what it said until then counts."""
     listing = json.dumps([{"kind": kind, "size": len(content)} for kind, content in files]).encode()
     given = b"".join([listing, b"\n", *(content for _, content in files)])
-    command = [sys.executable, "-I", "-m", "complaints.decoders"]
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(  # noqa: S603 - ourselves
-            command, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.DEVNULL, cwd="/", env={}
-        ) as child:
-            try:
-                child.communicate(given, timeout=SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-        said.seek(0)
-        return _heard(said.read(2 * MOST_OUTPUT))
+    return _heard(run("complaints.decoders", given, seconds=SECONDS, most=2 * MOST_OUTPUT))
 
 
 def _heard(said: bytes) -> Looked:

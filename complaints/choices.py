@@ -46,6 +46,12 @@ PURPOSES = {
         "Without it you get a letter for each time you hand something in.",
         by_itself=False,
     ),
+    "quiet": Purpose(
+        "Write to me about what I hand in only if something of it was refused or needs a second look.",
+        "Without it every mail of spam is acknowledged. With it, what waits for you is told once more before "
+        "it expires.",
+        by_itself=False,
+    ),
     "statistics": Purpose(
         "Count my complaints in the public statistics: only as numbers, never with a word of them.",
         "Without it nothing is different for you.",

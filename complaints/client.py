@@ -4,46 +4,81 @@
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
-from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
+from sqlalchemy.exc import OperationalError
 
-from complaints import account_deeds, accountability, consent, hiding, ledger, reporters, show, submission
+from complaints import (
+    account_deeds,
+    accountability,
+    batches,
+    consent,
+    hiding,
+    learned,
+    ledger,
+    mail_hosts,
+    outcomes,
+    reporters,
+    show,
+    submission,
+)
 from complaints.account import AccountError, CodeError, WaitError
+from complaints.batches import Decision
 from complaints.consent import Choice, ConsentError, EmptyError
 from complaints.db import OvertakenError
+from complaints.logs import place_of
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
+from complaints.outcomes import Outcome
+from complaints.outside import looking_up, sender
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
-from complaints.serve import looking_up, sender
+from complaints.remote import ClientError, Handed, Ids, Items, Pause, refusal
 from complaints.settings import Settings
-from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE
+from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNUSABLE
+from complaints.workbench import Workbench, unfinished
 from complaints.worker import Worker
 
-Items = list[Json]
-Ids = list[str]  # the verb `list` hides the type inside the classes below
-
-TIMEOUT_SECONDS = 60.0
-
-
-class ClientError(Exception):
-    """A verb could not be carried out; `code` is the exit code of the contract."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
+log = logging.getLogger(__name__)
 
 
 class Client(AbstractContextManager["Client"], Protocol):
     """The verbs on submissions and complaints. All raise ClientError."""
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
-        """Hand in one FILE; one document per spam or refused part."""
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+        """Hand in one FILE; one document per spam or refused part. `pasted`: repair it as text."""
+
+    name: str
+    """What tells this place and reporter from all others."""
+    notes: Path
+    """The folder for what a batch remembers."""
+    most_at_once: int
+    """Mails that `hand_in` takes at once with profit."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of a mail that is taken."""
+
+    def trusted(self) -> Ids:
+        """The mail hosts that the reporter trusts, as `Trust.of` takes them."""
+
+    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
+        """The lookup document of each target, in whatever order."""
+
+    def hand_in(self, mails: Sequence[Handed], label: str, pause: Pause) -> Iterator[Items]:
+        """Hand in mails of a batch; in their order, as `submit` leaves it, what became of each.
+
+        Each is safely kept when it is left; nothing is told of it by mail. `pause` waits for so many seconds,
+        or raises.
+        """
+
+    def workbench(self) -> AbstractContextManager[Workbench | None]:
+        """Where complaints of a batch are put to be read and looked up here; None where others do that."""
 
     def list(self, state: str | None) -> Iterator[Json]:
         """The reporter's complaints, newest first."""
@@ -69,149 +104,23 @@ class Client(AbstractContextManager["Client"], Protocol):
     def whose(self, quoted: str) -> Items:
         """Whom of the reporter's a pseudonym stands for, and to which desks; empty for none."""
 
-    def account(self, deed: str = "", **said: str) -> bytes:
-        """An operation below /api/v1/account, as the API answers it; "" is the account document."""
+    def account(self, deed: str = "", **said: Any) -> bytes:
+        """An operation of `account_deeds`, as the API answers it; "" is the account document."""
+
+    def review(self, batch: str, by: str) -> Json:
+        """What awaits consent, in groups, as GET /api/v1/review gives it."""
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """Decide on a group, as POST /api/v1/review does."""
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """Trust the host that handed over at a hop, trace again; the show document after it."""
 
 
-class Remote:
-    """A running server, with a reporter's API token."""
-
-    def __init__(self, server: str, token: str) -> None:
-        token = token.strip()
-        if not token.isascii() or not token.isprintable():
-            raise ClientError("--token: this is no token; it has only letters, digits and _", USAGE)
-        try:
-            base = httpx.URL(server.rstrip("/") + "/api/v1")
-        except httpx.InvalidURL as error:
-            raise ClientError(f"--server {server}: {error}", USAGE) from error
-        if base.scheme not in {"http", "https"}:
-            raise ClientError(f"--server {server}: give a URL, e.g. https://plaint.example", USAGE)
-        headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.close()
-
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
-        """See Client."""
-        headers = {"Content-Type": "message/rfc822"}
-        params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
-        document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
-        items: Items = document["items"]
-        return items
-
-    def list(self, state: str | None) -> Iterator[Json]:
-        """See Client."""
-        query: str | None = urlencode({"state": state} if state else {})
-        while query is not None:
-            page = self._document("GET", f"/complaints?{query}")
-            yield from page["items"]
-            # Only the query: the server's public name may not be the one it is reached by from here
-            query = urlsplit(page["next"]).query if page["next"] else None
-
-    def show(self, complaint_id: str) -> Json:
-        """See Client."""
-        return self._document("GET", f"/complaints/{quote(complaint_id, safe='')}")
-
-    def raw(self, complaint_id: str) -> bytes:
-        """See Client."""
-        return self._ask("GET", f"/complaints/{quote(complaint_id, safe='')}/raw").content
-
-    def report(self, complaint_id: str, report_id: str) -> bytes:
-        """See Client."""
-        path = f"/complaints/{quote(complaint_id, safe='')}/reports/{quote(report_id, safe='')}"
-        return self._ask("GET", path).content
-
-    def confirm(self, complaint_id: str, choice: Choice) -> Json:
-        """See Client."""
-        body: Json = {"reports": dict(choice.reports)}
-        body |= {"redaction": choice.redaction} if choice.redaction is not None else {}
-        body |= {"note": choice.note} if choice.note is not None else {}
-        body |= {"hide": list(choice.hide)} if choice.hide is not None else {}
-        return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/confirm", json=body)
-
-    def act(self, complaint_id: str, verb: str) -> Json:
-        """See Client."""
-        return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/{verb}")
-
-    def receipt(self, complaint_id: str | None) -> Json:
-        """See Client."""
-        of_one = f"/complaints/{quote(complaint_id, safe='')}" if complaint_id else ""
-        return self._document("GET", f"{of_one}/receipt")
-
-    def account(self, deed: str = "", **said: str) -> bytes:
-        """See Client."""
-        return (
-            self._ask("POST", f"/account/{deed}", json=said).content
-            if deed
-            else self._ask("GET", "/account").content
-        )
-
-    def mine(self, complaint_id: str, hop: int) -> Json:
-        """See Client."""
-        return self._document("POST", f"/complaints/{quote(complaint_id, safe='')}/mine", json={"hop": hop})
-
-    def whose(self, quoted: str) -> Items:
-        """See Client."""
-        try:
-            items: Items = self._document("GET", f"/pseudonyms/{quote(quoted, safe='')}")["items"]
-        except ClientError as error:
-            if error.code == UNUSABLE:
-                return []
-            raise
-        return items
-
-    def _document(self, method: str, path: str, **more: Any) -> Json:
-        try:
-            document: Json = self._ask(method, path, **more).json()
-        except ValueError as error:
-            raise ClientError(f"{self._http.base_url}: this is no Plaint server", UNAVAILABLE) from error
-        return document
-
-    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **more)
-        except httpx.TransportError as error:
-            raise ClientError(
-                f"{self._http.base_url}: no answer ({error}); is the server running?", UNAVAILABLE
-            ) from error
-        if not response.is_success:
-            raise ClientError(_problem(response), _exit_code(response.status_code))
-        return response
-
-
-def _problem(response: httpx.Response) -> str:
-    """The words of a problem document (RFC 9457), or the status line of anything else."""
-    try:
-        document = response.json()
-    except ValueError:
-        document = {}
-    words = [str(document[name]) for name in ("title", "detail", "remedy") if document.get(name)]
-    words += [str(change) for change in document.get("changes", [])]
-    return ": ".join(words) or f"the server answered {response.status_code} {response.reason_phrase}"
-
-
-def _exit_code(status: int) -> int:
-    codes = {
-        401: NOT_ALLOWED,
-        403: NOT_ALLOWED,
-        404: UNUSABLE,
-        409: FAILED,
-        413: UNUSABLE,
-        422: UNUSABLE,
-        429: TRY_LATER,
-    }
-    return codes.get(status, UNUSABLE if 400 <= status < 500 else UNAVAILABLE)
-
-
 class Local:
     """A data directory on this machine, in the name of one of its reporters."""
+
+    most_at_once = 64
 
     def __init__(self, settings: Settings, reporter: str) -> None:
         self._office = Office.open(settings)
@@ -221,6 +130,7 @@ class Local:
             self._office.close()
             raise ClientError(f"{reporter} is no reporter here; see: plaint reporters list", NOT_ALLOWED)
         self._reporter: Reporter = found
+        self.name, self.notes, self.most_bytes = found.id, settings.data, settings.max_bytes
 
     def __enter__(self) -> Self:
         return self
@@ -230,7 +140,7 @@ class Local:
     ) -> None:
         self._office.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool) -> Items:
+    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
         try:
             with self._office.db.transaction() as session:
@@ -242,13 +152,81 @@ class Local:
                     via="cli",
                     forwarded=forwarded,
                     filename=filename,
+                    pasted=pasted,
                 )
                 outcome = submission.unwrap(session, self._office, taken).outcome
         except submission.TooLargeError as error:
-            raise ClientError(str(error), UNUSABLE) from error
+            raise ClientError(f"{error} {error.remedy}", UNUSABLE) from error
         fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
         asyncio.run(self._analyse(fresh, taken.id))
         return outcome
+
+    def trusted(self) -> Ids:
+        """See Client. The DNS is asked as for a spam, and nothing of it is kept."""
+
+        async def ask() -> Items:
+            async with looking_up(self._office) as lookup:
+                return (
+                    await mail_hosts.lookup(
+                        lookup.resolver, [self._reporter.address, *self._reporter.aliases]
+                    )
+                )[0]
+
+        return [*learned.trusted(self._reporter), *map(learned.value, asyncio.run(ask()))]
+
+    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
+        """See Client."""
+
+        async def ask() -> Items:
+            async with looking_up(self._office) as lookup:
+                return [found.document() async for found in lookup.find_many(targets)]
+
+        yield from asyncio.run(ask())
+
+    def hand_in(self, mails: Sequence[Handed], label: str, pause: Pause) -> Iterator[Items]:
+        """See Client. They become durable together; one that cannot be is then tried by itself."""
+        del pause
+        try:
+            return iter(self._take(mails, label))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are taken
+            log.error("mails of a batch could not be taken together: %s", place_of(error))  # noqa: TRY400 - see logs
+        return (self._take_one(mail, label) for mail in mails)
+
+    def _take_one(self, mail: Handed, label: str) -> Items:
+        try:
+            return self._take([mail], label)[0]
+        except submission.TooLargeError as error:
+            return [refusal(Outcome("too_large", str(error), error.remedy))]
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("a mail of a batch could not be taken: %s", place_of(error))  # noqa: TRY400 - see logs
+            return [refusal(outcomes.UNREADABLE)]
+
+    def _take(self, mails: Sequence[Handed], label: str) -> Sequence[Items]:
+        """The only place where mails of a batch come in here, in one transaction."""
+        with self._office.db.transaction() as session:
+            rows = [
+                submission.accept(
+                    session,
+                    self._office,
+                    self._reporter,
+                    raw,
+                    via=submission.BATCH,
+                    forwarded=False,
+                    filename=name,
+                    batch=label,
+                )
+                for raw, name in mails
+            ]
+            return [submission.unwrap(session, self._office, row).outcome for row in rows]
+
+    @contextmanager
+    def workbench(self) -> Iterator[Workbench]:
+        """See Client. What an earlier batch left unread is done first."""
+        with Workbench(self._office.settings) as bench:
+            bench.put(unfinished(self._office, self._reporter.id))
+            yield bench
 
     def list(self, state: str | None) -> Iterator[Json]:
         """See Client."""
@@ -309,10 +287,20 @@ class Local:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
-    def account(self, deed: str = "", **said: str) -> bytes:
+    def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
+
+    def review(self, batch: str, by: str) -> Json:
+        """See Client."""
+        return batches.document(self._office, self._reporter, batch, by)
+
+    def decide(self, batch: str, by: str, decision: Json) -> Json:
+        """See Client. The reports leave through a running `plaint serve`."""
+        with _refusals():
+            said = Decision(by, **decision)
+            return batches.decide(self._office, self._reporter.id, batch, said, "cli").document()
 
     def mine(self, complaint_id: str, hop: int) -> Json:
         """See Client."""

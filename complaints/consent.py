@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from complaints import learned, ledger, report, tokens
+from complaints import learned, ledger, mended, policies, report, tokens
 from complaints.db import look_at, move
 from complaints.message import parse
 from complaints.models import (
@@ -26,7 +26,7 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.own_hosts import handed_over
-from complaints.policy import POLICY, STATEMENT, STATEMENT_VERSION
+from complaints.policy import STATEMENT, STATEMENT_VERSION
 from complaints.received import parse_received
 
 STATISTICS = "statistics"
@@ -88,7 +88,7 @@ def confirm(
         raise StaleError(
             f"{complaint.id} does not await consent: it is {complaint.state}", [f"state: {complaint.state}"]
         )
-    _check_policy(session, complaint)
+    _check_policy(session, office, complaint)
     if (choice.redaction or complaint.redaction) == STATISTICS:
         return _count(session, office, complaint, choice, via)
     if not choice.reports:
@@ -122,15 +122,16 @@ def _check_strict(chosen: list[Report]) -> None:
             )
 
 
-def _check_policy(session: Session, complaint: Complaint) -> None:
+def _check_policy(session: Session, office: Office, complaint: Complaint) -> None:
     """Nobody consents under a policy they did not accept."""
-    accepted = session.get_one(Reporter, complaint.reporter_id).policy
-    if accepted != POLICY:
-        said = f"version {accepted}" if accepted else "none"
+    reporter = session.get_one(Reporter, complaint.reporter_id)
+    if not policies.accepted(session, office, reporter):
+        said = f"version {reporter.policy}" if reporter.policy else "none"
+        now = policies.in_force(session, office)
         raise StaleError(
-            f"the privacy policy is now version {POLICY}, you accepted {said}: read /privacy, and accept it "
-            "by registering the same address again",
-            [f"privacy policy: version {POLICY}; you accepted {said}"],
+            f"the privacy policy is now version {now}, you accepted {said}: read what changed and choose, "
+            f"on {office.policy_url(reporter)} or with `plaint account policy`",
+            [f"privacy policy: version {now}; you accepted {said}"],
         )
 
 
@@ -192,7 +193,7 @@ def _record(
         reporter_id=complaint.reporter_id,
         given_at=now,
         via=via,
-        policy=POLICY,
+        policy=policies.in_force(session, office),
         statement=STATEMENT,
         redaction=complaint.redaction,
         note=complaint.note,
@@ -348,6 +349,20 @@ def mine(session: Session, office: Office, complaint: Complaint, hop: int) -> No
     reporter = session.get_one(Reporter, complaint.reporter_id)
     hosts = handed_over(parse_received(line.body))
     learned.add(session, office, reporter, hosts, "hop", complaint=complaint.id, hop=str(hop))
+    _read_again(session, office, complaint)
+
+
+def repair(session: Session, office: Office, complaint: Complaint, kind: str, *, revoked: bool) -> None:
+    """Take a repair of a pasted spam back, or do it again, and read the spam anew.
+
+    Raises ConsentError when the complaint's state does not allow it, or no header is left without it.
+    """
+    if complaint.state not in {ComplaintState.AWAITING_CONSENT, ComplaintState.REFUSED}:
+        raise ConsentError(f"{complaint.id} is {complaint.state}: it is not read anew any more")
+    try:
+        mended.make_anew(session, office, complaint, kind, revoked=revoked)
+    except mended.RepairError as error:
+        raise ConsentError(str(error)) from error
     _read_again(session, office, complaint)
 
 

@@ -14,13 +14,13 @@ import io
 import json
 import math
 import re
-import resource
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
+
+from complaints.confined import close_the_door, limit_space
 
 SECONDS = 0.5
 """Processor time for all files of one message, once the libraries are loaded."""
@@ -44,13 +44,13 @@ Step = Callable[[bytes], Iterator[tuple[str, str]]]
 
 def main() -> None:
     """Look at the files on stdin and say what is found in them."""
-    _limit_space()
+    limit_space(MOST_MEMORY, MOST_OUTPUT)
     listing = json.loads(sys.stdin.buffer.readline(1 << 20))
     files = [(item["kind"], sys.stdin.buffer.read(item["size"])) for item in listing]
     steps = _steps({kind for kind, _ in files})
     for _, step in steps:
         _rehearse(step)
-    _limit_doings()
+    close_the_door(SECONDS)
     said: set[tuple[str, str]] = set()
     for step_kind, step in steps:
         for number, (kind, content) in enumerate(files):
@@ -62,19 +62,6 @@ def main() -> None:
             except Exception:  # noqa: BLE001 - foreign decoders raise what they like; the next file may be fine
                 _say({"unread": number})
     _say({"ended": True})
-
-
-def _limit_space() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_OUTPUT, MOST_OUTPUT))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
-
-
-def _limit_doings() -> None:
-    """Start the clock, in processor time so that a busy machine changes no evidence; close the door."""
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
 def _steps(kinds: set[str]) -> list[tuple[str, Step]]:

@@ -6,7 +6,9 @@ Counts and dates per desk, over all reporters and naming none of them.
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import bindparam, exists, or_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -18,6 +20,17 @@ LATEST = 200
 """Reports per desk that are looked at, the newest first: what came before is history for nobody."""
 SETTLED = timedelta(days=1)
 """After so long without a bounce a sent report counts as delivered."""
+
+
+_TO: Any = col(Report.to) == bindparam("mailbox")
+_ANY_HISTORY = select(
+    or_(
+        exists().where(_TO, col(Report.sent_at).is_not(None)),
+        exists().where(_TO, col(Report.state) == ReportState.FAILED),
+        exists().where(col(Suppression.address) == bindparam("lower")),
+    )
+)
+"""Built once: building a question takes longer than answering this one."""
 
 
 class DeskHistory:
@@ -32,7 +45,8 @@ class DeskHistory:
 
     def _of(self, mailboxes: Collection[str]) -> Mapping[str, Record]:
         with self._office.db.reading() as session:
-            found = {mailbox: self._record(session, mailbox) for mailbox in mailboxes}
+            known = [mailbox for mailbox in mailboxes if _is_known(session, mailbox)]
+            found = {mailbox: self._record(session, mailbox) for mailbox in known}
         return {mailbox: record for mailbox, record in found.items() if record != Record()}
 
     def _record(self, session: Session, mailbox: str) -> Record:
@@ -69,6 +83,12 @@ class DeskHistory:
             .limit(LATEST)
         )
         return [at for at in session.exec(refused) if at is not None]
+
+
+def _is_known(session: Session, mailbox: str) -> bool:
+    """Whether there is any history to read: of most desks of a batch there is none."""
+    asked: Any = session.execute(_ANY_HISTORY, {"mailbox": mailbox, "lower": mailbox.lower()})
+    return bool(asked.scalar_one())
 
 
 def _sent(session: Session, mailbox: str) -> Sequence[tuple[str, datetime]]:

@@ -6,12 +6,14 @@ nobody is accused by a guess alone while a better answer exists.
 """
 
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from itertools import count
 
 from sqlmodel import Session, col, delete, select
 
-from complaints import report, tokens
+from complaints import learned, outcomes, report, tokens
 from complaints.db import look_at, move
+from complaints.hosts import canonical_ip
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Suppression
 from complaints.office import Office
 from complaints.redact import CannotRedact
@@ -43,6 +45,8 @@ def step(office: Office, complaint_id: str) -> None:
         once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
         kept = list(session.exec(select(Report).where(*once)))
     desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
+    beside = _beside(complaint, reporter)
+    _untick(desks, beside)
     if any(_only_declared(desk) for desk in desks) and report.hides_ids(reporter, spam):
         why = "Its sender needs the message's own number, which shows your address or name."
         rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
@@ -56,7 +60,27 @@ def step(office: Office, complaint_id: str) -> None:
         rejected += [{"address": draft.to, "why": why} for draft in drafts]
         drafts = []
     with office.db.transaction() as session:
-        _store(session, office, complaint, drafts, rejected, done=done)
+        _store(session, office, complaint, drafts, {"rejected": rejected, "beside": beside}, done=done)
+
+
+def _beside(complaint: Complaint, reporter: Reporter) -> list[str] | None:
+    """[source, network, own host] when the source stands in one network with a mail host of the reporter."""
+    source = (complaint.contacts or {})["lookups"][0]
+    try:
+        network = ip_network(source["network"] or "")
+    except ValueError:
+        return None
+    for own in (*learned.trusted(reporter), *map(learned.value, reporter.mail_hosts)):
+        if (ip := canonical_ip(own)) and ip_address(ip) in network:
+            return [source["target"], str(network), ip]
+    return None
+
+
+def _untick(desks: list[Json], beside: list[str] | None) -> None:
+    """What may be the reporter's own provider is ticked by nobody but the reporter."""
+    for desk in desks:
+        if beside and desk["ticked"] and desk["role"] == "source":
+            desk["ticked"], desk["unticked"] = False, outcomes.of_neighbour(*beside).says
 
 
 def _store(
@@ -64,21 +88,21 @@ def _store(
     office: Office,
     complaint: Complaint,
     drafts: list[Report],
-    rejected: list[Json],
+    found: Json,
     *,
     done: bool,
 ) -> None:
     """Put the drafts where the reporter finds them; or refuse the complaint with the reason.
 
-    `done`: there are desks, and each has its report.
+    `found`: `rejected` and `beside`. `done`: there are desks, and each has its report.
     """
-    contacts = (complaint.contacts or {}) | {"rejected": rejected}
+    contacts = (complaint.contacts or {}) | found
     session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
     draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
     look_at(session, "standing", complaint.id)
     look_at(session, "notice", complaint.submission_id)
     if not drafts:
-        reason = DONE if done else _no_desk(contacts, rejected)
+        reason = DONE if done else _no_desk(contacts, found["rejected"])
         move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
         return
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
@@ -108,9 +132,7 @@ def proposed_desks(contacts: Json, own: set[str]) -> tuple[list[Json], list[Json
             if not address:
                 continue
             if address.rpartition("@")[2].lower() in own:
-                rejected.append(
-                    {"address": address, "why": "This is your own mail domain.", "target": lookup["target"]}
-                )
+                rejected.append({"address": address, "why": outcomes.OWN_DOMAIN, "target": lookup["target"]})
                 continue
             _merge(desks, contact, lookup, _why_not_ticked(contact, lookup, best, signers))
     return list(desks.values()), rejected

@@ -10,17 +10,22 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+from sqlmodel import Session
+
 from abuse_lookup import Resolver
-from complaints import mail_hosts
+from complaints import mail_hosts, outcomes
 from complaints.attachments import look_into
+from complaints.campaign import campaign_of
 from complaints.db import look_at, move
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Reporter
+from complaints.models import Complaint, ComplaintState, Reporter, Submission
 from complaints.office import Office
+from complaints.pasted import is_weighty
 from complaints.signatures import Keys, key_names
 from complaints.spam import Evidence, read
 from complaints.trace import Trust
 
+MENDED = "the header was put together again from a text"
 TRIES = 5  # how often a temporary DNS failure puts the reading off before we go on without the answer
 
 
@@ -47,6 +52,8 @@ async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
         now=office.clock(),
         own=office.own_domains(reporter),
         look_into=look_into,
+        certain=complaint.certain_hops,
+        doubts=[MENDED] if is_weighty(complaint.repairs) else (),
     )
     await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
@@ -85,6 +92,7 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     facts = {
         "evidence": document,
         "subject": evidence.subject or "",
+        "campaign": campaign_of(document, evidence.subject or ""),
         "grade": document["grade"],
         "source_ip": source["ip"] if source else None,
         "due_at": office.clock(),
@@ -92,13 +100,17 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     }
     with office.db.transaction() as session:
         complaint = session.get_one(Complaint, read_from.id)
+        document["lost"] = _lost(session, complaint)
         if source is None:
-            reason = (
-                " ".join(document["notes"])
-                or "No host outside your own mail system can be named as its source."
-            )
+            reason = outcomes.of_evidence(document).says
             move(session, complaint, ComplaintState.REFUSED, reason=reason, **facts)
             look_at(session, "notice", complaint.submission_id)
             return
         move(session, complaint, ComplaintState.ANALYSED, reason=None, **facts)
         look_at(session, "contacts", complaint.id)
+
+
+def _lost(session: Session, complaint: Complaint) -> str | None:
+    """What did not survive the way in, as it was said when the submission was unwrapped."""
+    outcome = session.get_one(Submission, complaint.submission_id).outcome
+    return next((line.get("lost") for line in outcome if line["complaint"] == complaint.id), None)

@@ -13,7 +13,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlmodel import Session, col, select
 
-from complaints import accountability, choices, ledger, retention, show
+from complaints import accountability, choices, ledger, retention, show, submission_address
 from complaints.models import Complaint, Json, Letter, Probe, Reply, Report, Reporter, Submission
 from complaints.office import Office
 
@@ -119,7 +119,12 @@ def account(session: Session, office: Office, reporter: Reporter) -> Json:
              "filename": row.filename, "digest": row.digest, "size": row.size, "outcome": row.outcome}
             for row in session.exec(submissions.order_by(col(Submission.received_at)))
         ],
-        "probes": [{"to": row.to, "asked_at": show.stamp(row.asked_at)} for row in session.exec(probes)],
+        "probes": [
+            {"to": row.to, "asked_at": show.stamp(row.asked_at), "returned_at": show.stamp(row.returned_at),
+             "grade": row.grade}
+            for row in session.exec(probes)
+        ],
+        "submission_address": submission_address.document(session, office, reporter),
     }  # fmt: skip
 
 

@@ -7,12 +7,15 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | as refused; days, digest, complaints: [{subject, grade, means, source, desks, url}] |
-| refused | reporter | refused: [{part, reason, remedy, look}], hosts, account |
+| notice | reporter | as refused; link, days, digest, quiet, known: [{part, reason, remedy, url}], more_known,
+  complaints: [{subject, grade, means, lost, source, desks, url, remark, remedy}], count (with the rest) |
+| refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, hosts, account |
+| reminder | reporter | complaints: [{subject, until, url}], quiet, account |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |
-| learned | reporter | to, own: [{what, new}], passed_over, url |
+| learned | reporter | to, grade, means, lost, own: [{what, new}], passed_over, url |
 | code | reporter, or an address to be theirs | wish, code, minutes, known |
+| policy | reporter | version, since, changes: [words], difference, url, whole |
 | news | reporter who chose to | subject, text, url |
 """
 
@@ -114,9 +117,13 @@ def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC")
 
 
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%d %B %Y}"
+
+
 @cache
 def _environment() -> Environment:
-    filters: dict[str, Any] = {"quoted": _quoted, "utc": _utc}
+    filters: dict[str, Any] = {"quoted": _quoted, "utc": _utc, "day": _day}
     # No autoescape: letters are text/plain, where HTML entities would be shown as they are.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(_TEMPLATES),

@@ -146,30 +146,10 @@ class Reporter(SQLModel, table=True):
     verified_at: datetime | None = None
     policy: str | None = None
     policy_at: datetime | None = None
+    # When they last changed their address: links made until then open nothing any more
+    moved_at: datetime | None = None
     # Set while everything of theirs is being removed: only then do their consents go
     erased_at: datetime | None = None
-
-
-class SubmissionAddress(SQLModel, table=True):
-    """The hash of a secret submission address; a retired one still works until its day."""
-
-    __tablename__: ClassVar[Any] = "submission_address"
-    hash: str = Field(primary_key=True)
-    reporter_id: str = Field(foreign_key="reporter.id", index=True)
-    created_at: datetime
-    retires_at: datetime | None = None
-
-
-class Registration(SQLModel, table=True):
-    """An address that asked to become a reporter's; the link and the code are stored as hashes."""
-
-    __tablename__: ClassVar[Any] = "registration"
-    token_hash: str = Field(primary_key=True)
-    code_hash: str
-    address: str
-    asked_at: datetime
-    expires_at: datetime = Field(index=True)
-    tries: int = 0
 
 
 class Probe(SQLModel, table=True):
@@ -184,6 +164,10 @@ class Probe(SQLModel, table=True):
     asked_at: datetime
     expires_at: datetime
     returned_at: datetime | None = None
+    # Of the bytes that came back last: the same ones again are not answered again
+    returned: str = ""
+    # How much of it survived the way there and back: A to D
+    grade: str | None = None
 
 
 class Submission(SQLModel, table=True):
@@ -193,6 +177,7 @@ class Submission(SQLModel, table=True):
     __table_args__ = (
         Index("submission_by_state", "state", "received_at"),
         Index("submission_of_reporter", "reporter_id", "received_at"),
+        Index("submission_of_batch", "reporter_id", "batch"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -200,7 +185,11 @@ class Submission(SQLModel, table=True):
     via: str
     # Whether it came as a forward to be unwrapped; otherwise it is the spam itself (or a mailbox of spams)
     forwarded: bool
+    # Whether it was pasted as text, which is repaired where it broke
+    pasted: bool = False
     filename: str = ""
+    # What is handed in under one label is reviewed together; by itself a submission is its own batch
+    batch: str = ""
     received_at: datetime
     digest: str
     size: int
@@ -218,6 +207,7 @@ class Complaint(SQLModel, table=True):
         Index("complaint_by_state", "state", "due_at"),
         Index("complaint_of_reporter", "reporter_id", "received_at", "id"),
         Index("complaint_of_reporter_by_state", "reporter_id", "state", "received_at", "id"),
+        Index("complaint_of_delivery", "reporter_id", "delivery"),
     )
     id: str = Field(primary_key=True)
     reporter_id: str = Field(foreign_key="reporter.id")
@@ -227,18 +217,26 @@ class Complaint(SQLModel, table=True):
     slice_end: int | None = None
     raw: bytes | None = Field(default=None, sa_column=blob(nullable=True))
     digest: str
+    # By which the same delivery is known in another form (`sameness.delivery_mark`)
+    delivery: str | None = None
     state: ComplaintState = state(ComplaintState.RECEIVED)
     # Counts every change of state, draft or evidence: a form shown before it is stale
     version: int = 0
     received_at: datetime
     due_at: datetime | None = None
+    # When a reporter who wants few letters was told that it is about to expire
+    reminded_at: datetime | None = None
     lookups: int = 0
     reason: str | None = None
     subject: str = ""
+    campaign: str = ""
     source_ip: str | None = Field(default=None, index=True)
     # How much of the original survived the way in, and what the reading made of it: A to D
     way_in_grade: str = "A"
     grade: str | None = None
+    # Done to a text to read it (mended.as_documents); how many of its Received lines are certain
+    repairs: list[Json] = json_list()
+    certain_hops: int | None = None
     evidence: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     contacts: Json | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
     note: str = ""

@@ -1,14 +1,18 @@
 """Takes unwrapped submissions whose complaints are all drafted or refused, leaves one letter to the reporter.
 
-The letter says per spam what would go to whom and where to look at it, and for what could not be used why
-and what to do instead. It goes to the registered address, never to an envelope sender.
+The letter acknowledges a submission: for every spam in it what would go to whom and where to look at it, or
+why nothing can and what to do instead. It goes to the registered address, never to an envelope sender.
+A reporter may choose one letter a day, or letters only about what was refused or needs a second look; what
+then waits untold is told before it expires.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, update
 
-from complaints import choices, outbox, probes
+from complaints import choices, learned, outbox, outcomes, probes
 from complaints.db import look_at, move
 from complaints.grades import GRADES
 from complaints.models import (
@@ -24,12 +28,11 @@ from complaints.models import (
 from complaints.office import Office
 from complaints.policy import STANDING
 
-REMEDIES = {
-    ComplaintState.REFUSED: "Forward the spam as an attachment from the mailbox that first received it; "
-    "if that is what you did, nobody can be told about this one.",
-    ComplaintState.EXPIRED: "Nothing; it was not confirmed in time.",
-}
 UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
+REMINDED = timedelta(days=2)
+"""How long before it expires a complaint is told of again; half of its time where that is shorter."""
+MOST_TOLD = 100
+"""Spams of each list that a letter tells of one by one; more are counted."""
 
 
 def step(office: Office, submission_id: str) -> None:
@@ -39,12 +42,16 @@ def step(office: Office, submission_id: str) -> None:
         if submission is None or submission.state != SubmissionState.UNWRAPPED:
             return
         reporter = session.get_one(Reporter, submission.reporter_id)
-        due = submission.received_at + _wait(session, office, reporter)
+        wait = _wait(session, office, reporter)
+        due = submission.received_at + wait
         if due > office.clock():
             look_at(session, "notice", submission.id, due)
             return
-        settled = [row for row in _waiting(session, reporter) if not _underway(session, row)]
-        if submission in settled:
+        waiting = _waiting(session, reporter) if wait else [submission]
+        settled = [row for row in waiting if not _underway(session, row)]
+        late = [row for row in waiting if row.received_at + wait <= office.clock() and row not in settled]
+        # What is late and still under way brings the letter with it once it is settled: one letter, not two
+        if submission in settled and not late:
             _tell(session, office, reporter, settled)
 
 
@@ -70,65 +77,124 @@ def _underway(session: Session, submission: Submission) -> bool:
 
 def _tell(session: Session, office: Office, reporter: Reporter, submissions: list[Submission]) -> None:
     lines = [line for submission in submissions for line in submission.outcome]
-    items = [
-        _item(session, office, line)
-        for line in lines
-        if not probes.is_learned(line) and not _told(session, line)
-    ]
+    items = [_item(session, office, line) for line in lines if _is_news(session, line)]
     for submission in submissions:
         move(session, submission, SubmissionState.NOTICED)
+    chosen = choices.chosen(session, reporter)
+    if chosen["quiet"] and not any(item["second_look"] for item in items):
+        return
     if not items:
-        return  # probes only: what each taught was told when it came
-    usable = [item for item in items if item["url"]]
-    refused = [item for item in items if not item["url"]]
-    days = max(1, office.settings.consent_seconds // 86400)
-    values: Json = {"refused": refused, "hosts": office.hosts_url(reporter)}
-    values["account"] = office.account_url(reporter)
-    if usable:
-        one_a_day = choices.chosen(session, reporter)["digests"]
-        digest = office.unsubscribe_url(reporter, "digests") if one_a_day else ""
-        values |= {"complaints": usable, "days": days, "digest": digest}
-    kind = "notice" if usable else "refused"
+        return  # probes only, or what came twice: that was told when it came
+    usable = [item for item in items if item["list"] == "complaints"]
+    refused = [item for item in items if item["list"] == "refused"]
+    values: Json = {
+        "refused": refused[:MOST_TOLD],
+        "more_refused": len(refused[MOST_TOLD:]),
+        "hosts": office.hosts_url(reporter),
+        "account": office.account_url(reporter),
+    }
+    known = [item for item in items if item["list"] == "known"]
+    kind = "notice" if usable or known else "refused"
+    if kind == "notice":
+        values |= {
+            "complaints": usable[:MOST_TOLD],
+            "count": len(usable),
+            "known": known[:MOST_TOLD],
+            "more_known": len(known[MOST_TOLD:]),
+            "link": review_link(office, reporter, submissions) if len(usable) > 1 else "",
+            "days": max(1, office.settings.consent_seconds // 86400),
+            "digest": office.unsubscribe_url(reporter, "digests") if chosen["digests"] else "",
+            "quiet": office.unsubscribe_url(reporter, "quiet") if chosen["quiet"] else "",
+        }
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
 
 
-def _told(session: Session, line: Json) -> bool:
-    """Whether it was confirmed under a standing consent: a letter of its own told of it."""
+def review_link(office: Office, reporter: Reporter, submissions: Sequence[Submission]) -> str:
+    """The one link under which all of these submissions that awaits consent is reviewed at once."""
+    batches = {row.batch for row in submissions}
+    return office.batch_url(reporter, batches.pop() if len(batches) == 1 else "")
+
+
+def _is_news(session: Session, line: Json) -> bool:
+    """Whether the reporter was not told of it before: in a letter of its own, or when it first came."""
+    if probes.is_learned(line) or line.get("repeated"):
+        return False
     given = select(Consent.id).where(Consent.complaint_id == line["complaint"], Consent.via == STANDING)
-    return line["complaint"] is not None and session.exec(given).first() is not None
+    return line["status"] == "duplicate" or not (line["complaint"] and session.exec(given).first())
 
 
 def _item(session: Session, office: Office, line: Json) -> Json:
-    """One spam as the letter needs it."""
+    """One spam as the letter needs it; `list` tells in which of its lists."""
     complaint = session.get(Complaint, line["complaint"]) if line["complaint"] else None
     part = f"spam {line['index'] + 1}"
     if complaint is None:
+        grade = line.get("grade")
         return {
-            "url": None,
-            "part": part,
-            "reason": line["reason"],
-            "remedy": line.get("remedy") or "",
-            "look": "",
-        }
-    # Whoever was quicker than this letter finds there what became of it
-    awaits = complaint.state in {
-        ComplaintState.AWAITING_CONSENT,
-        ComplaintState.CONFIRMED,
-        ComplaintState.CLOSED,
-    }
-    traced = complaint.state == ComplaintState.REFUSED and complaint.evidence is not None
-    reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
-    return {
+            "list": "refused", "second_look": True, "part": part, "look": "",
+            "reason": line["reason"], "remedy": line.get("remedy") or "",
+            "grade": grade, "means": GRADES[grade].short if grade else "",
+        }  # fmt: skip
+    outcome = outcomes.of_complaint(complaint)
+    item = {
+        "part": f"{part} ({complaint.subject})" if complaint.subject else part,
         "subject": complaint.subject,
         "grade": complaint.grade,
         "means": GRADES[complaint.grade].short if complaint.grade else "",
+        "url": office.review_url(complaint.id),
+    }
+    if line["status"] == "duplicate":
+        told = {"reason": line["reason"], "remedy": line["remedy"]}
+        return item | told | {"list": "known", "second_look": False}
+    if complaint.state in {ComplaintState.REFUSED, ComplaintState.EXPIRED}:
+        assert outcome is not None
+        return item | {
+            "list": "refused", "second_look": True, "reason": outcome.says, "remedy": outcome.remedy,
+            "look": item["url"] if complaint.evidence else "",
+        }  # fmt: skip
+    # Whoever was quicker than this letter finds there what became of it
+    reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
+    return item | {
+        "list": "complaints",
+        "second_look": outcome is not None and outcome.code != "old",
+        "lost": line.get("lost", ""),
         "source": complaint.source_ip,
         "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
-        "url": office.review_url(complaint.id) if awaits else None,
-        "look": office.review_url(complaint.id) if traced else "",
-        "part": f"{part} ({complaint.subject})" if complaint.subject else part,
-        "reason": complaint.reason
-        or line.get("reason")
-        or f"It is {complaint.state.value.replace('_', ' ')}.",
-        "remedy": REMEDIES.get(complaint.state, "Nothing; it stays as it is."),
+        "remark": outcome.says if outcome else "",
+        "remedy": outcome.remedy if outcome else "",
     }
+
+
+def remind(office: Office) -> None:
+    """Write to those who chose few letters about what is about to expire: once per complaint."""
+    with office.db.reading() as session:
+        ids = list(session.exec(_expiring(office, Complaint.reporter_id).distinct()))
+    for reporter_id in ids:
+        with office.db.transaction() as session:
+            reporter = session.get_one(Reporter, reporter_id, with_for_update=learned.LOCK)
+            mine = _expiring(office, Complaint).where(Complaint.reporter_id == reporter_id)
+            rows = list(session.exec(mine.order_by(col(Complaint.due_at))))
+            if rows:
+                _remind(session, office, reporter, rows)
+
+
+def _expiring(office: Office, what: Any) -> Any:
+    before = min(REMINDED, timedelta(seconds=office.settings.consent_seconds) / 2)
+    return select(what).where(
+        Complaint.state == ComplaintState.AWAITING_CONSENT,
+        col(Complaint.due_at) <= office.clock() + before,
+        col(Complaint.reminded_at).is_(None),
+        col(Complaint.reporter_id).in_(choices.willing("quiet")),
+    )
+
+
+def _remind(session: Session, office: Office, reporter: Reporter, rows: Sequence[Complaint]) -> None:
+    values: Json = {
+        "complaints": [
+            {"subject": row.subject, "until": row.due_at, "url": office.review_url(row.id)} for row in rows
+        ],
+        "account": office.account_url(reporter),
+        "quiet": office.unsubscribe_url(reporter, "quiet"),
+    }
+    outbox.put_letter(session, office, "reminder", to=reporter.address, reporter=reporter, values=values)
+    told = update(Complaint).where(col(Complaint.id).in_([row.id for row in rows]))
+    session.execute(told.values(reminded_at=office.clock()).execution_options(synchronize_session=False))

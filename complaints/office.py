@@ -25,7 +25,7 @@ class LinkError(Exception):
 
 
 class LinkEndedError(LinkError):
-    """A capability URL of ours whose day is over."""
+    """A capability URL of ours whose time is over."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,21 @@ class Office:
         """The capability URL of a reporter's own page; new secrets end the old one."""
         return f"{self.settings.url}/account/{self._link('account', reporter.id, reporter.token_hash or '')}"
 
+    def batch_url(self, reporter: Reporter, batch: str = "") -> str:
+        """The capability URL under which all of a batch that awaits consent is reviewed ("": all of theirs).
+
+        New secrets end the old one.
+        """
+        subject = f"{reporter.id}-{batch}" if batch else reporter.id
+        return f"{self.settings.url}/batch/{self._link('batch', subject, reporter.token_hash or '')}"
+
     def unsubscribe_url(self, reporter: Reporter, purpose: str) -> str:
         """The capability URL that ends one use of a reporter's data, and does nothing else."""
         return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', f'{reporter.id}-{purpose}')}"
+
+    def policy_url(self, reporter: Reporter) -> str:
+        """The capability URL on which a reporter answers to a new version of the privacy policy."""
+        return f"{self.settings.url}/policy/{self._link('policy', reporter.id, reporter.token_hash or '')}"
 
     def standing_url(self, reporter: Reporter) -> str:
         """The capability URL of a reporter's page about standing consent."""
@@ -105,31 +117,36 @@ class Office:
         return timedelta(seconds=self.settings.consent_seconds) + KEPT_LINKS
 
     def _link(self, purpose: str, subject: str, secret: str = "") -> str:
-        day = (self.clock() + self.link_life).date().toordinal()
-        return f"{subject}.{day}.{self._capability(purpose, subject, day, secret)}"
+        made = int(self.clock().timestamp())
+        return f"{subject}.{made}.{self._capability(purpose, subject, made, secret)}"
 
-    def _capability(self, purpose: str, subject: str, day: int, secret: str) -> str:
-        return self.vault.derive(purpose, f"{subject} {day} {secret}")
+    def _capability(self, purpose: str, subject: str, made: int, secret: str) -> str:
+        return self.vault.derive(purpose, f"{subject} {made} {secret}")
 
     def opened_by(self, purpose: str, token: str, secret: str = "") -> str:
         """Whose page a capability URL opens: the subject of its last part.
 
         `secret` is what else the link depends on. Raises LinkError for what was never a link of ours, and
-        LinkEndedError for one whose day is over.
+        LinkEndedError for one whose time is over.
         """
         subject, _, rest = token.partition(".")
-        day, _, given = rest.partition(".")
-        if not (day.isascii() and day.isdecimal() and len(day) < 9):
+        made, _, given = rest.partition(".")
+        if not (made.isascii() and made.isdecimal() and len(made) < 12):
             raise LinkError
-        if not tokens.same(given, self._capability(purpose, subject, int(day), secret)):
+        if not tokens.same(given, self._capability(purpose, subject, int(made), secret)):
             raise LinkError
-        if int(day) < self.clock().date().toordinal():
+        if self.clock() - made_at(token) > self.link_life:
             raise LinkEndedError
         return subject
 
 
+def made_at(token: str) -> datetime:
+    """When a capability URL of ours was made, to the second; of its last part, which must be one."""
+    return datetime.fromtimestamp(int(token.split(".")[1]), UTC)
+
+
 def ended_link(office: Office, purpose: str, token: str) -> str | None:
-    """The subject of a link of ours whose day is over; None for any other text."""
+    """The subject of a link of ours whose time is over; None for any other text."""
     try:
         office.opened_by(purpose, token)
     except LinkEndedError:

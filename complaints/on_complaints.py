@@ -33,11 +33,11 @@ ReporterOption = Annotated[
 
 def client(server: str | None, token: str | None, data: Path | None, reporter: str | None) -> "Client":
     """The server or the data directory the verbs on complaints work on."""
-    from complaints.client import Local, Remote
-
     if reporter or data:
         if not reporter:
             fail("--data needs --reporter ADDRESS: in whose name?", USAGE)
+        from complaints.client import Local
+
         return Local(load(data), reporter)
     if not server or not token:
         fail(
@@ -45,6 +45,8 @@ def client(server: str | None, token: str | None, data: Path | None, reporter: s
             "or --data DIR and --reporter ADDRESS",
             USAGE,
         )
+    from complaints.remote import Remote
+
     return Remote(server, token)
 
 

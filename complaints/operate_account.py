@@ -18,6 +18,10 @@ from complaints.terminal import UNUSABLE, USAGE, Json, fail, put, say
 disclosures_app = typer.Typer(
     no_args_is_help=True, help="What was disclosed to authorities: on record, told to the reporter, counted."
 )
+policy_app = typer.Typer(
+    no_args_is_help=True,
+    help="The versions of the privacy policy: which applies, and telling reporters of a new one.",
+)
 DAY = "%Y-%m-%d"
 
 
@@ -108,6 +112,56 @@ def _disclosure_lines(document: Json) -> list[str]:
         f"{document['authority']}, under {document['law']}: {document['what'] or 'its reporter was erased'}"
     )
     return [f"{document['at'][:10]}  {clean(document['reporter'] or '-')}  {clean(words)}{secret}"]
+
+
+@policy_app.command("show")
+def show_policy(as_json: JsonOption = False, data: DataOption = None) -> None:
+    """List the versions of the privacy policy: which applies since when, who accepted or refused it."""
+    from complaints import policies
+
+    with opened(data) as office, office.db.reading() as session:
+        for document in policies.overview(session, office):
+            put(document, as_json, _policy_lines)
+
+
+@policy_app.command()
+def announce(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="As `plaint policy show` lists it.")],
+    since: Annotated[
+        datetime, typer.Option("--from", formats=[DAY], help="The day from which on it applies (UTC).")
+    ],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Really: everybody who must agree gets a letter.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Tell every reporter of a new version: what changes, the day, two choices. Shows first who is asked."""
+    from complaints import policies, policy
+
+    with opened(data) as office, office.db.transaction() as session:
+        rows = {row["version"]: row for row in policies.overview(session, office)}
+        try:
+            count = policies.announce(session, office, version, since.replace(tzinfo=UTC))
+        except policies.PolicyError as error:
+            fail(f"nothing was announced: {error}", UNUSABLE)
+        if not yes:
+            words = policy.changes(policies.in_force(session, office), version)
+            told = "".join(f"\n  - {one}" for one in words)
+            # The transaction is given up with this
+            fail(
+                f"nothing was announced. With --yes, {count} of {rows[version]['must_consent']} who must "
+                f"agree anew get a letter; from {since:%d %B %Y} on nothing is sent for whoever has not. "
+                f"It tells them:{told}",
+                USAGE,
+            )
+    say(f"version {version} applies from {since:%d %B %Y} on; {count} letters leave through plaint serve")
+
+
+def _policy_lines(document: Json) -> list[str]:
+    since = f" since {document['effective_at'][:10]}" if document["effective_at"] else ""
+    line = f"version {document['version']}: {document['state']}{since}; accepted by {document['accepted']}"
+    refused = f", refused by {document['refused']}" if document["refused"] else ""
+    return [f"{line}{refused}; {document['must_consent']} accepted an older one or none"]
 
 
 def news(

@@ -1,8 +1,8 @@
-"""Probes: letters a reporter asks for and returns, so that we see which hosts of theirs mail passes.
+"""Probes: test mails a reporter asks for and returns, so that both see what forwarding does.
 
 Takes a reporter's wish, leaves a letter with a secret in its Message-ID and its text; takes what came back,
-leaves learned hosts, or the reason why nothing was learned. A probe is no spam and never a complaint; a
-mail that only looks like one is a spam like any other.
+leaves the grade of the way, what was lost on it, and the hosts learned, or why none was. A probe is no spam
+and never a complaint; a mail that only looks like one is a spam like any other.
 """
 
 import re
@@ -13,6 +13,8 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from complaints import learned, outbox, tokens
+from complaints.alterations import Returned, compare
+from complaints.grades import GRADES
 from complaints.message import Message, parse
 from complaints.models import Json, Letter, Probe, Reporter
 from complaints.office import Office
@@ -34,7 +36,7 @@ class ProbeError(Exception):
 
 
 @dataclass(frozen=True)
-class _Returned:
+class _Found:
     """A probe of ours that came back: `whole` tells whether its secret stands in its Message-ID."""
 
     probe: Probe
@@ -95,9 +97,10 @@ def recent(session: Session, reporter: Reporter) -> list[Probe]:
     return list(session.exec(query.limit(MOST_A_DAY)))
 
 
-def take(session: Session, office: Office, reporter: Reporter, raw: bytes) -> Json | None:
+def take(session: Session, office: Office, reporter: Reporter, raw: bytes, grade: str = "A") -> Json | None:
     """Learn from a probe that came back; the line for the submission's outcome, None for what is no probe.
 
+    `grade` is what its way in allows at best.
     The chain is the reporter's own copy and is believed as far as that: the secret shows whose probe it is,
     the text that it is the letter we sent, and only lines above our handing over are read.
     """
@@ -106,8 +109,9 @@ def take(session: Session, office: Office, reporter: Reporter, raw: bytes) -> Js
     if found is None:
         return None
     probe = found.probe
+    back = compare(_sent(session, office, probe), message, grade)
     if reason := _why_unusable(session, office, reporter, message, found):
-        return _refused(reason)
+        return _refused(reason, back)
     settings = office.settings
     chain = read_probe(
         message,
@@ -117,18 +121,32 @@ def take(session: Session, office: Office, reporter: Reporter, raw: bytes) -> Js
         known=[*learned.trusted(reporter), *map(learned.value, reporter.mail_hosts)],
     )
     if chain.reason:
-        return _refused(chain.reason)
+        return _refused(chain.reason, back)
     try:
         new = learned.add(session, office, reporter, chain.own, "probe", probe=probe.id, to=probe.to)
     except HostError as error:
-        return _refused(f"{str(error)[:1].upper()}{str(error)[1:]}.")
-    probe.returned_at = office.clock()
-    session.add(probe)
+        return _refused(f"{str(error)[:1].upper()}{str(error)[1:]}.", back)
     fresh = {host.value for host in new}
-    _tell(session, office, reporter, probe, chain, fresh)
+    if probe.returned != (digest := tokens.digest(raw)):  # else its sender delivered it twice
+        _tell(session, office, reporter, probe, chain, fresh, back)
+    probe.returned_at, probe.returned, probe.grade = office.clock(), digest, back.grade
+    session.add(probe)
     count = f"{len(new)} mail host{'' if len(new) == 1 else 's'} of yours"
-    reason = f"This is our probe to {probe.to}: {count} learned from it"
-    return {"complaint": None, "status": _LEARNED, "reason": reason, "remedy": None}
+    reason = f"This is our probe to {probe.to}, grade {back.grade}: {count} learned from it"
+    return {"complaint": None, "status": _LEARNED, "grade": back.grade, "reason": reason, "remedy": None}
+
+
+def came_inline(session: Session, office: Office, reporter: Reporter, raw: bytes) -> bool:
+    """Whether a mail without a spam inside is a probe of the reporter's, forwarded within the text."""
+    match = _MARK.search(_text(parse(raw))) if b"probe-" in raw else None
+    probe = session.get(Probe, match[1]) if match else None
+    if match is None or probe is None or probe.reporter_id != reporter.id:
+        return False
+    if not tokens.same(match[2], _secret(office, reporter.id, probe.id)):
+        return False
+    probe.returned_at, probe.grade = office.clock(), "D"
+    session.add(probe)
+    return True
 
 
 def recognised(session: Session, office: Office, reporter: Reporter, message: Message) -> bool:
@@ -145,7 +163,7 @@ def _secret(office: Office, reporter_id: str, probe_id: str) -> str:
     return office.vault.derive("probe", f"{reporter_id} {probe_id}")
 
 
-def _returned(session: Session, office: Office, reporter: Reporter, message: Message) -> _Returned | None:
+def _returned(session: Session, office: Office, reporter: Reporter, message: Message) -> _Found | None:
     """Find the probe whose secret a mail carries; None where none is ours.
 
     Somebody who returned a probe of their own once knows one good secret. A spam that carries it is still a
@@ -161,12 +179,12 @@ def _returned(session: Session, office: Office, reporter: Reporter, message: Mes
         if not tokens.same(match[2], _secret(office, probe.reporter_id, probe.id)):
             continue
         if probe.reporter_id == reporter.id or _text(message) == _sent_text(session, office, probe):
-            return _Returned(probe, whole)
+            return _Found(probe, whole)
     return None
 
 
 def _why_unusable(
-    session: Session, office: Office, reporter: Reporter, message: Message, found: _Returned
+    session: Session, office: Office, reporter: Reporter, message: Message, found: _Found
 ) -> str | None:
     probe = found.probe
     if probe.reporter_id != reporter.id:
@@ -181,9 +199,13 @@ def _why_unusable(
 
 
 def _sent_text(session: Session, office: Office, probe: Probe) -> str:
+    return _text(_sent(session, office, probe))
+
+
+def _sent(session: Session, office: Office, probe: Probe) -> Message:
     owner = session.get_one(Reporter, probe.reporter_id)
     letter = session.get_one(Letter, probe.letter_id)
-    return _text(parse(office.vault.unseal(owner.key, letter.raw)))
+    return parse(office.vault.unseal(owner.key, letter.raw))
 
 
 def _text(message: Message) -> str:
@@ -192,17 +214,28 @@ def _text(message: Message) -> str:
     return " ".join(" ".join(parts).split())
 
 
-def _refused(reason: str) -> Json:
-    return {"complaint": None, "status": "refused", "reason": reason, "remedy": _RETURN}
+def _refused(reason: str, back: Returned) -> Json:
+    """The line of a probe that teaches nothing; a spam that came so would still have its grade."""
+    told = " ".join([reason, *back.lost])
+    return {"complaint": None, "status": "refused", "grade": back.grade, "reason": told, "remedy": _RETURN}
 
 
 def _tell(
-    session: Session, office: Office, reporter: Reporter, probe: Probe, chain: Chain, fresh: set[str]
+    session: Session,
+    office: Office,
+    reporter: Reporter,
+    probe: Probe,
+    chain: Chain,
+    fresh: set[str],
+    back: Returned,
 ) -> None:
-    """Tell what was learned, so that a wrong host is seen at once."""
+    """Tell whether forwarding works, and what was learned, so that a wrong host is seen at once."""
     own = [{"what": host.value, "new": host.value in fresh} for host in chain.own]
     values = {
         "to": probe.to,
+        "grade": back.grade,
+        "means": GRADES[back.grade].short,
+        "lost": list(back.lost),
         "own": own,
         "passed_over": list(chain.passed_over),
         "url": office.hosts_url(reporter),

@@ -5,9 +5,10 @@ Only on a terminal; without colours or cursor commands, so that every terminal c
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TextIO
 
 _FIRST_SECONDS, _EVERY_SECONDS = 1.0, 0.25
@@ -21,10 +22,14 @@ class Progress:
     ) -> None:
         self._stream, self.total, self._clock = stream, total, clock
         self._started, self._done, self._shown = clock(), 0, 0
+        self._share: float | None = None
+        self._first_share = 0.0
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def step(self, share: float | None = None) -> None:
+        """One more is done; `share` of all is, where that is known better than by counting."""
+        if self._share is None and share is not None:
+            self._first_share = share  # a batch that goes on begins in the middle
+        self._done, self._share = self._done + 1, share
 
     def text(self) -> str:
         """How many, how fast, how long still."""
@@ -34,6 +39,10 @@ class Progress:
         parts.append(f"{rate:,.0f} a second" if rate >= 10 else f"{rate:.1f} a second")
         if self.total is not None and rate:
             parts.append(f"{_length((self.total - self._done) / rate)} left")
+        elif self._share is not None:
+            parts[0] += f" ({self._share:.0%})"
+            if (came := self._share - self._first_share) > 0:
+                parts.append(f"{_length(seconds * (1 - self._share) / came)} left")
         return ", ".join(parts)
 
     def show(self) -> None:
@@ -70,6 +79,30 @@ async def showing(progress: Progress, stream: TextIO) -> AsyncIterator[None]:
     finally:
         drawing.cancel()
         await asyncio.gather(drawing, return_exceptions=True)
+        progress.hide()
+
+
+@contextmanager
+def drawn(progress: Progress, stream: TextIO) -> Iterator[None]:
+    """As `showing`, beside work that waits for no event loop."""
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    ended = threading.Event()
+
+    def draw() -> None:
+        pause = _FIRST_SECONDS
+        while not ended.wait(pause):
+            progress.show()
+            pause = _EVERY_SECONDS
+
+    drawing = threading.Thread(target=draw, name="progress", daemon=True)
+    drawing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        drawing.join()
         progress.hide()
 
 

@@ -19,6 +19,11 @@ def report_of(session: Session, token: str) -> Report | None:
     return session.exec(select(Report).where(Report.token == token)).first()
 
 
+def report_id_of(session: Session, token: str) -> str | None:
+    """The id of that report, without reading its bytes."""
+    return session.exec(select(Report.id).where(Report.token == token)).first()
+
+
 def receive(session: Session, office: Office, word: str, report: Report, mail_from: str, raw: bytes) -> None:
     """Keep a mail that came to one of a report's addresses, and act on what it is. Twice is once."""
     # Held until commit: the answer to the final dot may be recorded at this very moment

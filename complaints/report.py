@@ -14,6 +14,7 @@ from complaints.db import move
 from complaints.declared import ids_of
 from complaints.hiding import identity_of, redacted, redacted_link
 from complaints.leaks import find_leaks, words_in
+from complaints.leaks.codes import codes_in_both, tells_the_second
 from complaints.links import Link, links
 from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
@@ -50,11 +51,29 @@ def write(
     for number, report in enumerate(reports):
         raw = _freeze(office, reporter, complaint, report, spam, headers_only=headers_only)
         # They differ in pseudonyms and desk only: one is searched here, each one again before it leaves
-        if number == 0 and complaint.redaction != "none" and leaks_in(raw, reporter, complaint):
+        if number == 0 and _still_shown(raw, reporter, complaint, spam):
             headers_only = True
             raw = _freeze(office, reporter, complaint, report, spam, headers_only=True)
-            if found := leaks_in(raw, reporter, complaint):
+            if found := _still_shown(raw, reporter, complaint, spam):
                 raise CannotRedact(f"what you chose to hide would still show ({found})")
+
+
+def _still_shown(raw: bytes, reporter: Reporter, complaint: Complaint, spam: bytes) -> str:
+    """What a fresh report still shows, in words; "" for nothing."""
+    if complaint.redaction == "none":
+        return ""
+    return leaks_in(raw, reporter, complaint) or _codes_left(raw, complaint, spam)
+
+
+def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
+    """At level strict, what of the recipient's codes stands in it, or that a date is told to the second."""
+    if complaint.redaction != "strict":
+        return ""
+    hops = ((complaint.evidence or {}).get("source") or {}).get("hop") or 0
+    if codes := codes_in_both(spam, raw, own_hops=hops):
+        return "; ".join(codes[:3])
+    enclosed = arf.parse_report(raw)
+    return "the second of a date" if enclosed and tells_the_second(enclosed.spam) else ""
 
 
 def leaks_in(raw: bytes, reporter: Reporter, complaint: Complaint) -> str:

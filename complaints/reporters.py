@@ -1,6 +1,6 @@
 """Reporters: registration by mailed link and code, secret submission addresses, API tokens.
 
-Takes an address, leaves a verified reporter. Secrets are shown once, to their owner, and kept as hashes.
+Takes an address, leaves a verified reporter. The token is shown once, to its owner, and kept as a hash.
 """
 
 import secrets
@@ -11,16 +11,17 @@ from datetime import timedelta
 import dns.resolver
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from complaints import outbox, tokens
-from complaints.models import Registration, Reporter, SubmissionAddress
+from complaints import outbox, policies, submission_address, tokens
+from complaints.account_tables import Registration, SubmissionAddress
+from complaints.models import Reporter
 from complaints.office import Office
-from complaints.policy import POLICY
+from complaints.policy import number
 from complaints.trace import Trust
 
 LIFE_MINUTES = 60
-ROTATION_GRACE = timedelta(days=30)  # address books and filters need time to learn the new address
+ROTATION_GRACE = submission_address.GRACE
 CODE_TRIES = 5  # of a million codes: a guess succeeds once in 200,000 registrations
 TOKEN_PREFIX = "plaint_"  # noqa: S105 - lets secret scanners recognise a token that leaked
 
@@ -84,6 +85,8 @@ def add(
     except ValueError as error:
         raise ReporterError(f"--trust: {error}; give host names, addresses or networks") from error
     now = office.clock()
+    policies.begin(session, office)
+    policy = policies.in_force(session, office)
     reporter = Reporter(
         id=tokens.random_letters(tokens.ID_LETTERS),
         address=address,
@@ -93,28 +96,32 @@ def add(
         key=office.vault.new_key(),
         created_at=now,
         verified_at=now if verified else None,
-        policy=POLICY if verified else None,
+        policy=policy if verified else None,
         policy_at=now if verified else None,
     )
     session.add(reporter)
     session.flush()
-    return rotate(session, office, reporter)
+    made = rotate(session, office, reporter)
+    if verified:
+        policies.tell(session, office, reporter)
+    return made
 
 
 def rotate(session: Session, office: Office, reporter: Reporter) -> Secrets:
     """Give new secrets; the old submission address works for ROTATION_GRACE, the old token ends now."""
-    now = office.clock()
-    current = select(SubmissionAddress).where(
-        SubmissionAddress.reporter_id == reporter.id, col(SubmissionAddress.retires_at).is_(None)
-    )
-    for old in session.exec(current):
-        old.retires_at = now + ROTATION_GRACE
-        session.add(old)
-    local, token = tokens.random_letters(tokens.SUBMISSION_LETTERS), TOKEN_PREFIX + tokens.random_letters(32)
-    session.add(SubmissionAddress(hash=tokens.hashed(local), reporter_id=reporter.id, created_at=now))
+    address = submission_address.give(session, office, reporter)
+    token = TOKEN_PREFIX + tokens.random_letters(32)
     reporter.token_hash = tokens.hashed(token)
     session.add(reporter)
-    return Secrets(reporter, f"{local}@{office.settings.mail_domain}", token)
+    return Secrets(reporter, address, token)
+
+
+def new_token(session: Session, reporter: Reporter) -> str:
+    """Give a new API token; the old one, and the links to pages of the account, end now."""
+    token = TOKEN_PREFIX + tokens.random_letters(32)
+    reporter.token_hash = tokens.hashed(token)
+    session.add(reporter)
+    return token
 
 
 def find(session: Session, address: str) -> Reporter | None:
@@ -124,14 +131,22 @@ def find(session: Session, address: str) -> Reporter | None:
 
 def by_submission_address(session: Session, office: Office, address: str) -> Reporter | None:
     """Whose secret submission address this is, if anybody's verified and current one."""
+    reporter_id = id_by_submission_address(session, office, address)
+    return session.get_one(Reporter, reporter_id) if reporter_id else None
+
+
+def id_by_submission_address(session: Session, office: Office, address: str) -> str | None:
+    """The id of that reporter. In our domain one statement is asked whatever the address looks like."""
     local, _, domain = address.strip().lower().rpartition("@")
-    if domain != office.settings.mail_domain.lower() or len(local) != tokens.SUBMISSION_LETTERS:
+    if domain != office.settings.mail_domain.lower():
         return None
-    row = session.get(SubmissionAddress, tokens.hashed(local))
-    if row is None or (row.retires_at and row.retires_at <= office.clock()):
-        return None
-    reporter = session.get_one(Reporter, row.reporter_id)
-    return reporter if reporter.verified_at else None
+    known = select(SubmissionAddress.retires_at, Reporter.verified_at, Reporter.id).where(
+        SubmissionAddress.hash == tokens.hashed(local if local.isascii() else ""),
+        Reporter.id == SubmissionAddress.reporter_id,
+    )
+    retires_at, verified_at, reporter_id = session.exec(known).first() or (None, None, None)
+    retired = retires_at is not None and retires_at <= office.clock()
+    return reporter_id if verified_at and not retired else None
 
 
 def by_token(session: Session, token: str) -> Reporter | None:
@@ -181,6 +196,11 @@ def complete(session: Session, office: Office, token: str, code: str) -> Secrets
     known = find(session, row.address)
     if known is None:
         return add(session, office, row.address, verified=True)
+    is_new = known.verified_at is None
     known.verified_at = known.verified_at or office.clock()
-    known.policy, known.policy_at = POLICY, office.clock()
+    applies = policies.in_force(session, office)
+    if number(known.policy) < number(applies):
+        known.policy, known.policy_at = applies, office.clock()
+    if is_new:
+        policies.tell(session, office, known)
     return rotate(session, office, known)

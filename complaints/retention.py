@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import CursorResult
 from sqlmodel import Session, col, delete, or_, select, update
 
-from complaints.account_tables import StepUp
+from complaints.account_tables import Registration, StepUp
 from complaints.models import (
     Attempt,
     Complaint,
@@ -24,7 +24,6 @@ from complaints.models import (
     Letter,
     LetterState,
     Probe,
-    Registration,
     Reply,
     Report,
     ReportState,
@@ -57,6 +56,7 @@ def rules(settings: Settings) -> dict[str, str]:
         "hour": "an hour, if it is not completed",
         "week": "a week",
         "desk": "until the desk wants reports again",
+        "batch": "until the same mailbox is handed in anew, or the file is deleted",
         "cache": "until the registry's answer ends, at most a few days",
         "spam": f"{_days(settings.retention_spam_seconds)}{ended}",
         "report": f"{_days(settings.retention_report_seconds)}{ended}",

@@ -7,30 +7,27 @@ each with any of the roles, may share one PostgreSQL database.
 import asyncio
 import contextlib
 import logging
-import random
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import uvicorn
 from sqlalchemy import text
 
-from abuse_lookup import AbuseLookup, Config, open_lookup
-from complaints.desk_history import DeskHistory
-from complaints.forward import Outgoing, Send
+from abuse_lookup import AbuseLookup
 from complaints.logs import place_of
-from complaints.lookup_config import lookup_config
-from complaints.lookup_store import DatabaseBook, DatabaseCache
 from complaints.lookups import look_up
 from complaints.office import Office
+from complaints.outside import looking_up, sender
 from complaints.receive import Reception
 from complaints.settings import Settings, SettingsError, host_port
 from complaints.smtp_in import Intake, SmtpServer, serve_smtp
-from complaints.smtp_out import Direct, Outcome, Relay, send
+from complaints.smtp_limits import Limits
+from complaints.smtp_protocol import Entrance
 from complaints.web.app import create_app
 from complaints.worker import Worker
 
@@ -38,6 +35,10 @@ log = logging.getLogger(__name__)
 
 ROLES = ("smtp", "web", "worker")
 RESTART_SECONDS = 5.0
+FROM_OUR_OWN = Limits(
+    recipients=1000, connections_per_prefix=0, arrivals_per_prefix=0, recipients_per_prefix=0
+)
+"""Of the LMTP door: behind it is one mail server, which bears the open internet."""
 
 
 @dataclass
@@ -48,38 +49,6 @@ class Service:
     smtp_port: int | None = None
     http_port: int | None = None
     worker: Worker | None = None
-
-
-@asynccontextmanager
-async def looking_up(office: Office, config: Config | None = None) -> AsyncIterator[AbuseLookup]:
-    """A lookup whose limits and answers are shared with every other process of this service."""
-    db = office.db
-    shared = None if db.embedded else (DatabaseCache(db), DatabaseBook(db))
-    config = config or lookup_config(office.settings)
-    async with open_lookup(config, shared=shared, history=DeskHistory(office)) as lookup:
-        yield lookup
-
-
-def sender(settings: Settings, lookup: AbuseLookup) -> Send:
-    """The SMTP client of the forward stage: through the relay, or straight to MX."""
-    route = (
-        Relay(*settings.relay_host) if settings.relay_host else Direct(settings.mx_port, settings.on_loopback)
-    )
-    rng = random.Random()  # noqa: S311 - spreads load over equal MX hosts
-
-    async def deliver(mail: Outgoing, before_dot: Callable[[], Awaitable[None]]) -> Outcome:
-        return await send(
-            mail.raw,
-            mail_from=mail.mail_from,
-            to=mail.to,
-            route=route,
-            resolver=lookup.resolver,
-            hostname=settings.mail_domain,
-            before_dot=before_dot,
-            rng=rng,
-        )
-
-    return deliver
 
 
 @asynccontextmanager
@@ -148,23 +117,29 @@ async def _working(service: Service, lookup: AbuseLookup) -> AsyncIterator[None]
 async def _smtp(service: Service) -> AsyncIterator[None]:
     settings = service.office.settings
     reception = Reception(service.office)
-    host, port = host_port(settings.smtp)
-    server: SmtpServer = await serve_smtp(
-        host,
-        port,
-        intake=Intake(known=reception.known, accept=reception.accept),
-        hostname=settings.mail_domain,
-        max_bytes=settings.max_bytes,
-        tls=_certificate(settings),
+    intake = Intake(known=reception.known, accept=reception.accept)
+    entrance = Entrance(
+        settings.mail_domain, settings.max_bytes, _certificate(settings), proxies=settings.proxies
     )
-    service.smtp_port = server.port
-    try:
-        yield
-    finally:
-        service.smtp_port = None
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(reception.close)
+        server = await serve_smtp(host_port(settings.smtp), entrance, intake=intake)
+        servers = [server]
+        stack.push_async_callback(_close, servers)
+        if at := settings.lmtp_at:
+            inner = replace(entrance, tls=None, lmtp=True, proxies=())
+            servers.append(await serve_smtp(at, inner, intake=intake, limits=FROM_OUR_OWN))
+        service.smtp_port = server.port
+        try:
+            yield
+        finally:
+            service.smtp_port = None
+
+
+async def _close(servers: list[SmtpServer]) -> None:
+    for server in servers:
         server.close()
-        await server.wait_closed()
-        await reception.close()
+    await asyncio.gather(*(server.wait_closed() for server in servers))
 
 
 def _certificate(settings: Settings) -> ssl.SSLContext | None:

@@ -17,7 +17,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "PLAINT_"
+ELSEWHERE = ("PLAINT_SERVER", "PLAINT_TOKEN", "PLAINT_IMAP_PASSWORD")
+"""Variables that verbs of the command line read themselves."""
 HostPort = tuple[str, int]
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(Exception):
@@ -37,6 +40,11 @@ def host_port(text: str) -> HostPort:
     return host.strip("[]"), int(port)
 
 
+def networks(text: str) -> tuple[IPNetwork, ...]:
+    """The networks of a list like `192.0.2.0/24,2001:db8::1`. Raises ValueError for anything else."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
 class Settings(BaseSettings):
     """The operator's settings. Durations are in seconds, sizes in bytes; 0 means no limit."""
 
@@ -45,6 +53,8 @@ class Settings(BaseSettings):
     data: Path = Field(default_factory=default_data)
     database_url: str = ""
     smtp: str = "127.0.0.1:2525"
+    smtp_proxy: str = ""
+    lmtp: str = ""
     http: str = "127.0.0.1:8080"
     public_url: str = ""
     mail_domain: str = "plaint.localhost"
@@ -93,6 +103,19 @@ class Settings(BaseSettings):
     @classmethod
     def _listens_somewhere(cls, value: str) -> str:
         host_port(value)
+        return value
+
+    @field_validator("smtp_proxy")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        networks(value)
+        return value
+
+    @field_validator("lmtp")
+    @classmethod
+    def _takes_lmtp_somewhere(cls, value: str) -> str:
+        if value and not value.startswith("/") and host_port(value)[1] == 25:
+            raise ValueError("port 25 is for SMTP, never for LMTP (RFC 2033)")  # §5
         return value
 
     @field_validator("contact")
@@ -144,6 +167,18 @@ class Settings(BaseSettings):
         if scheme in {"postgres", "postgresql"}:
             return f"postgresql+psycopg{separator}{rest}"
         return self.database_url
+
+    @property
+    def proxies(self) -> tuple[IPNetwork, ...]:
+        """Peers of the SMTP door that name their client in a header of the PROXY protocol."""
+        return networks(self.smtp_proxy)
+
+    @property
+    def lmtp_at(self) -> HostPort | Path | None:
+        """Where LMTP is taken: a host and port, or a socket in the file system."""
+        if not self.lmtp:
+            return None
+        return Path(self.lmtp) if self.lmtp.startswith("/") else host_port(self.lmtp)
 
     @property
     def desks_file(self) -> Path:
@@ -215,7 +250,7 @@ def load(**given: Any) -> Settings:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """`PLAINT_*` variables that set nothing, for a warning at start (typing errors are silent otherwise)."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {"PLAINT_SERVER", "PLAINT_TOKEN"}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | set(ELSEWHERE)
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 

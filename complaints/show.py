@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select, tuple_
 
+from complaints import outcomes
 from complaints.models import Attempt, Complaint, ComplaintState, Json, Reply, Report
 from complaints.office import Office
 
@@ -27,7 +28,9 @@ def complaint_document(session: Session, office: Office, complaint: Complaint) -
         "grade": complaint.grade,
         "digest": complaint.digest,
         "reason": complaint.reason,
+        "outcome": outcome._asdict() if (outcome := outcomes.of_complaint(complaint)) else None,
         "evidence": complaint.evidence,
+        "repairs": complaint.repairs,
         "reports": [_report_document(session, report) for report in reports],
         "rejected": contacts.get("rejected", []),
         "lookups": contacts.get("lookups", []),

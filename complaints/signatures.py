@@ -28,8 +28,9 @@ from complaints.dkim_tags import (
     tags_of,
     usable_keys,
 )
-from complaints.encodings import parameters, without_comments
+from complaints.encodings import without_comments
 from complaints.hosts import organisational_domain
+from complaints.losses import cut_off
 from complaints.message import Header, Message
 from complaints.trust import provider_of
 
@@ -278,15 +279,6 @@ def _misfit(message: Message, claim: Claim, grade: str, *, header: bool, body: b
     if grade != "A":
         why = f"{which}; as the message was changed on its way to us (grade {grade}), that says nothing."
         return Outcome("not checkable", why)
-    if not body and _is_cut(message):
+    if not body and cut_off(message):
         return Outcome("not checkable", f"{which}; the end of the message is missing, so that says nothing.")
     return Outcome("fail", f"{which}: changed since, or never signed by it.")
-
-
-def _is_cut(message: Message) -> bool:
-    """Tell whether the message announces parts whose closing line is not there."""
-    fields = message.fields("content-type")
-    kind, values = parameters(fields[0].value) if fields else ("", {})
-    boundary = values.get("boundary", "").encode("utf-8", "surrogateescape")
-    closing = b"--" + boundary + b"--"
-    return kind.startswith("multipart/") and closing not in message.raw[message.body :]

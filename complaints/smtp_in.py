@@ -8,19 +8,21 @@ wrote to whom.
 import asyncio
 import logging
 import re
-import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from complaints.logs import place_of
 from complaints.smtp_limits import Limits, Lobby
-from complaints.smtp_protocol import Door, Mail
+from complaints.smtp_protocol import Door, Entrance, Mail
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
+HostPort = tuple[str, int]
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _TRY_AGAIN = "451 4.3.0 This mail cannot be kept right now; try again later"
+_TOO_MUCH = "452 4.3.1 Too much mail waits to be written down; try again later"
 _UNKNOWN = "550 5.1.1 No such address here; send to the address that you were given when you registered"
 
 
@@ -51,9 +53,12 @@ class Intake(Generic[R]):
         *,
         known: Callable[[str], Awaitable[R | None]],
         accept: Callable[[list[R], str, bytes], Awaitable[None]],
+        limits: Limits | None = None,
     ) -> None:
         self._known = known
         self._accept = accept
+        self._limits = limits or Limits()
+        self._waiting = 0
         self.keeping: set[asyncio.Task[str]] = set()
         """One per mail that `accept` has at the moment."""
 
@@ -62,7 +67,8 @@ class Intake(Generic[R]):
         if address in mail.recipients:
             return "250 2.1.5 OK"
         try:
-            recipient = await self._known(address)
+            async with asyncio.timeout(self._limits.answer_seconds):
+                recipient = await self._known(address)
         except Refuse as refusal:
             return refusal.reply
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
@@ -75,6 +81,8 @@ class Intake(Generic[R]):
 
     async def data(self, mail: Mail, raw: bytes) -> str:
         """Answer the final dot, once the mail is kept (RFC 5321 §4.1.1.4)."""
+        if 0 < self._limits.held_bytes < self._waiting:  # a database that hangs, and clients that come again
+            return _TOO_MUCH
         task = asyncio.create_task(self._keep(mail, raw))
         self.keeping.add(task)
         task.add_done_callback(self.keeping.discard)
@@ -82,6 +90,7 @@ class Intake(Generic[R]):
 
     async def _keep(self, mail: Mail, raw: bytes) -> str:
         recipients = cast("list[R]", list(mail.recipients.values()))
+        self._waiting += len(raw)
         try:
             await self._accept(recipients, mail.sender or "", raw)
         except Refuse as refusal:
@@ -89,15 +98,20 @@ class Intake(Generic[R]):
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
             log.error("a mail could not be kept: %s", place_of(error))  # noqa: TRY400 - see place_of
             return _TRY_AGAIN
+        finally:
+            self._waiting -= len(raw)
         return "250 2.0.0 Kept; thank you"
 
 
 class SmtpServer:
     """A listener and its sessions. `close` and `wait_closed` are used as with `asyncio.Server`."""
 
-    def __init__(self, server: asyncio.Server, lobby: Lobby, keeping: set[asyncio.Task[str]]) -> None:
+    def __init__(
+        self, server: asyncio.Server, lobby: Lobby, keeping: set[asyncio.Task[str]], path: Path | None = None
+    ) -> None:
         self._server = server
         self._keeping = keeping
+        self._path = path
         self.lobby = lobby
 
     @property
@@ -109,6 +123,8 @@ class SmtpServer:
         """Take no more connections; say 421 to those that wait for a command."""
         self._server.close()
         self.lobby.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     async def wait_closed(self, seconds: float = 30.0) -> None:
         """Let mails under way finish for so many seconds, then cut the rest.
@@ -125,24 +141,22 @@ class SmtpServer:
 
 
 async def serve_smtp(
-    host: str,
-    port: int,
-    *,
-    intake: Intake[R],
-    hostname: str,
-    max_bytes: int,
-    tls: ssl.SSLContext | None = None,
-    limits: Limits | None = None,
+    where: HostPort | Path, entrance: Entrance, *, intake: Intake[R], limits: Limits | None = None
 ) -> SmtpServer:
-    """Listen for SMTP on `host`:`port` (0: any free one). Raises OSError when that cannot be had.
+    """Listen for SMTP, or LMTP, at a host and port (0: any free one) or at a socket in the file system.
 
-    `hostname` is the name it greets with, `max_bytes` the largest mail, `tls` offers STARTTLS.
+    Whoever may enter its folder may speak to that socket; an old one of this name is replaced. Raises OSError
+    when the place cannot be had.
     """
     loop = asyncio.get_running_loop()
     lobby = Lobby(limits or Limits(), loop.time)
 
     def door() -> Door:
-        return Door(intake, lobby, hostname=hostname, max_bytes=max_bytes, tls=tls, loop=loop)
+        return Door(intake, lobby, entrance, loop=loop)
 
-    server = await loop.create_server(door, host, port, backlog=1024)
+    if isinstance(where, Path):
+        server = await loop.create_unix_server(door, where, backlog=1024)
+        await asyncio.to_thread(where.chmod, 0o666)
+        return SmtpServer(server, lobby, intake.keeping, where)
+    server = await loop.create_server(door, *where, backlog=1024)
     return SmtpServer(server, lobby, intake.keeping)

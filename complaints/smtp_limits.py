@@ -18,22 +18,47 @@ class Limits:
     """Of one message (RFC 5321 §4.5.3.1.8)."""
     connections: int = 1000
     connections_per_prefix: int = 50
-    """Open at once from one IPv4 /24 or IPv6 /56."""
+    """Open at once from one IPv4 /24 or IPv6 /48."""
+    arrivals_per_prefix: int = 600
+    """Connections per minute from one prefix."""
     recipients_per_prefix: int = 1200
     """RCPT commands per minute from one prefix."""
     held_bytes: int = 536_870_912
-    """Mail data in memory, over all sessions."""
+    """Mail data in memory, over all sessions; as much again may wait to be written down."""
     patience: int = 100
     """Of a session: an error costs 10, a command that moves no mail 1; a message that is kept restores it."""
     idle_seconds: float = 300.0
     """RFC 5321 §4.5.3.2.7."""
-    data_seconds: float = 900.0
-    """From the 354 to the final dot."""
+    crowded_seconds: float = 10.0
+    """The same while more than three quarters of the connections are taken."""
+    data_seconds: float = 300.0
+    """From the 354 to the final dot, and one more for every `slowest` octets that came by then."""
+    slowest: int = 1000
+    session_seconds: float = 3600.0
+    """After which no command is taken any more."""
+    answer_seconds: float = 30.0
+    """Until a recipient counts as one that cannot be looked up."""
     own_networks: tuple[IPNetwork, ...] = (
         ipaddress.IPv4Network("127.0.0.0/8"),
         ipaddress.IPv6Network("::1/128"),
     )
     """Hosts of ours that pass on mail for many: nothing is counted for their prefix."""
+
+
+def lies_in(peer: object, networks: tuple[IPNetwork, ...]) -> bool:
+    """Tell whether a peer name, as a socket gives it, is an address in one of the networks."""
+    address = _address(peer) if networks else None
+    return address is not None and any(address in network for network in networks)
+
+
+def _address(peer: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(peer[0].partition("%")[0]) if isinstance(peer, tuple) else None
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
 
 
 class Visitor(Protocol):
@@ -49,6 +74,28 @@ class Visitor(Protocol):
 
 
 _CLOSING = "421 4.3.2 Shutting down; try again later"
+_MOST_NETWORKS = 10_000
+"""Counted at once. With more of them in one minute all counts begin anew: nobody fills our memory."""
+
+
+class _Minute:
+    """How often each network did something in the minute that runs."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = 0
+        self.counts: Counter[bytes] = Counter()
+
+    def within(self, prefix: bytes, most: int) -> bool:
+        """Count once more; False when it is more often than `most`. Our own networks are not counted."""
+        if not prefix or not most:
+            return True
+        minute = int(self._clock() // 60)
+        if minute != self._began or len(self.counts) >= _MOST_NETWORKS:
+            self._began = minute
+            self.counts.clear()
+        self.counts[prefix] += 1
+        return self.counts[prefix] <= most
 
 
 class Lobby:
@@ -66,22 +113,16 @@ class Lobby:
         """Octets of mail data in memory."""
         self.counts: Counter[str] = Counter()
         """Of `messages`, `refused` commands, `turned_away` and `broken` connections, `timeouts`."""
-        self._clock = clock
         self._inside_of: Counter[bytes] = Counter()
-        self._asked_by: Counter[bytes] = Counter()
-        self._minute = 0
+        self._arrivals = _Minute(clock)
+        self._asked = _Minute(clock)
 
     def prefix(self, peer: object) -> bytes:
         """Cut a peer name to the network that limits count for; empty for our own or an unknown one."""
-        try:
-            address = ipaddress.ip_address(peer[0].partition("%")[0]) if isinstance(peer, tuple) else None
-        except ValueError:
-            return b""
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
+        address = _address(peer)
         if address is None or any(address in network for network in self.limits.own_networks):
             return b""
-        return address.packed[: 3 if address.version == 4 else 7]
+        return address.packed[: 3 if address.version == 4 else 6]
 
     def enter(self, visitor: Visitor) -> str:
         """Let a session in until it leaves, and say "". Else give the reply to turn it away with."""
@@ -91,7 +132,8 @@ class Lobby:
         if limits.connections and len(self.inside) >= limits.connections:
             self.counts["turned_away"] += 1
             return "421 4.3.2 Too many connections; try again later"
-        if prefix and 0 < limits.connections_per_prefix <= self._inside_of[prefix]:
+        many = prefix and 0 < limits.connections_per_prefix <= self._inside_of[prefix]
+        if many or not self._arrivals.within(prefix, limits.arrivals_per_prefix):
             self.counts["turned_away"] += 1
             return "421 4.7.0 Too many connections from your network; try again later"
         self.inside.add(visitor)
@@ -121,14 +163,13 @@ class Lobby:
 
     def may_ask(self, visitor: Visitor) -> bool:
         """Count one more RCPT; False when the prefix has used up its minute."""
-        if not visitor.prefix or not self.limits.recipients_per_prefix:
-            return True
-        minute = int(self._clock() // 60)
-        if minute != self._minute:
-            self._minute = minute
-            self._asked_by.clear()
-        self._asked_by[visitor.prefix] += 1
-        return self._asked_by[visitor.prefix] <= self.limits.recipients_per_prefix
+        return self._asked.within(visitor.prefix, self.limits.recipients_per_prefix)
+
+    def idle_seconds(self) -> float:
+        """How long a session may be silent: who holds many connections open does not keep others out."""
+        limits = self.limits
+        crowded = 0 < 3 * limits.connections < 4 * len(self.inside)
+        return min(limits.idle_seconds, limits.crowded_seconds) if crowded else limits.idle_seconds
 
     def overloaded(self) -> bool:
         """Whether more mail data is in memory than may be."""

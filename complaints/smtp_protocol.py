@@ -1,5 +1,7 @@
 """SMTP as the open internet speaks it to us: takes a connection, asks a handler, leaves replies (RFC 5321).
 
+LMTP as a mail server of the operator's own speaks it is the same with another greeting (RFC 2033).
+
 `Door` is aiosmtpd's server protocol with its own dialogue. aiosmtpd 1.4 reads DATA line by line, looks at
 itself for every connection, parses addresses with a general parser, takes a bare LF for the end of a command
 and refuses lines over 1,000 octets, which real spam has. Here only CRLF ends a command and only CRLF.CRLF a
@@ -8,7 +10,6 @@ message; a bare CR or LF is content (RFC 5321 §2.3.8). Nothing is written down 
 
 import asyncio
 import logging
-import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,25 +17,39 @@ from typing import Protocol
 from aiosmtpd.smtp import SMTP
 
 from complaints.logs import place_of
-from complaints.smtp_limits import Lobby
-from complaints.smtp_syntax import address_problem, mail_problem, parse_path, too_big
+from complaints.smtp_limits import IPNetwork, Lobby, lies_in
+from complaints.smtp_proxy import ProxyError, read_proxy
+from complaints.smtp_syntax import (
+    FAREWELLS,
+    MOVES_MAIL,
+    address_problem,
+    command_problem,
+    mail_problem,
+    parse_path,
+    too_big,
+)
 
 log = logging.getLogger(__name__)
 # aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; a level would not.
 logging.getLogger("mail.log").addFilter(lambda _record: False)
 
-COMMAND_OCTETS = 4096
-"""Longest command: RFC 5321 §4.5.3.1.4 asks for 512, its extensions and UTF-8 addresses for more."""
 CHUNK = 65_536
 END = b"\r\n.\r\n"
 
-_VERBS = frozenset(
-    ["EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "STARTTLS"]
-)
-_WITHOUT_ARGUMENT = frozenset(["DATA", "RSET", "QUIT", "STARTTLS"])
-_MOVES_MAIL = frozenset(["MAIL", "RCPT", "DATA"])
-_HTTP = frozenset(["GET", "POST", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI"])
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+@dataclass(frozen=True)
+class Entrance:
+    """What a listener is."""
+
+    hostname: str
+    """The name it greets with."""
+    max_bytes: int
+    """Octets of the largest message."""
+    tls: ssl.SSLContext | None = None
+    """Offers STARTTLS."""
+    lmtp: bool = False
+    proxies: tuple[IPNetwork, ...] = ()
+    """Peers that begin with a header of the PROXY protocol, every time; it is believed of nobody else."""
 
 
 @dataclass
@@ -46,6 +61,8 @@ class Mail:
     utf8: bool = False
     recipients: dict[str, object] = field(default_factory=dict)
     """What the handler made of each forward-path."""
+    taken: int = 0
+    """RCPT commands that were answered 2xx, doubled ones too."""
 
 
 class Handler(Protocol):
@@ -75,8 +92,7 @@ _NO_HOOKS = _NoHooks()
 class Door(SMTP):
     """One SMTP session. Answers hostile input with 5xx, too much of anything with 4xx, and raises nothing.
 
-    `handler` is asked at RCPT and after the dot, `lobby` about limits. Messages are of at most `max_bytes`
-    octets. `hostname` is the name it greets with; `tls` offers STARTTLS.
+    `handler` is asked at RCPT and after the dot, `lobby` about limits.
     """
 
     line_length_limit = CHUNK  # what aiosmtpd gives its stream reader as limit
@@ -85,20 +101,18 @@ class Door(SMTP):
         self,
         handler: Handler,
         lobby: Lobby,
+        entrance: Entrance,
         *,
-        hostname: str,
-        max_bytes: int,
-        tls: ssl.SSLContext | None,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(_NO_HOOKS, hostname=hostname, loop=loop)
+        super().__init__(_NO_HOOKS, hostname=entrance.hostname, loop=loop)
         self.idle = False
         """Whether it waits for a command, so that nothing is lost by cutting it."""
         self.prefix = b""
         self._handler = handler
         self._lobby = lobby
-        self._max_bytes = max_bytes
-        self._tls = tls
+        self._entrance = entrance
+        self._max_bytes = entrance.max_bytes
         self._encrypted = False
         self._greeted = False
         self._mail = Mail()
@@ -107,6 +121,7 @@ class Door(SMTP):
         self._held = 0
         self._patience = lobby.limits.patience
         self._deadline = 0.0
+        self._ends = 0.0
 
     def __dir__(self) -> tuple[str, ...]:
         # aiosmtpd walks through dir(self) twice per connection to find commands; `_answer` knows them.
@@ -119,7 +134,7 @@ class Door(SMTP):
         return asyncio.StreamReaderProtocol.eof_received(self)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
-        self._deadline = self.loop.time() + (duration or self._lobby.limits.idle_seconds)
+        self._deadline = self.loop.time() + (duration or self._lobby.idle_seconds())
         if self._timeout_handle is None or self._timeout_handle.when() > self._deadline:
             self._set_timer()
 
@@ -137,21 +152,36 @@ class Door(SMTP):
             self.dismiss("421 4.4.2 Too slow; closing the connection")
 
     async def _handle_client(self) -> None:
-        self.prefix = self._lobby.prefix(self._writer.get_extra_info("peername"))
-        if refusal := self._lobby.enter(self):
-            self.dismiss(refusal)
-            return
+        inside = False
         try:
+            self.prefix = self._lobby.prefix(await self._peer())
+            if refusal := self._lobby.enter(self):
+                self.dismiss(refusal)
+                return
+            inside = True
             await self._converse()
-        except (ConnectionError, ssl.SSLError):
+        except (ConnectionError, ssl.SSLError, ProxyError):
             self._lobby.counts["broken"] += 1
+        except _Over:  # before it began
+            pass
         except Exception as error:  # noqa: BLE001 - asyncio would write the error down as it is, with what was said
             log.error("an SMTP session failed: %s", place_of(error))  # noqa: TRY400 - ditto
         finally:
-            self._hold(0)
-            self._lobby.leave(self)
+            if inside:
+                self._hold(0)
+                self._lobby.leave(self)
             if self.transport is not None:
                 self.transport.close()
+
+    async def _peer(self) -> object:
+        """Who is at the other end, through a proxy of ours if there is one. Raises ProxyError."""
+        peer = self._writer.get_extra_info("peername")
+        if not lies_in(peer, self._entrance.proxies):
+            return peer
+        while (header := read_proxy(self._in)) is None:
+            await self._receive()
+        del self._in[: header.octets]
+        return (header.client, 0)
 
     # Reading and answering
 
@@ -165,7 +195,9 @@ class Door(SMTP):
             transport.close()
 
     async def _converse(self) -> None:
-        self._say(f"220 {self.hostname} ESMTP Plaint")
+        self._say(f"220 {self.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
+        self._reset_timeout()
+        self._ends = self.loop.time() + self._lobby.limits.session_seconds
         try:
             while not self._lobby.closing:
                 await self._obey(await self._command())
@@ -188,13 +220,17 @@ class Door(SMTP):
         del self._in[: end + 2]
         return line
 
-    async def _receive(self) -> None:
-        """Wait for more input. Replies to pipelined commands go out together (RFC 2920 §3.2)."""
+    async def _receive(self) -> int:
+        """Wait for more input and tell how much came.
+
+        Replies to pipelined commands go out together (RFC 2920 §3.2).
+        """
         await self._flush()
         chunk = await self._reader.read(CHUNK)
         if not chunk:
             raise _Over
         self._in += chunk
+        return len(chunk)
 
     def _say(self, *replies: str) -> None:
         self._out += replies
@@ -208,37 +244,27 @@ class Door(SMTP):
     async def _obey(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
-        if verb in _HTTP:
-            raise _Over("554 5.5.1 This is SMTP, not HTTP; closing the connection")
+        if verb in FAREWELLS:
+            raise _Over(FAREWELLS[verb])
         self._reset_timeout()
-        reply = self._objection(line, verb, rest) or await self._answer(verb, rest)
+        problem = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
+        reply = problem or await self._answer(verb, rest)
         if reply:
             self._say(reply)
         if reply.startswith("5"):
             self._lobby.counts["refused"] += 1
             self._patience -= 10
-        elif verb not in _MOVES_MAIL or reply.startswith("4"):
+        elif verb not in MOVES_MAIL or reply.startswith("4"):
             self._patience -= 1
         if self._patience <= 0:
             raise _Over("421 4.7.0 Too many errors or idle commands; closing the connection")
-
-    def _objection(self, line: bytes, verb: str, rest: bytes) -> str:
-        if len(line) > COMMAND_OCTETS:
-            return f"500 5.5.2 Commands are of at most {COMMAND_OCTETS} octets"
-        if _CONTROL.search(line):
-            return "500 5.5.2 Control character in the command; only CR LF together end a line"
-        if verb not in _VERBS:
-            return "500 5.5.1 Command not known"
-        if rest.strip() and verb in _WITHOUT_ARGUMENT:
-            return f"501 5.5.4 {verb} takes no argument"
-        if not self._greeted and verb in _MOVES_MAIL:
-            return "503 5.5.1 Say EHLO first"
-        return ""
+        if self.loop.time() > self._ends:
+            raise _Over("421 4.4.2 This has lasted long enough; connect again")
 
     async def _answer(self, verb: str, rest: bytes) -> str:  # noqa: PLR0911 - one line per command
         argument = rest.decode("utf-8", "surrogateescape").strip()
         match verb:
-            case "EHLO" | "HELO":
+            case "EHLO" | "HELO" | "LHLO":
                 return self._hello(verb, argument)
             case "MAIL":
                 return self._mail_from(argument)
@@ -271,7 +297,7 @@ class Door(SMTP):
         if verb == "HELO":
             return f"250 {self.hostname}"
         offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
-        if self._tls and not self._encrypted:
+        if self._entrance.tls and not self._encrypted:
             offers.append("STARTTLS")
         return "".join(f"250-{offer}\r\n" for offer in offers) + "250 ENHANCEDSTATUSCODES"
 
@@ -300,12 +326,14 @@ class Door(SMTP):
         if parameters:
             return "555 5.5.4 RCPT parameters are not known here"
         most = self._lobby.limits.recipients
-        if most and len(self._mail.recipients) >= most:
+        if most and self._mail.taken >= most:
             return f"452 4.5.3 {most} recipients are taken at most; send the rest in another mail"
         if not self._lobby.may_ask(self):
             return "450 4.7.1 Too many recipients from your network in this minute; try again later"
         problem = address_problem(address, utf8=self._mail.utf8, code=553)
-        return problem or await self._handler.rcpt(self._mail, address)
+        reply = problem or await self._handler.rcpt(self._mail, address)
+        self._mail.taken += reply.startswith("2")
+        return reply
 
     async def _data(self) -> str:
         """RFC 5321 §4.1.1.4."""
@@ -320,11 +348,13 @@ class Door(SMTP):
         if reply.startswith("2"):
             self._lobby.counts["messages"] += 1
             self._patience = self._lobby.limits.patience
-        return reply
+        # RFC 2033 §4.2: one reply for each recipient that was taken. It is kept for all of them or for none.
+        return "\r\n".join([reply] * mail.taken) if self._entrance.lmtp else reply
 
     async def _content(self) -> bytes | str:
         """Read the message; the refusal to give where it was read to its end and thrown away."""
-        ends = self.loop.time() + self._lobby.limits.data_seconds
+        limits, received = self._lobby.limits, 0
+        ends = self.loop.time() + limits.data_seconds
         most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
         refusal = ""
         start = 0
@@ -339,8 +369,9 @@ class Door(SMTP):
                 del self._in[: -len(END)]
                 self._hold(len(self._in))
             start = max(0, len(self._in) - len(END) + 1)
-            self._reset_timeout(max(0.001, min(self._lobby.limits.idle_seconds, ends - self.loop.time())))
-            await self._receive()
+            left = ends + received / limits.slowest - self.loop.time()
+            self._reset_timeout(max(0.001, min(self._lobby.idle_seconds(), left)))
+            received += await self._receive()
         raw = bytes(memoryview(self._in)[2 : end + 2])
         del self._in[: end + len(END)]
         raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")  # RFC 5321 §4.5.2
@@ -353,14 +384,14 @@ class Door(SMTP):
 
     async def _start_tls(self) -> str:
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
-        if self._tls is None or self._encrypted:
+        if self._entrance.tls is None or self._encrypted:
             return "502 5.5.1 TLS is not offered, or is in use already"
         self._say("220 2.0.0 Go on")
         await self._flush()
         self._in.clear()
         # After a flush, start_tls stops reading clear text before it waits for anything.
         self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - as aiosmtpd does
-        await self._writer.start_tls(self._tls)
+        await self._writer.start_tls(self._entrance.tls)
         self.transport = self._writer.transport
         self._encrypted, self._greeted, self._mail = True, False, Mail()
         return ""

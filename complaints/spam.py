@@ -3,8 +3,8 @@
 Takes the raw bytes of a spam and what the reporter trusts; leaves the evidence: trace, links, authentication.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
@@ -25,6 +25,10 @@ from complaints.trust import Trust
 __all__ = ["Evidence", "Trust", "read"]
 
 
+_UNCERTAIN = (
+    "The header was put together again, and one of the Received lines that would have to be believed may be "
+    "the rest of the line above it: nobody is named. Hand the spam in as a file, or as an attachment."
+)
 _UNREAD = "The message is larger than what is read for links; there may be more."
 
 
@@ -91,17 +95,22 @@ def read(
     now: datetime | None = None,
     own: Iterable[str] = (),
     look_into: Callable[[Message], Looked] | None = None,
+    certain: int | None = None,
+    doubts: Sequence[str] = (),
 ) -> Evidence:
     """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`).
 
     `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
     stands in for the time of arrival where no believed hop names one. `own` are the mail domains of the
     reporter and of this service, which are never to blame. `look_into` (`attachments.look_into`) opens PDF
-    files and pictures; without it they stay closed.
+    files and pictures; without it they stay closed. `certain` is how many Received lines of a spam that came
+    as text are sure to be lines of their own, `doubts` what else that leaves.
     """
     message = parse(raw)
     looked = look_into(message) if look_into else Looked()
-    found = trace(message, trust, grade)
+    found = as_far_as_certain(
+        trace(message, trust, grade, ordered=certain is not None, doubts=doubts), certain
+    )
     inside = {hop.by for hop in found.hops if hop.trusted and hop.by} | trust.hosts
     arrived = next((hop.date for hop in found.hops if hop.trusted and hop.date), now)
     return Evidence(
@@ -113,6 +122,16 @@ def read(
         own=tuple(own),
         looked=looked,
     )
+
+
+def as_far_as_certain(found: Trace, certain: int | None) -> Trace:
+    """Drop a source that was found only by believing a line that may be the rest of the one above it."""
+    if certain is None or certain >= len(found.hops):
+        return found
+    notes = (*found.notes, f"Only the topmost {certain} Received lines are sure to be lines of their own.")
+    if found.source is None or found.source.hop < certain:
+        return replace(found, notes=notes)
+    return replace(found, source=None, confidence="low", notes=(*notes, _UNCERTAIN))
 
 
 def _hop(hop: Hop) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import ledger, outbox, tokens
+from complaints import ledger, outbox, outcomes, policies, tokens
 from complaints.consent import Choice, ConsentError, confirm
 from complaints.db import look_at
 from complaints.models import (
@@ -26,7 +26,7 @@ from complaints.models import (
     Withdrawal,
 )
 from complaints.office import Office
-from complaints.policy import POLICY, STANDING, STANDING_STATEMENT
+from complaints.policy import STANDING, STANDING_STATEMENT
 from complaints.redact import CannotRedact
 from complaints.show import stamp
 from complaints.standing_tables import StandingConsent
@@ -64,18 +64,19 @@ def give(session: Session, office: Office, reporter: Reporter, daily: int, *, vi
         raise StandingError("a standing consent is given already; revoke it first")
     if missing := [why for why, holds in conditions(session, office, reporter) if not holds]:
         raise StandingError("; ".join(missing))
+    policy = policies.in_force(session, office)
     grant = StandingConsent(
         id=tokens.random_letters(tokens.ID_LETTERS),
         reporter_id=reporter.id,
         given_at=office.clock(),
         via=via,
-        policy=POLICY,
+        policy=policy,
         statement=STANDING_STATEMENT,
         daily=daily,
     )
     session.add(grant)
     session.flush()
-    said = {"grant": grant.id, "via": via, "policy": POLICY, "daily": daily}
+    said = {"grant": grant.id, "via": via, "policy": policy, "daily": daily}
     ledger.add(session, office, reporter.id, "standing consent", said | {"statement": STANDING_STATEMENT})
     return grant
 
@@ -99,7 +100,7 @@ def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator
     yield f"you confirmed {BY_HAND} complaints by hand first (so far {by_hand})", by_hand >= BY_HAND
     probed = any(row.get("how") == "probe" for row in reporter.learned)
     yield "your mail hosts are confirmed by a probe that you returned", probed
-    yield "you accepted the present privacy policy", reporter.policy == POLICY
+    yield "you accepted the present privacy policy", policies.accepted(session, office, reporter)
     reports = (
         select(func.count())
         .select_from(Report)
@@ -171,6 +172,7 @@ def _fits(
         and source.get("confidence") == "high"
         and complaint.redaction in {"identity", "strict"}
         and not complaint.note
+        and outcomes.of_complaint(complaint) is None
         and now - complaint.received_at < FRESH
     )
 

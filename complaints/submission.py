@@ -5,21 +5,51 @@ Every way in (SMTP, HTTP, page, command line) ends at `accept`; its row is durab
 A probe of ours that came back becomes none: its hosts are learned (`probes.py`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import probes, tokens
+from complaints import mended, outcomes, probes, tokens
+from complaints.account_tables import SubmissionAddress
+from complaints.dates import rfc3339
 from complaints.db import look_at, move
-from complaints.models import Complaint, Json, Reporter, Submission, SubmissionState
+from complaints.loops import letter_id
+from complaints.message import parse
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Json,
+    Letter,
+    Reporter,
+    Submission,
+    SubmissionState,
+)
 from complaints.office import Office
-from complaints.unwrap import Item, open_file, unwrap_forward
+from complaints.outcomes import Outcome
+from complaints.sameness import delivery_mark
+from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
+
+DELIVERED_AGAIN = timedelta(days=5)
+"""How long a sender may try to deliver what it believes not delivered (RFC 5321 §4.5.4.1)."""
+LOOKED_THROUGH = 1_000
+"""Submissions before this one among which it is looked for."""
+REPORTED = (ComplaintState.CONFIRMED, ComplaintState.CLOSED)
+
+
+BATCH = "batch"
+"""The way in of `plaint batch`: whoever runs it is told by its lines, so no letter goes to the reporter."""
 
 
 class TooLargeError(Exception):
-    """The submission is over PLAINT_MAX_BYTES."""
+    """The submission is over PLAINT_MAX_BYTES; `remedy` is what to do instead."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.says)
+        self.remedy = outcome.remedy
 
 
 class OverLimitError(Exception):
@@ -43,20 +73,26 @@ def accept(
     via: str,
     forwarded: bool,
     filename: str = "",
+    pasted: bool = False,
+    batch: str = "",
 ) -> Submission:
     """Store the raw bytes of a submission; after the commit it is never lost (promise 3).
 
     `forwarded`: a mail whose attachments are the spams; otherwise `raw` is a spam itself, or an archive
-    or mailbox of spams. Raises TooLargeError.
+    or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. What comes under one
+    `batch` label is reviewed together. Raises TooLargeError.
     """
     if len(raw) > office.settings.max_bytes:
-        raise TooLargeError(f"{len(raw)} bytes; at most {office.settings.max_bytes} are taken")
+        raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    submission_id = tokens.random_letters(tokens.ID_LETTERS)
     submission = Submission(
-        id=tokens.random_letters(tokens.ID_LETTERS),
+        id=submission_id,
         reporter_id=reporter.id,
         via=via,
         forwarded=forwarded,
         filename=filename,
+        pasted=pasted,
+        batch=batch or submission_id,
         received_at=office.clock(),
         digest=tokens.digest(raw),
         size=len(raw),
@@ -81,31 +117,57 @@ def unwrap(session: Session, office: Office, submission: Submission) -> Accepted
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
     raw = office.vault.unseal(reporter.key, submission.raw)
-    items = unwrap_forward(raw) if submission.forwarded else open_file(raw, submission.filename)
+    if submission.forwarded:
+        items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
+    else:
+        items = unwrap_paste(raw) if submission.pasted else open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
-    submission.outcome = [
-        _take(session, office, reporter, submission, item) | {"index": n} for n, item in enumerate(items)
-    ]
+    if submission.forwarded and [item.spam for item in items] == [None]:
+        items = [_test_without_header(session, office, reporter, raw, items[0])]
+    lines = [_take(session, office, reporter, submission, item) for item in items]
+    if _came_before(session, submission, lines):
+        lines = [line | {"repeated": True} for line in lines]
+    submission.outcome = [line | {"index": n} for n, line in enumerate(lines)]
     session.add(submission)
-    look_at(session, "notice", submission.id)
+    ours = [line for line in lines if line.get("ours")]
+    if submission.via == BATCH or ours == lines:  # a letter about our own letters would come back as well
+        move(session, submission, SubmissionState.NOTICED)
+    else:
+        look_at(session, "notice", submission.id)
     return Accepted(submission.id, submission.outcome)
 
 
+def _is_address_of(session: Session, reporter: Reporter, address: str) -> bool:
+    """Tell whether this is a submission address of the reporter's, current or retired."""
+    row = session.get(SubmissionAddress, tokens.hashed(address.strip().lower().rpartition("@")[0]))
+    return row is not None and row.reporter_id == reporter.id
+
+
 def _take(session: Session, office: Office, reporter: Reporter, submission: Submission, item: Item) -> Json:
+    """One line of the outcome: complaint, status, grade of the way in, and for people reason and remedy."""
     if item.spam is None:
-        return {"complaint": None, "status": "refused", "reason": item.reason, "remedy": item.remedy}
-    if probe := probes.take(session, office, reporter, item.spam):
-        return probe
-    digest = tokens.digest(item.spam)
-    known = session.exec(
-        select(Complaint.id).where(Complaint.reporter_id == reporter.id, Complaint.digest == digest)
-    ).first()
-    if known:
         return {
-            "complaint": known,
-            "status": "duplicate",
-            "reason": f"you reported this spam before, as {known}",
-        }
+            "complaint": None, "status": "refused", "grade": item.grade,
+            "reason": item.reason, "remedy": item.remedy,
+        }  # fmt: skip
+    if probe := probes.take(session, office, reporter, item.spam, item.grade):
+        return probe
+    message = parse(item.spam)
+    letter = session.get(Letter, letter_id(message, office.settings.mail_domain))
+    if letter and letter.reporter_id == reporter.id:
+        own = outcomes.OUR_OWN
+        return {
+            "complaint": None, "status": "refused", "grade": item.grade, "ours": True,
+            "reason": own.says, "remedy": own.remedy,
+        }  # fmt: skip
+    digest, mark = tokens.digest(item.spam), delivery_mark(message)
+    if known := _known(session, reporter, digest, mark, item.grade):
+        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
+        return {
+            "complaint": known.id, "status": "duplicate", "grade": item.grade,
+            "since": rfc3339(known.received_at), "state": known.state.value,
+            "reason": outcome.says, "remedy": outcome.remedy,
+        }  # fmt: skip
     verbatim = item.start is not None
     complaint = Complaint(
         id="PL-" + tokens.random_letters(tokens.ID_LETTERS),
@@ -115,14 +177,61 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         slice_end=item.end,
         raw=None if verbatim else office.vault.seal(reporter.key, item.spam),
         digest=digest,
+        delivery=mark,
         way_in_grade=item.grade,
+        repairs=mended.as_documents(item.repairs),
+        certain_hops=item.certain,
         received_at=submission.received_at,
         due_at=submission.received_at,
     )
     session.add(complaint)
     session.flush()
     look_at(session, "evidence", complaint.id)
-    return {"complaint": complaint.id, "status": "accepted"}
+    line: Json = {"complaint": complaint.id, "status": "accepted", "grade": item.grade}
+    line |= {"lost": item.lost} if item.lost else {}
+    return line | ({"repairs": complaint.repairs} if complaint.repairs else {})
+
+
+def _test_without_header(
+    session: Session, office: Office, reporter: Reporter, raw: bytes, item: Item
+) -> Item:
+    """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
+    inline = probes.came_inline(session, office, reporter, raw)
+    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline else item
+
+
+def _known(
+    session: Session, reporter: Reporter, digest: str, mark: str | None, grade: str
+) -> Complaint | None:
+    """The complaint about this spam, if there is one: about the same bytes, or the same delivery.
+
+    A worse copy is no reason to refuse a better one, unless it was reported.
+    """
+    own = select(Complaint).where(Complaint.reporter_id == reporter.id)
+    if same := session.exec(own.where(Complaint.digest == digest)).first():
+        return same
+    if mark is None:
+        return None
+    twins = session.exec(own.where(Complaint.delivery == mark))
+    return next((twin for twin in twins if twin.way_in_grade <= grade or twin.state in REPORTED), None)
+
+
+def _came_before(session: Session, submission: Submission, lines: Sequence[Json]) -> bool:
+    """Whether its sender delivered this very mail before, because our 250 was lost on the way."""
+    if submission.via != "smtp" or any(line["status"] == "accepted" for line in lines):
+        return False
+    earlier = (
+        select(Submission.digest)
+        .where(
+            Submission.reporter_id == submission.reporter_id,
+            Submission.id != submission.id,
+            col(Submission.received_at) > submission.received_at - DELIVERED_AGAIN,
+            col(Submission.received_at) <= submission.received_at,
+        )
+        .order_by(col(Submission.received_at).desc())
+        .limit(LOOKED_THROUGH)
+    )
+    return submission.digest in session.exec(earlier).all()
 
 
 def _since(session: Session, reporter: Reporter, moment: datetime) -> int:

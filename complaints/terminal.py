@@ -47,7 +47,10 @@ def complaint_lines(document: Json) -> Iterator[str]:
     """One complaint: its state, its reports and what became of them."""
     yield f"{document['id']}  {document['state']}  {document['received_at']}"
     yield f"Subject: {clean(document['subject'])}"
-    if document.get("reason"):
+    if outcome := document.get("outcome"):
+        yield clean(outcome["says"])
+        yield f"What to do: {clean(outcome['remedy'])}"
+    elif document.get("reason"):
         yield f"Reason: {clean(document['reason'])}"
     if document.get("evidence"):
         yield from trace_lines(document["evidence"])
@@ -80,6 +83,14 @@ def item_lines(item: Json) -> Iterator[str]:
     what = f"{clean(item['file'])}[{item['index']}]: {item['status']}"
     why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
     yield f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
+    for repair in item.get("repairs", ()):
+        yield f"  repaired: {clean(repair['words'])} ({clean(repair['where'])})"
+
+
+def desk_count_lines(row: Json) -> Iterator[str]:
+    """A row of a dry run: how many messages, their source, the desk; or why there is none."""
+    desk = clean(row["desk"]) if row["desk"] else f"({clean(row['why'])})"
+    yield f"{row['messages']:>7}  {row['source'] or '-':<39}  {desk}"
 
 
 def reporter_lines(document: Json) -> Iterator[str]:

@@ -41,6 +41,8 @@ def _finding(document: Json, screen: Screen) -> Iterator[str]:
         yield "Source: none can be named"
     words = GRADES[grade]
     yield from screen.fit(f"Evidence grade {grade}: {words.short}. {words.signatures}", "", "  ")
+    if document.get("lost"):
+        yield from screen.fit(document["lost"], "  ", "  ")
     for note in document["notes"]:
         yield from screen.fit(note, "  - ", "    ")
 

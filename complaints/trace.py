@@ -6,6 +6,7 @@ of strangers and are shown, never used.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -90,20 +91,28 @@ class _Walk:
     grade: str = "A"
 
 
-def trace(message: Message, trust: Trust, grade: str = "A") -> Trace:
+def trace(
+    message: Message,
+    trust: Trust,
+    grade: str = "A",
+    *,
+    ordered: bool = False,
+    doubts: Sequence[str] = (),
+) -> Trace:
     """Walk the Received fields from the top and find the source.
 
     `grade` is what the way in allows at best (`A` for bytes that came unchanged); a message without one
-    readable Received field is always `D`.
+    readable Received field is always `D`. `ordered`: its fields stand in their order whatever the grade.
+    `doubts` are those that the way in leaves.
     """
     fields = message.fields("received")
     lines = [read(header) for header in fields[:MAX_HOPS]]
-    rebuilt = order(lines, trust) if grade == "C" else None
+    rebuilt = order(lines, trust) if grade == "C" and not ordered else None
     if rebuilt:
         fields, lines = [fields[n] for n in rebuilt] + fields[MAX_HOPS:], [lines[n] for n in rebuilt]
     if not any(line.by or line.from_ip or line.helo for line in lines):
         return _nothing(lines)
-    walk = _Walk(message, fields, lines, Border(trust), grade=grade)
+    walk = _Walk(message, fields, lines, Border(trust), grade=grade, doubts=[*doubts])
     if len(fields) > MAX_HOPS:
         walk.notes.append(f"{len(fields)} Received lines; only the first {MAX_HOPS} were read.")
     if message.fields("resent-from") or message.fields("resent-date"):

@@ -5,22 +5,23 @@ possible, and for everything that is no spam the reason and what the reporter ca
 """
 
 import re
-import tomllib
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
-from complaints.message import Header, Message, Part, parse
-from complaints.received import parse_received
+from complaints.inline import forwarded_inline
+from complaints.losses import Carriers, carriers, loss_of
+from complaints.mail_clients import how_to_forward
+from complaints.message import Message, Part, parse
+from complaints.outcomes import without_received
+from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
+from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
 """Spams taken from one submission."""
-MAX_INLINE = 4 * 1024 * 1024
-"""Bytes of text in which a spam is looked for that was forwarded inline."""
 
-_OUTLOOK_MSG = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_TNEF = b"\x78\x9f\x3e\x22"
+_HEADERS_ONLY = frozenset({"text/rfc822-headers", "message/global-headers"})  # RFC 6522 §4, RFC 6533
 # Parts that speak about messages and are none (RFC 3464, 5965, 8098, 2046 §5.2.2 and §5.2.3).
 _NO_MESSAGES = frozenset(
     f"message/{name}"
@@ -35,8 +36,9 @@ _KNOWN_FIELDS = frozenset(
         *("mime-version", "content-type", "dkim-signature"),
     }
 )
-_DUMP = re.compile(r"^[>| \t]*(Received:[ \t]|Received:\s*from\b)", re.IGNORECASE | re.MULTILINE)
-_QUOTE = re.compile(rb"^(?:[>|] ?)+", re.MULTILINE)
+_RESENT_TO = frozenset({"resent-to", "resent-cc", "resent-bcc"})
+_ADDRESS = re.compile(r"[^\s<>\"(),;:@]{1,64}@[^\s<>\"(),;:@]{1,255}")
+_BARE_CHARSET = re.compile(r"\A[A-Za-z0-9-]{1,40}''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Item:
     Either `spam` is the raw bytes (`submission[start:end]` where they stand in it verbatim; decoded from a
     transfer encoding or an archive otherwise, and then without offsets), or `spam` is None and `reason` and
     `remedy` tell the reporter, in one sentence each, what was wrong and what to do. `grade` is the best a
-    trace of it can have.
+    trace of it can have, `lost` says in one sentence what of the message did not survive the way in,
+    `repairs` what was done to a pasted text, how many of its Received lines are `certain` (None: no text).
     """
 
     spam: bytes | None
@@ -56,6 +59,27 @@ class Item:
     remedy: str | None
     grade: str = "A"
     name: str | None = None
+    lost: str | None = None
+    repairs: tuple[Repair, ...] = ()
+    certain: int | None = None
+
+
+@dataclass
+class _Hand:
+    """All that comes from one hand: the room it has, and the mail it came in (None for an upload)."""
+
+    around: Message | None = None
+    room: Room = field(default_factory=Room)
+
+    @cached_property
+    def carried(self) -> Carriers:
+        """Who may have rebuilt what is in the mail."""
+        return carriers(self.around) if self.around else ()
+
+    @cached_property
+    def remedy(self) -> str:
+        """How to forward with the program that wrote the mail."""
+        return how_to_forward(self.around) if self.around else ""
 
 
 def _refusal(reason: str, remedy: str, name: str | None = None) -> Item:
@@ -63,131 +87,182 @@ def _refusal(reason: str, remedy: str, name: str | None = None) -> Item:
 
 
 def open_file(raw: bytes, filename: str = "") -> list[Item]:
-    """Return the spams of a file or upload: itself, unless its bytes say that it is a zip, gzip or mbox."""
-    return _open(raw, filename, 0, Room())
+    """Return the spams of a file or upload: itself, unless its bytes tell a zip, gzip, mbox, .msg, TNEF."""
+    return _open(raw, filename, 0, _Hand())
 
 
-def _open(raw: bytes, name: str, depth: int, room: Room) -> list[Item]:
-    if is_archive(raw):
+def _open(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
+    """Take bytes as what they are; what holds others is opened `MAX_DEPTH` deep."""
+    if is_archive(raw) or is_outlook(raw):
         if depth >= MAX_DEPTH:
-            return [
-                _refusal(
-                    f"{name or 'The archive'} is an archive inside archives.",
-                    "Send the messages in one plain zip file.",
-                    name,
-                )
-            ]
-        return _open_archive(raw, name, depth, room)
+            reason = f"{name or 'The archive'} is an archive inside archives."
+            return [_refusal(reason, "Send the messages in one plain zip file.", name)]
+        return _unpack(raw, name, depth, hand) or [_empty_archive(name)]
     if slices := mbox_slices(raw):
-        return [_verbatim(raw, start, end, name) for start, end in slices[:MAX_ITEMS]]
-    return [_verbatim(raw, 0, len(raw), name)]
+        return [_spam(raw, start, end, name, hand) for start, end in slices[:MAX_ITEMS]]
+    return [_spam(raw, 0, len(raw), name, hand)]
 
 
-def _open_archive(raw: bytes, name: str, depth: int, room: Room) -> list[Item]:
+def _unpack(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
+    """Open an archive or a file of Outlook's. What lay in it has no place in the submission's own bytes."""
     items: list[Item] = []
-    for packed in unpack(raw, name, room):
-        items += _open_packed(packed, depth, room)
+    from_outlook = is_outlook(raw)
+    for packed in (unpack_outlook if from_outlook else unpack)(raw, name, hand.room):
+        if packed.content is None:
+            items.append(_refusal(packed.reason, packed.remedy, packed.name))
+        elif packed.lost:
+            items.append(_remade(packed, packed.content, hand))
+        elif not from_outlook or _is_of_interest(packed.content, packed.name):
+            items += _open(packed.content, packed.name, depth + 1, hand)
         if len(items) >= MAX_ITEMS:
             break
-    return items or [
-        _refusal(
-            f"{name or 'The archive'} is empty.", "Pack the spam as a message file (.eml) into it.", name
-        )
-    ]
+    return [replace(item, start=None, end=None) for item in items]
 
 
-def _open_packed(packed: Packed, depth: int, room: Room) -> list[Item]:
-    if packed.content is None:
-        return [_refusal(packed.reason, packed.remedy, packed.name)]
-    # What lay in an archive has no place in the submission's own bytes.
-    return [
-        replace(item, start=None, end=None) for item in _open(packed.content, packed.name, depth + 1, room)
-    ]
+def _empty_archive(name: str) -> Item:
+    reason = f"{name or 'The archive'} is empty, or nothing in it is a message."
+    return _refusal(reason, "Pack the spam as a message file (.eml) into it.", name)
 
 
-def _verbatim(raw: bytes, start: int, end: int, name: str | None) -> Item:
-    """Take a slice as a spam, or say why it cannot be one."""
+def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
+    """Take a message that was put together from what Outlook keeps; of use only with the way it took."""
+    item = _spam(content, 0, len(content), packed.name, hand)
+    if item.spam is None or parse(content).fields("received"):
+        return item if item.spam is None else replace(item, grade="B", lost=packed.lost)
+    return _no_way(packed.name, DOWNLOAD)
+
+
+def _no_way(name: str | None, remedy: str) -> Item:
+    return _refusal(without_received(name), remedy, name)
+
+
+def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind: str = "") -> Item:
+    """Take a slice as a spam, or say why it cannot be one; `kind` is the type of the part it came as."""
     spam = raw[start:end]
-    what = name or "The message"
+    what = name or "The attachment" if hand.around else name or "The message"
     if not spam.strip():
-        return _refusal(
-            f"{what} is empty.",
-            "Attach the spam again; some mail programs attach an empty file at the first try.",
-            name,
-        )
-    if spam.startswith(_OUTLOOK_MSG):
-        return _refusal(
-            f"{what} is an Outlook .msg file.",
-            "Save the spam from Outlook on the web with Download (.eml) and send that file.",
-            name,
-        )
-    if spam.startswith(_TNEF):
-        return _refusal(
-            f"{what} is an Outlook Rich Text attachment (winmail.dat).",
-            "Set the message format to HTML or plain text and forward as attachment again.",
-            name,
-        )
-    if not parse(spam).headers:
-        return _refusal(
-            f"{what} has no mail header inside.",
-            "Send the complete source of the message, beginning with its header.",
-            name,
-        )
-    return Item(spam, start, end, None, None, "A", name)
+        remedy = "Attach the spam again; some mail programs attach an empty file at the first try."
+        reason = f"{what} is empty: the mail program attached a file without anything in it."
+        return _refusal(reason, remedy, name)
+    message = parse(spam)
+    if not message.headers:
+        reason = f"{what} has no mail header inside."
+        return _refusal(reason, "Send the complete source of the message, beginning with its header.", name)
+    if not message.fields("received"):
+        if hand.around is None:
+            return Item(spam, start, end, None, None, "D", name)
+        return _no_way(name, hand.remedy)
+    grade, lost = loss_of(message, kind, hand.carried)
+    return Item(spam, start, end, None, None, grade, name, lost)
 
 
-def unwrap_forward(raw: bytes) -> list[Item]:
+def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
+    """Return the spam whose source was pasted as text, repaired but for the kinds of repair in `without`."""
+    if len(mbox_slices(raw)) > 1:
+        return [replace(item, grade=max(item.grade, "B"), start=None, end=None) for item in open_file(raw)]
+    found = repair(raw, without)
+    message = parse(found.spam)
+    if not message.headers:
+        reason = "What you pasted does not begin with the header of a message."
+        remedy = (
+            "Paste the complete source, from its first header line on (often Return-Path, Delivered-To or "
+            "Received), without anything above it; or save the message as a file (.eml) and upload it."
+        )
+        return [_refusal(reason, remedy, "pasted message")]
+    lost = "Pasted: a clipboard does not keep every byte." + (
+        " Only its header is there." if not found.spam[message.body :].strip() else ""
+    )
+    return [
+        Item(
+            found.spam,
+            None,
+            None,
+            None,
+            None,
+            "B",
+            "pasted message",
+            lost,
+            found.repairs,
+            found.certain,
+        )
+    ]
+
+
+def mended_again(raw: bytes, *, forwarded: bool, without: Container[str]) -> Item | None:
+    """Return the spam that was pasted or forwarded inline, without some of its repairs; None for none."""
+    if forwarded:
+        return _inline(parse(raw), without)
+    items = unwrap_paste(raw, without)
+    return items[0] if len(items) == 1 and items[0].spam is not None else None
+
+
+def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> list[Item]:
     """Return the spams in a mail that came to a submission address: every outermost message inside it.
 
-    A message inside a spam is that spam's content. Without any, what was forwarded inline or redirected is
-    looked for, and failing that one refusal says how to forward with the program that was used.
+    A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. `is_ours`
+    tells this reporter's submission addresses, to one of which a redirect must say it went (None: any will
+    do). Without any message, a spam forwarded inline is looked for, and failing that one refusal says how to
+    forward with the program that was used.
     """
     message = parse(raw)
+    if redirected := _redirected(message, is_ours):
+        return [redirected]
     items: list[Item] = []
-    room = Room()
+    hand = _Hand(message)
     for part in message.leaves():
-        items += _from_part(part, raw, room)
+        items += _from_part(part, raw, hand)
         if len(items) >= MAX_ITEMS:
             break
     if any(item.spam is not None for item in items):
         return items
-    inline = _redirected(message) or _inline(message)
+    inline = _inline(message)
     return [inline, *items] if inline else items or [_nothing_attached(message)]
 
 
-def _from_part(part: Part, raw: bytes, room: Room) -> list[Item]:  # noqa: PLR0911 - one return per kind of part
+def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     """Look into one part: a message, a file that is or holds one, or nothing of interest."""
-    kind, name = part.content_type, part.filename
-    if kind.startswith("message/") or kind == "text/rfc822-headers":
-        return [] if kind in _NO_MESSAGES else [_graded(_from_message(part, raw), kind)]
-    if part.depth == 0:
+    kind, name = part.content_type, _name_of(part)
+    is_message = kind.startswith("message/") or kind in _HEADERS_ONLY
+    if kind in _NO_MESSAGES or (part.depth == 0 and kind.startswith("text/") and not is_message):
         return []
     content = part.content()
-    if is_archive(content):
-        return [
-            replace(item, start=None, end=None) for item in _open(content, name or "The archive", 0, room)
-        ]
-    if content.startswith((_OUTLOOK_MSG, _TNEF)):
-        return [_verbatim(content, 0, len(content), name)]
-    if not kind.startswith(("text/html", "image/", "video/", "audio/")) and _is_source(content, name):
-        if slices := mbox_slices(content):
-            return [
-                replace(_verbatim(content, a, b, name), start=None, end=None) for a, b in slices[:MAX_ITEMS]
-            ]
-        return [_from_message(part, raw)]
-    return []
+    if is_archive(content) or is_outlook(content):
+        empty = [_empty_archive(name or "")] if is_archive(content) else []
+        return _unpack(content, name or "", 0, hand) or empty
+    if is_message:
+        return [_from_message(part, raw, content, hand)]
+    if not _is_file(part) or not _is_source(content, name):
+        return []
+    if slices := mbox_slices(content):
+        taken = (_spam(content, start, end, name, hand) for start, end in slices[:MAX_ITEMS])
+        return [replace(item, start=None, end=None) for item in taken]
+    return [_from_message(part, raw, content, hand)]
 
 
-def _graded(item: Item, kind: str) -> Item:
-    return replace(item, grade="B") if item.spam is not None and kind == "text/rfc822-headers" else item
+def _name_of(part: Part) -> str | None:
+    """Return a part's name, without the charset that stands alone where RFC 2231 went wrong."""
+    return _BARE_CHARSET.sub("", part.filename) or None if part.filename else None
 
 
-def _from_message(part: Part, raw: bytes) -> Item:
+def _is_file(part: Part) -> bool:
+    """Tell a file that may be the source of a message from pictures, pages and what was typed."""
+    if part.content_type.startswith(("text/html", "image/", "video/", "audio/")):
+        return False
+    attached = (one for one in part.headers if one.name.lower() == "content-disposition")
+    is_attached = any(one.value[:10].lower() == b"attachment" for one in attached)
+    return not part.content_type.startswith("text/") or part.filename is not None or is_attached
+
+
+def _from_message(part: Part, raw: bytes, content: bytes, hand: _Hand) -> Item:
     """Take a part as a spam: its slice, or its decoded bytes where it was coded against RFC 2046 §5.2.1."""
-    if part.transfer_encoding in {"base64", "quoted-printable"}:
-        decoded = part.content()
-        return replace(_verbatim(decoded, 0, len(decoded), part.filename), start=None, end=None)
-    return _verbatim(raw, part.start, part.end, part.filename)
+    if part.transfer_encoding not in {"base64", "quoted-printable"}:
+        return _spam(raw, part.start, part.end, _name_of(part), hand, part.content_type)
+    item = _spam(content, 0, len(content), _name_of(part), hand, part.content_type)
+    return replace(item, start=None, end=None)
+
+
+def _is_of_interest(content: bytes, name: str | None) -> bool:
+    return is_archive(content) or is_outlook(content) or _is_source(content, name)
 
 
 def _is_source(content: bytes, name: str | None) -> bool:
@@ -199,68 +274,47 @@ def _is_source(content: bytes, name: str | None) -> bool:
     return named or "received" in names or len(names & _KNOWN_FIELDS) >= 4
 
 
-def _redirected(message: Message) -> Item | None:
-    """Take a redirected (resent) message: the spam begins below the Resent- block (RFC 5322 §3.6.6)."""
-    last: Header | None = None
-    for header in message.headers:
-        if header.name.lower().startswith("resent-"):
-            last = header
-        elif last is not None:
+def _redirected(message: Message, is_ours: Callable[[str], bool] | None) -> Item | None:
+    """Take a redirected (resent) message: the spam begins below the Resent- block (RFC 5322 §3.6.6).
+
+    What stands above it is the way from the reporter to us. A program that puts the block below all Received
+    lines leaves nothing to tell the two ways apart. Anybody can write such a block above forged Received
+    lines, but only the reporter knows the submission address.
+    """
+    fields = message.headers
+    first = next((n for n, one in enumerate(fields) if one.name.lower().startswith("resent-")), None)
+    if first is None:
+        return None
+    last = first
+    for n in range(first, len(fields)):
+        name = fields[n].name.lower()
+        if name.startswith("resent-"):
+            last = n
+        elif not name.startswith("x-"):
             break
-    if last is None:
-        return None
-    spam = message.raw[last.end :]
-    if not parse(spam).fields("received"):
-        return None
-    return Item(spam, last.end, len(message.raw), None, None, "B", "redirected message")
+    named = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    reason = None
+    if is_ours and not any(is_ours(address) for text in named for address in _ADDRESS.findall(text)[:20]):
+        reason = "The message was redirected, but no Resent-To line names your submission address"
+    elif not any(one.name.lower() == "received" for one in fields[last + 1 :]):
+        reason = "The message was redirected, and no Received lines stand below its Resent- lines"
+    if reason:
+        reason += ": the way it took to you cannot be told from its way to us."
+        return _refusal(reason, how_to_forward(message), "redirected message")
+    start = fields[last].end
+    lost = "Redirected: some header lines may have been changed; those of its way to us are left out."
+    return Item(message.raw[start:], start, len(message.raw), None, None, "B", "redirected message", lost)
 
 
-def _inline(message: Message) -> Item | None:
+def _inline(message: Message, without: Container[str] = ()) -> Item | None:
     """Take a forward whose text shows the header of the spam: lines are lost, the chain can be read."""
-    left = MAX_INLINE
-    for part in message.leaves():
-        if not part.content_type.startswith("text/plain"):
-            continue
-        text = part.content(left)
-        left -= len(text)
-        if match := _DUMP.search(text.decode("latin-1")):
-            spam = _QUOTE.sub(b"", text[_block_start(text, match.start()) :])
-            received = parse(spam).fields("received")
-            if any(line.from_ip and line.by for line in map(parse_received, (h.value for h in received))):
-                return Item(spam, None, None, None, None, "C", "inline forward")
-    return None
-
-
-def _block_start(text: bytes, position: int) -> int:
-    """Return the start of the header block around `position`: after the blank line before it."""
-    start = text.rfind(b"\n\n", 0, position)
-    crlf = text.rfind(b"\n\r\n", 0, position)
-    before = max(start + 2 if start >= 0 else 0, crlf + 3 if crlf >= 0 else 0)
-    return before if parse(_QUOTE.sub(b"", text[before:position])).headers else position
-
-
-@dataclass(frozen=True, slots=True)
-class _Client:
-    name: str
-    field: str
-    pattern: re.Pattern[str]
-    remedy: str
-
-
-@cache
-def _clients() -> tuple[_Client, ...]:
-    rows = tomllib.loads(files("complaints").joinpath("data/clients.toml").read_text("utf-8"))["client"]
-    return tuple(
-        _Client(row["name"], row["field"], re.compile(row["pattern"], re.IGNORECASE), row["remedy"])
-        for row in rows
-    )
+    if (found := forwarded_inline(message, without)) is None:
+        return None
+    spam, repairs, certain = found.spam, found.repairs, found.certain
+    return Item(spam, None, None, None, None, "C", "inline forward", None, repairs, certain)
 
 
 def _nothing_attached(message: Message) -> Item:
     """Refuse a mail without a spam inside, with the instruction for the program that wrote it."""
     reason = "No spam is attached: a forward inside the text lacks the Received lines that a trace needs."
-    for client in _clients():
-        text = message.get(client.field)
-        if text is not None and client.pattern.search(text):
-            return _refusal(reason, client.remedy)
-    return _refusal(reason, "Forward the spam as an attachment, or save it as a file (.eml) and upload it.")
+    return _refusal(reason, how_to_forward(message))

@@ -1,7 +1,7 @@
 """Secrets of this installation, and raw mail at rest: compressed, then encrypted under a reporter's key.
 
 Takes the data directory, leaves a `Vault`. Erasing a reporter means dropping their key: what was sealed
-under it, in backups too, is then noise.
+under it, in backups too (`backup`), is then noise.
 """
 
 import os

@@ -5,6 +5,7 @@ with back-off, so that one poisonous row never stops the others.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
-from complaints import consent, contacts, draft, evidence, notice, retention, standing, submission
+from complaints import consent, contacts, draft, erasure, evidence, notice, retention, standing, submission
 from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
@@ -31,18 +32,17 @@ from complaints.models import (
     SubmissionState,
 )
 from complaints.office import Office
+from complaints.outcomes import UNREADABLE
 from complaints.tokens import random_letters
 
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 40
 SWEEP_ROWS = 500
+EMBEDDED_SWEEP, SHARED_SWEEP = 2.0, 5.0  # seconds between two sweeps
 LET_GO_EVERY = timedelta(hours=1)
 LOST_ATTEMPT = timedelta(minutes=15)  # longer than any time-out of a delivery (RFC 5321 §4.5.3.2)
 READING, MOST_TRIES = {"evidence", "contacts", "draft"}, 5
-UNREADABLE = (
-    "Plaint failed to read this spam, several times. That is our fault; the operator's log says where."
-)
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 3600.0  # seconds before a failed step is tried again
 
 
@@ -56,6 +56,7 @@ class Worker:
         self._let_go_at = office.clock()
         self._engine: Engine | None = None
         self._sweeping: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         forwarder = Forwarder(office, self.name, send, random.Random())  # noqa: S311 - jitter is no secret
         self._steps: dict[str, Callable[[str], Awaitable[None]]] = {
             "unwrap": lambda row_id: asyncio.to_thread(submission.step, office, row_id),
@@ -65,6 +66,7 @@ class Worker:
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
             "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
+            "rewrite": lambda _: asyncio.to_thread(erasure.rewrite, office.db),
             "report": forwarder.report,
             "letter": forwarder.letter,
         }
@@ -82,8 +84,9 @@ class Worker:
     async def stop(self) -> None:
         """Finish the steps under way and end."""
         self._office.db.on_commit = None
+        self._stopping.set()
         if self._sweeping:
-            self._sweeping.cancel()
+            # Not cancelled: what runs in a thread would go on with a database that is closed meanwhile
             await asyncio.gather(self._sweeping, return_exceptions=True)
         if self._engine:
             await self._engine.stop()
@@ -121,25 +124,28 @@ class Worker:
         """A spam we cannot read is refused, so that its reporter hears of it and of the others with it."""
         with self._office.db.transaction() as session:
             complaint = session.get_one(Complaint, complaint_id)
-            move(session, complaint, ComplaintState.REFUSED, reason=UNREADABLE)
+            move(session, complaint, ComplaintState.REFUSED, reason=UNREADABLE.says)
             look_at(session, "notice", complaint.submission_id)
 
     async def _sweep_for_ever(self) -> None:
         assert self._engine is not None
-        every = 2.0 if self._office.db.embedded else 5.0
-        while True:
+        every = EMBEDDED_SWEEP if self._office.db.embedded else SHARED_SWEEP
+        while not self._stopping.is_set():
             try:
                 await self.sweep(self._engine)
                 await self._let_go()
             except Exception as error:  # noqa: BLE001 - the database may be back at the next one
                 log.error("the sweep failed, next in %d s: %s", every, place_of(error))  # noqa: TRY400 - see logs
-            await asyncio.sleep(every)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), every)
 
     async def _let_go(self) -> None:
         """Once an hour, and again at once while there is more to let go of."""
         if self._let_go_at <= self._office.clock():
             more = await asyncio.to_thread(retention.step, self._office)
             self._let_go_at = self._office.clock() + (timedelta() if more else LET_GO_EVERY)
+            if not more:
+                await asyncio.to_thread(notice.remind, self._office)
 
     async def sweep(self, engine: Engine) -> None:
         """Queue every step that is due by the rows' states and does not wait in the queue already."""

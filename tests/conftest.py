@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from complaints import worker
 from complaints.demo import free_port
 
 
@@ -36,6 +38,13 @@ def _guarded(original: Any, position: int) -> Any:
         return original(self, *args)
 
     return guard
+
+
+@pytest.fixture(autouse=True)
+def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts into the rows by hand is found soon."""
+    monkeypatch.setattr(worker, "EMBEDDED_SWEEP", 0.3)
+    monkeypatch.setattr(worker, "SHARED_SWEEP", 0.3)
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +74,29 @@ def _postgres_programs() -> Path | None:
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server, and how it is stopped and started."""
+
+    url: str
+    control: tuple[str, ...]
+
+    def start(self) -> None:
+        subprocess.run([*self.control, "start"], check=True, capture_output=True, cwd="/")
+
+    def stop(self) -> None:
+        subprocess.run([*self.control, "-m", "fast", "stop"], check=True, capture_output=True, cwd="/")
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of this test run's own; yields its URL without a database name."""
+def postgres(postgres_server: Server) -> str:
+    """The URL of this test run's own PostgreSQL server, without a database name."""
+    return postgres_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server of this test run's own. A test that stops it starts it again."""
     programs = _postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
@@ -83,8 +112,12 @@ def postgres() -> Iterator[str]:
         [*prefix, programs / "initdb", "-D", data, "-A", "trust", "-U", "plaint", "--no-sync", "-E", "UTF8", "--locale=C"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
-    control = [
+    # Only this service is killed in the tests, never the machine: the server need not wait for the disk
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
+        " -c fsync=off -c full_page_writes=off"
+    )
+    control = (
         *prefix,
         str(programs / "pg_ctl"),
         "-D",
@@ -94,10 +127,11 @@ def postgres() -> Iterator[str]:
         str(folder / "log"),
         "-o",
         options,
-    ]
-    subprocess.run([*control, "start"], check=True, capture_output=True, cwd="/")
-    yield f"postgresql://plaint@127.0.0.1:{port}/"
-    subprocess.run([*control, "-m", "fast", "stop"], check=True, capture_output=True, cwd="/")
+    )
+    server = Server(f"postgresql://plaint@127.0.0.1:{port}/", control)
+    server.start()
+    yield server
+    server.stop()
     shutil.rmtree(folder)
 
 
@@ -107,7 +141,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'plaint.sqlite'}"
         return
-    server, name = request.getfixturevalue("postgres"), f"test_{uuid4().hex}"
+    yield request.getfixturevalue("postgresql_url")
+
+
+@pytest.fixture
+def postgresql_url(postgres: str) -> Iterator[str]:
+    """A fresh PostgreSQL database."""
+    server, name = postgres, f"test_{uuid4().hex}"
     with psycopg.connect(server + "postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     yield server + name

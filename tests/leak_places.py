@@ -5,7 +5,6 @@ short local parts, hyphens, other scripts in names, domains and local parts, and
 """
 
 import base64
-import binascii
 import bz2
 import gzip
 import hashlib
@@ -53,11 +52,6 @@ def _link(token: str) -> bytes:
     return body("text/html", f'<a href="https://click.spam.example/x?u={token}&l=en">x</a>\r\n'.encode())
 
 
-def _uu(content: bytes) -> bytes:
-    rows = [binascii.b2a_uu(content[place : place + 45]) for place in range(0, len(content), 45)]
-    return b"begin 644 a.txt\n" + b"".join(rows) + b"`\nend\n"
-
-
 MORE_PLACES: dict[str, _Make] = {
     "bzip2": _packed(bz2.compress),
     "xz": _packed(lzma.compress),
@@ -67,7 +61,6 @@ MORE_PLACES: dict[str, _Make] = {
     "zip without its directory": _packed(lambda octets: _zip(octets)[:-60]),
     "gzip cut short": _packed(lambda octets: gzip.compress(octets + random.Random(2).randbytes(9_000))[:-4_000]),
     "gzip in a link": lambda a: _link(base64.urlsafe_b64encode(gzip.compress(f" {a} ".encode())).decode()),
-    "uuencoded": lambda a: body("text/plain", _uu(f"hello {a} hello".encode())),
     "hex with spaces": lambda a: body("text/plain", a.encode().hex(" ").encode()),
     "hex with colons": lambda a: body("text/plain", a.encode().hex(":").encode()),
     "hex with 0x": lambda a: body("text/plain", ", ".join(f"0x{octet:02x}" for octet in a.encode()).encode()),

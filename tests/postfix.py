@@ -39,6 +39,7 @@ maillog_file_prefixes = {folder}
 """
 MASTER = """
 {port}    inet  n - n - 200   smtpd
+pickup    unix  n - n 60 1    pickup
 cleanup   unix  n - n - 0     cleanup
 qmgr      unix  n - n 300 1   qmgr
 rewrite   unix  - - n - -     trivial-rewrite
@@ -49,6 +50,7 @@ verify    unix  - - n - 1     verify
 flush     unix  n - n 1000? 0 flush
 proxymap  unix  - - n - -     proxymap
 smtp      unix  - - n - -     smtp
+lmtp      unix  - - n - -     lmtp
 discard   unix  - - n - -     discard
 error     unix  - - n - -     error
 retry     unix  - - n - -     error
@@ -72,6 +74,11 @@ class Postfix:
 
     port: int
     folder: Path
+
+    def deliver_now(self) -> None:
+        """Try again at once to deliver what waits in the queue."""
+        command = ["/usr/sbin/postqueue", "-c", str(self.folder / "conf"), "-f"]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def log(self) -> str:
         """What it has written into its log."""

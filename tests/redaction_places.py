@@ -6,6 +6,7 @@ recipient. `EVIDENCE` is what a report needs and every message holds.
 """
 
 import base64
+import binascii
 import gzip
 import io
 import quopri
@@ -158,6 +159,8 @@ _OTHER: dict[str, _Make] = {
     "card in quoted-printable": lambda a: parts(
         ("Content-Type: text/x-vcard\r\nContent-Transfer-Encoding: quoted-printable", qp(f"EMAIL:{a}".encode()))
     ),
+    "uuencoded": lambda a: body("text/plain", _uu(f"hello {a} hello".encode() * 3)),
+    "uuencoded in base64": lambda a: body("text/plain", lines(b"see this\r\n" + _uu(f"<p>{a}</p>".encode()).replace(b"\n", b"\r\n")), "base64"),
     "XML": lambda a: parts(("Content-Type: application/xml", f"<to>{a}</to>".encode())),
     "SVG in base64": lambda a: parts(
         ("Content-Type: image/svg+xml\r\nContent-Transfer-Encoding: base64", lines(f"<svg><text>{a}</text></svg>".encode()))
@@ -197,6 +200,11 @@ _OTHER: dict[str, _Make] = {
     "mbox line": lambda a: f"From {a} Mon Nov 23 10:00:00 2026\r\n".encode() + _TOP + b"\r\n" + _END,
     "no header end": lambda a: _TOP + f"not a field {a}".encode(),
 }  # fmt: skip
+
+
+def _uu(content: bytes) -> bytes:
+    rows = [binascii.b2a_uu(content[place : place + 45]) for place in range(0, len(content), 45)]
+    return b"begin 644 a.txt\n" + b"".join(rows) + b"`\nend\n"
 
 
 def _chunks(octets: bytes, size: int) -> list[bytes]:

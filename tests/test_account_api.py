@@ -5,13 +5,14 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
+from sqlmodel import delete, select
 
 from complaints import step_up
-from complaints.account_tables import Choice
+from complaints.account_tables import Choice, StepUp
 from complaints.models import Reporter
 from tests.house import ALICE, BOB, House, house
 from tests.test_account_page import NEW, codes, reachable, wrong
@@ -42,6 +43,7 @@ def test_it_shows_and_corrects_what_is_kept(website: Website) -> None:
     assert {row["purpose"]: row["chosen"] for row in shown["preferences"]} == {
         "news": False,
         "digests": False,
+        "quiet": False,
         "statistics": False,
     }
     assert website.api("POST", "/account/names", json={"names": ["A. Liddell"]}).json()["names"] == [
@@ -86,6 +88,8 @@ def test_an_alias_and_another_address(website: Website, monkeypatch: pytest.Monk
     mailed = asked(website, "address", NEW)
     moved = website.api("POST", "/account/address", json={"code": mailed[ALICE], "second": mailed[NEW]})
     assert (moved.json()["address"], moved.json()["aliases"]) == (NEW, ["second@example.com", ALICE])
+    problem(website.api("GET", "/account"), 401)
+    website.alice = replace(website.alice, token=moved.json()["token"])
     gone = website.api("POST", "/account/aliases/remove", json={"address": "second@example.com"})
     assert gone.json()["aliases"] == [ALICE]
     problem(website.api("POST", "/account/codes", json={"for": "alias", "address": "no address"}), 422)
@@ -116,6 +120,13 @@ def test_the_command_line_does_the_same_on_a_server_and_on_a_data_directory(
             await asyncio.to_thread(on_the_command_line, home, tmp_path / "server.zip", server)
             data = ("--data", str(home.settings.data), "--reporter", ALICE)
             await asyncio.to_thread(on_the_command_line, home, tmp_path / "data.zip", data)
+            await asyncio.to_thread(corrected, home, "a", data)
+            server = ("--server", home.settings.url, "--token", home.token)
+            token = await asyncio.to_thread(corrected, home, "b", server)
+            fresh = ("--server", home.settings.url, "--token", token)
+            assert (await asyncio.to_thread(plaint, "account", "show", *server)).code == 77
+            assert b"b-moved@example.com" in await asyncio.to_thread(plaint_ok, "account", "show", *fresh)
+            await asyncio.to_thread(moved_back, home)
             assert plaint_ok("account", "erase", *data) == b""
             code = codes(home.office)[ALICE]
             assert plaint("account", "erase", "--code", code, *data).code == 2
@@ -124,6 +135,57 @@ def test_the_command_line_does_the_same_on_a_server_and_on_a_data_directory(
                 assert session.exec(select(Reporter)).all() == []
 
     asyncio.run(main())
+
+
+def corrected(home: House, who: str, where: tuple[str, ...]) -> str:
+    """Everything an account has to be changed, by verb; returns the token after a change of address."""
+    plaint_ok("account", "names", "Alice Liddell", f"{who} Archer", *where)
+    plaint_ok("account", "prefer", "statistics", "yes", *where)
+    alias, new = f"{who}-other@example.com", f"{who}-moved@example.com"
+    plaint_ok("account", "alias", alias, *where)
+    plaint_ok("account", "alias", alias, "--code", codes(home.office)[alias], *where)
+    shown = json.loads(plaint_ok("account", "show", "--json", *where))
+    assert shown["names"] == ["Alice Liddell", f"{who} Archer"]
+    assert alias in shown["aliases"]
+    assert [row["purpose"] for row in shown["preferences"] if row["chosen"]] == ["statistics"]
+    plaint_ok("account", "unalias", alias, *where)
+    assert b"applies; you accepted" in plaint_ok("account", "policy", *where)
+    assert b"no standing consent is given" in plaint_ok("account", "standing", *where)
+    refused = plaint("account", "standing", "--daily", "5", "--yes", *where)
+    assert (refused.code != 0, "by hand first" in refused.err) == (True, True)
+    plaint_ok("account", "move", new, *where)
+    mailed = codes(home.office)
+    old = shown["address"]
+    moved = plaint_ok(
+        "account", "move", new, "--code", mailed[old], "--second", mailed[new], "--json", *where
+    )
+    if "--data" in where:
+        moved_back(home)
+        home.token = json.loads(moved)["token"]
+        refusals(where)
+    return str(json.loads(moved)["token"])
+
+
+def refusals(where: tuple[str, ...]) -> None:
+    """What is wrong is said with the exit code of its kind."""
+    for words, code in (
+        (("prefer", "statistics", "maybe"), 2),
+        (("prefer", "advertising", "yes"), 65),
+        (("unalias", "nobody@example.com"), 65),
+        (("accept", "99"), 65),
+        (("standing", "--daily", "5"), 2),
+        (("standing", "--revoke"), 65),
+    ):
+        assert plaint("account", *words, *where).code == code, words
+
+
+def moved_back(home: House) -> None:
+    """Registered under the first address again, for what is done in its name."""
+    with home.office.db.transaction() as session:
+        row = session.exec(select(Reporter)).one()
+        row.address, row.aliases = ALICE, []
+        session.add(row)
+        session.execute(delete(StepUp))  # so many codes are mailed within an hour
 
 
 def plaint_ok(*words: str) -> bytes:

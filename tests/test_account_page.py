@@ -232,9 +232,23 @@ def test_the_address_changes_with_a_code_from_each_of_both(
     ):
         assert press(website, "address", code=code, second=second).status_code == 422
         assert reporter(website).address == ALICE
-    assert press(website, "address", code=mailed[ALICE], second=mailed[NEW]).status_code == 303
+    office, complaint = website.office, website.waiting()
+    old = [website.review(complaint), f"{website.review(complaint)}/raw"]
+    old += [urlsplit(url(reporter(website))).path for url in (office.account_url, office.hosts_url)]
+    website.clock.turn(seconds=1)
+    moved = press(website, "address", code=mailed[ALICE], second=mailed[NEW])
+    assert (moved.status_code, NEW in moved.text) == (200, True)
     assert (reporter(website).address, reporter(website).aliases) == (NEW, [ALICE])
-    assert NEW in look(website).text
+    # Whoever reads the old mailbox opens nothing any more, from this moment on
+    assert {website.http.get(path).status_code for path in old} <= {404, 410}
+    assert website.http.post(old[0], data={"do": "discard"}).status_code == 410
+    assert website.api("GET", "/account").status_code == 401
+    website.clock.turn(seconds=1)
+    assert website.http.get(website.review(complaint)).status_code == 200
+    assert NEW in website.http.get(urlsplit(office.account_url(reporter(website))).path).text
+    [token] = re.findall(r"plaint_[a-z0-9]{32}", moved.text)
+    fresh = website.http.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"})
+    assert fresh.json()["address"] == NEW
 
 
 def test_nobody_learns_on_the_page_who_else_reports(

@@ -329,7 +329,7 @@ def test_a_child_gone_mad_is_not_believed(said: bytes) -> None:
 
 def test_in_the_child_nothing_can_be_opened() -> None:
     program = (
-        "from complaints import decoders; import socket; decoders._limit_doings()\n"
+        "from complaints import confined; import socket; confined.close_the_door(1)\n"
         "for door in (socket.socket, lambda: open('/etc/hostname')):\n"
         "    try: door()\n"
         "    except OSError: print('shut')\n"

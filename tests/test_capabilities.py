@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from complaints import erasure
 from complaints.models import Complaint, ComplaintState, Consent, Letter, Report, Reporter, ReportState
+from complaints.policy import POLICY
 from tests.visitor import press, review
 from tests.website import Website, forms, running_website
 
@@ -137,6 +138,6 @@ def test_under_another_policy_nothing_is_confirmed_before_it_is_accepted(website
         session.add(alice)
     answer = press(website, complaint, "confirm", read="yes")
     assert answer.status_code == 409
-    assert "privacy policy: version 1; you accepted version 0" in answer.text
+    assert f"privacy policy: version {POLICY}; you accepted version 0" in answer.text
     with website.office.db.reading() as session:
         assert session.exec(select(Consent)).all() == []

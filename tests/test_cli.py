@@ -405,7 +405,8 @@ def test_a_spam_goes_from_a_file_to_the_desk(
 ) -> None:
     file = eml(subject=f"All the way {where[0]}")
     [item] = good("submit", str(file), "--json", *where).documents
-    assert item | {"complaint": ""} == {"file": str(file), "index": 0, "complaint": "", "status": "accepted"}
+    told = {"file": str(file), "index": 0, "status": "accepted", "grade": "A"}
+    assert item == told | {"complaint": item["complaint"]}
     document = until(where, item["complaint"], lambda one: one["state"] == "awaiting_consent")
     assert document["evidence"] == good("trace", str(file), "--trust", "mx.victim.example", "--json").document
     report = to_cloud(document)
@@ -528,7 +529,8 @@ def test_confirm_without_yes_sends_nothing_and_says_what_it_would(
     assert (ran.code, ran.out) == (2, b"")
     assert CLOUD_DESK in ran.err
     assert to_cloud(document)["digest"] in ran.err
-    assert good("show", document["id"], "--json", *where).document == document
+    again = good("show", document["id"], "--json", *where).document
+    assert again | {"review_url": ""} == document | {"review_url": ""}  # each link is made anew
 
 
 def test_confirm_refuses_what_was_not_shown(where: list[str], eml: Callable[..., Path]) -> None:

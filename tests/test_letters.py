@@ -17,35 +17,56 @@ from complaints.letters import Letter, compose_letter, render
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EVIL = "x\r\nBcc: a@b.example\n\nhttps://evil.example/ \x1b[2J\u2028\u202egnp"
-PART = {"part": EVIL, "reason": EVIL, "remedy": EVIL, "look": ""}
+PART = {"part": EVIL, "grade": "D", "means": EVIL, "reason": EVIL, "remedy": EVIL, "look": ""}
 HOSTS = "https://plaint.example/hosts/abc"
 ACCOUNT = "https://plaint.example/account/abc"
 COMPLAINT = {
     "subject": EVIL,
     "grade": "A",
     "means": "complete, as it came",
+    "lost": EVIL,
     "source": "192.0.2.7",
     "desks": [{"to": EVIL, "why": EVIL}],
     "url": "https://plaint.example/review/abc",
+    "remark": EVIL,
+    "remedy": EVIL,
 }
 VALUES: dict[str, dict[str, Any]] = {
     "registration": {"link": "https://plaint.example/r/abc", "code": "012345", "minutes": 30},
     "notice": {
-        "complaints": [COMPLAINT, COMPLAINT | {"subject": "", "source": None, "desks": []}],
+        "complaints": [COMPLAINT, COMPLAINT | {"subject": "", "source": None, "desks": [], "remark": ""}],
+        "known": [PART | {"url": "https://plaint.example/review/abc"}],
+        "link": "https://plaint.example/submitted/abc",
         "refused": [PART, PART | {"look": "https://plaint.example/review/abc"}],
+        "count": 3,
+        "more_known": 2,
+        "more_refused": 1,
         "days": 7,
         "hosts": HOSTS,
         "account": ACCOUNT,
         "digest": "https://plaint.example/unsubscribe/abc",
+        "quiet": "https://plaint.example/unsubscribe/def",
+    },
+    "reminder": {
+        "complaints": [
+            {"subject": EVIL, "until": NOON, "url": "https://plaint.example/review/abc"},
+            {"subject": "", "until": NOON, "url": "https://plaint.example/review/def"},
+        ],
+        "quiet": "https://plaint.example/unsubscribe/def",
+        "account": ACCOUNT,
     },
     "refused": {
         "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],
+        "more_refused": 0,
         "hosts": HOSTS,
         "account": ACCOUNT,
     },
     "probe": {"to": EVIL, "days": 7, "url": HOSTS, "domain": "plaint.example", "mark": "probe-abc-def"},
     "learned": {
         "to": EVIL,
+        "grade": "B",
+        "means": EVIL,
+        "lost": [EVIL],
         "own": [{"what": EVIL, "new": True}, {"what": "192.0.2.7", "new": False}],
         "passed_over": [EVIL],
         "url": HOSTS,
@@ -59,6 +80,14 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "link": {"subject": EVIL, "url": "https://p.example/review/abc", "until": NOON},
     "code": {"wish": "download everything", "code": "012345", "minutes": 15, "known": True},
+    "policy": {
+        "version": "2",
+        "since": NOON,
+        "changes": [EVIL],
+        "difference": EVIL,
+        "url": "https://p.example/policy/abc",
+        "whole": "https://p.example/privacy/2",
+    },
     "news": {"subject": EVIL, "text": EVIL, "url": "https://plaint.example/unsubscribe/abc"},
     "answer": {
         "desk": EVIL,

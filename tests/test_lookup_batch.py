@@ -71,6 +71,34 @@ def test_a_result_is_handed_on_while_the_stream_waits_for_its_next_item() -> Non
     assert asyncio.run(run()) == 3
 
 
+def test_what_is_at_hand_is_handed_on_without_work_and_without_waiting_for_more() -> None:
+    async def run(count: int, at_once: int) -> tuple[list[int], list[int]]:
+        worked, more = [], asyncio.Event()
+
+        async def one(number: int) -> int:
+            worked.append(number)
+            return number
+
+        async def slow() -> AsyncIterator[int]:
+            yield 0
+            await more.wait()
+
+        def known(number: int) -> int | None:
+            return number if number % 10 else None
+
+        async with asyncio.timeout(5):
+            async for number in each_done(slow(), one, at_once, lambda number: number):
+                assert number == 0
+                more.set()
+            seen = [number async for number in each_done(range(count), one, at_once, known)]
+        return worked, seen
+
+    for at_once in (1, 7, 1000):
+        worked, seen = asyncio.run(run(1234, at_once))
+        assert worked == list(range(0, 1234, 10))
+        assert sorted(seen) == list(range(1234))
+
+
 def test_an_error_ends_the_batch_and_what_was_in_work() -> None:
     cancelled = []
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from abuse_lookup.shared_file import SharedFile
 from abuse_lookup.shelf import Entry, Shelf
 from abuse_lookup.target import Target
 from complaints.db import Database
-from complaints.lookup_store import DatabaseBook, DatabaseCache
+from complaints.lookup_store import LookupStore
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -52,24 +53,66 @@ def test_a_file_keeps_answers_by_key_until_they_expire(tmp_path: Path) -> None:
     asyncio.run(is_kept_by_key_until_it_expires(FileCache(SharedFile(tmp_path / "c.db"))))
 
 
-def test_a_database_keeps_answers_by_key_until_they_expire(database_url: str) -> None:
-    with closing(Database(database_url.replace("postgresql://", "postgresql+psycopg://"))) as database:
+def opened(url: str) -> Database:
+    return Database(url.replace("postgresql://", "postgresql+psycopg://"))
+
+
+def test_a_database_keeps_answers_by_key_until_they_expire(postgresql_url: str) -> None:
+    async def run(database: Database) -> None:
+        await is_kept_by_key_until_it_expires(LookupStore(database))
+
+    with closing(opened(postgresql_url)) as database:
         database.upgrade()
-        asyncio.run(is_kept_by_key_until_it_expires(DatabaseCache(database)))
+        asyncio.run(run(database))
 
 
-def test_a_database_that_cannot_be_asked_is_a_miss(database_url: str) -> None:
+def test_a_database_that_cannot_be_asked_is_a_miss(postgresql_url: str) -> None:
     """Here it has no tables yet."""
 
     async def run(database: Database) -> None:
-        cache = DatabaseCache(database)
-        await cache.put(["a"], "one", LATER)
-        assert await cache.get(["a"], NOW) is None
-        assert await cache.purge(NOW) == 0
+        store = LookupStore(database)
+        await store.put(["a"], "one", LATER)
+        assert await store.get(["a"], NOW) is None
+        assert await store.purge(NOW) == 0
         with pytest.raises(BookError, match="cannot be had"):
-            await DatabaseBook(database).change("s", lambda page: page.silences)
+            await store.change("s", lambda page, _: page.silences)
+        store.close()
 
-    with closing(Database(database_url.replace("postgresql://", "postgresql+psycopg://"))) as database:
+    with closing(opened(postgresql_url)) as database:
+        asyncio.run(run(database))
+
+
+def test_what_the_database_cannot_hold_fails_alone(postgresql_url: str) -> None:
+    async def run(database: Database) -> None:
+        store = LookupStore(database)
+        bad = ["nul\0", "\udcff"]
+        await asyncio.gather(
+            *(store.put(["bad"], text, LATER) for text in bad),
+            store.put(["a"], "one", LATER),
+            store.change("s", lambda page, _: page.pause(1e12, "why")),
+        )
+        wanted = [store.get([key], NOW) for key in ("bad", "a", *bad)]
+        assert await asyncio.gather(*wanted) == [None, "one", None, None]
+        assert await store.change("s", lambda page, _: page.reason) == "why"
+        store.close()
+
+    with closing(opened(postgresql_url)) as database:
+        database.upgrade()
+        asyncio.run(run(database))
+
+
+def test_a_connection_that_was_cut_is_made_anew(postgresql_url: str) -> None:
+    async def run(database: Database) -> None:
+        store = LookupStore(database)
+        await store.put(["a"], "one", LATER)
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        with psycopg.connect(postgresql_url, autocommit=True) as other:
+            other.execute(cut + " AND datname = current_database()")
+        assert await store.get(["a"], NOW) == "one"
+        store.close()
+
+    with closing(opened(postgresql_url)) as database:
+        database.upgrade()
         asyncio.run(run(database))
 
 

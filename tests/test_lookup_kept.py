@@ -17,7 +17,7 @@ from abuse_lookup import AbuseLookup, Lookup, open_lookup
 from complaints.lookup_tables import LookupAnswer, LookupServer
 from complaints.loopback import Internet, World, loopback_internet
 from complaints.office import Office
-from complaints.serve import looking_up
+from complaints.outside import looking_up
 from complaints.settings import load
 from tests.test_lookup import CLOUD, config_for, looking
 
@@ -232,6 +232,23 @@ def test_what_another_version_kept_is_asked_anew(filled: Path, how: str) -> None
             return len(net.asked("rdap"))
 
     assert asyncio.run(run()) == (0 if how == "as it was" else 1)
+
+
+def test_what_was_kept_under_other_contact_zones_is_asked_anew(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def run() -> list[int]:
+        async with loopback_internet(World.parse(CLOUD)) as net:
+            config, questions = config_for(net, cache_path=tmp_path / "c.db"), []
+            for zones in ((), (), ("contacts.example",)):
+                async with open_lookup(replace(config, contact_zones=zones), clock=clock) as lookup:
+                    await lookup.find_contacts("198.51.100.1")
+                questions.append(asked(net))
+                clock.ahead += timedelta(minutes=3)  # what a server just said is forgotten
+            return questions
+
+    first, same, other = asyncio.run(run())
+    assert first == same < other
 
 
 def test_a_lookup_that_waited_in_vain_leaves_no_failure_behind() -> None:

@@ -20,6 +20,7 @@ from complaints import evidence, learned, notice, probes, reporters
 from complaints.models import Complaint, ComplaintState, Letter, Probe, Report, Reporter
 from complaints.office import utc_now
 from complaints.own_hosts import Host
+from complaints.policy import POLICY
 from complaints.reporters import Secrets
 from complaints.spam import Trust, read
 from complaints.web.shown import nonce_for
@@ -276,7 +277,7 @@ def mine(website: Website, complaint: str, hop: str, nonce: str | None = None) -
     with website.office.db.reading() as session:
         row = session.get_one(Complaint, complaint)
         rows = session.exec(select(Report).where(Report.complaint_id == complaint)).all()
-        fresh = nonce_for(website.office, row, rows)
+        fresh = nonce_for(website.office, row, rows, POLICY)
     data = {"do": "mine", "hop": hop, "nonce": fresh if nonce is None else nonce}
     return website.http.post(website.review(complaint), data=data)
 

@@ -152,7 +152,7 @@ def test_promise_4_a_report_that_may_have_been_sent_is_never_sent_again_by_itsel
             await home.confirm(document, [CLOUD_DESK])
             shown = await home.until(document["id"], "unconfirmed")
             assert desk_mails(home) == 1
-            await asyncio.sleep(6)  # several sweeps and several times PLAINT_RETRY_SECONDS
+            await asyncio.sleep(3)  # several sweeps and several times PLAINT_RETRY_SECONDS
             assert desk_mails(home) == 1
             [report] = [one for one in shown["reports"] if one["to"] == CLOUD_DESK]
             with home.office.db.transaction() as session:
@@ -166,7 +166,7 @@ def test_promise_4_a_report_that_may_have_been_sent_is_never_sent_again_by_itsel
 def test_promise_4_an_attempt_left_open_by_a_crash_is_settled_not_repeated(tmp_path: Path) -> None:
     async def main() -> None:
         world = World.load("demo").extended(
-            f'[world]\nslow_seconds = 20\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
+            f'[world]\nslow_seconds = 5\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
         )
         async with house(tmp_path, world=world) as home:
             [document] = await home.waiting()
@@ -177,7 +177,7 @@ def test_promise_4_an_attempt_left_open_by_a_crash_is_settled_not_repeated(tmp_p
             assert "May have been sent" in next(
                 o["detail"] for o in after["reports"] if o["to"] == CLOUD_DESK
             )
-            await asyncio.sleep(3)
+            await asyncio.sleep(2)
             assert desk_mails(home) == 1
 
     asyncio.run(main())
@@ -190,7 +190,7 @@ def test_promise_4_confirming_twice_at_once_sends_once(tmp_path: Path, database_
             answers = await asyncio.gather(*(home.confirm(document, [CLOUD_DESK]) for _ in range(8)))
             assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
             await home.until(document["id"], "sent")
-            await asyncio.sleep(3)
+            await asyncio.sleep(1)
             assert desk_mails(home) == 1
 
     asyncio.run(main())
@@ -213,7 +213,7 @@ def test_promise_4_two_workers_on_one_database_send_each_report_once(tmp_path: P
                 for document in documents:
                     assert (await home.confirm(document, [CLOUD_DESK])).status_code == 202
                 await home.internet.wait_for(12, to=CLOUD_DESK, seconds=40)
-                await asyncio.sleep(6)
+                await asyncio.sleep(2)
                 ids = [m.message["Message-ID"] for m in home.internet.messages if CLOUD_DESK in m.rcpt_tos]
                 assert len(ids) == len(set(ids)) == 12
 
@@ -241,13 +241,13 @@ def test_promise_6_a_report_that_shows_the_reporter_is_held(tmp_path: Path) -> N
 
 def test_undo_takes_everything_back_until_the_window_closes(tmp_path: Path, database_url: str) -> None:
     async def main() -> None:
-        async with house(tmp_path, database_url, undo_seconds=4) as home:
+        async with house(tmp_path, database_url, undo_seconds=2) as home:
             [document] = await home.waiting()
             assert (await home.confirm(document, [CLOUD_DESK])).status_code == 202
             undone = await home.api("POST", f"/complaints/{document['id']}/undo")
             assert undone.status_code == 202
             assert undone.json()["state"] == "awaiting_consent"
-            await asyncio.sleep(6)
+            await asyncio.sleep(3)
             assert desk_mails(home) == 0
             again = await home.confirm(await home.show(document["id"]), [CLOUD_DESK])
             assert again.status_code == 202
@@ -260,7 +260,7 @@ def test_undo_takes_everything_back_until_the_window_closes(tmp_path: Path, data
 
 def test_what_nobody_confirms_expires_and_is_never_sent(tmp_path: Path, database_url: str) -> None:
     async def main() -> None:
-        async with house(tmp_path, database_url, consent_seconds=3) as home:
+        async with house(tmp_path, database_url, consent_seconds=2) as home:
             [document] = await home.waiting()
             await home.complaints(1, "expired")
             assert (await home.confirm(document, [CLOUD_DESK])).status_code == 409

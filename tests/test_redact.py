@@ -1,6 +1,7 @@
 """What a desk may see: the redactor against every hiding place we know, and against real mail."""
 
 import base64
+import binascii
 import email
 import io
 import json
@@ -51,6 +52,48 @@ def test_the_checker_sees_each_of_them_in_the_raw_spam(carrier: str) -> None:
     for spelling, spell in SPELLINGS.items():
         raw = CARRIERS[carrier](spell(ALICE.addresses[0]))
         assert find_leaks(raw, Identity(ALICE.addresses)), spelling
+
+
+def test_only_the_uuencoded_lines_in_which_a_find_sits_are_written_anew() -> None:
+    content = (
+        b"nothing to see here, one line after another.\n" * 6
+        + b"for alice.reporter@victim.example\n"
+        + b"the end.\n" * 20
+    )
+    rows = [
+        binascii.b2a_uu(content[place : place + 45], backtick=True) for place in range(0, len(content), 45)
+    ]
+    raw = (
+        b"Subject: x\r\n\r\nbegin 644 a b.txt\r\n"
+        + b"".join(rows).replace(b"\n", b"\r\n")
+        + b"`\r\nend\r\nbye\r\n"
+    )
+    done = redact(raw, ALICE, key=KEY)
+    assert [edit.rule for edit in done.edits] == ["address in uuencoding"]
+    before, after = raw.split(b"\r\n"), done.raw.split(b"\r\n")
+    assert (after[:9], after[-6:]) == (before[:9], before[-6:])
+    start = after.index(b"begin 644 a b.txt") + 1
+    opened = b"".join(binascii.a2b_uu(line) for line in after[start : after.index(b"`")])
+    assert opened.replace(b"\0", b"").startswith(content[:274])
+    assert b"@victim.example" in opened
+    assert b"alice" not in opened
+
+
+def test_an_address_of_one_letter_is_hidden_each_time_it_stands_there() -> None:
+    who = Identity(("x@b4.example",))
+    for text in (b"a x@b4.example b x@b4.example c", b"x@b4.example, x@b4.example\r\nx@b4.example"):
+        done = redact(b"Subject: a\r\n\r\n" + text, who, key=KEY)
+        assert find_leaks(done.raw, who) == []
+        assert len(done.edits) == text.count(b"@")
+
+
+def test_a_last_name_first_and_names_without_a_gap_are_hidden_as_they_are_searched() -> None:
+    who = Identity(("x1@victim.example",), ("Li Wu", "Alice Miller"))
+    raw = b"Subject: x\r\n\r\nDear Wu Li, see ?n=alicemiller or MillerAlice. Wulin and wu or li stay.\r\n"
+    assert {leak.what for leak in find_leaks(raw, who)} == {"name li wu", "name alice miller"}
+    done = redact(raw, who, key=KEY)
+    assert find_leaks(done.raw, who) == []
+    assert b"Wulin and wu or li stay." in done.raw
 
 
 def test_the_return_path_of_a_verp_bounce_is_hidden_where_spamcop_left_it() -> None:

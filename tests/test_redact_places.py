@@ -4,6 +4,7 @@ import base64
 import email
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
@@ -11,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from complaints.leaks import find_leaks
+from complaints.leaks.codes import codes_in_both, tells_the_second
 from complaints.links import links
 from complaints.message import parse
 from complaints.redact import Identity, redact
@@ -98,8 +100,75 @@ def test_level_strict_hides_the_code_of_a_recipient_and_keeps_the_evidence(place
         assert shows(raw, shown), "the place holds the code"
         redacted = redact(raw, ALICE, key=KEY, level="strict").raw
         assert not shows(redacted, shown), code
+        # The checker shares no code with the redactor: it sees the code in the spam, and none in what is sent
+        assert codes_in_both(raw, raw) or place in {"link host", "List-Id"}, code
+        assert codes_in_both(raw, redacted) == [], code
         lost = [item for item in STRICT_EVIDENCE if redacted.count(item) != raw.count(item)]
         assert not lost, code
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "rule"),
+    [
+        ("In-Reply-To: <a1@x.example> <87H6X4410957213>", "", "id"),
+        ("In-Reply-To: <abc@4f2a81c09d7e>", "", "id"),
+        ("X-Message-Info: 6hMotsjLow/YRSMpp1Os2rhmC17FxAwsD8iZrH3l", "", "code"),
+        ("Return-Path: <3D8rDZxMZAPYicllcrfZgjcjjms5mpdp.ahq.adb@bounces.example>", "", "bounce address"),
+        ("X-A: b", "".join(f"&#{ord(c)};" for c in "http://") + "x.example/?u=4f2a81c09d7e5", "link"),
+    ],
+)
+def test_codes_that_the_checker_once_found(head: str, body: str, rule: str) -> None:
+    """Each stood in real mail after level strict, until the two programs were held against each other."""
+    raw = f"{head}\r\nContent-Type: text/html\r\n\r\n{body}\r\n".encode()
+    assert codes_in_both(raw, raw)
+    done = redact(raw, ALICE, key=KEY, level="strict")
+    assert codes_in_both(raw, done.raw) == []
+    assert rule in {edit.rule for edit in done.edits}
+
+
+def test_an_id_of_a_host_of_the_reporters_is_found_even_where_servers_write() -> None:
+    raw = OWN.replace(b"aBcD1234", b"aBcD123456789") + TOKEN_PLACES["link path"](TOKENS[1])
+    assert any("reporter's host" in found for found in codes_in_both(raw, raw, own_hops=1))
+    done = redact(raw, ALICE, key=KEY, level="strict", own_hops=1).raw
+    assert codes_in_both(raw, done, own_hops=1) == []
+    assert tells_the_second(b"Date: Mon, 23 Nov 2026 10:00:09 +0000\r\n\r\n")
+    assert not tells_the_second(b"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\n")
+
+
+def test_what_a_report_must_keep_is_no_code() -> None:
+    raw = (
+        b"DKIM-Signature: v=1; d=a1b2c3d4e5f6.example; b=qZ3kW8xY2nB5vC7m\r\n"
+        b"Received: from a1b2c3d4e5f6.example by mx.example with SMTP id 4Qx81234567; Mon, 23 Nov 2026 10:00:00 +0000\r\n"
+        b"From: a1b2c3d4e5f6@a1b2c3d4e5f6.example\r\nX-Host: a1b2c3d4e5f6.example\r\n\r\nhttps://3232235777/\r\n"
+    )
+    assert codes_in_both(raw, raw, own_hops=-1) == []
+
+
+@pytest.mark.parametrize(
+    "piece", [b"https://a.example/?u=1234567890ab&v=%41 ", b"\n\nX-A: 1234567890abc\n", b"\n ", b"a@"]
+)
+def test_the_search_for_codes_takes_linear_time(piece: bytes) -> None:
+    took = []
+    for size in (100_000, 400_000):
+        raw = b"Subject: x\n\n" + piece * (size // len(piece))
+        start = time.process_time()
+        codes_in_both(raw, raw)
+        took.append(time.process_time() - start)
+    assert took[1] < 10 * max(took[0], 0.02)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"bounce+4f2a81c09d7e5=x@a.example ", b"\nX-A: r=4f2a81c09d7e5", b"&a=4f2a81c09d", b"4f2a81c09 "],
+)
+def test_level_strict_takes_linear_time(piece: bytes) -> None:
+    took = []
+    for size in (40_000, 160_000):
+        raw = b"X-Campaign: 4f2a81c09\nX-B: https://a.example/?x=1" + piece * (size // len(piece)) + b"\n\nx"
+        start = time.process_time()
+        redact(raw, ALICE, key=KEY, level="strict")
+        took.append(time.process_time() - start)
+    assert took[1] < 10 * max(took[0], 0.02)
 
 
 def test_level_identity_leaves_codes_to_the_desk() -> None:
@@ -164,6 +233,11 @@ def test_real_spam_leaks_nothing_and_keeps_its_source_and_its_sites(level: str) 
             source = trace(message, border).source
             done = redact(raw, who, key=KEY, level=level, own_hops=source.hop if source else 0)
             assert find_leaks(done.raw, who) == [], name
+            if level == "strict":
+                hops = source.hop if source else 0
+                assert codes_in_both(raw, raw, own_hops=hops), name
+                assert codes_in_both(raw, done.raw, own_hops=hops) == [], name
+                assert not tells_the_second(done.raw), name
             redacted = parse(done.raw)
             found = trace(redacted, border).source
             assert (found and found.ip) == (source and source.ip), name

@@ -1,7 +1,6 @@
 """The incoming SMTP door, spoken to over loopback sockets."""
 
 import asyncio
-import fnmatch
 import io
 import ipaddress
 import logging
@@ -15,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -24,10 +24,19 @@ from hypothesis import strategies as st
 from complaints import smtp_protocol
 from complaints.smtp_in import Intake, Refuse, SmtpServer, serve_smtp
 from complaints.smtp_limits import Limits, Lobby
+from complaints.smtp_protocol import Entrance
 from complaints.smtp_syntax import parse_path
 from tests import postfix
+from tests.dialog import kind_of, play
 
 DIALOGS = sorted((Path(__file__).parent / "dialogs").glob("*.smtp"))
+KINDS: dict[str, dict[str, Any]] = {
+    "": {},
+    "lmtp": {"lmtp": True},
+    "proxied": {"proxies": (ipaddress.IPv4Network("127.0.0.0/8"),)},
+    "proxied for others": {"proxies": (ipaddress.IPv4Network("192.0.2.0/24"),)},
+}
+"""The first line of a dialogue (D:) → the door it is spoken to."""
 HELLO = b"EHLO client.example\r\n"
 START = b"MAIL FROM:<ann@reporter.example>\r\nRCPT TO:<report@plaint.example>\r\nDATA\r\n"
 
@@ -102,18 +111,11 @@ class Client:
 
 @asynccontextmanager
 async def door(
-    post: Post, *, max_bytes: int = 200, tls: ssl.SSLContext | None = None, limits: Limits | None = None
+    post: Post, *, max_bytes: int = 200, limits: Limits | None = None, where: Path | None = None, **more: Any
 ) -> AsyncIterator[SmtpServer]:
-    intake = Intake(known=post.known, accept=post.accept)
-    server = await serve_smtp(
-        "127.0.0.1",
-        0,
-        intake=intake,
-        hostname="mx.plaint.example",
-        max_bytes=max_bytes,
-        tls=tls,
-        limits=limits,
-    )
+    entrance = Entrance("mx.plaint.example", max_bytes, **more)
+    intake = Intake(known=post.known, accept=post.accept, limits=limits)
+    server = await serve_smtp(where or ("127.0.0.1", 0), entrance, intake=intake, limits=limits)
     try:
         yield server
     finally:
@@ -130,49 +132,22 @@ async def client(server: SmtpServer) -> AsyncIterator[Client]:
         writer.close()
 
 
-def escaped(text: str) -> bytes:
-    return re.sub(
-        rb"\\(r|n|x[0-9a-f]{2})",
-        lambda m: {b"r": b"\r", b"n": b"\n"}.get(m[1]) or bytes.fromhex(m[1][1:].decode()),
-        text.encode(),
-    )
-
-
 @pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
 def test_dialog(path: Path) -> None:
-    async def play() -> None:
+    async def scene() -> None:
         post = Post()
-        async with door(post) as server, client(server) as peer:
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                await step(post, peer, line[:2], line[3:], f"{path.name}:{number}: {line}")
 
-    async def step(post: Post, peer: Client, kind: str, text: str, where: str) -> None:
-        match kind, text:
-            case "C:", "-":
-                peer.writer.write_eof()
-            case "C:", _:
-                await peer.send(text.encode() + b"\r\n")
-            case "c:", _:
-                await peer.send(escaped(text))
-            case "S:", "-":
-                assert await asyncio.wait_for(peer.reader.read(), 10) == b"", where
-            case "S:", _:
-                got = (await asyncio.wait_for(peer.reader.readline(), 10)).decode()
-                assert got.endswith("\r\n"), f"{where}: got {got!r}"
-                assert fnmatch.fnmatchcase(got[:-2], text), f"{where}: got {got!r}"
-            case "K:", "-":
-                assert post.mails == [], where
-            case "K:", _:
-                assert post.mails[:1] == [escaped(text)], where
-                post.kept.pop(0)
-            case _:
-                assert not kind or kind.startswith("#"), where
+        async def kept() -> list[bytes]:
+            return post.mails
 
-    asyncio.run(play())
+        async with door(post, **KINDS[kind_of(path)]) as server, client(server) as peer:
+            await play(path, peer.reader, peer.writer, kept)
+
+    asyncio.run(scene())
 
 
 def test_every_reported_dialogue_is_there() -> None:
-    assert len(DIALOGS) >= 14
+    assert len(DIALOGS) >= 30
 
 
 # Promise 3: accepted is kept
@@ -408,6 +383,124 @@ def test_a_mail_that_drips_in_for_ever_is_cut_at_the_deadline() -> None:
     asyncio.run(scene())
 
 
+def test_a_slow_line_has_time_for_a_large_mail_as_long_as_it_moves() -> None:
+    async def scene() -> None:
+        limits = Limits(idle_seconds=5, data_seconds=0.5, slowest=100)
+        post = Post()
+        async with door(post, max_bytes=10_000, limits=limits) as server, client(server) as peer:
+            await peer.open_mail()
+            for _ in range(4):
+                await peer.send(b"x" * 398 + b"\r\n")
+                await asyncio.sleep(0.15)
+            await peer.send(b".\r\n")
+            assert (await peer.reply()).startswith("250 2.0.0")
+
+    asyncio.run(scene())
+
+
+def test_no_session_goes_on_for_ever_however_busy() -> None:
+    async def scene() -> None:
+        async with door(Post(), limits=Limits(session_seconds=0.2)) as server, client(server) as peer:
+            await peer.reply()
+            assert (await peer.ask(HELLO.strip())).startswith("250")
+            assert (await peer.mail(b"x\r\n")).startswith("250")
+            await asyncio.sleep(0.2)
+            assert (await peer.ask(b"NOOP")).startswith("250")
+            assert (await peer.reply()).startswith("421 4.4.2 ")
+            assert await peer.reply() == ""
+
+    asyncio.run(scene())
+
+
+def test_who_is_silent_has_less_time_while_most_connections_are_taken() -> None:
+    lobby = Lobby(Limits(connections=4, idle_seconds=300, crowded_seconds=10), lambda: 0.0)
+    seconds = []
+    for _ in range(4):
+        assert lobby.enter(Visitor(b"")) == ""
+        seconds.append(lobby.idle_seconds())
+    assert seconds == [300, 300, 300, 10]
+    assert Lobby(Limits(connections=0), lambda: 0.0).idle_seconds() == 300
+
+
+def test_a_network_that_connects_again_and_again_waits_for_the_next_minute() -> None:
+    now = 0.0
+    lobby = Lobby(Limits(arrivals_per_prefix=2), lambda: now)
+    one, other = (Visitor(lobby.prefix((address, 25))) for address in ("198.51.100.7", "203.0.113.7"))
+
+    def come_and_go(visitor: Visitor) -> str:
+        if not (reply := lobby.enter(visitor)):
+            lobby.leave(visitor)
+        return reply[:9]
+
+    assert [come_and_go(one) for _ in range(3)] == ["", "", "421 4.7.0"]
+    assert come_and_go(other) == ""
+    now = 60.0
+    assert come_and_go(one) == ""
+
+
+def test_however_many_networks_come_the_counts_stay_small() -> None:
+    lobby = Lobby(Limits(), lambda: 0.0)
+    for number in range(25_000):
+        lobby.may_ask(Visitor(number.to_bytes(6, "big")))
+    assert len(lobby._asked.counts) <= 10_000
+
+
+def test_a_lookup_that_hangs_is_given_up_for_now() -> None:
+    @dataclass
+    class Hanging(Post):
+        async def known(self, address: str) -> str | None:
+            await asyncio.Event().wait()
+            return address
+
+    async def scene() -> None:
+        post = Hanging()
+        async with door(post, limits=Limits(answer_seconds=0.1)) as server, client(server) as peer:
+            await peer.reply()
+            await peer.ask(HELLO.strip())
+            await peer.ask(b"MAIL FROM:<>")
+            assert (await peer.ask(b"RCPT TO:<report@plaint.example>")).startswith("451 4.3.0")
+
+    asyncio.run(scene())
+
+
+def test_what_waits_to_be_written_down_is_bounded_while_the_database_hangs() -> None:
+    async def scene() -> None:
+        post, may_keep = Post(), asyncio.Event()
+        post.before_keeping = may_keep.wait  # type: ignore[assignment]
+        small = door(post, limits=Limits(held_bytes=100))
+        async with small as server, client(server) as first, client(server) as second:
+            await first.open_mail()
+            await second.open_mail()
+            await first.send(b"x" * 99 + b"\r\n.\r\n")
+            await asyncio.sleep(0.05)
+            await second.send(b"y\r\n.\r\n")
+            assert (await second.reply()).startswith("452 4.3.1")
+            may_keep.set()
+            assert (await first.reply()).startswith("250")
+            assert (await second.mail(b"z\r\n")).startswith("250")
+
+    asyncio.run(scene())
+
+
+def test_behind_a_proxy_its_clients_are_counted_and_not_the_proxy() -> None:
+    async def scene() -> None:
+        limits = Limits(connections_per_prefix=1)
+        proxies = (ipaddress.IPv4Network("127.0.0.0/8"),)
+        async with (
+            door(Post(), limits=limits, proxies=proxies) as server,
+            client(server) as one,
+            client(server) as two,
+            client(server) as other,
+        ):
+            heard = []
+            for peer, address in ((one, "198.51.100.7"), (two, "198.51.100.9"), (other, "203.0.113.7")):
+                await peer.send(f"PROXY TCP4 {address} 192.0.2.1 9 25\r\n".encode())
+                heard.append((await peer.reply())[:9])
+            assert heard == ["220 mx.pl", "421 4.7.0", "220 mx.pl"]
+
+    asyncio.run(scene())
+
+
 async def for_ever(peer: Client, data: bytes, pause: float) -> None:
     with suppress(ConnectionError):
         while True:
@@ -474,7 +567,7 @@ def test_a_minute_later_a_network_may_ask_again_and_nothing_of_it_is_remembered(
     assert lobby.may_ask(stranger)
     now = 61.0
     assert lobby.may_ask(visitor)
-    assert len(lobby._asked_by) == 1
+    assert len(lobby._asked.counts) == 1
 
 
 @dataclass(eq=False)
@@ -486,15 +579,15 @@ class Visitor:
         raise AssertionError(reply)
 
 
-def test_prefixes_are_24_bits_of_ipv4_and_56_of_ipv6_and_none_for_ourselves() -> None:
+def test_prefixes_are_24_bits_of_ipv4_and_48_of_ipv6_and_none_for_ourselves() -> None:
     lobby = Lobby(Limits(own_networks=(ipaddress.IPv4Network("192.0.2.0/28"),)), lambda: 0.0)
     assert (
         lobby.prefix(("198.51.100.7", 25))
         == lobby.prefix(("::ffff:198.51.100.9", 25, 0, 0))
         == bytes([198, 51, 100])
     )
-    assert lobby.prefix(("2001:db8:1:2ff::1", 25, 0, 0)) == lobby.prefix(("2001:db8:1:200::9%eth0", 25, 0, 0))
-    assert lobby.prefix(("2001:db8:1:300::1", 25, 0, 0)) != lobby.prefix(("2001:db8:1:200::1", 25, 0, 0))
+    assert lobby.prefix(("2001:db8:1:2ff::1", 25, 0, 0)) == lobby.prefix(("2001:db8:1:9::9%eth0", 25, 0, 0))
+    assert lobby.prefix(("2001:db8:2:2ff::1", 25, 0, 0)) != lobby.prefix(("2001:db8:1:2ff::1", 25, 0, 0))
     assert lobby.prefix(("192.0.2.3", 25)) == lobby.prefix("") == lobby.prefix(None) == b""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -432,14 +433,15 @@ def test_a_host_that_says_no_while_the_attempt_is_written_down_never_sees_the_do
 
 def test_a_host_that_takes_no_more_data_is_given_up() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         await dialogue_upto_data(reader, writer)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.sleep(5)
 
     async def scene() -> None:
         async with rude(script) as port:
-            async with asyncio.timeout(3):
-                outcome = await attempt(port, raw=b"x" * 40_000_000 + b"\r\n", timeout=0.3)
+            async with asyncio.timeout(4):
+                outcome = await attempt(port, raw=b"x" * 8_000_000 + b"\r\n", timeout=0.3)
         assert (outcome.state, outcome.text) == ("deferred", "the mail host took nothing for 0.3 seconds")
 
     asyncio.run(scene())

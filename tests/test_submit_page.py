@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from complaints import outcomes
 from complaints.demo import as_attachments
-from tests.visitor import handed_in, result
+from complaints.mail_clients import clients
+from complaints.models import Complaint, Submission
+from tests.house import CLOUD
+from tests.visitor import handed_in, problem, result
 from tests.website import Website, forms, running_website, spam
 
 
@@ -34,8 +38,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     page = result(website, answer)
     assert '<meta http-equiv="refresh"' in page.text
     assert "&lt;b&gt;.eml" in page.text
-    assert "None is empty." in page.text
-    assert "some mail programs attach an empty file" in page.text
+    assert "none is empty" in page.text
     found = [line["id"] for line in website.api("GET", "/complaints").json()["items"]]
     for complaint in found:
         website.analyse(complaint)
@@ -43,7 +46,7 @@ def test_files_are_kept_byte_for_byte_and_the_page_follows_them(website: Website
     assert "http-equiv" not in after.text
     assert "Evidence grade <strong>A</strong>: complete, as it came." in after.text
     assert "Evidence grade <strong>D</strong>" in after.text
-    assert "There is no Received line" in after.text
+    assert outcomes.NO_RECEIVED.says in after.text
     assert {website.review(complaint) for complaint in found} == set(
         re.findall(r'href="(/review/[^"]+)"', after.text)
     )
@@ -78,6 +81,7 @@ def test_handing_in_over_a_limit_is_refused_on_a_page(tmp_path: Path) -> None:
     with running_website(tmp_path, limit_submissions=1, max_bytes=50_000) as website:
         big = handed_in(website, [("big.eml", b"x" * 200_000)])
         assert big.status_code == 413
+        assert outcomes.LESS in big.text
         assert big.headers["content-type"].startswith("text/html")
         result(website, handed_in(website, paste=spam().decode()))
         over = handed_in(website, paste=spam(subject="Another").decode())
@@ -97,3 +101,76 @@ def test_a_result_page_opens_only_with_its_capability(website: Website) -> None:
         "/submitted/%00.x",
     ):
         assert website.http.get(path).status_code == 404
+
+
+def paths(website: Website) -> list[str]:
+    return [line["id"] for line in website.api("GET", "/complaints").json()["items"]]
+
+
+BROKEN = b"\r\n".join(b"> " + line for line in spam().replace(b"\r\n\t", b"\r\n").split(b"\r\n"))
+
+
+def test_each_repair_of_a_paste_is_listed_and_can_be_taken_back_where_it_stands(website: Website) -> None:
+    answer = handed_in(website, paste=BROKEN.decode())
+    [complaint] = paths(website)
+    website.analyse(complaint)
+    page = website.http.get(answer.headers["location"])
+    for shown in (page, website.http.get(website.review(complaint))):
+        assert "Took the marks of a quotation off 17 lines" in shown.text
+        assert "Joined 3 broken header lines" in shown.text
+        assert "(lines 4\u20135, 7)" in shown.text
+    before = website.show(complaint)
+    assert (before["grade"], before["source_ip"]) == ("B", CLOUD)
+    taking_back = next(form for form in forms(page) if ("repair", "joined") in form.fields)
+    assert website.http.post(website.review(complaint), data=taking_back.data("take_back")).status_code == 303
+    after = website.show(complaint)
+    assert after["state"] == "received"
+    assert {one["kind"]: one["revoked"] for one in after["repairs"]} == {"unquoted": False, "joined": True}
+    assert after["digest"] != before["digest"]
+    with website.office.db.reading() as session:
+        row = session.get_one(Complaint, complaint)
+        assert b"\r\nby mx.victim.example" in website.office.spam_of(session, row)
+        kept = session.get_one(Submission, row.submission_id)
+        assert website.office.vault.unseal(website.alice.reporter.key, kept.raw) == BROKEN
+    website.analyse(complaint)
+    assert website.show(complaint)["state"] == "refused"  # half a line names nobody
+    again = next(
+        form
+        for form in forms(website.http.get(website.review(complaint)))
+        if ("repair", "joined") in form.fields
+    )
+    assert website.http.post(website.review(complaint), data=again.data("do_again")).status_code == 303
+    assert website.show(complaint)["digest"] == before["digest"]
+
+
+def test_a_repair_without_which_nothing_can_be_read_stays(website: Website) -> None:
+    handed_in(website, paste=BROKEN.decode())
+    [complaint] = paths(website)
+    website.analyse(complaint)
+    asked = {"kind": "unquoted", "revoked": True}
+    refused = website.api("POST", f"/complaints/{complaint}/repairs", json=asked)
+    assert problem(refused, 409)["detail"] == "Without this repair no header can be found, so it stays."
+    bob = website.api("POST", f"/complaints/{complaint}/repairs", json=asked, who=website.bob)
+    assert bob.status_code == 404
+    assert website.show(complaint)["state"] == "awaiting_consent"
+
+
+def test_a_body_of_the_api_is_repaired_only_when_it_says_that_it_was_pasted(website: Website) -> None:
+    headers = {"Content-Type": "message/rfc822"}
+    [plain] = website.api("POST", "/submissions", content=BROKEN, headers=headers).json()["items"]
+    assert plain["status"] == "refused"
+    [pasted] = website.api("POST", "/submissions?pasted=1", content=BROKEN, headers=headers).json()["items"]
+    assert [one["kind"] for one in pasted["repairs"]] == ["unquoted", "joined"]
+
+
+def test_the_ways_in_are_told_for_each_mail_program(website: Website) -> None:
+    form, help_page = website.http.get("/submit").text, website.http.get("/help").text
+    anchors = re.findall(r'href="/help#(with-[^"]+)"', form)
+    assert len(anchors) == len(clients())
+    assert all(f'<details id="{anchor}">' in help_page for anchor in anchors)
+    forward = (
+        b"From: a@victim.example\r\nX-Mailer: Zimbra 10\r\n\r\n----- Forwarded Message -----\r\nFrom: x\r\n"
+    )
+    page = result(website, handed_in(website, [("fw.eml", forward)], forwarded="yes"))
+    assert "Forward as attachment" in page.text
+    assert 'href="/help#with-zimbra"' in page.text

@@ -143,11 +143,11 @@ class Website:
         headers = {"Authorization": f"Bearer {(who or self.alice).token}"} | more.pop("headers", {})
         return self.http.request(method, f"/api/v1{path}", headers=headers, **more)
 
-    def hand_in(self, raw: bytes) -> str:
+    def hand_in(self, raw: bytes, batch: str = "") -> str:
         """A complaint of Alice's, just received."""
         with self.office.db.transaction() as session:
             row = submission.accept(
-                session, self.office, self.alice.reporter, raw, via="test", forwarded=False
+                session, self.office, self.alice.reporter, raw, via="test", forwarded=False, batch=batch
             )
             [item] = submission.unwrap(session, self.office, row).outcome
         complaint_id: str = item["complaint"]
@@ -159,9 +159,10 @@ class Website:
         *,
         source: Lookup | None = None,
         links: Answers = (LINK_ANSWER,),
+        batch: str = "",
     ) -> str:
         """A complaint that awaits Alice's consent."""
-        complaint_id = self.hand_in(spam() if raw is None else raw)
+        complaint_id = self.hand_in(spam() if raw is None else raw, batch)
         self.analyse(complaint_id, source=source, links=links)
         return complaint_id
 
@@ -172,7 +173,9 @@ class Website:
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
             raw = self.office.spam_of(session, row)
-        evidence._record(self.office, row, read(raw, Trust.of(["mx.victim.example"])), [])
+        trust = Trust.of(["mx.victim.example"])
+        found = read(raw, trust, row.way_in_grade, certain=row.certain_hops)
+        evidence._record(self.office, row, found, [])
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
         if row.source_ip:

@@ -184,6 +184,7 @@ def _of_names(names: tuple[str, ...], own_words: frozenset[str]) -> Iterator[tup
             continue
         if min(map(len, words)) < _SHORTEST:
             yield f"name {' '.join(words)}", " ".join(words)
+            yield f"name {' '.join(words)}", " ".join((words[-1], *words[:-1]))
         first, last = words[0], words[-1]
         if len(first + last) >= 2 * _SHORTEST:
             yield f"name {first} {last}", first + last

@@ -27,8 +27,9 @@ _SHORTEST_KNOWN = 8
 _MOST_KNOWN = 200
 _MOST_WRAPPINGS = 6
 _LONGEST_URL = 65_536
+_LONG_LABEL = 20
 _URL = re.compile(
-    rb"(?:\b(?:https?|ftp):[/\\]{0,3}|(?<![:\w/])//(?=[a-z0-9-]+\.)|(?<![\w./@-])www\.)[^\s<>\"'\\^`{}]{3,}",
+    rb"(?:\b(?:https?|ftp):[/\\]{0,3}|(?<![:\w/])//(?=[a-z0-9-]+\.)|(?<![\w./@-])www\.|(?:&#x?[0-9a-f]{1,6};){5,})[^\s<>\"'\\^`{}]{3,}",
     re.IGNORECASE,
 )
 _SHAPE = re.compile(
@@ -89,10 +90,28 @@ class Codes:
 
     def in_ids(self, text: bytes) -> list[Find]:
         """Find the ids of a field that names messages or parts: `<left@right>`, or words."""
-        finds = [self._code(*match.span("left"), match["left"], "id") for match in _ID.finditer(text)]
+        finds: list[Find] = []
+        position = 0
         for match in _ID.finditer(text):
-            finds += self._in_host(match["right"], match.start("right"))
-        return finds or self.in_all(text)
+            # What stands between is an id without a host
+            finds += [find.moved(position) for find in self.in_all(text[position : match.start()])]
+            finds.append(self._code(*match.span("left"), match["left"], "id"))
+            finds += self._in_right(match["right"], match.start("right"))
+            position = match.end()
+        return [*finds, *(find.moved(position) for find in self.in_all(text[position:]))]
+
+    def _in_right(self, right: bytes, at: int) -> list[Find]:
+        """Find codes right of the @ of an id: below a domain, or in the place of one."""
+        labels = list(_LABEL.finditer(right))
+        # No domain of the whole world ends in a code
+        odd = [
+            match
+            for number, match in enumerate(labels, 1)
+            if is_code(match[0]) and (number == len(labels) or len(match[0]) >= _LONG_LABEL)
+        ]
+        return self._in_host(right, at) + [
+            self._code(at + match.start(), at + match.end(), match[0], "id") for match in odd
+        ]
 
     def in_all(self, text: bytes) -> list[Find]:
         """Take the whole value of a field, word by word."""
@@ -251,7 +270,7 @@ class Codes:
         for number, match in enumerate(_LOCAL_PIECE.finditer(local)):
             piece = match[0]
             short = len(piece) >= 3 and any(octet in b"0123456789" for octet in piece)
-            if _HOSTLIKE.fullmatch(piece) or (number == 0 and (not is_code(piece) or _SRS.match(piece))):
+            if _HOSTLIKE.fullmatch(piece) if number else not is_code(piece) or _SRS.match(piece):
                 continue
             if is_code(piece) or short or local[match.start() - 1 : match.start()] == b"+":
                 yield self._code(at + match.start(), at + match.end(), piece, "bounce address")

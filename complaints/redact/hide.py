@@ -22,6 +22,7 @@ from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
+from complaints.redact.uu import blocks
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -86,6 +87,7 @@ class Hider:
                 found += self._spelled(secret, lower, whole=whole)
         if tokens and depth < MAX_DEPTH:
             found += self._encoded_words(text, depth)
+            found += self._uuencoded(text, depth)
             found += self._tokens(text, depth)
         return _apart(found) if found else found
 
@@ -125,6 +127,14 @@ class Hider:
             if inside := self.finds(decoded, depth=depth + 1):
                 rule = f"{inside[0].rule} in an encoded word"
                 yield Find(match.start(), match.end(), as_words(splice(decoded, inside)), rule, plain=False)
+
+    def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
+        found = list(blocks(text)) if b"begin " in text else []
+        # Most say nothing, which is told of all of them at once.
+        if not found or not self.finds(b"\n\n".join([block.content for block in found]), depth=depth + 1):
+            return
+        for block in found:
+            yield from block.encoded(text, self.finds(block.content, depth=depth + 1))
 
     def _tokens(self, text: bytes, depth: int) -> Iterator[Find]:
         bare = ENCODED_WORDS.sub(b" ", text) if b"=?" in text else text
@@ -311,11 +321,17 @@ def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
     place, done = lower.find(letters), 0
     while place >= 0:
         start, stop = max(done, place - secret.lead), place + len(letters) + _AFTER_LETTERS
-        look = secret.pattern.search if secret.lead else secret.pattern.match
-        match = look(lower, start, stop)
-        if match:
-            yield match
-            done = max(match.end(), place + 1)
+        if secret.lead:
+            # The first that is found may be another that begins before: all up to this place are tried
+            for match in secret.pattern.finditer(lower, start, stop):
+                yield match
+                done = match.end()
+                if match.start() > place:
+                    break
+            done = max(done, place + 1)
+        elif there := secret.pattern.match(lower, start, stop):
+            yield there
+            done = max(there.end(), place + 1)
         place = lower.find(letters, max(place + 1, done))
 
 

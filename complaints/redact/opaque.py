@@ -7,6 +7,8 @@ _SHORTEST = 6
 _SHORTEST_LABEL = 10
 _SEPARATORS = re.compile(rb"[-_.+%~|=]+")
 _CHANGES = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
+_TURNS = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[a-z])(?=[0-9A-Z])|(?<=[A-Z])(?=[0-9a-z])")
+"""Where the kind of letter changes."""
 _RISES = re.compile(rb"[a-z](?=[A-Z])")
 _CONSONANTS = re.compile(rb"[bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ]{5}")
 _DIGIT = re.compile(rb"[0-9]")
@@ -59,6 +61,8 @@ def _is_random(piece: bytes) -> bool:
     size = len(piece)
     if size < _SHORTEST:
         return False
+    if size >= _SHORTEST_LABEL and len(_TURNS.findall(piece)) * 2 >= size:
+        return True
     digits = len(_DIGIT.findall(piece))
     if digits == size:
         return True

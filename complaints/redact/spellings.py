@@ -76,6 +76,7 @@ GAP = (
     r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12})"
 )
 _SHORTEST_LETTERS = 2
+_SHORTEST_GLUED = 6
 _LONG_LEAD = 400
 _AT_SEPARATORS = "@=#!~*:/|%._-,"
 _DOT_SEPARATORS = "._-"
@@ -121,9 +122,21 @@ def secrets(addresses: Iterable[str], names: Iterable[str], phrases: Iterable[st
         for word in words:
             if len(word) >= 3:
                 yield _word("name", word, (word,))
+        if len(words) > 1:
+            yield from _turned(name, words)
     for phrase in phrases:
         if words := tuple(re.findall(r"\w+", phrase.lower())):
             yield _word("your words", " ".join(words), words)
+
+
+def _turned(name: str, words: tuple[str, ...]) -> Iterator[Secret]:
+    """The last name first, where a word of it is too short to count alone; and first and last as one word."""
+    first, last = words[0], words[-1]
+    if any(len(word) < 3 for word in words):
+        yield _word("name", name, (last, *words[:-1]))
+    if len(first + last) >= _SHORTEST_GLUED:
+        for glued in dict.fromkeys((first + last, last + first)):
+            yield _word("name", name, (glued,))
 
 
 def _domains(domain: str) -> list[str]:

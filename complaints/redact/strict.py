@@ -104,6 +104,8 @@ def _finds(text: bytes, hide: str, codes: Codes) -> list[Find]:
             return codes.in_ids(text)
         case "all":
             return codes.in_all(text)
+        case "path" if b"@" not in text and len(text.split()) == 1:
+            return codes.in_field(text)
         case "path" | "written":
             return codes.in_addresses(text, written=hide == "written")
         case _:

@@ -1,6 +1,7 @@
 """The API at /api/v1: takes requests with a reporter's token, leaves submissions, consents and documents."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -9,16 +10,18 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from complaints import consent, hiding, show
+from complaints.batches import LABEL
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
+from complaints.submission import BATCH
 from complaints.web import intake
 from complaints.web.problems import Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
-from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items
+from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items, Repair
 
 PREFIX = "/api/v1"
 LONGEST_QUOTED = 1000
@@ -71,6 +74,11 @@ async def submit(
     reporter: Asking,
     forward: Annotated[bool, Query(description="The spams are attached to the body.")] = False,
     filename: Annotated[str, Query(description="The name of a raw body.")] = "",
+    pasted: Annotated[bool, Query(description="The body is source as text, to be repaired.")] = False,
+    batch: Annotated[
+        str,
+        Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
+    ] = "",
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
@@ -80,10 +88,16 @@ async def submit(
         form = await intake.read_form(request, office)
         uploads, forward = form.uploads, forward or form.fields.get("forwarded", "").lower() in TRUE
     else:
-        uploads = [intake.named(await request.body(), filename)]
+        uploads = [replace(intake.named(await request.body(), filename), pasted=pasted)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
-    return {"items": (await intake.take(office, reporter, uploads, via="api", forwarded=forward)).items}
+    if batch and not LABEL.fullmatch(batch):
+        raise Problem(
+            422, "No such label", "A batch label has 1 to 64 letters, digits, - and _.", "Choose another."
+        )
+    via = BATCH if batch else "api"
+    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch)
+    return {"items": taken.items}
 
 
 @router.get("/complaints", response_model=ComplaintList, responses=documented(422))
@@ -200,6 +214,17 @@ def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop) -> Json:
     )
 
 
+@router.post("/complaints/{complaint_id}/repairs", **DECISION | {"responses": documented(404, 409, 422)})
+def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair) -> Json:
+    """Take a repair of a pasted spam back, or do it again; the spam is then read anew."""
+    return act(
+        office,
+        reporter,
+        complaint_id,
+        lambda session, row: consent.repair(session, office, row, wish.kind, revoked=wish.revoked),
+    )
+
+
 def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> Json:
     """Do something to one's own complaint in one transaction and show it as it is then."""
     try:
@@ -209,7 +234,7 @@ def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> J
             session.flush()
             return show.complaint_document(session, office, row)
     except StaleError as error:
-        raise _conflict(error, error.changes) from error
+        raise conflict(error, error.changes) from error
     except (EmptyError, CannotRedact) as error:
         remedy = "Correct it and confirm again; nothing was sent."
         raise Problem(422, "Not confirmed", str(error), remedy) from error
@@ -217,10 +242,11 @@ def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> J
         remedy = "Name a line that a host of yours wrote; nothing changed."
         raise Problem(422, "Not trusted", f"{error}.", remedy) from error
     except (ConsentError, OvertakenError) as error:
-        raise _conflict(error, []) from error
+        raise conflict(error, []) from error
 
 
-def _conflict(error: Exception, changes: list[str]) -> Problem:
+def conflict(error: Exception, changes: list[str]) -> Problem:
+    """The refusal of what is no longer as it was shown."""
     remedy = "Show the complaint again and decide anew."
     return Problem(409, "Not as it was shown", str(error), remedy, changes=changes)
 

@@ -4,18 +4,19 @@ A token alone shows and corrects; what tells everything or cannot be undone take
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 from starlette.responses import Response
 
-from complaints import account, choices, erasure
+from complaints import account, choices, erasure, policies
 from complaints.account import AccountError, CodeError, WaitError
 from complaints.choices import ChoiceError
 from complaints.models import Json, Reporter
 from complaints.office import Office
+from complaints.policies import PolicyError
 from complaints.web.api import PREFIX
 from complaints.web.pages.account import archive
 from complaints.web.problems import Problem, documented
@@ -72,6 +73,24 @@ class Alias(_Wish):
     address: str = Field(max_length=320)
 
 
+class PolicyAnswer(_Wish):
+    """The version that `GET /account/policy` asks about, and whether you agree to it."""
+
+    version: str = Field(max_length=8)
+    agree: bool
+
+
+class PolicyDocument(BaseModel):
+    """What applies, what you accepted, and what is asked."""
+
+    model_config = ConfigDict(extra="allow")
+    in_force: str
+    accepted: str | None
+    asked: dict[str, Any] | None = Field(
+        description="version, since, changes in words, difference as a diff, url; null when nothing is asked"
+    )
+
+
 class AccountDocument(BaseModel):
     """What is kept of a reporter, where it went, who read it."""
 
@@ -119,6 +138,23 @@ def preferences(office: Opened, reporter: Asking, wish: dict[str, bool]) -> Json
     )
 
 
+@router.get("/account/policy", response_model=PolicyDocument)
+def policy(office: Opened, reporter: Asking) -> Json:
+    """Which privacy policy applies, which you accepted, and what a new one changes."""
+    with office.db.reading() as session:
+        return policies.document(session, office, session.get_one(Reporter, reporter.id))
+
+
+@router.post("/account/policy", response_model=AccountDocument, responses=documented(422))
+def answer(office: Opened, reporter: Asking, wish: PolicyAnswer) -> Json:
+    """Agree to a new version, or not. Without it nothing new is sent once it applies; leaving is `erase`."""
+    return _changed(
+        office,
+        reporter,
+        lambda session, row: policies.answer(session, office, row, wish.version, agree=wish.agree, via="api"),
+    )
+
+
 @router.post("/account/codes", status_code=202, response_model=CodeDocument, responses=documented(422, 429))
 def codes(office: Opened, reporter: Asking, wish: CodeWish) -> Json:
     """Have the code mailed that a copy, leaving, a new address or an alias takes; good for 15 minutes."""
@@ -147,9 +183,14 @@ def remove_alias(office: Opened, reporter: Asking, wish: Alias) -> Json:
 
 @router.post("/account/address", response_model=AccountDocument, responses=_CODED)
 def address(office: Opened, reporter: Asking, wish: TwoCodes) -> Json:
-    """Be registered under the new address from now on; the old one stays among the aliases."""
-    _coded(office, reporter, lambda session, row: account.move(session, office, row, wish.code, wish.second))
-    return show(office, reporter)
+    """Be registered under the new address from now on; the old one stays among the aliases.
+
+    Links made until now and this token end at that moment; `token` in the answer is the new one.
+    """
+    token = _coded(
+        office, reporter, lambda session, row: account.move(session, office, row, wish.code, wish.second)
+    )
+    return show(office, reporter) | {"token": token}
 
 
 @router.post("/account/export", response_class=Response, responses=_ZIP | _CODED)
@@ -175,11 +216,14 @@ def _changed(office: Office, reporter: Reporter, change: Callable[[Session, Repo
             change(session, row)
             session.flush()
             return account.document(session, office, row)
-    except (AccountError, ChoiceError) as error:
+    except (AccountError, ChoiceError, PolicyError) as error:
         raise _refused(error) from error
 
 
-def _coded(office: Office, reporter: Reporter, act: Callable[[Session, Reporter], bool]) -> None:
+T = TypeVar("T", bool, str)
+
+
+def _coded(office: Office, reporter: Reporter, act: Callable[[Session, Reporter], T]) -> T:
     """Do what takes a code; a wrong one is committed as a try."""
     try:
         with office.db.transaction() as session:
@@ -188,6 +232,7 @@ def _coded(office: Office, reporter: Reporter, act: Callable[[Session, Reporter]
             raise CodeError(account.WRONG_CODE)
     except AccountError as error:
         raise _refused(error) from error
+    return done
 
 
 def _refused(error: Exception) -> Problem:

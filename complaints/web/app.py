@@ -12,13 +12,25 @@ from starlette.types import Scope
 from complaints import __version__
 from complaints.logs import place_of
 from complaints.office import Office
-from complaints.web import api, api_account, api_consents, api_hosts, api_lookup, problems
+from complaints.web import (
+    api,
+    api_account,
+    api_card,
+    api_consents,
+    api_hosts,
+    api_lookup,
+    api_review,
+    problems,
+)
 from complaints.web.metrics import metrics_text
 from complaints.web.pages import (
     account,
+    batch,
+    card,
     home,
     hosts,
     links,
+    policy,
     register,
     review,
     standing,
@@ -61,7 +73,12 @@ def create_app(
     app.include_router(api_lookup.router)
     app.include_router(api_consents.router)
     app.include_router(api_account.router)
-    for pages in (home, register, submit, review, links, hosts, standing, account, unsubscribe, stop):
+    app.include_router(api_card.router)
+    app.include_router(api_review.router)
+    for pages in (
+        *(home, register, submit, review, batch, links, hosts),
+        *(standing, account, card, unsubscribe, stop, policy),
+    ):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))
     _watch(app)

@@ -4,7 +4,6 @@ A raw body is one FILE; a form is as many as it has files. All FILEs of a reques
 in one transaction: either every one of them is acknowledged or none was kept.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,6 @@ MOST_FIELDS = 20
 LONGEST_NOTE = 4000  # characters; a desk reads a few lines
 MOST_WORDS, LONGEST_WORDS = 20, 100  # what a reporter wants hidden besides, and the characters of one
 LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after an idle one all are free again
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Upload:
 
     raw: bytes
     filename: str
+    pasted: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ async def read_form(request: Request, office: Office) -> Form:
 
 
 def pasted(text: str) -> Upload:
-    """A message pasted into a text field; the line ends of mail are CRLF (RFC 5322 §2.1)."""
-    return Upload(_LINE_END.sub("\r\n", text.lstrip("\ufeff\r\n")).encode(), "")
+    """A message pasted into a text field, kept as it came: it is repaired when it is read."""
+    return Upload(text.encode("utf-8", "replace"), "", pasted=True)
 
 
 def plain_note(text: str) -> str:
@@ -77,17 +76,25 @@ def named(raw: bytes, filename: str | None) -> Upload:
 
 
 async def take(
-    office: Office, reporter: Reporter, uploads: Sequence[Upload], *, via: str, forwarded: bool
+    office: Office,
+    reporter: Reporter,
+    uploads: Sequence[Upload],
+    *,
+    via: str,
+    forwarded: bool,
+    batch: str = "",
 ) -> Taken:
     """Store and unwrap the uploads; they are durable when this returns.
 
-    Raises Problem 413 for a FILE over PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is
-    kept then.
+    Those of one request are one batch, of the label `batch` if given. Raises Problem 413 for a FILE over
+    PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then.
     """
-    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded)
+    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded, batch)
 
 
-def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: str, forwarded: bool) -> Taken:
+def _take(
+    office: Office, reporter: Reporter, uploads: Sequence[Upload], via: str, forwarded: bool, batch: str
+) -> Taken:
     taken = Taken([], [])
     try:
         with office.db.transaction() as session:
@@ -95,14 +102,22 @@ def _take(office: Office, reporter: Reporter, uploads: Sequence[Upload], via: st
                 submission.check_limit(session, office, reporter)
                 name = upload.filename
                 row = submission.accept(
-                    session, office, reporter, upload.raw, via=via, forwarded=forwarded, filename=name
+                    session,
+                    office,
+                    reporter,
+                    upload.raw,
+                    via=via,
+                    forwarded=forwarded,
+                    filename=name,
+                    pasted=upload.pasted,
+                    batch=batch,
                 )
+                batch = row.batch
                 taken.submission_ids.append(row.id)
                 outcome = submission.unwrap(session, office, row).outcome
                 taken.items.extend({"file": name, **item} for item in outcome)
     except submission.TooLargeError as error:
-        remedy = "Leave out what is not spam, or send it in parts."
-        raise Problem(413, "Too large", str(error), remedy) from error
+        raise Problem(413, "Too large", str(error), error.remedy) from error
     except submission.OverLimitError as error:
         headers, remedy = {"Retry-After": str(LIMIT_SECONDS)}, "Wait an hour; nothing of this was kept."
         raise Problem(429, "Too many submissions", str(error), remedy, headers=headers) from error

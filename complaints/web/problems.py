@@ -122,7 +122,7 @@ def opened_by(office: Office, purpose: str, token: str, secret: str = "") -> str
 
 def own_page(session: Session, office: Office, purpose: str, token: str) -> Reporter:
     """The reporter whose page this capability URL opens; new secrets end it. Raises Problem: 404 or 410."""
-    reporter_id = token.partition(".")[0]
+    reporter_id = token.partition(".")[0].partition("-")[0]
     reporter = session.get(Reporter, reporter_id) if reporter_id.isprintable() else None
     if reporter is None:
         raise not_found()

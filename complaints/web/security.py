@@ -18,6 +18,7 @@ from complaints import reporters
 from complaints.logs import place_of
 from complaints.models import Reporter
 from complaints.office import Office
+from complaints.outcomes import LESS
 from complaints.web.problems import Problem, failure
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class _Body:
             413,
             "Too large",
             f"The request is larger than the {self._limit} bytes that are taken.",
-            "Send fewer or smaller messages at a time.",
+            LESS,
         )
 
 

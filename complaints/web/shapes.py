@@ -118,6 +118,14 @@ class Hop(BaseModel):
     hop: int = Field(ge=0, description="`n` of a believed hop of the complaint's evidence")
 
 
+class Repair(BaseModel):
+    """A repair of a complaint's pasted spam, and whether it is to be taken back."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: str = Field(description="`kind` of one of the complaint's repairs")
+    revoked: bool = True
+
+
 class NamedHost(BaseModel):
     """One thing to trust, or to trust no more."""
 
@@ -147,6 +155,19 @@ class ProbeDocument(_Document):
     id: str
     to: str
     expires_at: datetime
+
+
+class CardDocument(_Document):
+    """A submission address: to be kept as a contact, and secret."""
+
+    submission_address: str | None = Field(description="null: given before it could be shown; have a new one")
+    since: datetime | None
+    old: list[dict[str, Any]] = Field(description="addresses until then, each with the time until it works")
+    vcard: str | None = Field(description="the address as a contact, vCard 4.0 (RFC 6350)")
+    svg: str | None = Field(description="a QR code that holds the contact")
+    tests: list[dict[str, Any]] = Field(
+        description="to, asked_at, expires_at, returned_at, grade; newest first"
+    )
 
 
 class DeskContact(_Document):

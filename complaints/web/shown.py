@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from complaints import tokens
 from complaints.models import Complaint, Report
 from complaints.office import Office
-from complaints.policy import POLICY, STATEMENT_VERSION
+from complaints.policy import STATEMENT_VERSION
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Shown:
         return {report_id: digest for report_id, _, digest in self.reports}
 
 
-def nonce_for(office: Office, complaint: Complaint, reports: Sequence[Report]) -> str:
-    """The nonce of a page that shows these reports of a complaint now."""
+def nonce_for(office: Office, complaint: Complaint, reports: Sequence[Report], policy: str) -> str:
+    """The nonce of a page that shows these reports of a complaint now, under this version of the policy."""
     rows = [(report.id, report.to, report.digest) for report in reports]
-    shown = Shown(int(office.clock().timestamp()), complaint.version, POLICY, STATEMENT_VERSION, rows)
+    shown = Shown(int(office.clock().timestamp()), complaint.version, policy, STATEMENT_VERSION, rows)
     content = base64.urlsafe_b64encode(json.dumps(asdict(shown)).encode()).decode()
     return f"{content}.{_mac(office, complaint, content)}"
 
@@ -52,15 +52,15 @@ def read_nonce(office: Office, complaint: Complaint, nonce: str) -> Shown | None
     return shown if age <= office.settings.consent_seconds else None
 
 
-def changes_since(shown: Shown, complaint: Complaint, reports: Sequence[Report]) -> list[str]:
+def changes_since(shown: Shown, complaint: Complaint, reports: Sequence[Report], policy: str) -> list[str]:
     """What differs by now from what was shown, in sentences; empty when nothing does."""
     then = {to: digest for _, to, digest in shown.reports}
     now = {report.to: report.digest for report in reports}
     found = [f"{to} is no longer proposed." for to in then.keys() - now.keys()]
     found += [f"{to} is new." for to in now.keys() - then.keys()]
     found += [f"The report to {to} was written anew." for to in now if then.get(to, now[to]) != now[to]]
-    if shown.policy != POLICY:
-        found.append(f"The privacy policy is now version {POLICY}; it was version {shown.policy}.")
+    if shown.policy != policy:
+        found.append(f"The privacy policy is now version {policy}; it was version {shown.policy}.")
     if shown.statement != STATEMENT_VERSION:
         found.append("The statement to agree to was written anew.")
     if not found and shown.version != complaint.version:

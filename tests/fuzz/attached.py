@@ -1,19 +1,22 @@
-"""Targets that check signatures and open PDF files and pictures, where the extras for those are installed."""
+"""Targets that check signatures and open PDF files, pictures and files of Outlook's, where their extras are installed."""
 
 import base64
+import signal
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from unittest.mock import patch
 
 import dkim
 
-from complaints import attachments, decoders
+from complaints import attachments, decoders, outlook, outlook_reader
 from complaints.attachments import is_installed
 from complaints.message import parse
+from complaints.remake import File, remake
 from complaints.signatures import MOST_SIGNATURES, key_names, verify
 from complaints.signing import dns_record, make_key, sign
 from tests.fuzz import seeds
 from tests.fuzz.target import Target, host, printable
+from tests.outlook_files import BODY, CODEPAGE, DATA, HEADERS, HTML, LONG_NAME, Properties, msg, tnef
 
 _PEM = make_key()
 _RESULTS = {
@@ -109,6 +112,42 @@ def check_attached(data: bytes) -> Hashable:
     return (tuple(sorted({kind for kind, _ in files})), min(len(heard.references), 3), len(heard.notes))
 
 
+def check_outlook(data: bytes) -> Hashable:
+    """What the child makes of a .msg or winmail.dat: the libraries may raise; what it gives are messages and files."""
+    kinds: list[Hashable] = []
+    signal.signal(signal.SIGPROF, _too_long)  # in the child the same clock ends everything
+    signal.setitimer(signal.ITIMER_PROF, 0.2)
+    try:
+        for line, content in outlook_reader.read(data):
+            assert line["size"] == len(content)
+            printable(line["name"])
+            assert not line["remade"] or "header" in line["without"] or parse(content).headers
+            kinds.append((line["remade"], *line["without"]))
+    except Exception as error:  # noqa: BLE001 - the libraries raise what they like, and the child ends
+        kinds.append(type(error).__name__)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    return tuple(kinds[:3])
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError
+
+
+def check_remade(data: bytes) -> Hashable:
+    """What is put together has the header lines that were kept, and no others; what the child says is heard."""
+    text = data.decode("utf-8", "replace")
+    content, without = remake(text, text[:100], text[-100:], [File(text[:30], text[:20], data)])
+    assert (content, without) == remake(text, text[:100], text[-100:], [File(text[:30], text[:20], data)])
+    kept = parse(content)
+    assert "header" in without or content[kept.headers[-1].end :].startswith(b"\r\n"), (
+        "the body reaches into it"
+    )
+    found, ended = outlook._heard(data, "x")
+    printable(*(one.name for one in found))
+    return (min(len(kept.headers), 4), len(kept.parts) > 1, *without, len(found), ended)
+
+
 def _pdf() -> bytes:
     stream = zlib.compress(b"BT /F1 12 Tf (see http://a.example/) Tj ET")
     return (
@@ -153,10 +192,20 @@ _TAGS = (
     b"DKIM-Signature: ",
 )
 _SAID = b'{"found": "http://a.example", "in": "pdf"}\n{"unread": 1}\n{"ended": true}\n'
+_LINES = "Received: from a ([192.0.2.1]) by c.example; x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+_KEPT: Properties = {HEADERS: _LINES, BODY: "hello", HTML: b"<p>", CODEPAGE: 1252}
+_OUTLOOK = (msg(_KEPT, {LONG_NAME: "a.txt", DATA: b"x" * 99}), tnef(_KEPT, ("a.eml", _PLAIN)))
+_TOLD = b'{"name": "a", "size": 3, "remade": true, "without": ["body"]}\nabc{"ended": true}\n'
 _MAIL = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png\nContent-Transfer-Encoding: base64\n\n%s\n--b--\n"
 TARGETS = (
     Target("signatures", check_signatures, (_SIGNED, _CANNED), seeds.messages, longest=20_000, seconds=0.4, words=_TAGS),
     Target("attached", check_attached, (_SAID, _MAIL % base64.b64encode(_png()), b"Content-Type: text/html\n\n<img src='data:image/png;base64,iVBORw0KGgo='>"), seeds.messages, longest=20_000, seconds=0.4),
+    Target("remade", check_remade, (_LINES.encode(), _TOLD, _PLAIN), seeds.messages, longest=20_000, seconds=0.4),
+    *(
+        (Target("outlook", check_outlook, _OUTLOOK, longest=8_000, seconds=0.5, words=(b"\x07\xd0", b"\x1f\0", b"\2\1", b"\xfe\xff\xff\xff")),)
+        if outlook.is_installed("msg") and outlook.is_installed("tnef")
+        else ()
+    ),
     *(
         (Target("decoders", check_decoders, (_pdf(), _png(), _GIF), longest=4_000, seconds=1.0, words=(b"/URI", b"<<", b">>", b"obj", b"/A", b"[", b"]", b"R", b"IDAT", b"/Kids")),)
         if is_installed("pdf") and is_installed("qr")

@@ -7,13 +7,14 @@ from complaints.archives import MAX_FILES, is_archive, mbox_slices, unpack
 from complaints.arf import parse_report
 from complaints.arf.wire import LONGEST_LINE, legal
 from complaints.leaks import find_leaks
+from complaints.pasted import repair
 from complaints.redact import CannotRedact, Identity, redact
 from complaints.redact.difference import explain
 from complaints.returned import LONGEST_TEXT, VERDICTS, classify
 from complaints.screen import Screen
 from complaints.spam import read
 from complaints.terminal_trace import trace_lines
-from complaints.unwrap import MAX_ITEMS, Item, open_file, unwrap_forward
+from complaints.unwrap import MAX_ITEMS, Item, open_file, unwrap_forward, unwrap_paste
 from tests.fuzz import grammar, seeds
 from tests.fuzz.bodies import _HTML_WORDS, _LINK_WORDS, _MAIL_WORDS, _MESSAGE
 from tests.fuzz.headers import TRUSTS
@@ -46,6 +47,17 @@ def check_unwrap(data: bytes) -> Hashable:
 
 def check_file(data: bytes) -> Hashable:
     return _checked(data, open_file(data, "upload.eml"))
+
+
+def check_paste(data: bytes) -> Hashable:
+    found = repair(data)
+    kinds = [one.kind for one in found.repairs]
+    assert 0 <= found.certain <= data.lower().count(b"received")
+    assert len(found.spam) <= 2 * len(data) + 2
+    for one in found.repairs:
+        printable(one.words, one.where)
+        assert one.kind not in {other.kind for other in repair(data, {one.kind}).repairs}
+    return (*_checked(data, unwrap_paste(data)), found.certain < 2, *kinds)  # type: ignore[misc]
 
 
 def check_archive(data: bytes) -> Hashable:
@@ -146,7 +158,7 @@ _FORWARD = (
 _RESENT = (
     b"Resent-From: a@b\nResent-Date: x\nReceived: from a (b [192.0.2.1]) by c.example; x\nSubject: y\n\nz\n"
 )
-_INLINE = b"Subject: Fwd: x\n\nlook\n\n> Received: from a (b [192.0.2.1]) by c.example; 24 Nov 2026 01:02:03 +0000\n> From: x\n>\n> y\n"
+_INLINE = b"Subject: Fwd: x\n\nlook\n\n---- Forwarded message ----\n> Received: from a (b [192.0.2.1]) by c.example; 24 Nov 2026 01:02:03 +0000\n> From: x\n>\n> y\n"
 _MBOX = b"From a Tue Nov 24 01:02:03 2026\nReceived: x\n\nbody\n\nFrom b Tue Nov 24 01:02:03 2026\nReceived: y\n\nbody\n"
 _BOUNCE = (
     b"From: MAILER-DAEMON@mx.example\r\nSubject: Undelivered Mail\r\nContent-Type: multipart/report; boundary=b1\r\n\r\n--b1\r\n\r\n"
@@ -199,10 +211,23 @@ _ENCODED = (
     b"; name*1*=",
     b"fromCharCode(97,108,105,99,101,46,115,",
 )
+_PASTED = (
+    *(
+        b"> ",
+        b"\n\n",
+        b"\xc2\xa0",
+        b"&lt;",
+        b"\xef\xbb\xbf",
+        b"Original message\n",
+        b"\nReceived\nfrom a by b; ",
+    ),
+    *(b"\nReceived: from a (b [192.0.2.1])\nby c.example; Tue, 24 Nov 2026 01:02:03 +0000\n", b"Received:\n"),
+)
 _ALL = _MAIL_WORDS + _HTML_WORDS + _LINK_WORDS
 TARGETS = (
-    Target("unwrap", check_unwrap, (_FORWARD, _RESENT, _INLINE), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
+    Target("unwrap", check_unwrap, (_FORWARD, _RESENT, _INLINE, *seeds.clients()), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("files", check_file, (_MBOX, _MESSAGE), make=grammar.archive, longest=40_000, seconds=0.4, words=_MAIL_WORDS),
+    Target("paste", check_paste, (_MESSAGE, _INLINE, b"> " + _INLINE, _MESSAGE.replace(b"\n", b"\n\n")), seeds.messages, grammar.message, 20_000, 0.4, (*_PASTED, *_MAIL_WORDS)),
     Target("archives", check_archive, (_MBOX,), make=grammar.archive, longest=40_000, seconds=0.4, words=(b"PK\3\4", b"PK\1\2", b"PK\5\6")),
     Target("returned", check_returned, (_BOUNCE, *_ANSWERS), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("arf", check_arf, (_ARF,), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),

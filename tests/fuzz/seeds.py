@@ -30,6 +30,11 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
+def clients() -> list[bytes]:
+    """Return what mail programs hand over, as far as it lies in a file."""
+    return [file.read_bytes() for file in sorted((ROOT / "tests" / "clients").glob("*.eml"))]
+
+
 @cache
 def words_of_tables() -> tuple[bytes, ...]:
     """Return the short texts of our data tables: names of hosts, software and fields that parsers look for."""

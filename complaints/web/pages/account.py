@@ -12,8 +12,9 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from complaints import account, choices, erasure, export, ledger, retention, step_up
+from complaints import account, choices, erasure, export, ledger, policies, retention, step_up
 from complaints.account import AccountError
+from complaints.grades import GRADES
 from complaints.models import Reporter
 from complaints.office import Office
 from complaints.web.page import page
@@ -69,6 +70,8 @@ def _change(office: Office, token: str, fields: Fields, ticked: Sequence[str]) -
     asks = do.removeprefix("ask-") if do.startswith("ask-") else ""
     if asks:
         wrong = _ask(office, token, asks, fields)
+    elif do == "address":
+        return _move(office, token, fields)
     elif do == "preferences":
         wrong = _prefer(office, token, ticked)
     elif do in ACTS:
@@ -131,6 +134,24 @@ def _act(office: Office, token: str, do: str, fields: Fields) -> FieldError | No
     return None if done else _wrong_code(office, token, do)
 
 
+def _move(office: Office, token: str, fields: Fields) -> Response:
+    """Change the address. This page ends with it, so the answer shows where the new one is, and the token."""
+    wrong: FieldError | None = None
+    try:
+        with office.db.transaction() as session:
+            reporter = own_page(session, office, "account", token)
+            made = account.move(session, office, reporter, fields.get(CODE, ""), fields.get("second", ""))
+    except AccountError as error:
+        wrong = FieldError("ask-address", f"Not done: {error}.")
+    else:
+        if made:
+            url = urlsplit(office.account_url(reporter)).path
+            return page("moved.html", address=reporter.address, token=made, account=url)
+        wrong = _wrong_code(office, token, "address")
+    with office.db.reading() as session:
+        return _page(session, office, token, 422, [wrong], fields)
+
+
 def _wrong_code(office: Office, token: str, do: str) -> FieldError:
     """Beside the field of the code; there is none when the code is no longer good."""
     with office.db.reading() as session:
@@ -156,9 +177,6 @@ ACTS: dict[str, Act] = {
     "alias": lambda session, office, reporter, fields: account.add_alias(
         session, office, reporter, fields.get("second", "")
     ),
-    "address": lambda session, office, reporter, fields: account.move(
-        session, office, reporter, fields.get(CODE, ""), fields.get("second", "")
-    ),
     "export": lambda session, office, reporter, fields: account.may_export(
         session, office, reporter, fields.get(CODE, "")
     ),
@@ -170,7 +188,6 @@ SECTIONS = {
     "names": "hidden",
     "remove-alias": "hidden",
     "alias": "hidden",
-    "address": "kept",
     "preferences": "uses",
 }
 """Where on the page one sees what a button changed."""
@@ -190,8 +207,11 @@ def _page(
     return page(
         "account.html",
         status,
+        policy_change=policies.asked(session, office, reporter),
         account=shown,
         here=f"/account/{token}",
+        card=account.card(session, office, reporter),
+        grades=GRADES,
         hosts=urlsplit(shown["hosts_url"]).path,
         standing=urlsplit(shown["standing_url"]).path,
         data_map=retention.data_map()["table"],

@@ -1,15 +1,13 @@
-"""The pages that are the same for everybody: home, help, privacy."""
+"""The pages that are the same for everybody: home and help; and what /privacy tells of an installation."""
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
-from complaints import accountability, choices, ledger, retention
+from complaints import retention
 from complaints.grades import GRADES
-from complaints.policy import POLICY
+from complaints.mail_clients import clients
 from complaints.settings import Settings
 from complaints.web.page import page
 from complaints.web.security import Opened
@@ -27,28 +25,7 @@ async def home() -> HTMLResponse:
 @router.get("/help")
 async def how_to(office: Opened) -> HTMLResponse:
     """How to hand a spam over whole, for each mail program."""
-    programs = mail_programs()
-    return page("help.html", headers=PUBLIC, clients=programs, grades=GRADES, settings=office.settings)
-
-
-@router.get("/privacy")
-def privacy(office: Opened) -> HTMLResponse:
-    """What is promised and kept, with this installation's own periods, places and partners."""
-    with office.db.reading() as session:
-        disclosed = accountability.disclosures_by_year(session)
-        counted = choices.statistics(session)
-    return page(
-        "privacy.html",
-        headers=PUBLIC,
-        policy=POLICY,
-        settings=office.settings,
-        processors=processors(office.settings),
-        kept=_kept(),
-        rules=retention.rules(office.settings),
-        receipt_key=ledger.public_key(office),
-        disclosed=disclosed,
-        counted=counted,
-    )
+    return page("help.html", headers=PUBLIC, clients=clients(), grades=GRADES, settings=office.settings)
 
 
 def processors(settings: Settings) -> list[tuple[str, str]]:
@@ -70,19 +47,9 @@ def processors(settings: Settings) -> list[tuple[str, str]]:
 
 
 @cache
-def _kept() -> list[dict[str, str]]:
+def kept_rows() -> list[dict[str, str]]:
     """The data map for people: one row per table, in the order of the map."""
     return [
         {"holds": "; ".join(row["columns"].values()), "purpose": row["purpose"], "kept": row["kept"]}
         for row in retention.data_map()["table"]
     ]
-
-
-@cache
-def mail_programs() -> dict[str, list[str]]:
-    """Mail program → what its user does to forward a message whole."""
-    rows = tomllib.loads(files("complaints").joinpath("data/clients.toml").read_text("utf-8"))["client"]
-    programs: dict[str, list[str]] = {}
-    for row in rows:
-        programs.setdefault(row["name"], []).append(row["remedy"])
-    return programs

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from complaints import learned, own_hosts, probes
+from complaints import learned, own_hosts, policies, probes
 from complaints.message import parse
 from complaints.models import Reporter
 from complaints.office import Office
@@ -108,6 +108,7 @@ def _page(
     return page(
         "hosts.html",
         status,
+        policy_change=policies.asked(session, office, reporter),
         hosts=[row | {"what": learned.value(row)} for row in learned.document(office, reporter)["hosts"]],
         account=urlsplit(office.account_url(reporter)).path,
         probes=probes.recent(session, reporter),

@@ -11,13 +11,12 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import choices, reporters
-from complaints.models import Registration
+from complaints import choices, policies, reporters
+from complaints.account_tables import Registration
+from complaints.mail_clients import clients
 from complaints.office import Office
-from complaints.policy import POLICY
 from complaints.reporters import ReporterError
 from complaints.web.page import page
-from complaints.web.pages.home import mail_programs
 from complaints.web.problems import FieldError, Problem
 from complaints.web.security import Opened
 
@@ -49,7 +48,8 @@ def complete_form(office: Opened, token: str) -> HTMLResponse:
     """The page behind the mailed link: it asks for the code and acts on nothing."""
     with office.db.reading() as session:
         _still_good(session, office, token)
-    return _complete_form()
+        applies = policies.in_force(session, office)
+    return _complete_form(applies)
 
 
 @router.post("/register/{token}")
@@ -64,14 +64,16 @@ def complete(
     """Finish the registration; the page that answers is the only place the secrets are ever shown."""
     ticked = [name for name in agreed or [] if name in choices.PURPOSES]
     errors = []
-    if policy != POLICY:
+    with office.db.reading() as session:
+        applies = policies.in_force(session, office)
+    if policy != applies:
         errors.append(
             FieldError("policy", "Tick that you accept the policy; else we may not report for you.")
         )
     if adult != "yes":
         errors.append(FieldError("adult", "Tick that you are old enough; Plaint is not for children."))
     if errors:
-        return _complete_form(errors, code, ticked)
+        return _complete_form(applies, errors, code, ticked)
     with office.db.transaction() as session:
         _still_good(session, office, token)
         secrets = reporters.complete(session, office, token, code)
@@ -81,25 +83,25 @@ def complete(
             choices.choose(session, office, secrets.reporter, dict.fromkeys(ticked, True), via="page")
     if secrets is None:
         wrong = FieldError("code", "This is not the code in our mail; it has six digits.")
-        return _complete_form([wrong], code, ticked)
+        return _complete_form(applies, [wrong], code, ticked)
     return page(
         "registered.html",
         secrets=secrets,
         url=office.settings.url,
         hosts=office.hosts_url(secrets.reporter),
         account=office.account_url(secrets.reporter),
-        clients=mail_programs(),
+        clients=clients(),
     )
 
 
 def _complete_form(
-    errors: Sequence[FieldError] = (), code: str = "", ticked: Sequence[str] = ()
+    applies: str, errors: Sequence[FieldError] = (), code: str = "", ticked: Sequence[str] = ()
 ) -> HTMLResponse:
     return page(
         "register_complete.html",
         422 if errors else 200,
         code=code,
-        policy=POLICY,
+        policy=applies,
         errors=errors,
         purposes=choices.PURPOSES,
         ticked=ticked,

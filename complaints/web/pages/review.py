@@ -12,16 +12,23 @@ from pydantic import BaseModel
 from sqlmodel import Session, select
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from complaints import consent, ledger
+from complaints import consent, ledger, policies
 from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
-from complaints.office import Office
+from complaints.office import Office, made_at
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS, plain_note, words_to_hide
 from complaints.web.pages.review_view import Said, Typed, review_page
-from complaints.web.problems import FieldError, kept_file, not_found, opened_by
+from complaints.web.problems import (
+    REMEDY_ENDED,
+    FieldError,
+    LinkEnded,
+    kept_file,
+    not_found,
+    opened_by,
+)
 from complaints.web.security import Opened
 from complaints.web.shown import changes_since, read_nonce
 
@@ -39,6 +46,7 @@ class Decision(BaseModel):
     note: str = ""
     hide: str = ""
     hop: str = ""
+    repair: str = ""
 
     def typed(self, *, read: bool = False) -> Typed:
         """What is put back into the form; the tick for `read` only while nothing changed."""
@@ -157,6 +165,15 @@ def _mine(session: Session, office: Office, complaint: Complaint, decision: Deci
         raise FieldsError([FieldError("trace", f"Not trusted: {error}.")]) from error
 
 
+def _take_back(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    """A repair of the pasted spam was wrong."""
+    consent.repair(session, office, complaint, decision.repair, revoked=True)
+
+
+def _do_again(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
+    consent.repair(session, office, complaint, decision.repair, revoked=False)
+
+
 def _no_button(_session: Session, _office: Office, _complaint: Complaint, _decision: Decision) -> None:
     raise FieldsError([FieldError("buttons", "Use one of the buttons of this page.")])
 
@@ -169,6 +186,8 @@ ACTS: dict[str, Callable[[Session, Office, Complaint, Decision], None]] = {
     "withdraw": _withdraw,
     "refresh": _refresh,
     "mine": _mine,
+    "take_back": _take_back,
+    "do_again": _do_again,
 }
 
 
@@ -193,7 +212,9 @@ def _shown(session: Session, office: Office, complaint: Complaint, decision: Dec
     shown = read_nonce(office, complaint, decision.nonce)
     if shown is None:
         raise StaleError(complaint.id, ["This form is too old, or was not made for this complaint."])
-    if found := changes_since(shown, complaint, _reports(session, complaint)):
+    if found := changes_since(
+        shown, complaint, _reports(session, complaint), policies.in_force(session, office)
+    ):
         raise StaleError(complaint.id, found)
     return shown.digests
 
@@ -210,6 +231,9 @@ def _complaint(session: Session, office: Office, token: str, *, lock: bool = Fal
     complaint = session.get(Complaint, complaint_id, with_for_update=lock)
     if complaint is None:
         raise not_found()
+    moved_at = session.get_one(Reporter, complaint.reporter_id).moved_at
+    if moved_at and made_at(token) <= moved_at:
+        raise LinkEnded("", REMEDY_ENDED)  # it lies in a mailbox that is no longer theirs
     return complaint
 
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
-from complaints import consent, hiding, outline, show
+from complaints import consent, hiding, outcomes, outline, policies, show
 from complaints.consent import OPEN, REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
-from complaints.notice import REMEDIES, UNDERWAY
+from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.web import words
@@ -28,7 +28,14 @@ from complaints.web.visible import visible_bytes
 MOST_CLAIMS, MOST_HOSTS, MOST_LINKS = 10, 20, 10
 """Claimed hops, link hosts, and links of one host that are shown; the rest is counted."""
 # What evidence read by an earlier version does not have
-_NOT_YET: Json = {"hints": [], "signatures": [], "unconfirmed": [], "explanation": "", "notes": []}
+_NOT_YET: Json = {
+    "hints": [],
+    "signatures": [],
+    "unconfirmed": [],
+    "explanation": "",
+    "notes": [],
+    "lost": None,
+}
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,13 @@ def review_page(
     return page(
         "review.html",
         status,
+        policy_change=policies.asked(session, office, reporter),
         complaint=complaint,
         document=document,
         **_evidence(complaint.evidence, spam),
         label=label,
         sentence=sentence,
-        remedy=REMEDIES.get(complaint.state) if refused else None,
+        outcome=outcomes.of_complaint(complaint),
         age=age(office.clock() - complaint.received_at),
         underway=complaint.state in UNDERWAY,
         awaits=awaits,
@@ -88,7 +96,7 @@ def review_page(
         forms=_forms(document["lookups"]),
         typed=said.typed or _as_drafted(complaint, rows),
         may_learn=may_learn,
-        nonce=nonce_for(office, complaint, rows) if may_learn else "",
+        nonce=nonce_for(office, complaint, rows, policies.in_force(session, office)) if may_learn else "",
         undo=consent.undo_until(session, office, complaint),
         withdrawable=consent.withdrawable(session, complaint),
         decided=any(row.state != ReportState.DRAFT for row in rows),

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlmodel import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from complaints import standing
+from complaints import policies, standing
 from complaints.models import Reporter
 from complaints.office import Office
 from complaints.standing import MOST_DAILY, StandingError
@@ -79,6 +79,7 @@ def _page(
     return page(
         "standing.html",
         status,
+        policy_change=policies.asked(session, office, reporter),
         document=standing.document(session, office, reporter),
         errors=[error] if error else [],
         daily=(wish.daily if wish else "") or "10",

@@ -11,10 +11,11 @@ from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from complaints import reporters, tokens
+from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
+from complaints.mail_clients import anchor_of, clients
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
-from complaints.notice import REMEDIES, UNDERWAY
+from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.web import intake
 from complaints.web.page import page
@@ -24,8 +25,8 @@ from complaints.web.security import Opened
 
 router = APIRouter()
 NOT_OURS = (
-    "This is not a submission address of ours. It was shown once, when you registered; "
-    "register again to get a new one."
+    "This is not a submission address of ours. Yours stands on your account's page, to which our letters "
+    "link; without one, register again to get a new one."
 )
 
 
@@ -83,6 +84,7 @@ def _form(
         forwarded=fields.get("forwarded") == "yes",
         settings=office.settings,
         most_files=intake.MOST_FILES,
+        clients=clients(),
     )
 
 
@@ -98,22 +100,28 @@ def _items(session: Session, office: Office, submission: Submission | None) -> l
     named = [line["complaint"] for line in submission.outcome if line["complaint"]]
     rows = {row.id: row for row in session.exec(select(Complaint).where(col(Complaint.id).in_(named)))}
     name = submission.filename or "pasted message"
-    return [
-        {"file": name, "reason": None, "remedy": None, **line, **_read(office, rows.get(line["complaint"]))}
-        for line in submission.outcome
-    ]
+    unsaid: Json = {"file": name, "reason": None, "remedy": None, "lost": None, "grade": None}
+    unsaid |= {"help": None, "repairs": []}
+    return [unsaid | line | _read(office, line, rows.get(line["complaint"])) for line in submission.outcome]
 
 
-def _read(office: Office, complaint: Complaint | None) -> Json:
+def _read(office: Office, line: Json, complaint: Complaint | None) -> Json:
     if complaint is None:
-        return {"underway": False, "url": None, "grade": None, "subject": ""}
+        help_of = anchor_of(line.get("remedy") or "")
+        return {"underway": False, "url": None, "subject": "", "help": help_of}
     found = {
         "underway": complaint.state in UNDERWAY,
         "url": review_path(office, complaint.id),
         "grade": complaint.grade,
         "subject": complaint.subject,
         "state": complaint.state,
+        "repairs": complaint.repairs,
+        "mendable": complaint.state in {ComplaintState.AWAITING_CONSENT, ComplaintState.REFUSED},
     }
+    if line["status"] == "duplicate":
+        return found
     if complaint.state == ComplaintState.REFUSED:
-        found |= {"status": "refused", "reason": complaint.reason, "remedy": REMEDIES[complaint.state]}
+        found["status"] = "refused"
+    if outcome := outcomes.of_complaint(complaint):
+        found |= {"reason": outcome.says, "remedy": outcome.remedy}
     return found

@@ -1,0 +1,56 @@
+"""The spam in a forward made inside the text: its header lines, as far as the mail program showed them.
+
+Everything in such a text that the spam's sender wrote stands below what the mail program wrote. So only the
+block directly below the program's own line ("Forwarded message") can be the header; what looks like one
+further down, or where no such line stands, may be the spam's own text and is never read as its way.
+"""
+
+import re
+from collections.abc import Container
+
+from complaints.forward_text import forward_texts
+from complaints.mail_clients import phrase_in
+from complaints.message import Message, parse
+from complaints.pasted import Repaired, repair
+from complaints.received import parse_received
+
+MOST_ABOVE = 500
+"""Lines of the reporter's own words above the forward."""
+
+_LIKE_A_FIELD = re.compile(r"[^\s:>][^:]{0,40}:(?:\s|$)")
+
+
+def forwarded_inline(message: Message, without: Container[str] = ()) -> Repaired | None:
+    """Return the spam whose header a forward shows in its text; None without a readable Received line.
+
+    Lines may be lost on that way, and the body is what was shown of it. `without` as in `pasted.repair`.
+    """
+    for kind, text in forward_texts(message):
+        lines = text.split("\n")
+        start = _start(lines)
+        if start is None:
+            continue
+        block = "\n".join(lines[start:]).encode("utf-8", "replace")
+        repaired = repair(block, without, first_line=start + 1, end_is_sure=kind == "text/plain")
+        received = parse(repaired.spam).fields("received")
+        if any(line.from_ip and line.by for line in map(parse_received, (h.value for h in received))):
+            return repaired
+    return None
+
+
+def _start(lines: list[str]) -> int | None:
+    """Return the line below the one that the mail program put above the forward.
+
+    None when something above it may be a forward or a quotation already, in a language we do not know.
+    """
+    run = 0
+    for n, line in enumerate(lines[:MOST_ABOVE]):
+        if line.startswith((">", "|")):
+            return None
+        if phrase_in(line):
+            return n + 1
+        if line:
+            run = run + 1 if _LIKE_A_FIELD.match(line) else 0
+            if run == 2:
+                return None
+    return None

@@ -1,0 +1,176 @@
+"""An mbox (RFC 4155) of any size: takes a stream, leaves its mails one after the other, one held at a time.
+
+A `From ` line begins a mail at the front and after a blank line, where a time stands in it and a header field
+follows. Content-Length (mboxcl) is believed where such a line or the end stands right behind it. What quoted
+`From ` at the start of a line as `>From ` (mboxo, mboxrd) is undone, one `>` of each such line, so that
+signatures hold again; in a mail with a bare `From ` line nothing was quoted (mboxcl2), and it stays as it is.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+HEAD = 8_192
+"""Bytes by whose look an mbox is known."""
+_LINE = 65_536  # bytes read at once of a line without end
+_PROOF = 4_096  # bytes by which a mail is known again
+_START = re.compile(rb"From [^\n]*\n(?:[!-9;-~]+[ \t]*:|>From )")
+_FROM = re.compile(rb"From [^\n]{0,500}\d:\d\d[^\n]{0,500}\n")
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,15})[ \t\r]*\n", re.IGNORECASE)
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_BARE = re.compile(rb"^From ", re.MULTILINE)
+_BODY = re.compile(rb"^\r?\n", re.MULTILINE)
+_BLANK = (b"\n", b"\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A mail in an mbox: its number, the bytes from its `From ` line to the next, and how many it has itself.
+
+    `raw` is None when these are more than may be held. `proof` is a digest by which it is known again.
+    """
+
+    index: int
+    start: int
+    end: int
+    size: int
+    raw: bytes | None
+    proof: str
+
+    def mark(self) -> str:
+        """What `go_on` takes."""
+        return json.dumps({"index": self.index, "start": self.start, "end": self.end, "proof": self.proof})
+
+
+def is_mbox(head: bytes) -> bool:
+    """Tell by the first bytes."""
+    return _START.match(head) is not None
+
+
+def go_on(stream: BinaryIO, mark: str | None) -> tuple[int, int]:
+    """Where the mail after the marked one begins, and its number; (0, 0) when this is not the mbox it was.
+
+    The marked mail itself is taken again when more of it was written since.
+    """
+    if not mark:
+        return 0, 0
+    known = json.loads(mark)
+    start, end, index = known["start"], known["end"], known["index"]
+    stream.seek(start)
+    if _proof(stream.read(min(_PROOF, end - start))) != known["proof"]:
+        return 0, 0
+    stream.seek(end)
+    return (end, index + 1) if stream.read(5) in {b"", b"From "} else (start, index)
+
+
+def pieces(stream: BinaryIO, most: int, *, head: bytes = b"", at: int = 0, index: int = 0) -> Iterator[Piece]:
+    """The mails of a stream that stands at a `From ` line, of which `head` is read already.
+
+    `most` is how many bytes of a mail are held; `at` and `index` where that line is, and its mail's number.
+    """
+    file = None if head else _descriptor(stream)
+    mail = _Growing(most, at, index)
+    held, quiet, blank, offset = b"", 0, True, at
+    for line, whole in _lines(stream, head):
+        begins = bool(held) and (_FIELD.match(line) or line.startswith(b">From "))
+        if begins and mail.size:
+            yield mail.piece(offset - len(held))
+            mail = _Growing(most, offset - len(held), mail.index + 1)
+        if held:
+            mail.add(held, opens=bool(begins))
+        held = b""
+        looked_at = whole and offset >= quiet and (blank or offset == quiet)
+        if (looked_at and _FROM.match(line)) or offset == at:
+            held = line
+        else:
+            mail.add(line)
+        offset += len(line)
+        blank = line in _BLANK
+        if blank and mail.length is not None:
+            quiet = _end_told(file, offset, mail.length)
+            mail.length = None
+    if held:
+        mail.add(held)
+    if mail.size:
+        yield mail.piece(offset)
+
+
+class _Growing:
+    """A mail that is being read."""
+
+    def __init__(self, most: int, start: int, index: int) -> None:
+        self._most, self._start, self.index = most, start, index
+        self._lines: list[bytes] = []
+        self._head = b""
+        self._in_header = True
+        self.size = 0
+        self.length: int | None = None
+        """What Content-Length says, once; None again when it was looked at."""
+
+    def add(self, line: bytes, *, opens: bool = False) -> None:
+        """One more line; `opens`: the `From ` line itself, which is no part of the mail."""
+        if len(self._head) < _PROOF:
+            self._head += line[:_PROOF]
+        if opens:
+            return
+        if self._in_header:
+            self._in_header = line not in _BLANK
+            if told := _LENGTH.match(line):
+                self.length = int(told[1])
+        self.size += len(line)
+        if self.size <= self._most:
+            self._lines.append(line)
+        else:
+            self._lines.clear()
+
+    def piece(self, end: int) -> Piece:
+        """The mail, whole; the blank line before the next one belongs to the mbox."""
+        raw = _unquoted(b"".join(self._lines)) if self.size <= self._most else None
+        return Piece(self.index, self._start, end, self.size, raw, _proof(self._head[: end - self._start]))
+
+
+def _lines(stream: BinaryIO, head: bytes) -> Iterator[tuple[bytes, bool]]:
+    """(line, whether it is whole from its first byte on): one without end comes in parts."""
+    fresh = True
+    for line in io.BytesIO(head):
+        yield line if line.endswith(b"\n") else line + stream.readline(_LINE), True
+    while line := stream.readline(_LINE):
+        yield line, fresh
+        fresh = line.endswith(b"\n")
+
+
+def _descriptor(stream: BinaryIO) -> int | None:
+    """Where bytes further on can be looked at; None for a stream that is no file."""
+    try:
+        return stream.fileno() if stream.seekable() else None
+    except io.UnsupportedOperation:
+        return None
+
+
+def _end_told(file: int | None, body: int, length: int) -> int:
+    """Where a mail ends whose body of `length` begins at `body`; 0 when that cannot be right."""
+    if file is None:
+        return 0
+    end, size = body + length, os.fstat(file).st_size
+    behind = os.pread(file, 7, end) if end <= size else b"?"
+    gap = len(behind) - len(behind.lstrip(b"\r\n"))
+    return end + gap if end + gap == size or behind[gap:].startswith(b"From ") else 0
+
+
+def _unquoted(raw: bytes) -> bytes:
+    if raw.endswith((b"\n\n", b"\n\r\n")):
+        raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
+    body = _BODY.search(raw)
+    if body is None or _BARE.search(raw, body.end()) or b"\n>" not in raw:
+        return raw
+    return raw[: body.end()] + _QUOTED.sub(rb"\1", raw[body.end() :])
+
+
+def _proof(begin: bytes) -> str:
+    return hashlib.sha256(begin[:_PROOF]).hexdigest()

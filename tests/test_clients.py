@@ -1,0 +1,267 @@
+"""What mail programs hand over, one golden case per program and way (docs/intake.md): tests/clients/cases.toml."""
+
+import base64
+import gzip
+import io
+import struct
+import tomllib
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaints import outlook
+from complaints.links import links
+from complaints.message import parse
+from complaints.signatures import verify
+from complaints.signing import dns_record, make_key, sign
+from complaints.terminal_trace import trace_lines
+from complaints.trace import Trust, trace
+from complaints.unwrap import Item, open_file, unwrap_forward
+from tests.outlook_files import BODY, CODEPAGE, DATA, HEADERS, HTML, LONG_NAME, MIME, Properties, msg, tnef
+from tests.website import running_website, spam
+
+HERE = Path(__file__).parent / "clients"
+SPAM = (HERE / "spam.eml").read_bytes()
+CASES: list[dict[str, Any]] = tomllib.loads((HERE / "cases.toml").read_text())["case"]
+LINES = SPAM[: SPAM.index(b"\r\n\r\n")].decode() + "\r\n\r\n--inner-1\r\nContent-Type: text/plain\r\n\r\n"
+KEPT: Properties = {
+    HEADERS: LINES,
+    BODY: "Collect it: http://shop.example/win\r\n",
+    HTML: b'<p>Collect it: <a href="http://shop.example/win">f\xfcr Sie</a></p>',
+    CODEPAGE: 1252,
+}
+WITH_BANNER: Properties = KEPT | {HEADERS: f"Microsoft Mail Internet Headers Version 2.0\r\n{LINES}"}
+FILE: Properties = {LONG_NAME: "prize.pdf", MIME: "application/pdf", DATA: b"%PDF-1.7" + bytes(5_000)}
+
+
+def forward(kind: str, content: bytes, name: str = "", more: str = "") -> bytes:
+    head = f'From: maria@reporter.example\r\n{more}Content-Type: multipart/mixed; boundary="out"\r\n\r\n'
+    part = f'--out\r\n\r\nspam\r\n--out\r\nContent-Type: {kind}; name="{name}"\r\nContent-Transfer-Encoding: '
+    return f"{head}{part}base64\r\n\r\n".encode() + base64.encodebytes(content) + b"--out--\r\n"
+
+
+def zipped(*files: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def locked(content: bytes, password: bytes = b"infected") -> bytes:
+    """A zip file of one stored member under the classic encryption (APPNOTE.TXT 6.1), as `zip -P` makes it."""
+    keys = [0x12345678, 0x23456789, 0x34567890]
+    table = [0] * 256
+    for n in range(256):
+        value = n
+        for _ in range(8):
+            value = value >> 1 ^ (0xEDB88320 if value & 1 else 0)
+        table[n] = value
+
+    def step(byte: int) -> None:
+        keys[0] = keys[0] >> 8 ^ table[(keys[0] ^ byte) & 0xFF]
+        keys[1] = ((keys[1] + (keys[0] & 0xFF)) * 134775813 + 1) & 0xFFFFFFFF
+        keys[2] = keys[2] >> 8 ^ table[(keys[2] ^ keys[1] >> 24) & 0xFF]
+
+    for byte in password:
+        step(byte)
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    crc ^= 0xFFFFFFFF
+    coded = bytearray()
+    for byte in bytes(11) + bytes([crc >> 24]) + content:
+        word = keys[2] | 2
+        coded.append(byte ^ (word * (word ^ 1) >> 8 & 0xFF))
+        step(byte)
+    fields = (20, 1, 0, 0, 33, crc, len(coded), len(content), 8)
+    local = b"PK\3\4" + struct.pack("<HHHHHIIIHH", *fields, 0) + b"spam.eml" + bytes(coded)
+    entry = b"PK\1\2" + struct.pack("<HHHHHHIIIHHHHHII", 20, *fields, *[0] * 6) + b"spam.eml"
+    return local + entry + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(entry), len(local), 0)
+
+
+def cut_at_50_kib() -> bytes:
+    long = SPAM.replace(b"Collect it: http", b"x" * 70 + b"\r\n" + b"Collect it: http")
+    long = long.replace(b"--inner-1--", b"long text\r\n" * 6_000 + b"--inner-1--")
+    return long[: 50 * 1024]
+
+
+BUILT = {
+    "zip": lambda: zipped(("spam.eml", SPAM), ("folder/", b""), ("__MACOSX/._spam.eml", b"x")),
+    "zip with the password infected": lambda: locked(SPAM),
+    "zip with another password": lambda: locked(SPAM, b"secret"),
+    "gz": lambda: gzip.compress(SPAM, mtime=0),
+    "zip attached": lambda: forward("application/zip", zipped(("spam.eml", SPAM)), "spam.zip"),
+    "zip with the password infected, attached": lambda: forward("application/zip", locked(SPAM), "spam.zip"),
+    "gz attached": lambda: forward("application/gzip", gzip.compress(SPAM, mtime=0), "spam.eml.gz"),
+    "mbox in a zip attached": lambda: forward(
+        "application/zip", zipped(("mbox", (HERE / "mailbox.mbox").read_bytes())), "box.zip"
+    ),
+    "empty zip attached": lambda: forward("application/zip", zipped(), "spam.zip"),
+    "cut at 50 KiB": lambda: forward("message/rfc822", cut_at_50_kib(), "message.eml"),
+    "cut at 50 KiB, as text": lambda: forward("text/plain", cut_at_50_kib(), "message.txt"),
+    "msg": lambda: msg(KEPT, FILE),
+    "msg with the old banner": lambda: msg(WITH_BANNER, FILE),
+    "msg without header lines": lambda: msg({BODY: "Collect it"}),
+    "msg without Received lines": lambda: msg(KEPT | {HEADERS: "From: x@spam.example\r\nSubject: x\r\n"}),
+    "msg without a text": lambda: msg({HEADERS: LINES}),
+    "msg damaged": lambda: msg(KEPT)[:700] + b"__substg1.0_".decode().encode("utf-16-le"),
+    "msg attached": lambda: forward(
+        "application/octet-stream", msg(KEPT, FILE), "You have won.msg", "X-MS-Has-Attach: yes\r\n"
+    ),
+    "winmail.dat with the message": lambda: forward("application/ms-tnef", tnef(KEPT), "winmail.dat"),
+    "winmail.dat with a file": lambda: forward(
+        "application/ms-tnef", tnef(("note.txt", b"hello"), ("spam.eml", SPAM)), "winmail.dat"
+    ),
+    "winmail.dat without a message": lambda: forward(
+        "application/ms-tnef", tnef(), "winmail.dat", "X-MS-Has-Attach: yes\r\n"
+    ),
+}
+
+
+def is_ours(address: str) -> bool:
+    return address == "k7m4q2xw9d@in.plaint.example"
+
+
+def handed_over(case: dict[str, Any]) -> tuple[bytes, list[Item]]:
+    raw = BUILT[case["built"]]() if "built" in case else (HERE / case["file"]).read_bytes()
+    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["client"])
+def test_what_a_client_hands_over_is_taken_or_refused_as_expected(case: dict[str, Any]) -> None:
+    raw, items = handed_over(case)
+    assert len(items) == len(case["items"])
+    for item, expected in zip(items, case["items"], strict=True):
+        assert item.grade == expected["grade"]
+        assert (item.spam is not None) == ("sha256" in expected), item.reason
+        for word in ("lost", "reason", "remedy"):
+            said = getattr(item, word)
+            assert (said is None) == (word not in expected), said
+            assert expected.get(word, "") in (said or ""), said
+        if item.spam is not None:
+            assert sha256(item.spam).hexdigest() == expected["sha256"]
+            assert (item.start is not None) == expected["verbatim"]
+            assert item.start is None or raw[item.start : item.end] == item.spam
+
+
+def test_every_fixture_is_a_case() -> None:
+    named = {case.get("file", "cases.toml") for case in CASES}
+    assert named == {file.name for file in HERE.iterdir()}
+    assert {case["built"] for case in CASES if "built" in case} == set(BUILT)
+
+
+def test_a_redirect_that_does_not_name_the_submission_address_may_be_forged() -> None:
+    raw = (HERE / "mutt-bounce.eml").read_bytes()
+    for changed in (raw.replace(b"k7m4q2xw9d@in", b"guessed@in"), raw.replace(b"Resent-To", b"Resent-Xy")):
+        (item,) = unwrap_forward(changed, is_ours)
+        assert item.spam is None
+        assert "no Resent-To line names your submission address" in (item.reason or "")
+
+
+def test_what_a_spam_says_of_itself_chooses_no_grade() -> None:
+    forged = (
+        b"Received: from a by mail-1.protonmail.ch; x\r\nX-Pm-Origin: external\r\nX-MS-Has-Attach: yes\r\n"
+    )
+    told = SPAM.replace(b'From: "Prize', forged + b'X-Mailer: Microsoft Outlook\r\nFrom: "Prize')
+    (uploaded,), (attached,) = open_file(told), unwrap_forward(forward("message/rfc822", told))
+    assert uploaded.spam == attached.spam == told
+    assert [uploaded.grade, attached.grade, uploaded.lost, attached.lost] == ["A", "A", None, None]
+
+
+def test_of_a_message_that_was_cut_no_signature_is_called_bad() -> None:
+    pem = make_key()
+    head = b"Received: from a ([198.51.100.7]) by b.example; x\r\nFrom: x@spam.example\r\nSubject: x\r\n\r\n"
+    whole = head + b"long text\r\n" * 6_000
+    signed = sign(whole, selector="s", domain="spam.example", pem=pem) + whole
+    keys = {"s._domainkey.spam.example": (dns_record(pem),)}
+    for raw, result in ((signed, "pass"), (signed[:51_200], "not checkable"), (signed[:51_100], "fail")):
+        (item,) = unwrap_forward(forward("message/rfc822", raw, "message.eml"))
+        assert item.spam is not None
+        (found,) = verify(parse(item.spam), keys, item.grade)
+        assert (found.result, item.grade) == (result, "A")
+        assert ("Cut off" in (item.lost or "")) == (result == "not checkable")
+
+
+def test_the_reporters_own_redirect_is_told_by_the_secret_in_it(tmp_path: Path) -> None:
+    with running_website(tmp_path) as website:
+        ours, statuses = website.alice.submission_address, []
+        for address in (ours.upper(), website.bob.submission_address):
+            block = (
+                f"Received: from a by b; x\r\nResent-From: a@b.example\r\nResent-To: <{address}>\r\n".encode()
+            )
+            answer = website.api("POST", "/submissions?forward=1", content=block + spam())
+            statuses += [item["status"] for item in answer.json()["items"]]
+    assert statuses == ["accepted", "refused"]
+
+
+@pytest.mark.parametrize("built", ["msg", "winmail.dat with the message"])
+def test_what_outlook_keeps_leads_to_the_source_and_the_links(built: str) -> None:
+    (item,) = open_file(BUILT[built]()) if built == "msg" else unwrap_forward(BUILT[built]())
+    assert item.spam is not None
+    message = parse(item.spam)
+    found = trace(message, Trust.of({"reporter.example"}), item.grade)
+    assert found.source is not None
+    assert (found.source.ip, found.grade) == ("198.51.100.7", "B")
+    assert [link.url for link in links(message).web] == ["http://shop.example/win"]
+    assert "für Sie" in message.parts[1].text()
+
+
+@pytest.mark.parametrize("kind", ["msg", "tnef"])
+def test_without_the_extra_a_file_of_outlooks_is_refused_with_what_to_do(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlook, "is_installed", lambda extra: False)
+    (item,) = open_file(msg(KEPT) if kind == "msg" else tnef(KEPT), "spam")
+    assert item.spam is None
+    assert "cannot be opened here" in (item.reason or "")
+    assert "Outlook" in (item.remedy or "")
+
+
+def test_a_submission_opens_only_so_many_files_of_outlooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    def run(_: str, given: bytes, **__: float) -> bytes:
+        asked.append(given)
+        return b""
+
+    monkeypatch.setattr(outlook, "run", run)
+    items = open_file(zipped(*((f"{n}.msg", msg({BODY: "x"})) for n in range(60))))
+    assert len(asked) == 50
+    assert [item.spam for item in items] == [None] * 60
+    assert "at a time" in (items[-1].reason or "")
+
+
+def test_a_file_that_never_ends_is_refused_when_its_time_is_over() -> None:
+    many = struct.pack("<BHHIBH", 1, 0, 6, 1, 0, 0) * 300_000  # the library copies the rest for each of them
+    (item,) = open_file(tnef() + many, "winmail.dat")
+    assert item.spam is None
+    assert "cannot be read within the limits" in (item.reason or "")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"\n", b"nonsense\n", b'{"name": "a"}\n', b'{"name": "a", "size": 9, "remade": true, "without": []}\nshort',
+     b'{"name": "a", "size": -9, "remade": true, "without": []}\n', b"[" * 5_000 + b"\n"],
+    ids=range(7),
+)  # fmt: skip
+def test_a_child_gone_mad_gives_a_refusal(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlook, "run", lambda *_, **__: said)
+    (item,) = open_file(msg(KEPT), "spam.msg")
+    assert item.spam is None
+    assert "damaged" in (item.reason or "")
+
+
+def test_what_was_lost_is_said_at_once_and_where_the_evidence_is_shown(tmp_path: Path) -> None:
+    kept = KEPT | {HEADERS: spam().decode().partition("\r\n\r\n")[0]}
+    with running_website(tmp_path) as website:
+        line = website.api("POST", "/submissions?filename=spam.msg", content=msg(kept)).json()["items"][0]
+        website.analyse(line["complaint"])
+        page = website.http.get(website.review(line["complaint"])).text
+        document = website.show(line["complaint"])
+    assert line["lost"] == document["evidence"]["lost"] == outlook.REMADE
+    assert outlook.REMADE in page
+    assert outlook.REMADE in " ".join(" ".join(trace_lines(document["evidence"])).split())
