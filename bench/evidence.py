@@ -1,8 +1,8 @@
 """How fast a spam is read, as JSON: ours beside peers in the same run, on one core, in processor time.
 
 All take turns, several rounds over the same messages, spread evenly over a corpus; a ratio is computed within
-each round: `reached` is the median of the rounds, which is what counts, `least` the worst of them. Our caches are
-emptied before each round. Subjects:
+each round: `reached` is the median of the rounds, which is what counts, `least` the worst of them. Our caches
+are emptied before each round. Subjects:
 
 - `parse`: `complaints.message.parse`, header fields only
 - `trace`: parse and trace
