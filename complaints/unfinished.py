@@ -15,6 +15,8 @@ SHORTEST_WRAP, LONGEST_WRAP = 72, 100
 """Columns at which programs wrap text; a line longer than that was not cut there."""
 LONGEST_UNSEEN = 82
 """The same for a text of which no line shows that it was wrapped: then only at the usual columns."""
+WIDEST_SCREEN = 200
+"""The same for a Received line that has not come to its date."""
 LONGEST_WORD = 40
 """Characters of a word that some programs leave on its line although it no longer fits."""
 
@@ -137,9 +139,9 @@ def _is_finished(field: Field, below: Field, widths: range, *, cuts: bool) -> bo
         # line that names no client.
         kept = last[:1] in {b" ", b"\t"} and len(field.lines) - 1 not in field.bare
         kept = kept or _NO_CLIENT.match(field.text) is not None
-        if not cuts and fits:
-            return True
-        return _is_dated(field.text) and (kept or fits) and _names_its_writer(field)
+        if not _is_dated(field.text):
+            return not cuts and max(len(last), widths.start) > min(len(last) + word, WIDEST_SCREEN)
+        return (kept or fits) and (not cuts or _names_its_writer(field))
     if _CLOSED.fullmatch(name):
         return _is_balanced(field.text) and (fits or b'"' not in field.text)
     return fits and not field.bare

@@ -162,6 +162,16 @@ def test_a_redirect_that_does_not_name_the_submission_address_may_be_forged() ->
         assert "no Resent-To line names your submission address" in (item.reason or "")
 
 
+def test_what_a_spam_says_of_itself_chooses_no_grade() -> None:
+    forged = (
+        b"Received: from a by mail-1.protonmail.ch; x\r\nX-Pm-Origin: external\r\nX-MS-Has-Attach: yes\r\n"
+    )
+    told = SPAM.replace(b'From: "Prize', forged + b'X-Mailer: Microsoft Outlook\r\nFrom: "Prize')
+    (uploaded,), (attached,) = open_file(told), unwrap_forward(forward("message/rfc822", told))
+    assert uploaded.spam == attached.spam == told
+    assert [uploaded.grade, attached.grade, uploaded.lost, attached.lost] == ["A", "A", None, None]
+
+
 def test_of_a_message_that_was_cut_no_signature_is_called_bad() -> None:
     pem = make_key()
     head = b"Received: from a ([198.51.100.7]) by b.example; x\r\nFrom: x@spam.example\r\nSubject: x\r\n\r\n"

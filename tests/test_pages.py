@@ -1,5 +1,6 @@
 """What holds for every page: looking does nothing, the headers, the markup, and refusals that help."""
 
+import html
 import logging
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from complaints.mail_clients import clients
 from complaints.web.page import age
 from complaints.web.visible import visible, visible_bytes
 from tests.visitor import PUBLIC, confirm, every_url, handed_in, press, result
@@ -141,8 +143,9 @@ def test_the_style_sheet_may_be_cached_and_has_a_new_address_when_it_changes(web
 
 def test_every_mail_program_we_know_has_its_instruction_on_the_help_page(website: Website) -> None:
     page = website.http.get("/help").text
-    for program in ("Thunderbird", "Apple Mail", "Outlook", "Gmail", "Proton Mail"):
-        assert f"<summary>{program}</summary>" in page
+    for client in clients():
+        assert f"<summary>{html.escape(client.name)}</summary>" in page
+        assert client.remedy in html.unescape(page)
 
 
 def test_nothing_in_a_text_stays_hidden() -> None:
