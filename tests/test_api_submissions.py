@@ -2,7 +2,12 @@
 
 import gzip
 import io
+import json
+import os
+import re
+import shutil
 import socket
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +21,7 @@ from sqlmodel import select
 from complaints.demo import as_attachments
 from complaints.models import Complaint, Submission
 from complaints.office import Office
+from tests.test_architecture import ROOT
 from tests.visitor import problem
 from tests.website import Website, running_website, spam
 
@@ -194,3 +200,25 @@ def test_over_the_hourly_limit_everything_of_the_request_is_put_off(tmp_path: Pa
         problem(website.api("POST", "/submissions", content=spam(), headers=MAIL), 429)
         website.clock.turn(seconds=int(refused.headers["retry-after"]))
         assert items(website.api("POST", "/submissions", content=spam(), headers=MAIL))
+
+
+def test_the_examples_of_the_documentation_work(website: Website, tmp_path: Path) -> None:
+    """docs/pages.md, "Handing in from a script", as a shell runs it."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed (Debian: apt-get install curl)")
+    section = (ROOT / "docs" / "pages.md").read_text().partition("### Handing in from a script\n")[2]
+    commands = re.findall(r"^    curl (?:.*\\\n)*.*", section.partition("\n## ")[0], re.MULTILINE)
+    assert len(commands) == 3
+    for name in ("spam", "other"):
+        (tmp_path / f"{name}.eml").write_bytes(spam(subject=name))
+    mbox = b"From x@pills.example Mon Nov  2 09:00:00 2026\n" + spam(subject="third").replace(b"\r\n", b"\n")
+    (tmp_path / "spam.mbox").write_bytes(mbox)
+    server = {"PLAINT_SERVER": str(website.http.base_url), "PLAINT_TOKEN": website.alice.token}
+    told = [
+        json.loads(subprocess.run(["sh", "-c", command], cwd=tmp_path, env=os.environ | server, check=True, capture_output=True).stdout)
+        for command in commands
+    ]  # fmt: skip
+    found = [[(item["file"], item["status"]) for item in one["items"]] for one in told]
+    assert found == [
+        [("", "accepted")], [("spam.mbox", "accepted")], [("spam.eml", "duplicate"), ("other.eml", "accepted")],
+    ]  # fmt: skip
