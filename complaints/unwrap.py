@@ -99,7 +99,7 @@ def _open(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
             return [_refusal(reason, "Send the messages in one plain zip file.", name)]
         return _unpack(raw, name, depth, hand) or [_empty_archive(name)]
     if slices := mbox_slices(raw):
-        return [_spam(raw, start, end, name, hand) for start, end in slices[:MAX_ITEMS]]
+        return _first([_spam(raw, start, end, name, hand) for start, end in slices], name)
     return [_spam(raw, 0, len(raw), name, hand)]
 
 
@@ -114,9 +114,18 @@ def _unpack(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
             items.append(_remade(packed, packed.content, hand))
         elif not from_outlook or _is_of_interest(packed.content, packed.name):
             items += _open(packed.content, packed.name, depth + 1, hand)
-        if len(items) >= MAX_ITEMS:
+        if len(items) > MAX_ITEMS:
             break
-    return [replace(item, start=None, end=None) for item in items]
+    return [replace(item, start=None, end=None) for item in _first(items, name)]
+
+
+def _first(items: list[Item], name: str) -> list[Item]:
+    """As many as are taken of one submission; if there are more, that is said."""
+    if len(items) <= MAX_ITEMS:
+        return items
+    reason = f"{name or 'The file'} holds more than {MAX_ITEMS} messages; those after them were not taken."
+    remedy = "Send the rest in files of their own, or all of it with `plaint batch`."
+    return [*items[:MAX_ITEMS], _refusal(reason, remedy, name)]
 
 
 def _empty_archive(name: str) -> Item:
@@ -211,8 +220,9 @@ def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> 
     hand = _Hand(message)
     for part in message.leaves():
         items += _from_part(part, raw, hand)
-        if len(items) >= MAX_ITEMS:
+        if len(items) > MAX_ITEMS:
             break
+    items = _first(items, "The mail")
     if any(item.spam is not None for item in items):
         return items
     inline = _inline(message)
@@ -234,7 +244,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     if not _is_file(part) or not _is_source(content, name):
         return []
     if slices := mbox_slices(content):
-        taken = (_spam(content, start, end, name, hand) for start, end in slices[:MAX_ITEMS])
+        taken = _first([_spam(content, start, end, name, hand) for start, end in slices], name or "")
         return [replace(item, start=None, end=None) for item in taken]
     return [_from_message(part, raw, content, hand)]
 

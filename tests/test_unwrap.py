@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints.message import parse
-from complaints.unwrap import open_file, unwrap_forward
+from complaints.unwrap import MAX_ITEMS, open_file, unwrap_forward
 
 SPAM = (
     b"Received: from helo.example (rdns.example [198.51.100.7]) by mx.reporter.example (Postfix) with ESMTP id 1;\r\n"
@@ -133,6 +133,26 @@ def test_damaged_archives_are_refused_with_a_reason() -> None:
         assert item.spam is None
         assert "broken" in (item.reason or "")
         assert item.remedy
+
+
+@pytest.mark.parametrize("way", ["alone", "packed", "attached"])
+def test_of_a_mailbox_with_too_many_messages_it_is_said_that_the_rest_was_not_taken(way: str) -> None:
+    one = b"From a@b.example Tue Nov 24 01:00:00 2026\nReceived: from x\nSubject: y\n\nz\n\n"
+    for number in (MAX_ITEMS, MAX_ITEMS + 1, MAX_ITEMS + 5):
+        mbox = one * number
+        if way == "alone":
+            items = open_file(mbox, "all.mbox")
+        elif way == "packed":
+            items = open_file(gzip.compress(mbox), "all.mbox.gz")
+        else:
+            items = unwrap_forward(
+                forward(attached(mbox, b"Content-Type: application/mbox; name=all.mbox\r\n"))
+            )
+        assert [item.spam is not None for item in items[:MAX_ITEMS]] == [True] * MAX_ITEMS
+        assert len(items) == min(number, MAX_ITEMS + 1)
+        if number > MAX_ITEMS:
+            assert f"more than {MAX_ITEMS} messages" in (items[-1].reason or "")
+            assert "plaint batch" in (items[-1].remedy or "")
 
 
 def test_an_mbox_gives_each_message_without_its_from_line() -> None:
