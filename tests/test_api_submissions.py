@@ -1,5 +1,6 @@
 """Handing in spam through the API: what is taken, what is refused, and that nothing is half-kept."""
 
+import base64
 import gzip
 import io
 import json
@@ -8,9 +9,11 @@ import re
 import shutil
 import socket
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -222,3 +225,27 @@ def test_the_examples_of_the_documentation_work(website: Website, tmp_path: Path
     assert found == [
         [("", "accepted")], [("spam.mbox", "accepted")], [("spam.eml", "duplicate"), ("other.eml", "accepted")],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["raw", "form"])
+def test_a_large_upload_is_not_held_many_times(website: Website, tmp_path: Path, way: str) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed (Debian: apt-get install curl)")
+    file = tmp_path / "large.eml"
+    file.write_bytes(spam() + base64.encodebytes(Random(1).randbytes(12_000_000)))
+    sent = (
+        ["--data-binary", f"@{file}", "-H", "Content-Type: message/rfc822"]
+        if way == "raw"
+        else ["-F", f"file=@{file}"]
+    )
+    url = f"{website.http.base_url}/api/v1/submissions"
+    # The sender is a process of its own: what is counted is what the service holds
+    command = ["curl", "-sS", url, "-H", f"Authorization: Bearer {website.alice.token}", *sent]
+    tracemalloc.start()
+    try:
+        told = subprocess.run(command, check=True, capture_output=True).stdout
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert json.loads(told)["items"][0]["status"] == "accepted"
+    assert peak < 3.5 * file.stat().st_size
