@@ -44,12 +44,15 @@ class _Table:
     ids: dict[str, Dialect]
 
 
+_SAYS = ("confirms", "plain", "literal", "bare", "mark", "last")
+
+
 @cache
 def _table() -> _Table:
     rows = tomllib.loads(files("complaints").joinpath("data/dialects.toml").read_text("utf-8"))["dialect"]
     table = _Table({}, {}, {}, {}, {})
     for row in rows:
-        says = {key: row[key] for key in ("confirms", "plain", "literal", "bare", "mark", "last") if key in row}
+        says = {key: row[key] for key in _SAYS if key in row}
         dialect = Dialect(row["name"], **says)
         table.names[dialect.name] = dialect
         for key, index in (

@@ -43,6 +43,7 @@ _LAST = re.compile(
     rf"\((?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*) )?(?:\[{_IP}\](?: \(may be forged\))?|{_IP})\){_SESSION} \Z"
 )
 _WRITER = re.compile(r"(?:(?<=[ )\]>;\"])|\A)by(?=[ (\[<;\"]|\Z)", re.IGNORECASE)
+_NAMED_BY = re.compile(r"\Afrom by (?=[(\[])", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?<![0-9A-Za-z.:])(?:(\d{1,3}(?:\.\d{1,3}){3})(?![0-9A-Za-z_-]|\.\d*[A-Za-z_-])"
     r"|(?:IPv6:)?((?=[0-9A-F]*:[0-9A-F:.]*:)[0-9A-F:.]{2,45}))",
@@ -51,10 +52,16 @@ _ADDRESS = re.compile(
 _WORD = r"\[?[A-Za-z0-9._:-]+\]?"
 # What a client said of itself, where it says so and is one word.
 _CLAIM = re.compile(
-    rf"(?<=[( ])(?:(?:HELO|EHLO|LHLO)[ =]|helo=|ident=){_WORD}(?=[ )])|claiming to be \"[^\"()]*\"|\({_WORD}@",
+    rf"(?<=[( ])(?:(?:HELO|EHLO|LHLO)[ =]|helo=|ident=){_WORD}(?=[ )])|claiming to be \"[^\"()]*\""
+    rf"|\({_WORD}@",
     re.IGNORECASE,
 )
 _ANNOUNCED = re.compile(r"HELO|EHLO|LHLO|\(.*\(", re.IGNORECASE)
+# The client said one word, and what was seen stands behind it.
+_ONE_WORD = re.compile(rf"from {_HOST} \({_WORD}\) \[{_IP}\] ", re.IGNORECASE)
+_SAID_AND_SEEN = re.compile(rf"from \[{_IP}\] \(\[{_IP}\]\) ", re.IGNORECASE)
+_SEEN_FIRST = frozenset({"exim", "communigate"})
+_NOTED = re.compile(rf" \(may be forged\)|{_SESSION}(?= \Z)")
 _LITERAL = re.compile(rf"from \[?({_IP})\]? ", re.IGNORECASE)
 _CLAUSES = frozenset({"from", "with", "via", "id", "for"})
 _SMAP = re.compile(rf"from [^ ()]+\({_IP}\), +via E?SMTP ", re.IGNORECASE)
@@ -80,7 +87,7 @@ def _one_reading(header: Header, line: Received) -> Received | None:
         ip = (usual["bracketed"] or usual["bare"]).decode("ascii")
         if line.from_ip in {ip, canonical_ip(ip)}:
             return line
-    text = plain_text(unglued(header, line))
+    text = _NAMED_BY.sub("from x ", plain_text(unglued(header, line)))
     if text[:3].lower() == "by " or not _addresses(text):
         # Nothing of the client's stands before the writer's own name, or nothing that can be accused.
         return line
@@ -102,7 +109,7 @@ def _is_plain(text: str, writers: list[re.Match[str]], line: Received) -> bool:
     return line.from_ip in {ip, canonical_ip(ip)} and not _addresses(text[writers[0].end() :])
 
 
-def _tells_one(before: str, line: Received) -> bool:
+def _tells_one(before: str, line: Received) -> bool:  # noqa: PLR0911 - one return per way to tell
     """Tell whether the words on the client hold no address but the one that was read, and no other clause."""
     if line.by is None and line.dialect in _MADE_BY_ITSELF and line.from_ip:
         return False
@@ -116,12 +123,17 @@ def _tells_one(before: str, line: Received) -> bool:
         return False
     if set(found) <= {line.from_ip}:
         return True
+    if _ONE_WORD.fullmatch(before):
+        return True
     said = _LITERAL.match(before)
     if said is None or found[1:] != [line.from_ip]:
         return False
     # The client said an address; behind it stands the one that was seen.
     dialect = dialect_named(line.dialect)
-    return dialect.plain == "helo" and not dialect.literal and _ANNOUNCED.search(before) is None
+    if dialect.name not in _SEEN_FIRST and _SAID_AND_SEEN.fullmatch(before):
+        return True
+    one = _NOTED.sub("", before)
+    return dialect.plain == "helo" and not dialect.literal and _ANNOUNCED.search(one) is None
 
 
 def _by_its_software(before: str, behind: str) -> Received | None:
@@ -139,7 +151,10 @@ def _by_its_software(before: str, behind: str) -> Received | None:
     if not dialect_named(parse_received(" ".join(["from x", *own])).dialect).last:
         return None
     again = parse_received(f"from x {last[0]}{behind}")
-    return None if again.defect or again.from_ip is None else again._replace(helo=None)
+    if again.defect or again.from_ip is None:
+        return None
+    # A reverse name with brackets in it would look like this, too.
+    return again._replace(helo=None, from_name=None, verified=False)
 
 
 def _addresses(text: str) -> list[str]:

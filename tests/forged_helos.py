@@ -104,7 +104,14 @@ TEMPLATES: dict[str, Template] = {
     "unknown, bare": lambda c: f"from {c.helo} ({c.ip}) by {c.by} with ESMTP id 1; {DATE}",
 }  # fmt: skip
 
-BENIGN = ["spam.example", "mail-1.spam.example", "SPAM", "localhost", "x_y.example", "203-0-113-99.dsl.example"]
+BENIGN = [
+    "spam.example",
+    "mail-1.spam.example",
+    "SPAM",
+    "localhost",
+    "x_y.example",
+    "203-0-113-99.dsl.example",
+]
 _ADDRESSES = [VICTIM, "10.0.0.1", "127.0.0.1", "192.0.2.10", SPAMMER, "IPv6:2001:db8::99", "2001:db8::99"]
 _OWN = ["mx.reporter.example", "imap", "localhost", "mx.google.com", "imap.reporter.example"]
 
@@ -141,8 +148,17 @@ def hostile(rng: random.Random) -> str:
         rng.choice([_seen, _seen, _clause, lambda rng: rng.choice(_MARKS)])(rng)
         for _ in range(rng.randrange(1, 6))
     ]
-    said = rng.choice(["v ", "v", "v.example ", "", "x) ", "mx.reporter.example ", f"[{VICTIM}] ", f"{VICTIM} "])
-    return said + rng.choice([" ", " ", " ", ""]).join(pieces) + rng.choice(["", "", " (", " (x", "x" * 9_000])
+    said = rng.choice(
+        ["v ", "v", "v.example ", "", "x) ", "mx.reporter.example ", f"[{VICTIM}] ", f"{VICTIM} "]
+    )
+    return (
+        said + rng.choice([" ", " ", " ", ""]).join(pieces) + rng.choice(["", "", " (", " (x", "x" * 9_000])
+    )
+
+
+def _strange(name: str) -> str:
+    """Leave what no name server can confirm: software that looks a name up forward knows better."""
+    return name if set(name) & set('()[]<>;"=') else ""
 
 
 def forged(rng: random.Random) -> str:
@@ -167,7 +183,7 @@ def line(seed: int) -> Line:
     plain = rng.choice(BENIGN)
     client = Client(
         hostile(rng) if rng.random() < 0.85 else plain,
-        rng.choice(["", "host.spam.example", "mail.victim.example", hostile(rng).split(" ")[0]]),
+        rng.choice(["", "host.spam.example", "mail.victim.example", _strange(hostile(rng).split(" ")[0])]),
         hostile(rng) if rng.random() < 0.3 else "x@spam.example",
         hostile(rng) if rng.random() < 0.3 else "",
         by=rng.choice(["mx.reporter.example", "mx.reporter.example", "imap"]),
