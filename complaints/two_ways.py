@@ -106,7 +106,13 @@ def _is_plain(text: str, writers: list[re.Match[str]], line: Received) -> bool:
     if not writers or not (usual := _USUAL.match(text[: writers[0].end() + 1].encode())):
         return False
     ip = (usual["bracketed"] or usual["bare"]).decode("ascii")
-    return line.from_ip in {ip, canonical_ip(ip)} and not _addresses(text[writers[0].end() :])
+    if line.from_ip not in {ip, canonical_ip(ip)}:
+        return False
+    # What was seen is among these, if the client brought in the first `by`.
+    others = set(_addresses(text[writers[0].end() :]))
+    return not others or (
+        others == {line.from_ip} and not line.verified and line.dialect not in _MADE_BY_ITSELF
+    )
 
 
 def _tells_one(before: str, line: Received) -> bool:  # noqa: PLR0911 - one return per way to tell
