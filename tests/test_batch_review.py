@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 
 from complaints import batches, consent
@@ -210,6 +212,36 @@ def test_one_that_refuses_leaves_the_others(website: Website, three: list[str]) 
     assert left["complaint"] == three[1]
     assert "sender's own mailbox" in left["reason"]
     assert states(website, *three[:2]) == ["confirmed", "awaiting_consent"]
+
+
+def test_what_is_only_counted_needs_no_desk_and_is_not_said_to_leave(
+    website: Website, three: list[str]
+) -> None:
+    first, _ = group_forms(website.http.get(path(website)))
+    answer = press(website, first, "confirm", read="yes", to=[], redaction="statistics")
+    assert answer.status_code == 303, html.unescape(answer.text)
+    [group] = groups(website)
+    decision = {"key": group["key"], "shown": group["shown"], "confirm": True, "redaction": "statistics"}
+    done = website.api("POST", "/review", params={"batch": "run"}, json=decision).json()
+    assert (done["complaints"], done["reports"], done["left"]) == (1, 0, [])
+    assert states(website, *three) == ["closed"] * 3
+    assert not any(consents(website).values())
+
+
+def test_groups_are_found_without_going_through_the_drafts_of_others(website: Website) -> None:
+    asked: list[tuple[str, Any]] = []
+    engine = website.office.db.engine
+
+    def hear(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", hear)
+    groups(website)
+    event.remove(engine, "before_cursor_execute", hear)
+    [(query, values)] = [one for one in asked if " JOIN report " in one[0]]
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+    assert "complaint_of_reporter_by_state" in plan[0][3], plan
 
 
 def test_the_link_is_the_reporters_alone_and_ends_with_new_secrets(
