@@ -216,7 +216,8 @@ def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
         back = [
             _member(row, ())
             for row in rows
-            if row.state == ComplaintState.DISCARDED or consent.undo_until(session, office, row)
+            if (row.state == ComplaintState.DISCARDED and row.evidence is not None)
+            or consent.undo_until(session, office, row)
         ]
     return _each(office, back, lambda session, row, _: consent.undo(session, office, row, via=via))
 
@@ -231,11 +232,12 @@ def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> 
         .where(col(Report.next_at) > office.clock())
     )
     until, confirmed = session.exec(waiting).one()
-    return {
-        "until": until,
-        "confirmed": confirmed,
-        "discarded": states(session, reporter_id, batch).get(ComplaintState.DISCARDED, 0),
-    }
+    discarded = select(func.count()).where(
+        *_of(reporter_id, batch),
+        Complaint.state == ComplaintState.DISCARDED,
+        col(Complaint.evidence).is_not(None),  # else its content was deleted
+    )
+    return {"until": until, "confirmed": confirmed, "discarded": session.exec(discarded).one()}
 
 
 Act = Callable[[Session, Complaint, Member], int]

@@ -17,11 +17,21 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
-from complaints import batches, consent
+from complaints import batches, consent, retention
 from complaints.account_tables import PolicyVersion
 from complaints.batches import BY, Decision
 from complaints.campaign import campaign_of
-from complaints.models import Complaint, ComplaintState, Consent, ConsentedReport, Json, Report, ReportState
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Consent,
+    ConsentedReport,
+    Json,
+    Report,
+    ReportState,
+    Submission,
+    SubmissionState,
+)
 from tests.house import CLOUD
 from tests.website import LINK_DESK, NETWORK_DESK, Form, Website, forms, running_website, spam
 
@@ -195,6 +205,24 @@ def test_what_was_decided_is_taken_back_at_once_while_it_can_be(website: Website
     press(website, group_forms(website.http.get(path(website)))[0], "confirm", read="yes")
     website.clock.turn(hours=1)
     assert not [f for f in forms(website.http.get(path(website))) if ("do", "undo") in f.buttons]
+
+
+def test_what_was_discarded_and_deleted_is_not_brought_back(website: Website, three: list[str]) -> None:
+    for form in group_forms(website.http.get(path(website))):
+        press(website, form, "discard")
+    with website.office.db.transaction() as session:
+        for row in session.exec(select(Submission).where(Submission.batch == "run")):
+            row.state = SubmissionState.NOTICED
+    website.clock.turn(days=31)
+    retention.step(website.office)
+    page = website.http.get(path(website))
+    assert ("do", "undo") not in [button for form in forms(page) for button in form.buttons]
+    assert batches.undo(website.office, website.alice.reporter.id, "run", "test").complaints == 0
+    answer = website.api("POST", f"/complaints/{three[0]}/undo")
+    assert answer.status_code == 409
+    assert "was deleted" in answer.text
+    assert "Bring it back" not in website.http.get(website.review(three[0])).text
+    assert states(website, *three) == ["discarded"] * 3
 
 
 def test_one_that_refuses_leaves_the_others(website: Website, three: list[str]) -> None:
