@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
-from complaints.inline import forwarded_inline
+from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
@@ -214,7 +214,7 @@ def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> 
         if len(items) >= MAX_ITEMS:
             break
     if any(item.spam is not None for item in items):
-        return items
+        return [_perhaps_its_own(item, hand) for item in items] if shows_a_forward(message) else items
     inline = _inline(message)
     return [inline, *items] if inline else items or [_nothing_attached(message)]
 
@@ -312,6 +312,20 @@ def _inline(message: Message, without: Container[str] = ()) -> Item | None:
         return None
     spam, repairs, certain = found.spam, found.repairs, found.certain
     return Item(spam, None, None, None, None, "C", "inline forward", None, repairs, certain)
+
+
+def _perhaps_its_own(item: Item, hand: _Hand) -> Item:
+    """Refuse what is attached to a forward made inside the text: the sender of the spam may have attached it.
+
+    Its Received lines would be of their choice, and so would be whom they accuse.
+    """
+    if item.spam is None:
+        return item
+    reason = (
+        f"{item.name or 'The attachment'} came with a message that was forwarded within the text, so it may "
+        "be a part of the spam and not the spam itself."
+    )
+    return _refusal(reason, hand.remedy, item.name)
 
 
 def _nothing_attached(message: Message) -> Item:

@@ -161,6 +161,32 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
     assert "198.51.100.7" in (parse(item.spam).get("received") or "")
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        b"---------- Forwarded message ---------\r\nFrom: Spammer <x@spam.example>\r\n",
+        b"Look at this\r\n\r\nVon: Spammer\r\nGesendet: Dienstag\r\nBetreff: buy\r\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "head", [b"Content-Type: message/rfc822\r\n", b"Content-Type: application/x; name=i.eml\r\n"]
+)
+def test_what_the_spam_itself_had_attached_is_never_taken_for_the_spam(above: bytes, head: bytes) -> None:
+    """Whoever wrote it could accuse anybody with Received lines of their own making."""
+    forged = SPAM.replace(b"198.51.100.7", b"203.0.113.66")
+    text = b"Content-Type: text/plain\r\n\r\n" + above + b"\r\nSee the invoice"
+    (item,) = unwrap_forward(forward(text, attached(forged, head)))
+    assert item.spam is None
+    assert item.remedy
+    assert "may be a part of the spam" in (item.reason or "")
+
+
+def test_a_signature_with_fields_does_not_hinder_an_attached_spam() -> None:
+    text = b"Content-Type: text/plain\r\n\r\nSpam.\r\n--\r\nTel: 1\r\nFax: 2\r\nMail: me@reporter.example\r\n"
+    (item,) = unwrap_forward(forward(text, attached(SPAM)))
+    assert item.spam == SPAM
+
+
 def test_a_redirected_message_begins_below_the_resent_block() -> None:
     outer = (
         b"Received: from me.example ([203.0.113.9]) by plaint.example; Tue, 24 Nov 2026 02:00:00 +0000\r\n"
