@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints.message import parse
-from complaints.unwrap import open_file, unwrap_forward
+from complaints.unwrap import MAX_ITEMS, open_file, unwrap_forward, unwrap_paste
 
 SPAM = (
     b"Received: from helo.example (rdns.example [198.51.100.7]) by mx.reporter.example (Postfix) with ESMTP id 1;\r\n"
@@ -142,6 +142,22 @@ def test_an_mbox_gives_each_message_without_its_from_line() -> None:
     items = open_file(raw)
     assert [item.spam for item in items] == [spam, spam]
     assert all(raw[item.start : item.end] == item.spam for item in items)
+
+
+def test_of_too_many_messages_it_is_said_that_some_were_left_out() -> None:
+    one = b"From a@b.example Tue Nov 24 01:00:00 2026\n" + SPAM.replace(b"\r\n", b"\n") + b"\n"
+    boxes = attached(one * (MAX_ITEMS + 5), b"Content-Type: application/mbox; name=a.mbox\r\n")
+    for items in (open_file(one * (MAX_ITEMS + 1)), unwrap_forward(forward(boxes))):
+        assert [item.spam is None for item in items] == [False] * MAX_ITEMS + [True]
+        assert "2,000" in (items[-1].reason or "")
+    assert len(open_file(one * MAX_ITEMS)) == MAX_ITEMS
+
+
+def test_a_paste_is_no_better_than_what_its_writer_left_of_it() -> None:
+    proton = b"Received: from a.example by mail.protonmail.ch; Tue, 24 Nov 2026 01:00:00 +0000\r\n" + SPAM
+    assert (
+        [item.grade for item in unwrap_paste(proton)] == ["C"] == [item.grade for item in open_file(proton)]
+    )
 
 
 def test_a_file_is_the_spam_itself_even_when_it_is_a_forward() -> None:
