@@ -12,7 +12,7 @@ import codecs
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,6 +44,14 @@ ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
+_ALL_PLAIN = re.compile(rb"(?>\s*+=\?(?:utf-?8|us-ascii)\?(?:b\?[^?]*+|q\?[^?]*+)\?=)+", re.IGNORECASE)
+_WHOLE_GROUPS = re.compile(
+    rb"(?>\s*+=\?(?:utf-?8|us-ascii)\?b\?(?>[a-z0-9+/]{4})*(?:[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)?\?=)+",
+    re.IGNORECASE,
+)
+_MOST_AT_ONCE = 3_000
+_IN_WORD = 45
+"""Octets of an encoded word that fill it."""
 _AFTER_LETTERS = 1_000
 """Octets behind the letters of a secret in which the rest of it stands, whatever is in between."""
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
@@ -59,6 +67,10 @@ class Hider:
     key: bytes
     secrets: tuple[Secret, ...]
     by_letters: Mapping[tuple[bytes, ...], list[Secret]]
+    gates: tuple[bytes, ...]
+    """What the first letters of every secret hold one of: where none stands in a view, nothing does."""
+    always: bool
+    """Whether a secret has no letters that a view could be asked for."""
     locals: tuple[bytes, ...]
     """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
@@ -95,10 +107,12 @@ class Hider:
         """Return the letters of the secrets that may stand in a text, and whether always in one piece."""
         suspects: dict[tuple[bytes, ...], bool] = {}
         for view, with_gaps in glance.views(lower, escapes=escapes):
+            # Nearly always none of the few strings that all of the secrets begin with is in a view.
+            if not self.always and not glance.holds(view, self.gates):
+                continue
             for letters in self.by_letters:
                 if not letters:
                     suspects[letters] = False
-                # Nearly always there is one string, and it is not in the view.
                 elif letters[0] in view and all(more in view for more in letters[1:]):
                     whole = with_gaps is not None and view.count(letters[0]) == with_gaps().count(letters[0])
                     suspects[letters] = whole and suspects.get(letters, True)
@@ -141,36 +155,38 @@ class Hider:
         if not self._may_hold(glance.glued(bare), depth):
             return
         matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
-        for match in self._promising(matches, depth):
-            token = token_of(match)
+        for match, token in self._promising([(match, token_of(match)) for match in matches], depth):
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
             if opened is not None:
                 new, rule = opened
                 breaks = list(_SPACE.finditer(match[0]))
                 yield narrow(match, broken(token, new, breaks), rule)
 
-    def _promising(self, matches: list[re.Match[bytes]], depth: int) -> list[re.Match[bytes]]:
+    def _promising(
+        self, tokens: list[tuple[re.Match[bytes], bytes]], depth: int
+    ) -> list[tuple[re.Match[bytes], bytes]]:
         """Return the tokens that may hold something: most lists end at once, others are halved."""
-        if not matches or not self._may_hold(glance.glued(b"".join(map(token_of, matches))), depth):
+        if not tokens or not self._may_hold(glance.glued(b"".join([token for _, token in tokens])), depth):
             return []
-        if len(matches) == 1:
-            return matches
-        half = len(matches) // 2
-        return self._promising(matches[:half], depth) + self._promising(matches[half:], depth)
+        if len(tokens) == 1:
+            return tokens
+        half = len(tokens) // 2
+        return self._promising(tokens[:half], depth) + self._promising(tokens[half:], depth)
 
     def _may_hold(self, letters: bytes, depth: int) -> bool:
         """Tell whether anything is encoded in glued letters, by opening all of them at once."""
         if len(letters) < self.shortest:
             return False
-        if any(digest in letters for digest in self.base64_digests):
+        if glance.holds(letters, self.base64_digests):
             return True
-        if glance.has_hex(letters, _SHORTEST_HEX_DIGEST) and self._digested(letters):
+        digits = glance.hex_digits(letters)
+        if digits >= _SHORTEST_HEX_DIGEST and self._digested(letters):
             return True
-        return any(self._opens(piece, depth) for piece in _pieces(letters))
+        return any(self._opens(piece, depth, hexadecimal=digits > 0) for piece in _pieces(letters))
 
-    def _opens(self, letters: bytes, depth: int) -> bool:
+    def _opens(self, letters: bytes, depth: int, *, hexadecimal: bool) -> bool:
         """Tell whether anything is encoded in a piece of glued letters."""
-        octets = glance.opened(letters)
+        octets = glance.opened(letters, hexadecimal=hexadecimal)
         if self.hinted(octets):
             return True
         readable = glance.readable_in(octets)
@@ -180,11 +196,9 @@ class Hider:
 
     def hinted(self, octets: bytes) -> bool:
         """Tell whether anything of the identity stands in `octets` as it is, or in UTF-16."""
-        lower = octets.lower()
-        if any(letters in lower for letters in self.short) or any(name in octets for name in self.foreign):
+        if self.short and glance.holds(octets.lower(), self.short):
             return True
-        view = glance.letters_in(lower)
-        return any(letters in view for letters in self.letters)
+        return glance.holds(octets, self.foreign) or glance.holds(glance.letters_in(octets), self.letters)
 
     def _digest(self, token: bytes) -> tuple[bytes, str] | None:
         found = self._digested(token) if len(token) >= _SHORTEST_DIGEST else None
@@ -197,7 +211,7 @@ class Hider:
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
         lower, standard = text.lower(), text.translate(URL_SAFE)
-        has_hex = glance.has_hex(text, _SHORTEST_HEX_DIGEST)
+        has_hex = glance.hex_digits(text) >= _SHORTEST_HEX_DIGEST
         for digest, is_hex, address in self.digests:
             if is_hex and not has_hex:
                 continue
@@ -251,10 +265,11 @@ def _is_foreign_text(octets: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=512)
 def hider(
     key: bytes, addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...] = ()
 ) -> Hider:
-    """Prepare the hiding of one identity under one key."""
+    """Prepare the hiding of one identity under one key; kept, for one reporter sends many spams."""
     found = _secrets(addresses, names, words)
     digests = _all_digests(addresses)
     by_letters: dict[tuple[bytes, ...], list[Secret]] = {}
@@ -265,15 +280,23 @@ def hider(
         key=key,
         secrets=found,
         by_letters=by_letters,
+        gates=_inmost(letters[0] for letters in by_letters if letters),
+        always=() in by_letters,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
-        letters=tuple(letters for letters in hints if len(letters) >= _LONG_LETTERS),
+        letters=_inmost(letters for letters in hints if len(letters) >= _LONG_LETTERS),
         short=tuple(letters for letters in hints if len(letters) < _LONG_LETTERS),
         foreign=_foreign(found),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
         pseudonyms={private: pseudonym(key, private) for private in {secret.private for secret in found}},
     )
+
+
+def _inmost(letters: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Drop those that hold another one: where that does not stand, they do not either."""
+    distinct = dict.fromkeys(letters)
+    return tuple(one for one in distinct if not any(other in one for other in distinct if other != one))
 
 
 def _foreign(found: tuple[Secret, ...]) -> tuple[bytes, ...]:
@@ -337,9 +360,12 @@ def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
 
 def _decoded(words: bytes) -> bytes:
     """Decode encoded words; nearly all are UTF-8 or ASCII, and some fields have thousands."""
-    plain = _PLAIN_WORD.findall(words)
-    if len(plain) != words.count(b"=?"):
+    if _ALL_PLAIN.fullmatch(words) is None:
         return decode_words(words).encode("utf-8", "replace")
+    plain = _PLAIN_WORD.findall(words)
+    if len(plain) < _MOST_AT_ONCE and _WHOLE_GROUPS.fullmatch(words):
+        # Each ends with a group of four letters: so together they say what they say one by one.
+        return decode_base64(b"".join([coded for coded, _ in plain]))
     if any(coded for coded, _ in plain):
         return b"".join(
             [
@@ -373,11 +399,13 @@ def _apart(finds: list[Find]) -> list[Find]:
 
 def as_words(text: bytes) -> bytes:
     """Encode UTF-8 text as encoded words of at most 75 characters (RFC 2047 §2), each of whole characters."""
-    words, chunk = [], b""
-    for char in text.decode("utf-8", "replace"):
-        octets = char.encode("utf-8")
-        if len(chunk) + len(octets) > 45:
-            words.append(chunk)
-            chunk = b""
-        chunk += octets
-    return b"\r\n ".join(b"=?utf-8?B?" + base64.b64encode(word) + b"?=" for word in (*words, chunk))
+    octets, words = text.decode("utf-8", "replace").encode("utf-8"), []
+    start = 0
+    while True:
+        end = start + _IN_WORD
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(b"=?utf-8?B?" + base64.b64encode(octets[start:end]) + b"?=")
+        start = end
+        if start >= len(octets):
+            return b"\r\n ".join(words)
