@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from complaints.encodings import decode_base64, decode_words
 from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
+from complaints.redact.words import ENCODED_WORDS, as_words, decoded
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -40,18 +40,6 @@ _RUN = re.compile(
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
 _SPACE = re.compile(rb"\s+")
-ENCODED_WORDS = re.compile(
-    rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
-)
-_PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
-_ALL_PLAIN = re.compile(rb"(?>\s*+=\?(?:utf-?8|us-ascii)\?(?:b\?[^?]*+|q\?[^?]*+)\?=)+", re.IGNORECASE)
-_WHOLE_GROUPS = re.compile(
-    rb"(?>\s*+=\?(?:utf-?8|us-ascii)\?b\?(?>[a-z0-9+/]{4})*(?:[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)?\?=)+",
-    re.IGNORECASE,
-)
-_MOST_AT_ONCE = 3_000
-_IN_WORD = 45
-"""Octets of an encoded word that fill it."""
 _AFTER_LETTERS = 1_000
 """Octets behind the letters of a secret in which the rest of it stands, whatever is in between."""
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
@@ -133,7 +121,7 @@ class Hider:
     def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
         if b"=?" not in text:
             return
-        words = [(match, _decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
+        words = [(match, decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
         # Most say nothing, which is told of all of them at once.
         if not words or not self.finds(b"\n\n".join([decoded for _, decoded in words]), depth=depth + 1):
             return
@@ -358,24 +346,6 @@ def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
         place = lower.find(letters, max(place + 1, done))
 
 
-def _decoded(words: bytes) -> bytes:
-    """Decode encoded words; nearly all are UTF-8 or ASCII, and some fields have thousands."""
-    if _ALL_PLAIN.fullmatch(words) is None:
-        return decode_words(words).encode("utf-8", "replace")
-    plain = _PLAIN_WORD.findall(words)
-    if len(plain) < _MOST_AT_ONCE and _WHOLE_GROUPS.fullmatch(words):
-        # Each ends with a group of four letters: so together they say what they say one by one.
-        return decode_base64(b"".join([coded for coded, _ in plain]))
-    if any(coded for coded, _ in plain):
-        return b"".join(
-            [
-                decode_base64(coded) if coded else binascii.a2b_qp(quoted, header=True)
-                for coded, quoted in plain
-            ]
-        )
-    return binascii.a2b_qp(b"".join([quoted for _, quoted in plain]), header=True)
-
-
 def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -> bool:
     """Tell a find from a chance likeness: whole words, and not the host or address of somebody else."""
     before = lower[max(0, start - 260) : start]
@@ -395,17 +365,3 @@ def _apart(finds: list[Find]) -> list[Find]:
         if not kept or find.start >= kept[-1].end:
             kept.append(find)
     return kept
-
-
-def as_words(text: bytes) -> bytes:
-    """Encode UTF-8 text as encoded words of at most 75 characters (RFC 2047 §2), each of whole characters."""
-    octets, words = text.decode("utf-8", "replace").encode("utf-8"), []
-    start = 0
-    while True:
-        end = start + _IN_WORD
-        while end < len(octets) and octets[end] & 0xC0 == 0x80:
-            end -= 1
-        words.append(b"=?utf-8?B?" + base64.b64encode(octets[start:end]) + b"?=")
-        start = end
-        if start >= len(octets):
-            return b"\r\n ".join(words)
