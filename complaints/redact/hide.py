@@ -7,7 +7,6 @@ in its own encoding.
 """
 
 import base64
-import binascii
 import codecs
 import hashlib
 import hmac
@@ -123,12 +122,12 @@ class Hider:
             return
         words = [(match, decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
         # Most say nothing, which is told of all of them at once.
-        if not words or not self.finds(b"\n\n".join([decoded for _, decoded in words]), depth=depth + 1):
+        if not words or not self.finds(b"\n\n".join([said for _, said in words]), depth=depth + 1):
             return
-        for match, decoded in words:
-            if inside := self.finds(decoded, depth=depth + 1):
+        for match, said in words:
+            if inside := self.finds(said, depth=depth + 1):
                 rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), as_words(splice(decoded, inside)), rule, plain=False)
+                yield Find(match.start(), match.end(), as_words(splice(said, inside)), rule, plain=False)
 
     def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
         found = list(blocks(text)) if b"begin " in text else []
