@@ -42,7 +42,7 @@ from complaints.mbox import pieces
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Report
 from complaints.office import Office
-from complaints.serve import looking_up
+from complaints.outside import looking_up
 from complaints.settings import load
 from complaints.spam import read
 from complaints.trace import trace

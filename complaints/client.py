@@ -1,7 +1,9 @@
 """What the command line works on: a server through its HTTP API, or a data directory on this machine.
 
-`Remote` and `Local` take the same verbs and leave the same documents.
+`Remote` and `Local` take the same verbs and leave the same documents. What asks the outside is imported where
+it is used: a batch asks in its children only.
 """
+# ruff: noqa: PLC0415 - see above
 
 import asyncio
 import logging
@@ -21,7 +23,6 @@ from complaints import (
     hiding,
     learned,
     ledger,
-    mail_hosts,
     outcomes,
     reporters,
     show,
@@ -38,11 +39,9 @@ from complaints.outcomes import Outcome
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.remote import ClientError, Handed, Ids, Items, Pause, refusal
-from complaints.serve import looking_up, sender
 from complaints.settings import Settings
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNUSABLE
 from complaints.workbench import Workbench, unfinished
-from complaints.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +162,8 @@ class Local:
 
     def trusted(self) -> Ids:
         """See Client. The DNS is asked as for a spam, and nothing of it is kept."""
+        from complaints import mail_hosts
+        from complaints.outside import looking_up
 
         async def ask() -> Items:
             async with looking_up(self._office) as lookup:
@@ -176,6 +177,7 @@ class Local:
 
     def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
         """See Client."""
+        from complaints.outside import looking_up
 
         async def ask() -> Items:
             async with looking_up(self._office) as lookup:
@@ -316,6 +318,9 @@ class Local:
         return [item | {"since": show.stamp(item["since"])} for item in found]
 
     async def _analyse(self, complaint_ids: Ids, submission_id: str | None) -> None:
+        from complaints.outside import looking_up, sender
+        from complaints.worker import Worker
+
         settings = self._office.settings
         async with looking_up(self._office) as lookup:
             worker = Worker(self._office, lookup, sender(settings, lookup))

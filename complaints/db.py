@@ -5,23 +5,25 @@ Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only co
 synchronous_commit=on).
 """
 
+# The tool of the migrations is large, and most processes need none: it is imported where it is used.
+# ruff: noqa: PLC0415 - see above
+
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import alembic.command
-import alembic.config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, lookup_tables, models, standing_tables
 from complaints.jobs import Job, enqueue_in_transaction
+
+if TYPE_CHECKING:
+    import alembic.config
 
 DECLARED_IN = (models, account_tables, lookup_tables, standing_tables)
 """The modules whose tables make up the schema."""
@@ -76,15 +78,21 @@ class Database:
     def upgrade(self) -> None:
         """Bring the schema to what this version needs (alembic)."""
         with self._writer:
+            import alembic.command
+
             alembic.command.upgrade(self._alembic(), "head")
 
     def revision(self) -> str | None:
         """The schema that the database has."""
+        from alembic.runtime.migration import MigrationContext
+
         with self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check_schema(self) -> None:
         """Raise DatabaseError unless the schema is the one this version was written for."""
+        from alembic.script import ScriptDirectory
+
         wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
         found = self.revision()
         if found != wanted:
@@ -95,7 +103,9 @@ class Database:
         """Close every connection."""
         self.engine.dispose()
 
-    def _alembic(self) -> alembic.config.Config:
+    def _alembic(self) -> "alembic.config.Config":
+        import alembic.config
+
         config = alembic.config.Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["engine"] = self.engine

@@ -13,7 +13,7 @@ from complaints.forward import SELECTOR
 from complaints.lookup_config import lookup_config
 from complaints.models import Json
 from complaints.office import Office
-from complaints.serve import looking_up
+from complaints.outside import looking_up
 from complaints.settings import Settings
 from complaints.vault import kept_secret
 

@@ -5,6 +5,7 @@ desks of link hosts, signers and drop-boxes wait for the reporter's own judgemen
 nobody is accused by a guess alone while a better answer exists.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
@@ -108,8 +109,9 @@ def _store(
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
     move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires, contacts=contacts)
     session.execute(delete(Report).where(*draft_rows))
+    stopped = _suppressed(session, [draft.to for draft in drafts])
     for draft in drafts:
-        if _suppressed(session, draft.to):
+        if draft.to.lower() in stopped:
             draft.state, draft.ticked = ReportState.SUPPRESSED, False
             draft.detail = "This desk asked for no more reports."
         session.add(draft)
@@ -234,9 +236,10 @@ def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -
     )
 
 
-def _suppressed(session: Session, address: str) -> bool:
-    row = session.get(Suppression, address.lower())
-    return row is not None and row.lifted_at is None
+def _suppressed(session: Session, mailboxes: Sequence[str]) -> set[str]:
+    """Those of the mailboxes, in lower case, that want no reports."""
+    asked = col(Suppression.address).in_([one.lower() for one in mailboxes])
+    return set(session.exec(select(Suppression.address).where(asked, col(Suppression.lifted_at).is_(None))))
 
 
 def _no_desk(contacts: Json, rejected: list[Json]) -> str:

@@ -308,8 +308,12 @@ class LookupStore:
         engine = self._db.engine
         words, settings = engine.dialect.create_connect_args(engine.url)
         connection = await psycopg.AsyncConnection.connect(*words, **settings, autocommit=True)
-        # What is kept here may be lost in a crash of the database, with the questions of its last moment
-        await connection.execute("SET synchronous_commit TO off")
+        try:
+            # What is kept here may be lost in a crash of the database, with the questions of its last moment
+            await connection.execute("SET synchronous_commit TO off")
+        except BaseException:
+            connection.pgconn.finish()
+            raise
         return connection
 
     async def _purge(self, now: datetime) -> int:

@@ -98,7 +98,7 @@ async def _opened(settings: "Settings") -> "AsyncIterator[AbuseLookup]":
             yield lookup
         return
     from complaints.office import Office
-    from complaints.serve import looking_up
+    from complaints.outside import looking_up
 
     office = await asyncio.to_thread(Office.open, settings)
     try:

@@ -13,6 +13,7 @@ from complaints.settings import Settings
 from complaints.vault import Vault
 
 KEPT_LINKS = timedelta(days=90)
+DAY = 86_400  # seconds
 
 
 def utc_now() -> datetime:
@@ -78,8 +79,13 @@ class Office:
         return {self.settings.mail_domain, *(address.rpartition("@")[2].lower() for address in addresses)}
 
     def review_url(self, complaint_id: str) -> str:
-        """The capability URL under which the reporter reviews a complaint without login or cookie."""
-        return f"{self.settings.url}/review/{self._link('review', complaint_id)}"
+        """The capability URL under which the reporter reviews a complaint without login or cookie.
+
+        Another one every second: those made before the reporter's address changed are ended by their age.
+        """
+        return (
+            f"{self.settings.url}/review/{self._made('review', complaint_id, int(self.clock().timestamp()))}"
+        )
 
     def hosts_url(self, reporter: Reporter) -> str:
         """The capability URL of a reporter's page of mail hosts; new secrets end the old one."""
@@ -117,7 +123,11 @@ class Office:
         return timedelta(seconds=self.settings.consent_seconds) + KEPT_LINKS
 
     def _link(self, purpose: str, subject: str, secret: str = "") -> str:
-        made = int(self.clock().timestamp())
+        """A link that is the same all day."""
+        now = int(self.clock().timestamp())
+        return self._made(purpose, subject, now - now % DAY, secret)
+
+    def _made(self, purpose: str, subject: str, made: int, secret: str = "") -> str:
         return f"{subject}.{made}.{self._capability(purpose, subject, made, secret)}"
 
     def _capability(self, purpose: str, subject: str, made: int, secret: str) -> str:

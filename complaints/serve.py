@@ -7,11 +7,10 @@ each with any of the roles, may share one PostgreSQL database.
 import asyncio
 import contextlib
 import logging
-import random
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,19 +18,15 @@ from functools import partial
 import uvicorn
 from sqlalchemy import text
 
-from abuse_lookup import AbuseLookup, Config, open_lookup
-from complaints.desk_history import DeskHistory
-from complaints.forward import Outgoing, Send
+from abuse_lookup import AbuseLookup
 from complaints.logs import place_of
-from complaints.lookup_config import lookup_config
-from complaints.lookup_store import LookupStore
 from complaints.lookups import look_up
 from complaints.office import Office
+from complaints.outside import looking_up, sender
 from complaints.receive import Reception
 from complaints.settings import Settings, SettingsError, host_port
 from complaints.smtp_in import Intake, SmtpServer, serve_smtp
 from complaints.smtp_limits import Limits
-from complaints.smtp_out import Direct, Outcome, Relay, send
 from complaints.smtp_protocol import Entrance
 from complaints.web.app import create_app
 from complaints.worker import Worker
@@ -54,38 +49,6 @@ class Service:
     smtp_port: int | None = None
     http_port: int | None = None
     worker: Worker | None = None
-
-
-@asynccontextmanager
-async def looking_up(office: Office, config: Config | None = None) -> AsyncIterator[AbuseLookup]:
-    """A lookup whose limits and answers are shared with every other process of this service."""
-    db = office.db
-    shared = None if db.embedded else (store := LookupStore(db), store)
-    config = config or lookup_config(office.settings)
-    async with open_lookup(config, shared=shared, history=DeskHistory(office)) as lookup:
-        yield lookup
-
-
-def sender(settings: Settings, lookup: AbuseLookup) -> Send:
-    """The SMTP client of the forward stage: through the relay, or straight to MX."""
-    route = (
-        Relay(*settings.relay_host) if settings.relay_host else Direct(settings.mx_port, settings.on_loopback)
-    )
-    rng = random.Random()  # noqa: S311 - spreads load over equal MX hosts
-
-    async def deliver(mail: Outgoing, before_dot: Callable[[], Awaitable[None]]) -> Outcome:
-        return await send(
-            mail.raw,
-            mail_from=mail.mail_from,
-            to=mail.to,
-            route=route,
-            resolver=lookup.resolver,
-            hostname=settings.mail_domain,
-            before_dot=before_dot,
-            rng=rng,
-        )
-
-    return deliver
 
 
 @asynccontextmanager

@@ -1,15 +1,12 @@
 """Reads and looks up the complaints of a batch in processes of its own, one per core; the parent hands in.
 
-Takes ids of complaints, leaves them awaiting consent, or refused. A child reads lines of ids from standard
-input and answers each with a line when all of them are done; when its parent is gone, its input ends, and so
-does it. What is not done when everything ends stands in the rows, for `plaint serve` or the next batch.
+Takes ids of complaints, leaves them awaiting consent, or refused. What the children do is in `hand.py`. What
+is not done when everything ends stands in the rows, for `plaint serve` or the next batch.
 """
 
-import asyncio
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -21,13 +18,10 @@ from sqlmodel import col, select
 
 from complaints.models import Complaint, ComplaintState
 from complaints.office import Office
-from complaints.serve import looking_up, sender
 from complaints.settings import Settings
-from complaints.worker import Worker
 
 AT_ONCE = 16
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
-STEPS = ("evidence", "contacts", "draft")
 UNREAD = "not read yet"
 UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
 
@@ -63,9 +57,10 @@ class Workbench:
         """One child's life, from the first complaints on. Should it die, what it had stays for later."""
         if (ids := self._work.get()) is None:
             return
-        command = [sys.executable, "-m", "complaints.workbench"]
+        command = [sys.executable, "-m", "complaints.hand"]
+        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}  # else each thread keeps memory for itself
         with subprocess.Popen(  # noqa: S603 - ourselves
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         ) as child:
             assert child.stdin is not None
             assert child.stdout is not None
@@ -87,41 +82,3 @@ def unfinished(office: Office, reporter_id: str) -> list[str]:
     )
     with office.db.reading() as session:
         return list(session.exec(query.order_by(col(Complaint.received_at))))
-
-
-async def _work_off(settings: Settings) -> None:
-    office = await asyncio.to_thread(Office.open, settings)
-    try:
-        async with looking_up(office) as lookup:
-            worker = Worker(office, lookup, sender(settings, lookup))
-            while line := await asyncio.to_thread(sys.stdin.readline):
-                ids: list[str] = json.loads(line)
-                await asyncio.gather(*(_steps(worker, one) for one in ids))
-                _answer(await asyncio.to_thread(_states, office, ids))
-    finally:
-        office.close()
-
-
-async def _steps(worker: Worker, complaint_id: str) -> None:
-    for step in STEPS:
-        await worker.run(step, complaint_id)
-
-
-def _states(office: Office, ids: Sequence[str]) -> list[str]:
-    with office.db.reading() as session:
-        return [str(one) for one in session.exec(select(Complaint.state).where(col(Complaint.id).in_(ids)))]
-
-
-def _answer(states: list[str]) -> None:
-    sys.stdout.write(json.dumps(states) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    """A child's whole life; Ctrl-C on the terminal is for its parent, which lets it finish."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(_work_off(Settings.model_validate_json(sys.stdin.readline())))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,6 +5,7 @@ with back-off, so that one poisonous row never stops the others.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -55,6 +56,7 @@ class Worker:
         self._let_go_at = office.clock()
         self._engine: Engine | None = None
         self._sweeping: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         forwarder = Forwarder(office, self.name, send, random.Random())  # noqa: S311 - jitter is no secret
         self._steps: dict[str, Callable[[str], Awaitable[None]]] = {
             "unwrap": lambda row_id: asyncio.to_thread(submission.step, office, row_id),
@@ -82,8 +84,9 @@ class Worker:
     async def stop(self) -> None:
         """Finish the steps under way and end."""
         self._office.db.on_commit = None
+        self._stopping.set()
         if self._sweeping:
-            self._sweeping.cancel()
+            # Not cancelled: what runs in a thread would go on with a database that is closed meanwhile
             await asyncio.gather(self._sweeping, return_exceptions=True)
         if self._engine:
             await self._engine.stop()
@@ -127,13 +130,14 @@ class Worker:
     async def _sweep_for_ever(self) -> None:
         assert self._engine is not None
         every = EMBEDDED_SWEEP if self._office.db.embedded else SHARED_SWEEP
-        while True:
+        while not self._stopping.is_set():
             try:
                 await self.sweep(self._engine)
                 await self._let_go()
             except Exception as error:  # noqa: BLE001 - the database may be back at the next one
                 log.error("the sweep failed, next in %d s: %s", every, place_of(error))  # noqa: TRY400 - see logs
-            await asyncio.sleep(every)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), every)
 
     async def _let_go(self) -> None:
         """Once an hour, and again at once while there is more to let go of."""

@@ -40,7 +40,7 @@ def empty_office(office: Office, folder: Path, database: str | None = None) -> O
         copy = secrets / file.name
         copy.write_bytes(file.read_bytes())
         copy.chmod(0o600)
-    given: dict[str, Any] = {"database_url": database} if database else {}
+    given: dict[str, Any] = {"http": office.settings.http} | ({"database_url": database} if database else {})
     return Office.open(load(data=folder, mail_domain=office.settings.mail_domain, **given), office.clock)
 
 

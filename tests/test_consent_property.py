@@ -27,8 +27,8 @@ from complaints.lookup_config import lookup_config
 from complaints.loopback import Internet, World, loopback_internet
 from complaints.models import Complaint, ComplaintState, Report, ReportState
 from complaints.office import Office, utc_now
+from complaints.outside import sender
 from complaints.redact import CannotRedact
-from complaints.serve import sender
 from complaints.tokens import digest
 from complaints.worker import Worker
 from tests.house import ALICE, CLOUD, SAVANNA, house_settings, spam

@@ -29,7 +29,7 @@ def test_a_spam_goes_from_the_reporters_mail_client_to_the_desk_and_the_answer_c
             assert (await home.api("GET", f"/complaints/{document['id']}/raw")).content == original
 
             [notice] = await home.internet.wait_for(1, to=ALICE)
-            assert document["review_url"] in text_of(notice)
+            assert f"/review/{document['id']}." in text_of(notice)
             assert notice.mail_from == ""
 
             reports = {report["to"]: report for report in document["reports"]}

@@ -17,7 +17,7 @@ from abuse_lookup import AbuseLookup, Lookup, open_lookup
 from complaints.lookup_tables import LookupAnswer, LookupServer
 from complaints.loopback import Internet, World, loopback_internet
 from complaints.office import Office
-from complaints.serve import looking_up
+from complaints.outside import looking_up
 from complaints.settings import load
 from tests.test_lookup import CLOUD, config_for, looking
 

@@ -144,28 +144,31 @@ def test_who_wants_few_letters_gets_one_only_when_something_needs_them(website: 
     assert "only when something needs you" in text
 
 
-def test_what_a_quiet_reporter_was_not_told_of_is_told_once_before_it_expires(website: Website) -> None:
-    came(website, [spam(subject="Loud")])
-    with website.office.db.transaction() as session:
-        bob = session.get_one(Reporter, website.bob.reporter.id)
-        choices.choose(session, website.office, bob, {"quiet": True}, via="test")
-    choose(website, quiet=True)
-    came(website, [spam(subject="One")])
-    website.clock.turn(days=1)
-    came(website, [spam(subject="Two")])
-    website.clock.turn(days=3, hours=23)
-    notice.remind(website.office)
-    assert len(letters(website)) == 1
-    website.clock.turn(hours=1)
-    for _ in range(2):
+def test_what_a_quiet_reporter_was_not_told_of_is_told_once_before_it_expires(
+    tmp_path: Path, database_url: str
+) -> None:
+    with running_website(tmp_path, database_url=database_url) as website:
+        came(website, [spam(subject="Loud")])
+        with website.office.db.transaction() as session:
+            bob = session.get_one(Reporter, website.bob.reporter.id)
+            choices.choose(session, website.office, bob, {"quiet": True}, via="test")
+        choose(website, quiet=True)
+        came(website, [spam(subject="One")])
+        website.clock.turn(days=1)
+        came(website, [spam(subject="Two")])
+        website.clock.turn(days=3, hours=23)
         notice.remind(website.office)
-    (_, _), (subject, text) = letters(website)
-    assert subject == "2 complaints will expire unless you confirm"
-    assert "One" in text
-    assert "Until 09 November 2026, 12:00 UTC" in text
-    website.clock.turn(days=1)
-    notice.remind(website.office)
-    assert letters(website)[-1][0] == "1 complaint will expire unless you confirm"
+        assert len(letters(website)) == 1
+        website.clock.turn(hours=1)
+        for _ in range(2):
+            notice.remind(website.office)
+        (_, _), (subject, text) = letters(website)
+        assert subject == "2 complaints will expire unless you confirm"
+        assert "One" in text
+        assert "Until 09 November 2026, 12:00 UTC" in text
+        website.clock.turn(days=1)
+        notice.remind(website.office)
+        assert letters(website)[-1][0] == "1 complaint will expire unless you confirm"
 
 
 def test_one_letter_a_day_waits_for_what_is_late(website: Website) -> None:
