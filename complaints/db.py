@@ -8,6 +8,7 @@ synchronous_commit=on).
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.
 # ruff: noqa: PLC0415 - see above
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, lookup_tables, models, standing_tables
@@ -36,6 +38,30 @@ class OvertakenError(Exception):
 
 class DatabaseError(Exception):
     """The database cannot be used as it is; the message says the command that mends it."""
+
+
+# What SQLite says of a file that cannot be used now: https://www.sqlite.org/rescode.html
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error is the database's, and the same may work later: it is stopped, busy or full."""
+    if isinstance(error, TimeoutError):
+        return True  # every connection of the pool is in use
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _AWAY
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 class Database:

@@ -110,13 +110,15 @@ def check_limit(session: Session, office: Office, reporter: Reporter) -> None:
         raise OverLimitError(f"{limit} submissions an hour are taken; try again later")
 
 
-def unwrap(session: Session, office: Office, submission: Submission) -> Accepted:
+def unwrap(session: Session, office: Office, submission: Submission, raw: bytes | None = None) -> Accepted:
     """Make one complaint of each spam in a submission; what is already a complaint is a duplicate.
 
-    Raises db.OvertakenError when another worker did it.
+    `raw`: its bytes, where they are at hand and need not be unsealed. Raises db.OvertakenError when another
+    worker did it.
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
-    raw = office.vault.unseal(reporter.key, submission.raw)
+    if raw is None:
+        raw = office.vault.unseal(reporter.key, submission.raw)
     if submission.forwarded:
         items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
     else:

@@ -97,11 +97,13 @@ def kept_secret(file: Path, make: Callable[[], bytes]) -> bytes:
 
 def _encrypt(key: bytes, clear: bytes) -> bytes:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, clear, None)
+    sealed = AESGCM(key).encrypt(nonce, clear, None)
+    del clear  # of a large mail there are as few copies at a time as possible
+    return nonce + sealed
 
 
 def _decrypt(key: bytes, sealed: bytes) -> bytes:
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], memoryview(sealed)[NONCE_BYTES:], None)
     except InvalidTag as error:
         raise VaultError("stored bytes do not open with this key: another master.key, or damage") from error
