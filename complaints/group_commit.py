@@ -1,7 +1,8 @@
 """Takes items from many sessions at once, leaves them written by one thread, as many as wait per commit.
 
 A commit costs a flush to disk however many rows it holds. Whatever queued while the last commit ran goes
-into the next one: nobody waits for company, and under load hundreds share one flush.
+into the next one: nobody waits for company longer than a turn of the event loop, and under load hundreds
+share one flush.
 """
 
 import asyncio
@@ -49,8 +50,8 @@ class GroupCommit(Generic[T]):
             raise ClosedError("the writer is closed; the item was not written")
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        # Not one by one: what the loop has at hand in this turn comes to the writer together, which else would
-        # wake for the first of it, and fight with the loop for the interpreter while the rest is prepared.
+        # What the loop has at hand in this turn comes to the writer together: else that would wake for the
+        # first of it, and fight with the loop for the interpreter while the rest is prepared.
         if not self._arrived:
             loop.call_soon(self._hand_over)
         self._arrived.append((item, done))

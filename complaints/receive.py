@@ -89,8 +89,10 @@ class Reception:
         known_as = letter_id(message, self._office.settings.mail_domain)
         if known_as != "" and await asyncio.to_thread(self._wrote, known_as):
             raise Refuse(554, "5.4.6", "This is a letter that we sent; forward spam here and nothing else")
-        sealing = (self._sealed, recipients, mail_from, raw)
-        mail = await asyncio.to_thread(*sealing) if len(raw) >= LARGE else self._sealed(*sealing[1:])
+        if len(raw) < LARGE:
+            mail = self._sealed(recipients, mail_from, raw)
+        else:
+            mail = await asyncio.to_thread(self._sealed, recipients, mail_from, raw)
         await self._commits.put(mail)
 
     async def close(self) -> None:
