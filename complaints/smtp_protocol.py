@@ -2,19 +2,16 @@
 
 LMTP as a mail server of the operator's own speaks it is the same with another greeting (RFC 2033).
 
-`Door` is aiosmtpd's server protocol with its own dialogue. aiosmtpd 1.4 reads DATA line by line, looks at
-itself for every connection, parses addresses with a general parser, takes a bare LF for the end of a command
-and refuses lines over 1,000 octets, which real spam has. Here only CRLF ends a command and only CRLF.CRLF a
-message; a bare CR or LF is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was said.
+`Door` is a protocol of asyncio's with a dialogue of its own (docs/decisions/0011, 0034). Only CRLF ends a
+command and only CRLF.CRLF a message; a bare CR or LF is content (RFC 5321 §2.3.8), and so is a line of any
+length, which real spam has. Nothing is written down of who came and what was said.
 """
 
 import asyncio
 import logging
 import ssl
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from aiosmtpd.smtp import SMTP
+from typing import Protocol, cast
 
 from complaints.logs import place_of
 from complaints.smtp_limits import IPNetwork, Lobby, lies_in
@@ -30,8 +27,6 @@ from complaints.smtp_syntax import (
 )
 
 log = logging.getLogger(__name__)
-# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; a level would not.
-logging.getLogger("mail.log").addFilter(lambda _record: False)
 
 CHUNK = 65_536
 END = b"\r\n.\r\n"
@@ -79,23 +74,11 @@ class _Over(Exception):  # noqa: N818 - the end of a dialogue is no error
     """The dialogue is over; its argument, if any, is the last reply."""
 
 
-class _NoHooks:
-    """Given to aiosmtpd in place of a handler, which it would look through for every connection."""
-
-    def __dir__(self) -> tuple[str, ...]:
-        return ()
-
-
-_NO_HOOKS = _NoHooks()
-
-
-class Door(SMTP):
+class Door(asyncio.Protocol):
     """One SMTP session. Answers hostile input with 5xx, too much of anything with 4xx, and raises nothing.
 
     `handler` is asked at RCPT and after the dot, `lobby` about limits.
     """
-
-    line_length_limit = CHUNK  # what aiosmtpd gives its stream reader as limit
 
     def __init__(
         self,
@@ -105,10 +88,10 @@ class Door(SMTP):
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(_NO_HOOKS, hostname=entrance.hostname, loop=loop)
         self.idle = False
         """Whether it waits for a command, so that nothing is lost by cutting it."""
         self.prefix = b""
+        self._loop = loop
         self._handler = handler
         self._lobby = lobby
         self._entrance = entrance
@@ -117,35 +100,80 @@ class Door(SMTP):
         self._greeted = False
         self._mail = Mail()
         self._in = bytearray()
+        self._fresh = 0
+        """Octets of `_in` that came since they were last looked at."""
+        self._ended = False
+        """Whether the client closed its half of the connection."""
+        self._deaf = False
+        """Whether reading is paused."""
+        self._input: asyncio.Future[None] | None = None
+        """Waits for more of it, or for its end."""
+        self._room: asyncio.Future[None] | None = None
+        """Waits until the client takes what it is told."""
         self._out: list[str] = []
         self._held = 0
         self._patience = lobby.limits.patience
         self._deadline = 0.0
         self._ends = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
-    def __dir__(self) -> tuple[str, ...]:
-        # aiosmtpd walks through dir(self) twice per connection to find commands; `_answer` knows them.
-        return ()
+    # What the transport calls
 
-    # What aiosmtpd calls
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the session."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._session = self._loop.create_task(self._handle_client())
 
-    def eof_received(self) -> bool | None:
-        """Still answer whoever closed its half of the connection; aiosmtpd would drop the work at hand."""
-        return asyncio.StreamReaderProtocol.eof_received(self)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - its name
+        """End the session, whatever it was at. What is being kept is kept all the same (`Intake.data`)."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._session.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and no more than some chunks that nobody looks at."""
+        self._in += data
+        self._fresh += len(data)
+        if self._fresh > CHUNK and not self._deaf:
+            self._deaf = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """Still answer whoever closed its half of the connection; TLS has no halves."""
+        self._ended = True
+        self._wake()
+        return not self._encrypted
+
+    def pause_writing(self) -> None:
+        """The client is slow to read."""
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None
+
+    def _wake(self) -> None:
+        if self._input is not None and not self._input.done():
+            self._input.set_result(None)
+
+    # Time
 
     def _reset_timeout(self, duration: float | None = None) -> None:
-        self._deadline = self.loop.time() + (duration or self._lobby.idle_seconds())
-        if self._timeout_handle is None or self._timeout_handle.when() > self._deadline:
+        self._deadline = self._loop.time() + (duration or self._lobby.idle_seconds())
+        if self._timer is None or self._timer.when() > self._deadline:
             self._set_timer()
 
     def _set_timer(self) -> None:
         """One timer per connection, set anew when it fires early: putting a deadline off costs nothing."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-        self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._time_is_up)
 
-    def _timeout_cb(self) -> None:
-        if self.loop.time() < self._deadline:
+    def _time_is_up(self) -> None:
+        if self._loop.time() < self._deadline:
             self._set_timer()
         else:
             self._lobby.counts["timeouts"] += 1
@@ -170,12 +198,11 @@ class Door(SMTP):
             if inside:
                 self._hold(0)
                 self._lobby.leave(self)
-            if self.transport is not None:
-                self.transport.close()
+            self._transport.close()
 
     async def _peer(self) -> object:
         """Who is at the other end, through a proxy of ours if there is one. Raises ProxyError."""
-        peer = self._writer.get_extra_info("peername")
+        peer = self._transport.get_extra_info("peername")
         if not lies_in(peer, self._entrance.proxies):
             return peer
         while (header := read_proxy(self._in)) is None:
@@ -187,7 +214,7 @@ class Door(SMTP):
 
     def dismiss(self, reply: str) -> None:
         """End the session from outside its dialogue."""
-        transport = self._writer.transport
+        transport = self._transport
         if transport.is_closing() or transport.get_write_buffer_size():
             transport.abort()  # it does not even read what it was told before
         else:
@@ -195,9 +222,9 @@ class Door(SMTP):
             transport.close()
 
     async def _converse(self) -> None:
-        self._say(f"220 {self.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
+        self._say(f"220 {self._entrance.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
         self._reset_timeout()
-        self._ends = self.loop.time() + self._lobby.limits.session_seconds
+        self._ends = self._loop.time() + self._lobby.limits.session_seconds
         try:
             while not self._lobby.closing:
                 await self._obey(await self._command())
@@ -225,21 +252,29 @@ class Door(SMTP):
 
         Replies to pipelined commands go out together (RFC 2920 §3.2).
         """
+        self._fresh = 0  # whoever asks for more has looked at all that is there
+        if self._deaf:
+            self._deaf = False
+            self._transport.resume_reading()
         await self._flush()
-        chunk = await self._reader.read(CHUNK)
-        if not chunk:
+        if not self._fresh and not self._ended:
+            self._input = self._loop.create_future()
+            await self._input
+        if not self._fresh:
             raise _Over
-        self._in += chunk
-        return len(chunk)
+        return self._fresh
 
     def _say(self, *replies: str) -> None:
         self._out += replies
 
     async def _flush(self) -> None:
         if self._out:
-            self._writer.write(("\r\n".join(self._out) + "\r\n").encode("ascii", "replace"))
+            self._transport.write(("\r\n".join(self._out) + "\r\n").encode("ascii", "replace"))
             self._out.clear()
-            await self._writer.drain()
+            if self._transport.is_closing():
+                await asyncio.sleep(0)  # in which the loss of the connection is told
+            elif self._room is not None:
+                await self._room
 
     async def _obey(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
@@ -258,7 +293,7 @@ class Door(SMTP):
             self._patience -= 1
         if self._patience <= 0:
             raise _Over("421 4.7.0 Too many errors or idle commands; closing the connection")
-        if self.loop.time() > self._ends:
+        if self._loop.time() > self._ends:
             raise _Over("421 4.4.2 This has lasted long enough; connect again")
 
     async def _answer(self, verb: str, rest: bytes) -> str:  # noqa: PLR0911 - one line per command
@@ -295,8 +330,8 @@ class Door(SMTP):
         self._greeted = True
         self._mail = Mail()
         if verb == "HELO":
-            return f"250 {self.hostname}"
-        offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
+            return f"250 {self._entrance.hostname}"
+        offers = [self._entrance.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
         if self._entrance.tls and not self._encrypted:
             offers.append("STARTTLS")
         return "".join(f"250-{offer}\r\n" for offer in offers) + "250 ENHANCEDSTATUSCODES"
@@ -354,7 +389,7 @@ class Door(SMTP):
     async def _content(self) -> bytes | str:
         """Read the message; the refusal to give where it was read to its end and thrown away."""
         limits, received = self._lobby.limits, 0
-        ends = self.loop.time() + limits.data_seconds
+        ends = self._loop.time() + limits.data_seconds
         most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
         refusal = ""
         start = 0
@@ -369,7 +404,7 @@ class Door(SMTP):
                 del self._in[: -len(END)]
                 self._hold(len(self._in))
             start = max(0, len(self._in) - len(END) + 1)
-            left = ends + received / limits.slowest - self.loop.time()
+            left = ends + received / limits.slowest - self._loop.time()
             self._reset_timeout(max(0.001, min(self._lobby.idle_seconds(), left)))
             received += await self._receive()
         raw = bytes(memoryview(self._in)[2 : end + 2])
@@ -388,10 +423,10 @@ class Door(SMTP):
             return "502 5.5.1 TLS is not offered, or is in use already"
         self._say("220 2.0.0 Go on")
         await self._flush()
+        # Reading of clear text stops before anything is waited for; a slow reader of the 220 may have sent more.
         self._in.clear()
-        # After a flush, start_tls stops reading clear text before it waits for anything.
-        self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - as aiosmtpd does
-        await self._writer.start_tls(self._entrance.tls)
-        self.transport = self._writer.transport
+        self._fresh = 0
+        upgraded = await self._loop.start_tls(self._transport, self, self._entrance.tls, server_side=True)
+        self._transport = cast("asyncio.Transport", upgraded)
         self._encrypted, self._greeted, self._mail = True, False, Mail()
         return ""
