@@ -115,7 +115,8 @@ def _spams(session: Session, since: Any) -> int:
         .limit(AT_ONCE)
     )
     ids = list(session.exec(over))
-    empty: Json = {"raw": None, "evidence": None, "contacts": None, "subject": "", "note": "", "hide": []}
+    empty: Json = {"raw": None, "evidence": None, "contacts": None, "note": "", "hide": []}
+    empty |= {"subject": "", "campaign": ""}
     done = _rows(session, update(Complaint).where(col(Complaint.id).in_(ids)).values(reason=DELETED, **empty))
     unsent = col(Report.state).in_(UNSENT) & col(Report.complaint_id).in_(ids)
     _empty(session, select(Report.id, Report.contact).where(unsent))

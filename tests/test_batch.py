@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +100,10 @@ def test_an_mbox_is_handed_in_here_and_awaits_consent_and_so_does_what_an_earlie
     ]
     assert "4 accepted" in ran.err
     assert "4 awaiting consent, 1 refused" in ran.err
+    [label] = re.findall(r"review with: plaint review --batch (\S+)\n", ran.err)
+    groups = good("review", "--batch", label, "--json", *alone).documents
+    assert sum(len(group["complaints"]) for group in groups) == 3, "what this batch handed in, and no more"
+    assert f"or on its page: {office.settings.url}/batch/" in ran.err
     assert complaints(office, ComplaintState.AWAITING_CONSENT) == 4
     with office.db.reading() as session:
         assert session.exec(select(Letter)).all() == [], "whoever runs it is told by its lines"

@@ -99,6 +99,8 @@ def test_a_spam_goes_a_month_after_it_was_handed_in_once_its_complaint_ended(web
     assert b"Subject:" in website.http.get(website.review(kept) + "/raw").content  # it still awaits consent
     assert website.api("GET", f"/complaints/{kept}").json()["evidence"]
     assert "Another" not in website.dump()
+    with website.office.db.reading() as session:
+        assert session.get_one(Complaint, gone).campaign == ""
 
 
 def test_what_was_sent_goes_after_three_months_and_that_it_was_sent_stays(website: Website) -> None:

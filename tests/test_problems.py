@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Server
+from tests.postgresql import Server
 from tests.visitor import problem
 from tests.website import Website, running_website, spam
 
