@@ -142,12 +142,13 @@ _MARKS = [
 ]  # fmt: skip
 
 
+def _mark(rng: random.Random) -> str:
+    return rng.choice(_MARKS)
+
+
 def hostile(rng: random.Random) -> str:
     """What a client says to be taken for somebody else."""
-    pieces = [
-        rng.choice([_seen, _seen, _clause, lambda rng: rng.choice(_MARKS)])(rng)
-        for _ in range(rng.randrange(1, 6))
-    ]
+    pieces = [rng.choice([_seen, _seen, _clause, _mark])(rng) for _ in range(rng.randrange(1, 6))]
     said = rng.choice(
         ["v ", "v", "v.example ", "", "x) ", "mx.reporter.example ", f"[{VICTIM}] ", f"{VICTIM} "]
     )

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from complaints import trace as walking
 from complaints import trust as trusting
 from complaints.message import parse
 from complaints.trace import Trust, trace
@@ -41,7 +40,6 @@ def test_a_broken_line_seldom_costs_the_source() -> None:
 
 
 GUARDS: dict[str, tuple[object, str, Callable[..., object]]] = {
-    "an address that a line hides": (walking, "hides_an_address", lambda *_: False),
     "a HELO proves nothing": (trusting.Border, "is_own_name", lambda *_: True),
 }
 
