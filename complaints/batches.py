@@ -64,7 +64,7 @@ class Member:
     source_ip: str | None
     campaign: str
     received_at: datetime
-    drafts: tuple[Draft, ...]
+    drafts: tuple[Draft, ...] = ()
 
     def key(self, by: str) -> str:
         """The name of the group it belongs to."""
@@ -226,7 +226,7 @@ def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
             and_(*_DISCARDED)
             | and_(col(Complaint.state) == ComplaintState.CONFIRMED, col(Complaint.id).in_(open_window)),
         )
-        back = [Member(*row, drafts=()) for row in session.exec(query)]
+        back = [Member(*row) for row in session.exec(query)]
     return _each(office, back, lambda session, row, _: consent.undo(session, office, row, via=via))
 
 
@@ -335,4 +335,5 @@ def _members(session: Session, reporter_id: str, batch: str) -> Iterator[Member]
     for _, same in groupby(rows, key=lambda row: row[0]):
         lines = list(same)
         drafts = tuple(Draft(*line[7:]) for line in lines)
-        yield Member(*lines[0][:6], drafts=drafts)
+        complaint, version, subject, source_ip, campaign, received_at = lines[0][:6]
+        yield Member(complaint, version, subject, source_ip, campaign, received_at, drafts)
