@@ -212,7 +212,8 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
     nothing_leaves = decision.redaction == STATISTICS
     if decision.confirm and decision.to is not None and not decision.to and not nothing_leaves:
         raise EmptyError("no desk was chosen; nothing was sent")
-    wanted = [one for one in group.members if one.id not in set(decision.without)]
+    without = set(decision.without)
+    wanted = [one for one in group.members if one.id not in without]
     act = _confirming(office, decision, via) if decision.confirm else _discarding
     return _each(office, wanted, act)
 
