@@ -256,7 +256,9 @@ def test_what_is_only_counted_needs_no_desk_and_is_not_said_to_leave(
     assert not any(consents(website).values())
 
 
-def test_groups_are_found_without_going_through_the_drafts_of_others(website: Website) -> None:
+@contextlib.contextmanager
+def statements(website: Website) -> Iterator[list[tuple[str, Any]]]:
+    """What the database is asked meanwhile: statements and their values."""
     asked: list[tuple[str, Any]] = []
     engine = website.office.db.engine
 
@@ -264,8 +266,26 @@ def test_groups_are_found_without_going_through_the_drafts_of_others(website: We
         asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", hear)
-    groups(website)
+    yield asked
     event.remove(engine, "before_cursor_execute", hear)
+
+
+def test_taking_a_large_batch_back_reads_no_evidence_of_all_of_it_at_once(
+    website: Website, three: list[str]
+) -> None:
+    for form in group_forms(website.http.get(path(website))):
+        press(website, form, "discard")
+    with statements(website) as asked:
+        done = batches.undo(website.office, website.alice.reporter.id, "run", "test")
+    assert done.complaints == 3
+    whole = [one.replace("\n", " ") for one, _ in asked if "complaint.evidence," in one]
+    assert all("WHERE complaint.id = ?" in one for one in whole), whole
+
+
+def test_groups_are_found_without_going_through_the_drafts_of_others(website: Website) -> None:
+    engine = website.office.db.engine
+    with statements(website) as asked:
+        groups(website)
     [(query, values)] = [one for one in asked if " JOIN report " in one[0]]
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
