@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from complaints.archives import Room, unpack
 from complaints.message import parse
 from complaints.unwrap import MAX_ITEMS, open_file, unwrap_forward, unwrap_paste
+from tests.bombs import one_for_all
 
 SPAM = (
     b"Received: from helo.example (rdns.example [198.51.100.7]) by mx.reporter.example (Postfix) with ESMTP id 1;\r\n"
@@ -125,6 +127,12 @@ def test_archives_have_bounds() -> None:
     (item,) = open_file(deep)
     assert item.spam is None
     assert "archive inside archives" in (item.reason or "")
+
+
+def test_encrypted_bytes_are_counted_though_they_unpack_to_nothing() -> None:
+    raw = one_for_all(bytes(20_000), 10, kind=zipfile.ZIP_STORED, key=1)
+    reasons = [one.reason for one in unpack(raw, "x.zip", Room(encrypted=50_000))]
+    assert ["more than 64 MiB" in reason for reason in reasons] == [False] * 2 + [True] * 8
 
 
 def test_damaged_archives_are_refused_with_a_reason() -> None:
