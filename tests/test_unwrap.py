@@ -185,6 +185,19 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
     assert "198.51.100.7" in (parse(item.spam).get("received") or "")
 
 
+def test_few_of_very_many_resent_to_addresses_are_looked_up() -> None:
+    asked: list[str] = []
+    raw = b"Resent-To: a@a.example, b@b.example\r\n" * 1_000 + SPAM
+
+    def is_ours(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    (item,) = unwrap_forward(raw, is_ours)
+    assert item.spam is None
+    assert 0 < len(asked) <= 100
+
+
 @pytest.mark.parametrize(
     "above",
     [
