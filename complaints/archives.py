@@ -25,6 +25,8 @@ MAX_MESSAGES = 2_000
 """Messages taken from one mbox."""
 MAX_OUTLOOK = 50
 """Files of Outlook's (.msg, winmail.dat) opened of one submission: each takes a process of its own."""
+LONGEST_NAME = 80
+"""Characters of a file's name that are shown, its last ones."""
 ORDINARY = "Pack it again as an ordinary zip file."
 # Of what else there is (bzip2, LZMA), zipfile unpacks all at once, whatever size was told.
 _BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -60,6 +62,11 @@ class Room:
     left: int = MAX_BYTES
     encrypted: int = MAX_ENCRYPTED
     outlook: int = MAX_OUTLOOK
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a file's name; a stranger may have chosen it, and our letters show it."""
+    return printable(re.split(r"[/\\]", name.rstrip("/\\"))[-1])[-LONGEST_NAME:]
 
 
 def is_archive(raw: bytes) -> bool:
@@ -134,7 +141,7 @@ def _unzip(raw: bytes, name: str, room: Room) -> Iterator[Packed]:
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: Room) -> Packed:
-    name, encrypted = printable(entry.filename), bool(entry.flag_bits & 1)
+    name, encrypted = short_name(entry.filename), bool(entry.flag_bits & 1)
     if entry.compress_type not in _BOUNDED:
         return Packed(name, None, f"{name} is packed in an unusual way.", ORDINARY)
     # Many entries may name the same packed bytes, and these unpack to next to nothing or fail at their end.

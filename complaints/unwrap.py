@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
-from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
+from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, short_name, unpack
 from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
@@ -259,7 +259,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
 
 def _name_of(part: Part) -> str | None:
     """Return a part's name, without the charset that stands alone where RFC 2231 went wrong."""
-    return _BARE_CHARSET.sub("", part.filename) or None if part.filename else None
+    return short_name(_BARE_CHARSET.sub("", part.filename)) or None if part.filename else None
 
 
 def _is_file(part: Part) -> bool:

@@ -185,6 +185,29 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
     assert "198.51.100.7" in (parse(item.spam).get("received") or "")
 
 
+@pytest.mark.parametrize("of_zip", [False, True])
+def test_a_name_that_a_stranger_gave_a_file_says_little_in_our_letters(of_zip: bool) -> None:
+    name = "Your account is locked, sign in at https://pills.example/" + "a" * 500 + ".eml"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, "no header")
+    named = b'Content-Type: application/x; name="' + name.encode() + b'"\r\n'
+    (item,) = unwrap_forward(
+        forward(
+            attached(
+                base64.b64encode(packed.getvalue()),
+                b"Content-Type: a/zip\r\nContent-Transfer-Encoding: base64\r\n",
+            )
+        )
+        if of_zip
+        else forward(attached(b"no header", named))
+    )
+    assert "has no mail header inside" in (item.reason or "")
+    assert "locked" not in (item.reason or "")
+    assert "http" not in (item.reason or "")
+    assert len(item.reason or "") < 150
+
+
 def test_few_of_very_many_resent_to_addresses_are_looked_up() -> None:
     asked: list[str] = []
     raw = b"Resent-To: a@a.example, b@b.example\r\n" * 1_000 + SPAM
