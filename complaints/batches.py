@@ -17,7 +17,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from complaints import consent, policies
-from complaints.consent import OPEN, REDACTIONS, Choice, ConsentError, EmptyError, StaleError
+from complaints.consent import OPEN, REDACTIONS, STATISTICS, Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Submission
 from complaints.office import Office
@@ -200,7 +200,8 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
         raise StaleError("the group changed since it was shown; look at it again", changes)
     if decision.redaction and decision.redaction not in REDACTIONS:
         raise ConsentError(f"unknown redaction {decision.redaction!r}; there are: {', '.join(REDACTIONS)}")
-    if decision.confirm and decision.to is not None and not decision.to:
+    nothing_leaves = decision.redaction == STATISTICS
+    if decision.confirm and decision.to is not None and not decision.to and not nothing_leaves:
         raise EmptyError("no desk was chosen; nothing was sent")
     wanted = [one for one in group.members if one.id not in set(decision.without)]
     act = _confirming(office, decision, via) if decision.confirm else _discarding
@@ -215,7 +216,8 @@ def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
         back = [
             _member(row, ())
             for row in rows
-            if row.state == ComplaintState.DISCARDED or consent.undo_until(session, office, row)
+            if (row.state == ComplaintState.DISCARDED and row.evidence is not None)
+            or consent.undo_until(session, office, row)
         ]
     return _each(office, back, lambda session, row, _: consent.undo(session, office, row, via=via))
 
@@ -230,11 +232,12 @@ def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> 
         .where(col(Report.next_at) > office.clock())
     )
     until, confirmed = session.exec(waiting).one()
-    return {
-        "until": until,
-        "confirmed": confirmed,
-        "discarded": states(session, reporter_id, batch).get(ComplaintState.DISCARDED, 0),
-    }
+    discarded = select(func.count()).where(
+        *_of(reporter_id, batch),
+        Complaint.state == ComplaintState.DISCARDED,
+        col(Complaint.evidence).is_not(None),  # else its content was deleted
+    )
+    return {"until": until, "confirmed": confirmed, "discarded": session.exec(discarded).one()}
 
 
 Act = Callable[[Session, Complaint, Member], int]
@@ -245,11 +248,12 @@ def _confirming(office: Office, decision: Decision, via: str) -> Act:
         drafts = [
             one for one in member.drafts if one.ticked and (decision.to is None or one.to in decision.to)
         ]
-        if not drafts:
+        counted_only = (decision.redaction or row.redaction) == STATISTICS
+        if not drafts and not counted_only:
             raise EmptyError("none of the chosen desks is proposed for it")
         choice = Choice({one.id: one.digest for one in drafts}, decision.redaction)
         consent.confirm(session, office, row, choice, via=via)
-        return len(drafts)
+        return 0 if counted_only else len(drafts)
 
     return act
 
@@ -305,19 +309,19 @@ def _members(session: Session, reporter_id: str, batch: str) -> Iterator[Member]
     # Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
     wanted = (
         *(Complaint.id, Complaint.version, Complaint.subject, Complaint.source_ip, Complaint.campaign),
-        *(Complaint.received_at, Report.id, Report.to, Report.digest, Report.ticked),
+        *(Complaint.received_at, Report.state, Report.id, Report.to, Report.digest, Report.ticked),
     )
     query: Any = (
         select(*wanted)  # type: ignore[call-overload]
         .join(Report, col(Report.complaint_id) == col(Complaint.id))
         .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.AWAITING_CONSENT)
-        .where(col(Report.state).in_(OPEN))
         .order_by(col(Complaint.id), col(Report.id))
     )
-    rows: Any = session.exec(query)
+    # Asked for their state, SQLite begins with the drafts of everybody
+    rows = (row for row in session.exec(query) if row.state in OPEN)
     for _, same in groupby(rows, key=lambda row: row[0]):
         lines = list(same)
-        drafts = tuple(Draft(*line[6:]) for line in lines)
+        drafts = tuple(Draft(*line[7:]) for line in lines)
         complaint, version, subject, source_ip, campaign, received_at = lines[0][:6]
         yield Member(complaint, version, subject, source_ip, campaign, received_at, drafts)
 

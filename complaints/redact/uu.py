@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from complaints.redact.find import Find, splice
 
-_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
+_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]{0,255}\r?\n")  # a longer name would cost square time
 _LINE = re.compile(rb"[^\r\n]+")
 _OCTETS = 45
 """Of one line."""
