@@ -159,7 +159,7 @@ def take_out(group: Json, out: Trimmed) -> None:
 def tell(done: Json) -> int:
     """Say what a decision did; returns how many complaints were left."""
     decided, leave = count(done["complaints"], "complaint"), count(done["reports"], "report")
-    say(f"{decided} decided, {leave} will leave")
+    say(f"{decided} decided, {leave} will leave; plaint undo PL-... takes one back")
     for line in done["left"]:
         say(f"{line['complaint']} was left: {line['reason']}")
     return len(done["left"])

@@ -351,7 +351,8 @@ def test_groups_are_decided_on_in_the_terminal(website: Website, three: list[str
     code, screen = in_a_terminal(website, "c\nyes\nd\n")
     assert code == 0, screen
     assert states(website, *three) == ["confirmed", "confirmed", "discarded"]
-    assert "2 complaints decided, 2 reports will leave" in screen
+    assert "2 complaints decided, 2 reports will leave; plaint undo" in screen
+    assert "1 complaint decided, 0 reports" in screen
 
 
 def test_in_the_terminal_nothing_is_confirmed_without_the_word(website: Website, three: list[str]) -> None:
