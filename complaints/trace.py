@@ -344,9 +344,7 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
     if below.by_ip is not None and below.by_ip == above.from_ip:
         return True
     named = above.from_ip is not None and border.trust.has_ip(above.from_ip)
-    if is_peer(above, below.by) and (
-        named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")
-    ):
+    if is_peer(above, below.by) and (named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")):
         if not (named or above.verified):
             walk.doubts.append("a neighbour of the recipient's host is known only by the name it gave")
         border.learn(below.by)
