@@ -144,9 +144,10 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: Room) ->
 
 
 def mbox_slices(raw: bytes) -> list[tuple[int, int]]:
-    """Return where the first messages of an mbox (RFC 4155) lie, without their `From ` lines; or nothing.
+    """Return where the messages of an mbox (RFC 4155) lie, without their `From ` lines; or nothing.
 
-    A `From ` line counts at the start and after a blank line, where a header field follows.
+    Of more than `MAX_MESSAGES` there is one slice more, of all the others. A `From ` line counts at the start
+    and after a blank line, where a header field follows.
     """
     first = _MBOX_START.match(raw)
     if first is None:
@@ -155,7 +156,7 @@ def mbox_slices(raw: bytes) -> list[tuple[int, int]]:
     marks = list(islice(found, MAX_MESSAGES))
     starts = [first.end(), *(mark.end() for mark in marks)]
     ends = [*(_without_blank_line(raw, mark.start()) for mark in marks), len(raw)]
-    return list(zip(starts, ends, strict=True))[:MAX_MESSAGES]
+    return list(zip(starts, ends, strict=True))
 
 
 def _without_blank_line(raw: bytes, end: int) -> int:

@@ -20,7 +20,7 @@ from sqlalchemy import JSON, Connection, func, insert, select, update
 from sqlmodel import Session, col
 
 from complaints import backup_keys
-from complaints.account_tables import Choice, Disclosure, PolicyVersion, Registration, StepUp
+from complaints.account_tables import AnsweredRequest, Choice, Disclosure, PolicyVersion, Registration, StepUp
 from complaints.choices import PURPOSES
 from complaints.erasure import TABLES, theirs
 from complaints.models import (
@@ -38,8 +38,8 @@ from complaints.standing_tables import StandingConsent
 from complaints.vault import VaultError
 
 KIND = "plaint backup 1"
-PERSONAL = tuple(table for table in reversed(TABLES) if table not in {Registration, StepUp})
-"""Tables of what is a reporter's, in the order in which rows can come; without codes, which last an hour."""
+PERSONAL = tuple(table for table in reversed(TABLES) if table not in {Registration, StepUp, AnsweredRequest})
+"""Tables of what is a reporter's, in the order in which rows can come; without what lasts a day at most."""
 COMMON = (Suppression, PolicyVersion)
 PIECE = 1_000_000
 """Octets of rows that are encrypted at a time, about."""

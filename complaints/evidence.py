@@ -100,7 +100,8 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
     }
     with office.db.transaction() as session:
         complaint = session.get_one(Complaint, read_from.id)
-        document["lost"] = _lost(session, complaint)
+        if lost := _lost(session, complaint):
+            document["lost"] = lost
         if source is None:
             reason = outcomes.of_evidence(document).says
             move(session, complaint, ComplaintState.REFUSED, reason=reason, **facts)

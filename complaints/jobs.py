@@ -3,7 +3,9 @@
 On PostgreSQL a job is enqueued in the same transaction as the row it is about, and a dead worker's job is
 taken over by another machine. On the embedded default the same engine keeps its queue in memory, filled
 after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md.
+PostgreSQL's drivers are imported where there is a PostgreSQL.
 """
+# ruff: noqa: PLC0415 - see above
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,13 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
-import psycopg
 from pgqueuer import PgQueuer
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 from pgqueuer.adapters.persistence.queries import SyncQueries
 from pgqueuer.models import Job as EngineJob
-from psycopg.rows import dict_row
 from sqlalchemy import Connection
 
 TAKEOVER = timedelta(seconds=10)  # a worker silent for this long is dead: its jobs go to another
@@ -46,6 +45,9 @@ class _InOurTransaction:
     """PgQueuer's SyncDriver over the connection of an open SQLAlchemy transaction."""
 
     def __init__(self, connection: Connection) -> None:
+        import psycopg
+        from psycopg.rows import dict_row
+
         raw = connection.connection.driver_connection
         assert isinstance(raw, psycopg.Connection)
         self._cursor = psycopg.RawCursor(raw, row_factory=dict_row)
@@ -81,6 +83,8 @@ class Engine:
         """Begin to run `steps` (name → coroutine taking a row id) from the queue of `database_url`."""
         pool = None
         if database_url.startswith("postgresql"):
+            import asyncpg
+
             # asyncpg, not psycopg: listening and asking at once, which psycopg serialises with one lock
             dsn = database_url.replace("postgresql+psycopg://", "postgresql://", 1)
             pool = await asyncpg.create_pool(dsn, min_size=2, max_size=4)

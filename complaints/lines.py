@@ -23,6 +23,14 @@ def read(header: Header) -> Received:
     return line
 
 
+def unglued(header: Header, line: Received) -> bytes:
+    """Return the bytes that a line was read from."""
+    glued = _GLUED.search(header.raw) if b"\n" in header.raw else None
+    if glued is None or line == parse_received(header.body):
+        return header.body
+    return header.raw[header.raw.index(b":") + 1 : glued.start()]
+
+
 def hides_an_address(header: Header, line: Received) -> bool:
     """Tell whether a line without an address holds one after all.
 

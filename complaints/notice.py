@@ -153,13 +153,15 @@ def _item(session: Session, office: Office, line: Json) -> Json:
             "look": item["url"] if complaint.evidence else "",
         }  # fmt: skip
     # Whoever was quicker than this letter finds there what became of it
-    reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
+    mine = select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id))
+    reports = session.exec(mine).all()
     return item | {
         "list": "complaints",
         "second_look": outcome is not None and outcome.code != "old",
         "lost": line.get("lost", ""),
         "source": complaint.source_ip,
-        "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
+        "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports if row.ticked],
+        "offered": [row.to for row in reports if not row.ticked],
         "remark": outcome.says if outcome else "",
         "remedy": outcome.remedy if outcome else "",
     }

@@ -11,7 +11,6 @@ from abuse_lookup import AbuseLookup, Config, open_lookup
 from complaints.desk_history import DeskHistory
 from complaints.forward import Outgoing, Send
 from complaints.lookup_config import lookup_config
-from complaints.lookup_store import LookupStore
 from complaints.office import Office
 from complaints.settings import Settings
 from complaints.smtp_out import Direct, Outcome, Relay, send
@@ -21,7 +20,11 @@ from complaints.smtp_out import Direct, Outcome, Relay, send
 async def looking_up(office: Office, config: Config | None = None) -> AsyncIterator[AbuseLookup]:
     """A lookup whose limits and answers are shared with every other process of this service."""
     db = office.db
-    shared = None if db.embedded else (store := LookupStore(db), store)
+    shared = None
+    if not db.embedded:
+        from complaints.lookup_store import LookupStore  # noqa: PLC0415 - it needs the drivers of PostgreSQL
+
+        shared = (store := LookupStore(db), store)
     config = config or lookup_config(office.settings)
     async with open_lookup(config, shared=shared, history=DeskHistory(office)) as lookup:
         yield lookup

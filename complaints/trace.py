@@ -20,6 +20,7 @@ from complaints.received import Received
 from complaints.reserved import is_inside_only, why_not_public
 from complaints.through import passage, rewriter
 from complaints.trust import Border, Trust
+from complaints.two_ways import TWO_READINGS, as_written
 
 __all__ = ["MAX_HOPS", "Hop", "Source", "Trace", "Trust", "trace"]
 
@@ -170,7 +171,10 @@ def _walk(walk: _Walk) -> Source | None:
     border, lines = walk.border, walk.lines
     n = 0
     while True:
-        line = lines[n]
+        line = as_written(walk.fields[n], lines[n])
+        if line is not lines[n] and not line.defect:
+            walk.doubts += [TWO_READINGS, TWO_READINGS]
+        lines[n] = line
         walk.believed = n + 1
         if not walk.named:
             _learn_writer(walk, line)

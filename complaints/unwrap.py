@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
-from complaints.inline import forwarded_inline
+from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
@@ -99,8 +99,21 @@ def _open(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
             return [_refusal(reason, "Send the messages in one plain zip file.", name)]
         return _unpack(raw, name, depth, hand) or [_empty_archive(name)]
     if slices := mbox_slices(raw):
-        return [_spam(raw, start, end, name, hand) for start, end in slices[:MAX_ITEMS]]
+        items: list[Item] = []
+        _add(items, [_spam(raw, start, end, name, hand) for start, end in slices])
+        return items
     return [_spam(raw, 0, len(raw), name, hand)]
+
+
+def _add(items: list[Item], more: list[Item]) -> bool:
+    """Add what else was found; False, once that is said, when it is more than one submission may hold."""
+    room = MAX_ITEMS - len(items)
+    items += more[:room]
+    if len(more) <= room:
+        return True
+    reason = f"There are more than {MAX_ITEMS:,} messages; only the first {MAX_ITEMS:,} were looked at."
+    items.append(_refusal(reason, "Send the others in another mail or file, or use `plaint batch`."))
+    return False
 
 
 def _unpack(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
@@ -109,12 +122,14 @@ def _unpack(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
     from_outlook = is_outlook(raw)
     for packed in (unpack_outlook if from_outlook else unpack)(raw, name, hand.room):
         if packed.content is None:
-            items.append(_refusal(packed.reason, packed.remedy, packed.name))
+            more = [_refusal(packed.reason, packed.remedy, packed.name)]
         elif packed.lost:
-            items.append(_remade(packed, packed.content, hand))
+            more = [_remade(packed, packed.content, hand)]
         elif not from_outlook or _is_of_interest(packed.content, packed.name):
-            items += _open(packed.content, packed.name, depth + 1, hand)
-        if len(items) >= MAX_ITEMS:
+            more = _open(packed.content, packed.name, depth + 1, hand)
+        else:
+            more = []
+        if not _add(items, more):
             break
     return [replace(item, start=None, end=None) for item in items]
 
@@ -128,7 +143,7 @@ def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
     """Take a message that was put together from what Outlook keeps; of use only with the way it took."""
     item = _spam(content, 0, len(content), packed.name, hand)
     if item.spam is None or parse(content).fields("received"):
-        return item if item.spam is None else replace(item, grade="B", lost=packed.lost)
+        return item if item.spam is None else replace(item, grade=max(item.grade, "B"), lost=packed.lost)
     return _no_way(packed.name, DOWNLOAD)
 
 
@@ -172,6 +187,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
     lost = "Pasted: a clipboard does not keep every byte." + (
         " Only its header is there." if not found.spam[message.body :].strip() else ""
     )
+    grade = max(loss_of(message).grade, "B")
     return [
         Item(
             found.spam,
@@ -179,7 +195,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
             None,
             None,
             None,
-            "B",
+            grade,
             "pasted message",
             lost,
             found.repairs,
@@ -210,11 +226,10 @@ def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> 
     items: list[Item] = []
     hand = _Hand(message)
     for part in message.leaves():
-        items += _from_part(part, raw, hand)
-        if len(items) >= MAX_ITEMS:
+        if not _add(items, _from_part(part, raw, hand)):
             break
     if any(item.spam is not None for item in items):
-        return items
+        return [_perhaps_its_own(item, hand) for item in items] if shows_a_forward(message) else items
     inline = _inline(message)
     return [inline, *items] if inline else items or [_nothing_attached(message)]
 
@@ -234,7 +249,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     if not _is_file(part) or not _is_source(content, name):
         return []
     if slices := mbox_slices(content):
-        taken = (_spam(content, start, end, name, hand) for start, end in slices[:MAX_ITEMS])
+        taken = (_spam(content, start, end, name, hand) for start, end in slices)
         return [replace(item, start=None, end=None) for item in taken]
     return [_from_message(part, raw, content, hand)]
 
@@ -312,6 +327,20 @@ def _inline(message: Message, without: Container[str] = ()) -> Item | None:
         return None
     spam, repairs, certain = found.spam, found.repairs, found.certain
     return Item(spam, None, None, None, None, "C", "inline forward", None, repairs, certain)
+
+
+def _perhaps_its_own(item: Item, hand: _Hand) -> Item:
+    """Refuse what is attached to a forward made inside the text: the sender of the spam may have attached it.
+
+    Its Received lines would be of their choice, and so would be whom they accuse.
+    """
+    if item.spam is None:
+        return item
+    reason = (
+        f"{item.name or 'The attachment'} came with a message that was forwarded within the text, so it may "
+        "be a part of the spam and not the spam itself."
+    )
+    return _refusal(reason, hand.remedy, item.name)
 
 
 def _nothing_attached(message: Message) -> Item:

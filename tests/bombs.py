@@ -195,6 +195,9 @@ FORWARDS: dict[str, Recipe] = {
     "an inline forward of 64 MiB": lambda: filled(_TEXT + b"\r\n> " + _CHAIN, b"> X: a\r\n"),
     "10,000 texts with a bit of a field": lambda: _multipart(b"text/plain", 10_000).replace(b"See", b"Received: from\r\n"),
     "10,000 nested multiparts": lambda: _nested(10_000),
+    "a line of a million dashes": lambda: _TEXT + b"\r\na" + b"-" * 1_000_000 + b"a\r\n",
+    "half a million blanks side by side": lambda: _HTML + b"<pre>a" + b" " * 500_000 + b"b</pre>",
+    "100,000 nested tags around a forward": lambda: _HTML + b"<div>" * 100_000,
 }  # fmt: skip
 """What is handed to `unwrap.unwrap_forward`."""
 

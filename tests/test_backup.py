@@ -21,7 +21,7 @@ from tests.test_cli import plaint
 from tests.test_erasure import CLOUD_DESK, MARKS, everything, gone, plant
 from tests.website import running_website, spam
 
-LEFT_OUT = {"registration", "step_up", "lookup_answer", "lookup_server"}
+LEFT_OUT = {"registration", "step_up", "answered_request", "lookup_answer", "lookup_server"}
 """What lasts an hour, and what was asked of registries: it is asked again."""
 
 
