@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints import leaks
-from complaints.leaks import find_leaks
+from complaints.leaks import find_leaks, opened, readings
 from complaints.redact import Identity
 
 ALICE = Identity(("alice.reporter@victim.example", "al@victim.example"), ("Alice Miller",))
@@ -191,3 +191,22 @@ def test_escapes_of_many_kinds_in_each_other_hold_the_report() -> None:
     assert [(leak.what, leak.how) for leak in told] == [
         ("unread", "more escapes inside each other than are undone")
     ]
+
+
+@given(st.binary(max_size=40))
+def test_base64_is_read_from_each_of_four_letters_by_decoding_once(octets: bytes) -> None:
+    letters = base64.b64encode(octets).rstrip(b"=")
+    for phase, read in enumerate(opened._phases(letters)):
+        from_here = letters[phase:]
+        assert read == base64.b64decode(from_here + b"A" * (-len(from_here) % 4))[: len(from_here) * 3 // 4]
+
+
+@given(
+    st.text(alphabet="aA \u200b\xad\u0430\uff41\u2460\U0001d44e\xe9\ufe0f\u3042", max_size=30),
+    st.binary(max_size=4),
+)
+def test_what_is_seen_of_a_text_is_what_is_seen_of_its_stretches_beyond_ascii(
+    text: str, noise: bytes
+) -> None:
+    octets = text.encode() + noise.translate(None, b"\xcc\xcd") + text.encode()
+    assert readings._visible(octets) == readings._seen(octets)

@@ -56,6 +56,8 @@ VALUES: dict[str, dict[str, Any]] = {
             {"subject": EVIL, "until": NOON, "url": "https://plaint.example/review/abc"},
             {"subject": "", "until": NOON, "url": "https://plaint.example/review/def"},
         ],
+        "count": 3,
+        "link": "https://plaint.example/batch/abc",
         "quiet": "https://plaint.example/unsubscribe/def",
         "account": ACCOUNT,
     },

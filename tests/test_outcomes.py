@@ -188,6 +188,21 @@ def test_what_a_quiet_reporter_was_not_told_of_is_told_once_before_it_expires(
         assert letters(website)[-1][0] == "1 complaint will expire unless you confirm"
 
 
+def test_a_reminder_of_thousands_tells_of_some_and_counts_the_rest(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "MOST_TOLD", 1)
+    choose(website, quiet=True)
+    came(website, [spam(subject="One"), spam(subject="Two")])
+    website.clock.turn(days=5, hours=1)
+    for _ in range(2):
+        notice.remind(website.office)
+    [(subject, text)] = letters(website)
+    assert subject == "2 complaints will expire unless you confirm"
+    assert (text.count("/review/"), text.count("/batch/")) == (1, 1)
+    assert "And 1 more" in text
+
+
 def test_one_letter_a_day_waits_for_what_is_late(website: Website) -> None:
     choose(website, digests=True)
     late = website.hand_in(spam(subject="Late"))

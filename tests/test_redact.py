@@ -14,8 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from complaints.encodings import decode_base64
 from complaints.leaks import find_leaks
 from complaints.redact import CannotRedact, Identity, redact, sha1_pseudonym
+from complaints.redact.coding import in_quoted_printable, quoted_printable
+from complaints.redact.find import Find
+from complaints.redact.words import decoded
 from tests.hiding_places import CARRIERS, KEPT, SPELLINGS, Spelling
 
 KEY = b"a redaction key of ours"
@@ -314,6 +318,7 @@ def test_no_bytes_make_it_fail_or_change_without_need(noise: bytes) -> None:
         b"+",
         b"alice.r\0e",
         b"'+'",
+        b"begin 644 ",
     ],
     ids=repr,
 )
@@ -352,3 +357,42 @@ def test_real_phishing_leaks_nothing_and_keeps_its_received_chain() -> None:
             changed += bool(result.changes)
     assert len(names) >= 150
     assert changed > len(names) // 2, json.dumps({"messages": len(names), "changed": changed})
+
+
+def test_encoded_words_read_at_once_say_what_they_say_one_by_one() -> None:
+    said = [b"alice", b"", b"a", b"ab", "\u00fcber".encode(), bytes(range(33, 100))]
+    for first in said:
+        for second in said:
+            words = [b"=?utf-8?B?" + base64.b64encode(one) + b"?=" for one in (first, second)]
+            assert decoded(b"\r\n ".join(words)) == first + second
+    # Letters that fill no group, and padding in the middle, end with their word.
+    for odd in (b"YWJjZ", b"YW=JjZA", b"Y W I", b"YWJj===="):
+        assert decoded(b"=?utf-8?B?" + odd + b"?= =?utf-8?B?ZGVm?=") == decode_base64(odd) + b"def"
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "=", "=3D", "=40", "=\r\n", "=\n", "\r\n", "\n", "==", " ", "=4"]), max_size=40
+    )
+)
+def test_a_find_in_quoted_printable_is_mapped_line_by_line_as_in_the_whole_body(pieces: list[str]) -> None:
+    body = "".join(pieces).encode()
+    whole = quoted_printable(body)
+    finds = [Find(at, at + 1, b"x", "name") for at, octet in enumerate(whole.text) if octet not in b"\r\n"]
+    there = in_quoted_printable(body, whole.text, finds)
+    assert there is None or there == [whole.find_in_raw(find) for find in finds]
+    assert there is not None or whole.text != binascii.a2b_qp(body)
+
+
+def test_many_finds_in_one_endless_line_take_linear_time() -> None:
+    def taken(count: int) -> float:
+        body = (
+            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+            + b"=3D alice.reporter@victim.example " * count
+        )
+        began = time.process_time()
+        hidden(body)
+        return time.process_time() - began
+
+    taken(10)
+    assert taken(1_200) < 12 * taken(300) + 0.1

@@ -28,6 +28,8 @@ _READABLE = bytes(
 )
 """Printable ASCII, zeros, others."""
 _WIDE = b"1Z" * 6
+_BETWEEN = b"\1"
+"""Ends what can be read."""
 _LONG_LINE = b"1" * 60
 _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
 _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:1++=*\r?(?:\n|\Z))+)")
@@ -40,7 +42,7 @@ _PACKED = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM")
 """With what archives begin in base64: zip, gzip, xz, bzip2."""
 _STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"FBWSZTW")
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
@@ -113,11 +115,17 @@ def _end_of_line(kinds: bytes, place: int) -> int:
 
 
 def _phases(letters: bytes) -> Iterator[bytes]:
-    """Decode letters of base64 from each of the first four on."""
-    padded = letters + b"AAAA"
-    for phase in range(4):
-        size = len(letters) - phase
-        yield binascii.a2b_base64(padded[phase : phase + (size + 3) // 4 * 4])[: max(size, 0) * 3 // 4]
+    """Decode letters of base64 from each of the first four on.
+
+    Decoding takes longest, so it is done once: from the next letter on the same bits are six further left.
+    """
+    size = len(letters)
+    whole = binascii.a2b_base64(letters + b"A" * (-size % 4))
+    yield whole[: size * 3 // 4]
+    bits = int.from_bytes(whole, "big")
+    for phase in (1, 2, 3):
+        moved = (bits << 6 * phase).to_bytes(len(whole) + 3, "big")
+        yield moved[3 : 3 + max(size - phase, 0) * 3 // 4]
 
 
 def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
@@ -125,8 +133,8 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     standard = text.translate(_STANDARD, _NO_TOKEN)
     for octets in wanted.digested_in(standard):
         yield Opened("base64", octets)
-    for octets in _phases(standard):
-        yield from told("base64", octets, wanted)
+    # What can be read from each of four letters is searched as one text anyway.
+    yield from told("base64", _BETWEEN.join(_phases(standard)), wanted)
     yield from _archives(standard)
     letters = letters_of(text)
     if letters.count(b"0x") >= _SHORTEST_BODY:
@@ -166,9 +174,14 @@ def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
         narrow = octets.replace(b"\0", b"")
         runs += _runs(narrow, narrow.translate(_READABLE), b"1" * min(wanted.shortest, _TELLING))
     # A picture of one colour is a row of one letter, and so may be what that decodes to, again and again.
-    runs = [run for run in runs if len(set(run)) >= wanted.fewest]
+    runs = [run for run in runs if _is_varied(run, wanted.fewest)]
     if runs and (max(map(len, runs)) >= _TELLING or wanted.hinted(b"\n".join(runs))):
         yield Opened(how, b"\n".join(runs), is_likely=False)
+
+
+def _is_varied(run: bytes, fewest: int) -> bool:
+    """Whether so many different characters stand in a run; nearly always the first of it tell."""
+    return len(set(run[:_TELLING])) >= fewest or len(set(run)) >= fewest
 
 
 def readable_in(octets: bytes) -> bytes:
@@ -197,9 +210,12 @@ def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
 def _uudecoded(text: bytes) -> Iterator[bytes]:
     place = 0
     while (match := _UU_BEGIN.search(text, place)) is not None:
-        place = text.find(b"\nend", match.end())
+        start = text.find(b"\n", match.end())
+        if start < 0:
+            return
+        place = text.find(b"\nend", start)
         place = len(text) if place < 0 else place
-        for line in text[match.end() : place].split(b"\n"):
+        for line in text[start + 1 : place].split(b"\n"):
             try:
                 yield binascii.a2b_uu(line.rstrip(b"\r"))
             except binascii.Error:

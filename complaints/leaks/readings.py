@@ -50,6 +50,8 @@ _ALIKE = re.compile(
     "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
     "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
 )
+_BEYOND_ASCII = re.compile(rb"([\x80-\xff]+)")
+_SHORT_SIGNS = 32
 _MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff][\u0300-\u036f]+")
 _SIGN = re.compile(
     rb"[\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:(?<=\xe2)(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|(?<=\xc2)[\xaa\xad\xb2\xb3\xb9\xba]"
@@ -141,8 +143,10 @@ def _see_through(base: Reading, done: Read) -> bool:
     for _ in range(ROUNDS):
         before, last = last, _then(last, "escaped", _unescaped(last.octets), done)
         if before is last:
+            finished = True
             break
-    finished = _unescaped(last.octets) == last.octets
+    else:
+        finished = _unescaped(last.octets) == last.octets
     done.readings[-1] = last = replace(last, whole=True)
     if b"+" in last.octets and _JOINT.search(last.octets):
         last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
@@ -232,10 +236,34 @@ def _unescaped(text: bytes) -> bytes:
 
 def _visible(text: bytes) -> bytes:
     """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
-    bare = _UNSEEN.sub("", text.decode("utf-8", "ignore"))
     if b"\xcc" in text or b"\xcd" in text:
-        bare = _MARKED.sub(_folded, bare)
+        # Marks belong to letters, which may be ASCII.
+        bare = _UNSEEN.sub("", text.decode("utf-8", "ignore"))
+        return _ALIKE.sub(_folded, _MARKED.sub(_folded, bare)).encode("utf-8", "ignore")
+    # All of the rest is beyond ASCII, and what is done to it depends on nothing beside it.
+    pieces = _BEYOND_ASCII.split(text)
+    pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
+    return b"".join(pieces)
+
+
+def _seen(signs: bytes) -> bytes:
+    bare = _UNSEEN.sub("", signs.decode("utf-8", "ignore"))
     return _ALIKE.sub(_folded, bare).encode("utf-8", "ignore")
+
+
+class _Signs(dict[bytes, bytes]):
+    """What is seen of each stretch beyond ASCII; a message has few different short ones."""
+
+    def __missing__(self, signs: bytes) -> bytes:
+        found = _seen(signs)
+        if len(signs) <= _SHORT_SIGNS:
+            if len(self) > _FEW:
+                self.clear()
+            self[signs] = found
+        return found
+
+
+_SIGNS = _Signs()
 
 
 def _folded(match: re.Match[str]) -> str:

@@ -113,11 +113,13 @@ class Wanted:
 
         `edges`: what stands before a short local part tells whether that begins there; noise does not.
         """
-        for address in self.addresses:
-            way = address.stands_in(reading, edges=edges)
-            if way is not None:
-                yield address.what, way
-        if words and any(stem in reading.letters for stem in self._stems):
+        letters = reading.letters
+        if _any_in(self._gates if reading.whole else self._gates_as_written, letters):
+            for address in self.addresses:
+                way = address.stands_in(reading, edges=edges)
+                if way is not None:
+                    yield address.what, way
+        if words and _any_in(self._stems, letters):
             for word in self.words:
                 if word.stands_in(reading.lower, reading.octets, reading.letters):
                     yield word.what, ""
@@ -125,8 +127,17 @@ class Wanted:
     @cached_property
     def _stems(self) -> tuple[bytes, ...]:
         """Letters of which any word holds some: those of the words that hold no other's."""
-        forms = {form for word in self.words for form in word.letters}
-        return tuple(form for form in forms if not any(other in form for other in forms - {form}))
+        return _inmost({form for word in self.words for form in word.letters})
+
+    @cached_property
+    def _gates(self) -> tuple[bytes, ...]:
+        """Letters of which any address, whichever way it is turned, holds some."""
+        return _inmost({needles[0] if needles else b"" for one in self.addresses for _, needles in one.gates})
+
+    @cached_property
+    def _gates_as_written(self) -> tuple[bytes, ...]:
+        needles = [one.gates[0][1] for one in self.addresses]
+        return _inmost({one[0] if one else b"" for one in needles})
 
     @cached_property
     def shortest(self) -> int:
@@ -164,11 +175,23 @@ class Wanted:
     def hinted(self, octets: bytes) -> bool:
         """Whether what could be read in noise may hold an address."""
         letters = letters_of(octets)
-        for address in self.addresses:
+        for address in self.addresses if _any_in(self._gates, letters) else ():
             for _, needles in address.gates:
                 if all(needle in letters for needle in needles):
                     return True
         return False
+
+
+def _any_in(needles: tuple[bytes, ...], letters: bytes) -> bool:
+    for needle in needles:  # noqa: SIM110 - a generator costs as much as the search
+        if needle in letters:
+            return True
+    return False
+
+
+def _inmost(forms: set[bytes]) -> tuple[bytes, ...]:
+    """Those that hold none of the others: where none of them stands, none of the others does."""
+    return tuple(form for form in sorted(forms) if not any(other in form for other in forms - {form}))
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from complaints.redact.codes import Codes
 from complaints.redact.find import CannotRedact, splice
@@ -100,7 +101,8 @@ def redact(
     finder = hider(key, addresses, identity.names, identity.words)
     codes = None
     if level == "strict":
-        codes = Codes(lambda code: pseudonym(key, code), lambda text: splice(text, finder.finds(text)))
+        # The same code stands in many places of a message.
+        codes = Codes(cache(lambda code: pseudonym(key, code)), lambda text: splice(text, finder.finds(text)))
     walk = Walk(finder, codes)
     new = walk.message(raw, own_hops)
     told = _STRICT if codes else _IDENTITY

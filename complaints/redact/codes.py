@@ -32,6 +32,8 @@ _URL = re.compile(
     rb"(?:\b(?:https?|ftp):[/\\]{0,3}|(?<![:\w/])//(?=[a-z0-9-]+\.)|(?<![\w./@-])www\.|(?:&#x?[0-9a-f]{1,6};){5,})[^\s<>\"'\\^`{}]{3,}",
     re.IGNORECASE,
 )
+_IN_ANY_URL = (b"//", b"tp:", b"tps:", b"www.", b"&#")
+"""One of these stands in all that this finds, in lower case."""
 _SHAPE = re.compile(
     rb"(?P<scheme>(?:[a-z]{3,6}:)?[/\\]{0,3})(?P<authority>(?>(?:&#x?[0-9a-f]{1,6};|[^/?#\\])*))(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
     re.IGNORECASE | re.DOTALL,
@@ -52,7 +54,7 @@ _ADDRESS = re.compile(
 _LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
 _MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
 _CID = re.compile(rb"\bcid:(?P<id>[^\s<>\"'@)]{1,200})", re.IGNORECASE)
-_ID = re.compile(rb"(?P<left>[^\s<>@,;\"]{1,400})@(?P<right>[^\s<>,;@\"]{1,255})")
+_ID = re.compile(rb"(?P<left>[^\s<>@,;\"]{1,400}+)@(?P<right>[^\s<>,;@\"]{1,255})")
 _WORD = re.compile(rb"[^\s<>,;:()\[\]\"'@/=?&#]+")
 _SRS = re.compile(rb"srs[01]", re.IGNORECASE)
 
@@ -72,15 +74,14 @@ class Codes:
     def in_text(self, text: bytes) -> list[Find]:
         """Find codes in links, in addresses made like a bounce's, and known ones."""
         finds: list[Find] = []
-        for match in _URL.finditer(text):
+        lower = text.lower()
+        for match in _URL.finditer(text) if any(sign in lower for sign in _IN_ANY_URL) else ():
             self.links += 1
             if self.links > MAX_LINKS:
                 raise CannotRedact(f"it holds more than {MAX_LINKS} links; send it at another level")
             end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
             finds += self.in_url(text[match.start() : end], match.start())
-        if b"@" in text or b"%40" in text:
-            finds += self.in_addresses(text, written=True)
-        lower = text.lower()
+        finds += self.in_addresses(text, written=True)
         if b"mailto:" in lower:
             for match in _MAILTO.finditer(text):
                 finds += self._in_mailto(match[0], match.start())
@@ -92,7 +93,7 @@ class Codes:
         """Find the ids of a field that names messages or parts: `<left@right>`, or words."""
         finds: list[Find] = []
         position = 0
-        for match in _ID.finditer(text):
+        for match in _ID.finditer(text) if b"@" in text else ():
             # What stands between is an id without a host
             finds += [find.moved(position) for find in self.in_all(text[position : match.start()])]
             finds.append(self._code(*match.span("left"), match["left"], "id"))
@@ -138,7 +139,7 @@ class Codes:
         answered.
         """
         finds: list[Find] = []
-        for match in _ADDRESS.finditer(text):
+        for match in _ADDRESS.finditer(text) if b"@" in text or b"%40" in text else ():
             local = match["local"]
             if not written or b"+" in local or b"=" in local or (len(local) >= 20 and is_code(local)):
                 finds += self._in_local(local, match.start("local"))

@@ -10,12 +10,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from complaints.encodings import decode_base64
 from complaints.redact.find import Find, splice
 
 _QP = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\n|\r[^\n]*\n?|(=)|\Z)")
 _FOLD_IN_WORD = re.compile(rb"(?<=[^\s>,;])\r?\n[ \t]+(?=[^\s<])")
+_LINE = re.compile(rb"[^\n]*+\n|[^\n]++")
 _QP_UNSAFE = re.compile(rb"[^\t\r\n -<>-~]")
 _LONGEST_QP_LINE = 76
 
@@ -79,6 +81,30 @@ def quoted_printable(body: bytes) -> Mapped:
     return mapped(body, _QP, lambda m: bytes.fromhex(m[1].decode()) if m[1] else m[2] or b"")
 
 
+def in_quoted_printable(body: bytes, content: bytes, finds: list[Find]) -> list[Find] | None:
+    """Return the finds of the content where they stand in the body; None where its lines say something else.
+
+    No escape goes on behind the end of its line. So lines are decoded one by one, which is fast, and escapes
+    are mapped only in lines that a find stands in; finds are in order and apart.
+    """
+    lines = _LINE.findall(body)
+    said = list(map(binascii.a2b_qp, lines))
+    if b"".join(said) != content:
+        return None
+    raw_starts = list(accumulate(map(len, lines), initial=0))
+    text_starts = list(accumulate(map(len, said), initial=0))
+    found: list[Find] = []
+    known, here = (-1, -1), Mapped(b"", b"", [], [])
+    for find in finds:
+        first, last = (bisect_right(text_starts, place) - 1 for place in (find.start, find.end - 1))
+        if known != (first, last):
+            known, here = (first, last), quoted_printable(b"".join(lines[first : last + 1]))
+            if here.text != content[text_starts[first] : text_starts[last + 1]]:
+                return None
+        found.append(here.find_in_raw(find.moved(-text_starts[first])).moved(raw_starts[first]))
+    return found
+
+
 def decoded(encoding: str, body: bytes) -> bytes:
     """Undo a transfer encoding; any other than base64 and quoted-printable leaves the bytes as they are."""
     if encoding == "base64":
@@ -89,9 +115,9 @@ def decoded(encoding: str, body: bytes) -> bytes:
 def spliced(encoding: str, body: bytes, content: bytes, finds: list[Find]) -> bytes:
     """Put what replaces each find of the decoded content into the encoded body."""
     if encoding == "quoted-printable":
-        map_ = quoted_printable(body)
-        if map_.text == content:
-            return b"".join(_into_lines(body, (map_.find_in_raw(find) for find in finds)))
+        there = in_quoted_printable(body, content, finds)
+        if there is not None:
+            return b"".join(_into_lines(body, iter(there)))
     return encoded(encoding, body, splice(content, finds))
 
 

@@ -13,15 +13,22 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 _NO_LETTERS = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789"))
+_NO_ALNUM = _NO_LETTERS.translate(None, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LOWER = bytes(range(256)).lower()
 _ALNUM = rb"(?:3[0-9]|[46][1-9a-f]|[57][0-9a])"
+# With what an escape begins, and what it may look like; without the sign nothing is searched for.
 _MAY_BE_ESCAPED = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rb"%(?:25|3d){0,5}(?:u00)?" + _ALNUM,
-        rb"=(?:25|3d){0,5}(?:u00)?" + _ALNUM,
-        rb"&(?:amp;|#0{0,6}38;|#x0{0,6}26;){0,5}(?:#|shy|zw|nobr|zero|lrm|rlm|commat|period|equals)",
-        rb"\\[ux0-9{]",
-        rb"\*[0-9]{1,3}\*?=",
+    (sign, re.compile(pattern))
+    for sign, pattern in zip(
+        (b"%", b"=", b"&", b"\\", b"*"),
+        (
+            rb"%(?:25|3d){0,5}(?:u00)?" + _ALNUM,
+            rb"=(?:25|3d){0,5}(?:u00)?" + _ALNUM,
+            rb"&(?:amp;|#0{0,6}38;|#x0{0,6}26;){0,5}(?:#|shy|zw|nobr|zero|lrm|rlm|commat|period|equals)",
+            rb"\\[ux0-9{]",
+            rb"\*[0-9]{1,3}\*?=",
+        ),
+        strict=True,
     )
 )
 _NEAR = 400
@@ -44,12 +51,14 @@ _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 _FREQUENT_TWINS = (b"\xef\xbd", b"\xf0\x9d")
+_NO_TWIN = bytes(set(range(256)) - set(b"".join(_FREQUENT_TWINS)))
 _FEWEST_TWINS = 6
 # A run of one class is searched as a run of ones: the longer it is, the faster that goes.
 _IS_READABLE = bytes(ord("1") if 0x20 <= octet < 0x7F else ord("0") for octet in range(256))
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _READABLE_RUN = b"1" * 16
 _HEX_RUN = b"1" * 12
+_DIGEST = 32
 _APART = b"\0\0\0\0"
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
 
@@ -79,7 +88,12 @@ def views(lower: bytes, *, escapes: bool = True) -> Iterator[tuple[bytes, Callab
 
 def _around_escapes(lower: bytes) -> bytes:
     """Return the stretches in which letters may be escaped: nearly always nothing, or little."""
-    starts = [match.start() for pattern in _MAY_BE_ESCAPED for match in pattern.finditer(lower)]
+    starts = [
+        match.start()
+        for sign, pattern in _MAY_BE_ESCAPED
+        if sign in lower
+        for match in pattern.finditer(lower)
+    ]
     if not starts:
         return b""
     if len(starts) > 2:
@@ -137,19 +151,19 @@ def glued(text: bytes) -> bytes:
     return text.translate(_STANDARD, _NO_TOKEN)
 
 
-def opened(letters: bytes) -> bytes:
+def opened(letters: bytes, *, hexadecimal: bool = True) -> bytes:
     """Return what glued letters hold: as base64 read from each letter, and as hex, one behind the other.
 
     Four letters are three octets, so reading from the next letter is the same bits moved by six; the moves by
-    two, four and six are all there are.
+    two, four and six are all there are. `hexadecimal`: there may be hex.
     """
     whole = octets_of(letters + b"AAAA")
     bits, size = int.from_bytes(whole, "big"), len(whole) + 1
-    moved = [(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]
-    pieces = [whole, *moved]
-    for run in _runs(letters, _IS_HEX, _HEX_RUN):
-        digits = run.decode("ascii")
-        pieces += [bytes.fromhex(digits[phase : phase + (len(run) - phase) // 2 * 2]) for phase in (0, 1)]
+    pieces = [whole, *[(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]]
+    if hexadecimal and (runs := _runs(letters, _IS_HEX, _HEX_RUN)):
+        for phase in (0, 1):
+            digits = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
+            pieces.append(bytes.fromhex(_APART.hex().join(map(bytes.decode, digits))))
     return _APART.join(pieces)
 
 
@@ -166,15 +180,20 @@ def _runs(text: bytes, kinds: bytes, shortest: bytes) -> list[bytes]:
     return runs
 
 
-def has_hex(letters: bytes, length: int) -> bool:
-    """Tell whether so many hex digits stand in a row."""
-    return b"1" * length in letters.translate(_IS_HEX)
+def hex_digits(letters: bytes) -> int:
+    """Tell whether hex digits stand in a row: as many as a digest has (32), as count at all (12), or 0."""
+    told = letters.translate(_IS_HEX)
+    if _HEX_RUN not in told:
+        return 0
+    return _DIGEST if b"1" * _DIGEST in told else len(_HEX_RUN)
 
 
 def has_twins(octets: bytes) -> bool:
     """Tell whether decoded octets hold several letters that only look like ASCII; noise has few."""
     fewest = _FEWEST_TWINS + (len(octets) >> 15)
-    return any(octets.count(twin) >= fewest for twin in _FREQUENT_TWINS)
+    # Without all other octets there is little to count in, and no pair of these has gone.
+    few = octets.translate(None, _NO_TWIN)
+    return any(few.count(twin) >= fewest <= octets.count(twin) for twin in _FREQUENT_TWINS)
 
 
 def readable_in(octets: bytes) -> bytes:
@@ -182,9 +201,17 @@ def readable_in(octets: bytes) -> bytes:
     return b"\n".join(_runs(octets, _IS_READABLE, _READABLE_RUN))
 
 
+def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:
+    """Tell whether any of a few strings stands in a text; a loop costs less here than a generator."""
+    for needle in needles:  # noqa: SIM110
+        if needle in text:
+            return True
+    return False
+
+
 def letters_in(octets: bytes) -> bytes:
     """Return the ASCII letters and digits, in lower case."""
-    return octets.lower().translate(None, _NO_LETTERS)
+    return octets.translate(_LOWER, _NO_ALNUM)
 
 
 def octets_of(letters: bytes) -> bytes:

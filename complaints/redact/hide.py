@@ -7,22 +7,21 @@ in its own encoding.
 """
 
 import base64
-import binascii
 import codecs
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from complaints.encodings import decode_base64, decode_words
 from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.spellings import Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
+from complaints.redact.words import ENCODED_WORDS, as_words, decoded
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -40,10 +39,6 @@ _RUN = re.compile(
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
 _SPACE = re.compile(rb"\s+")
-ENCODED_WORDS = re.compile(
-    rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
-)
-_PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
 _AFTER_LETTERS = 1_000
 """Octets behind the letters of a secret in which the rest of it stands, whatever is in between."""
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
@@ -59,6 +54,10 @@ class Hider:
     key: bytes
     secrets: tuple[Secret, ...]
     by_letters: Mapping[tuple[bytes, ...], list[Secret]]
+    gates: tuple[bytes, ...]
+    """What the first letters of every secret hold one of: where none stands in a view, nothing does."""
+    always: bool
+    """Whether a secret has no letters that a view could be asked for."""
     locals: tuple[bytes, ...]
     """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
@@ -95,10 +94,12 @@ class Hider:
         """Return the letters of the secrets that may stand in a text, and whether always in one piece."""
         suspects: dict[tuple[bytes, ...], bool] = {}
         for view, with_gaps in glance.views(lower, escapes=escapes):
+            # Nearly always none of the few strings that all of the secrets begin with is in a view.
+            if not self.always and not glance.holds(view, self.gates):
+                continue
             for letters in self.by_letters:
                 if not letters:
                     suspects[letters] = False
-                # Nearly always there is one string, and it is not in the view.
                 elif letters[0] in view and all(more in view for more in letters[1:]):
                     whole = with_gaps is not None and view.count(letters[0]) == with_gaps().count(letters[0])
                     suspects[letters] = whole and suspects.get(letters, True)
@@ -119,14 +120,14 @@ class Hider:
     def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
         if b"=?" not in text:
             return
-        words = [(match, _decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
+        words = [(match, decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
         # Most say nothing, which is told of all of them at once.
-        if not words or not self.finds(b"\n\n".join([decoded for _, decoded in words]), depth=depth + 1):
+        if not words or not self.finds(b"\n\n".join([said for _, said in words]), depth=depth + 1):
             return
-        for match, decoded in words:
-            if inside := self.finds(decoded, depth=depth + 1):
+        for match, said in words:
+            if inside := self.finds(said, depth=depth + 1):
                 rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), as_words(splice(decoded, inside)), rule, plain=False)
+                yield Find(match.start(), match.end(), as_words(splice(said, inside)), rule, plain=False)
 
     def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
         found = list(blocks(text)) if b"begin " in text else []
@@ -141,36 +142,38 @@ class Hider:
         if not self._may_hold(glance.glued(bare), depth):
             return
         matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
-        for match in self._promising(matches, depth):
-            token = token_of(match)
+        for match, token in self._promising([(match, token_of(match)) for match in matches], depth):
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
             if opened is not None:
                 new, rule = opened
                 breaks = list(_SPACE.finditer(match[0]))
                 yield narrow(match, broken(token, new, breaks), rule)
 
-    def _promising(self, matches: list[re.Match[bytes]], depth: int) -> list[re.Match[bytes]]:
+    def _promising(
+        self, tokens: list[tuple[re.Match[bytes], bytes]], depth: int
+    ) -> list[tuple[re.Match[bytes], bytes]]:
         """Return the tokens that may hold something: most lists end at once, others are halved."""
-        if not matches or not self._may_hold(glance.glued(b"".join(map(token_of, matches))), depth):
+        if not tokens or not self._may_hold(glance.glued(b"".join([token for _, token in tokens])), depth):
             return []
-        if len(matches) == 1:
-            return matches
-        half = len(matches) // 2
-        return self._promising(matches[:half], depth) + self._promising(matches[half:], depth)
+        if len(tokens) == 1:
+            return tokens
+        half = len(tokens) // 2
+        return self._promising(tokens[:half], depth) + self._promising(tokens[half:], depth)
 
     def _may_hold(self, letters: bytes, depth: int) -> bool:
         """Tell whether anything is encoded in glued letters, by opening all of them at once."""
         if len(letters) < self.shortest:
             return False
-        if any(digest in letters for digest in self.base64_digests):
+        if glance.holds(letters, self.base64_digests):
             return True
-        if glance.has_hex(letters, _SHORTEST_HEX_DIGEST) and self._digested(letters):
+        digits = glance.hex_digits(letters)
+        if digits >= _SHORTEST_HEX_DIGEST and self._digested(letters):
             return True
-        return any(self._opens(piece, depth) for piece in _pieces(letters))
+        return any(self._opens(piece, depth, hexadecimal=digits > 0) for piece in _pieces(letters))
 
-    def _opens(self, letters: bytes, depth: int) -> bool:
+    def _opens(self, letters: bytes, depth: int, *, hexadecimal: bool) -> bool:
         """Tell whether anything is encoded in a piece of glued letters."""
-        octets = glance.opened(letters)
+        octets = glance.opened(letters, hexadecimal=hexadecimal)
         if self.hinted(octets):
             return True
         readable = glance.readable_in(octets)
@@ -180,11 +183,9 @@ class Hider:
 
     def hinted(self, octets: bytes) -> bool:
         """Tell whether anything of the identity stands in `octets` as it is, or in UTF-16."""
-        lower = octets.lower()
-        if any(letters in lower for letters in self.short) or any(name in octets for name in self.foreign):
+        if self.short and glance.holds(octets.lower(), self.short):
             return True
-        view = glance.letters_in(lower)
-        return any(letters in view for letters in self.letters)
+        return glance.holds(octets, self.foreign) or glance.holds(glance.letters_in(octets), self.letters)
 
     def _digest(self, token: bytes) -> tuple[bytes, str] | None:
         found = self._digested(token) if len(token) >= _SHORTEST_DIGEST else None
@@ -197,7 +198,7 @@ class Hider:
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
         lower, standard = text.lower(), text.translate(URL_SAFE)
-        has_hex = glance.has_hex(text, _SHORTEST_HEX_DIGEST)
+        has_hex = glance.hex_digits(text) >= _SHORTEST_HEX_DIGEST
         for digest, is_hex, address in self.digests:
             if is_hex and not has_hex:
                 continue
@@ -251,10 +252,11 @@ def _is_foreign_text(octets: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=512)
 def hider(
     key: bytes, addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...] = ()
 ) -> Hider:
-    """Prepare the hiding of one identity under one key."""
+    """Prepare the hiding of one identity under one key; kept, for one reporter sends many spams."""
     found = _secrets(addresses, names, words)
     digests = _all_digests(addresses)
     by_letters: dict[tuple[bytes, ...], list[Secret]] = {}
@@ -265,15 +267,23 @@ def hider(
         key=key,
         secrets=found,
         by_letters=by_letters,
+        gates=_inmost(letters[0] for letters in by_letters if letters),
+        always=() in by_letters,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
-        letters=tuple(letters for letters in hints if len(letters) >= _LONG_LETTERS),
+        letters=_inmost(letters for letters in hints if len(letters) >= _LONG_LETTERS),
         short=tuple(letters for letters in hints if len(letters) < _LONG_LETTERS),
         foreign=_foreign(found),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
         pseudonyms={private: pseudonym(key, private) for private in {secret.private for secret in found}},
     )
+
+
+def _inmost(letters: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Drop those that hold another one: where that does not stand, they do not either."""
+    distinct = dict.fromkeys(letters)
+    return tuple(one for one in distinct if not any(other in one for other in distinct if other != one))
 
 
 def _foreign(found: tuple[Secret, ...]) -> tuple[bytes, ...]:
@@ -335,21 +345,6 @@ def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
         place = lower.find(letters, max(place + 1, done))
 
 
-def _decoded(words: bytes) -> bytes:
-    """Decode encoded words; nearly all are UTF-8 or ASCII, and some fields have thousands."""
-    plain = _PLAIN_WORD.findall(words)
-    if len(plain) != words.count(b"=?"):
-        return decode_words(words).encode("utf-8", "replace")
-    if any(coded for coded, _ in plain):
-        return b"".join(
-            [
-                decode_base64(coded) if coded else binascii.a2b_qp(quoted, header=True)
-                for coded, quoted in plain
-            ]
-        )
-    return binascii.a2b_qp(b"".join([quoted for _, quoted in plain]), header=True)
-
-
 def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -> bool:
     """Tell a find from a chance likeness: whole words, and not the host or address of somebody else."""
     before = lower[max(0, start - 260) : start]
@@ -369,15 +364,3 @@ def _apart(finds: list[Find]) -> list[Find]:
         if not kept or find.start >= kept[-1].end:
             kept.append(find)
     return kept
-
-
-def as_words(text: bytes) -> bytes:
-    """Encode UTF-8 text as encoded words of at most 75 characters (RFC 2047 §2), each of whole characters."""
-    words, chunk = [], b""
-    for char in text.decode("utf-8", "replace"):
-        octets = char.encode("utf-8")
-        if len(chunk) + len(octets) > 45:
-            words.append(chunk)
-            chunk = b""
-        chunk += octets
-    return b"\r\n ".join(b"=?utf-8?B?" + base64.b64encode(word) + b"?=" for word in (*words, chunk))

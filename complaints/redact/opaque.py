@@ -5,6 +5,8 @@ from functools import lru_cache
 
 _SHORTEST = 6
 _SHORTEST_LABEL = 10
+_LONG = 24
+"""So many letters and digits without a separator are a code, whichever they are."""
 _SEPARATORS = re.compile(rb"[-_.+%~|=]+")
 _CHANGES = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
 _TURNS = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[a-z])(?=[0-9A-Z])|(?<=[A-Z])(?=[0-9a-z])")
@@ -59,8 +61,8 @@ def _is_random_label(piece: bytes) -> bool:
 
 def _is_random(piece: bytes) -> bool:
     size = len(piece)
-    if size < _SHORTEST:
-        return False
+    if size < _SHORTEST or size >= _LONG:
+        return size >= _LONG
     if size >= _SHORTEST_LABEL and len(_TURNS.findall(piece)) * 2 >= size:
         return True
     digits = len(_DIGIT.findall(piece))
@@ -70,5 +72,5 @@ def _is_random(piece: bytes) -> bool:
         changes = len(_CHANGES.findall(piece))
         return changes >= 2 or size >= 16 or (digits >= 4 and size >= 8) or bool(_CONSONANTS.search(piece))
     if piece.islower() or piece.isupper():
-        return size >= 24 or _CONSONANTS.search(piece) is not None
-    return len(_RISES.findall(piece)) >= 2 or _CONSONANTS.search(piece) is not None or size >= 24
+        return _CONSONANTS.search(piece) is not None
+    return len(_RISES.findall(piece)) >= 2 or _CONSONANTS.search(piece) is not None

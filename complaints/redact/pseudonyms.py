@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 MARK = "redacted-"
-_LETTERS = 13
-"""65 bits: no two private strings of a desk's lifetime meet (RFC 6590 §5.2)."""
+_LETTERS, _OCTETS = 13, 10
+"""65 bits, of the first ten octets: no two private strings of a desk's lifetime meet (RFC 6590 §5.2)."""
 PSEUDONYM = re.compile(rf"{MARK}[a-z2-7]{{{_LETTERS}}}")
 PSEUDONYM_ONLY = re.compile(PSEUDONYM.pattern.encode())
 
@@ -31,8 +31,8 @@ def generation(moment: datetime) -> str:
 def pseudonym(key: bytes, private: str | bytes) -> bytes:
     """What stands for a private string: letters, digits and a hyphen, so that it fits wherever that stood."""
     octets = private.encode() if isinstance(private, str) else private
-    mac = hmac.new(key, octets, hashlib.sha256).digest()
-    return MARK.encode() + base64.b32encode(mac)[:_LETTERS].lower()
+    mac = hmac.digest(key, octets, "sha256")
+    return MARK.encode() + base64.b32encode(mac[:_OCTETS])[:_LETTERS].lower()
 
 
 def resolve(quoted: str, key: bytes, privates: Iterable[str]) -> str | None:

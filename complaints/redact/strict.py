@@ -17,9 +17,9 @@ from complaints.message import Header, Message
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import unfolded
 from complaints.redact.find import Find, splice
-from complaints.redact.hide import ENCODED_WORDS, as_words
 from complaints.redact.opaque import is_code
 from complaints.redact.places import Places
+from complaints.redact.words import ENCODED_WORDS, as_words
 
 _SECOND = re.compile(rb"\d{1,2}:\d{2}:(?P<second>\d{2}(?:\.\d{1,9})?)(?!\d)")
 _ID = re.compile(rb"\sid\s+<?(?P<id>[^\s;<>()]+)", re.IGNORECASE)

@@ -9,6 +9,7 @@ from complaints.message import Message, Part, parse
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
 from complaints.redact.find import CannotRedact, Find, splice
+from complaints.redact.glance import holds
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
 from complaints.redact.strict import boundary_finds, header_finds
@@ -93,7 +94,9 @@ class Walk:
     def _mended(self, message: Message) -> bytes:
         """Take out the folds of a field where one cuts an escape in two and so hides something."""
         pieces, position = [], 0
-        for header in message.headers:
+        # A field's folds are its own, so one look over all fields tells of each of them: nearly always no.
+        first = _CUT_ESCAPE.search(message.raw, 0, message.body)
+        for header in message.headers if first else ():
             if _CUT_ESCAPE.search(header.raw):
                 joined = _FOLD.sub(b"", header.raw)
                 if len(self.hider.finds(joined)) > len(self.hider.finds(header.raw)):
@@ -142,11 +145,9 @@ class Walk:
             if not received and not _is_recipient(header.name):
                 continue
             lower = header.raw.lower()
-            if not any(local in lower for local in self.hider.locals):
+            if not holds(lower, self.hider.locals):
                 continue
-            pattern = re.compile(
-                (_FOR if received else _ALONE) % b"|".join(map(re.escape, self.hider.locals))
-            )
+            pattern = _mailbox(_FOR if received else _ALONE, self.hider.locals)
             for match in pattern.finditer(lower, lower.index(b":") + 1):
                 start, end = match.span("hide")
                 new = self.hider.pseudonyms[match["hide"].decode()]
@@ -241,6 +242,11 @@ class Walk:
 
     def _changed(self, find: Find, text: bytes, where: str, line: int) -> None:
         self.edits.append(Edit(find.rule, where, line, text[find.start : find.end], find.new))
+
+
+@lru_cache(maxsize=512)
+def _mailbox(where: bytes, locals_: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    return re.compile(where % b"|".join(map(re.escape, locals_)))
 
 
 @lru_cache(maxsize=4096)
