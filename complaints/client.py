@@ -142,6 +142,9 @@ class Local:
     def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
         try:
+            found = submission.contents(
+                self._office, self._reporter, raw, forwarded=forwarded, pasted=pasted, filename=filename
+            )
             with self._office.db.transaction() as session:
                 taken = submission.accept(
                     session,
@@ -153,7 +156,7 @@ class Local:
                     filename=filename,
                     pasted=pasted,
                 )
-                outcome = submission.unwrap(session, self._office, taken, raw).outcome
+                outcome = submission.unwrap(session, self._office, taken, found).outcome
         except submission.TooLargeError as error:
             raise ClientError(f"{error} {error.remedy}", UNUSABLE) from error
         fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
@@ -207,6 +210,10 @@ class Local:
 
     def _take(self, mails: Sequence[Handed], label: str) -> Sequence[Items]:
         """The only place where mails of a batch come in here, in one transaction."""
+        found = [
+            submission.contents(self._office, self._reporter, raw, forwarded=False, filename=name)
+            for raw, name in mails
+        ]
         with self._office.db.transaction() as session:
             rows = [
                 submission.accept(
@@ -222,8 +229,8 @@ class Local:
                 for raw, name in mails
             ]
             return [
-                submission.unwrap(session, self._office, row, raw).outcome
-                for row, (raw, _) in zip(rows, mails, strict=True)
+                submission.unwrap(session, self._office, row, items).outcome
+                for row, items in zip(rows, found, strict=True)
             ]
 
     @contextmanager

@@ -126,21 +126,37 @@ def check_limit(session: Session, office: Office, reporter: Reporter) -> None:
         raise OverLimitError(f"{limit} submissions an hour are taken; try again later")
 
 
-def unwrap(session: Session, office: Office, submission: Submission, raw: bytes | None = None) -> Accepted:
-    """Make one complaint of each spam in a submission; what is already a complaint is a duplicate.
+def contents(
+    office: Office,
+    reporter: Reporter,
+    raw: bytes,
+    *,
+    forwarded: bool,
+    pasted: bool = False,
+    filename: str = "",
+) -> list[Item]:
+    """What is in the raw bytes of a submission.
 
-    `raw`: its bytes, where they are at hand and need not be unsealed. Raises db.OvertakenError when another
-    worker did it.
+    Done before the transaction that keeps it: an archive may take seconds to open, and nobody else writes
+    into the embedded database meanwhile. Raises TooLargeError.
+    """
+    if len(raw) > office.settings.max_bytes:
+        raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    if forwarded:
+        with office.db.reading() as session:
+            return unwrap_forward(raw, partial(_is_address_of, session, reporter))
+    return unwrap_paste(raw) if pasted else open_file(raw, filename)
+
+
+def unwrap(session: Session, office: Office, submission: Submission, items: Sequence[Item]) -> Accepted:
+    """Make one complaint of each spam among the contents; what is already a complaint is a duplicate.
+
+    Raises db.OvertakenError when another worker did it.
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
-    if raw is None:
-        raw = office.vault.unseal(reporter.key, submission.raw)
-    if submission.forwarded:
-        items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
-    else:
-        items = unwrap_paste(raw) if submission.pasted else open_file(raw, submission.filename)
     move(session, submission, SubmissionState.UNWRAPPED)
     if submission.forwarded and [item.spam for item in items] == [None]:
+        raw = office.vault.unseal(reporter.key, submission.raw)
         items = [_test_without_header(session, office, reporter, raw, items[0])]
     lines = [_take(session, office, reporter, submission, item) for item in items]
     if _came_before(session, submission, lines):
@@ -261,7 +277,26 @@ def _since(session: Session, reporter: Reporter, moment: datetime) -> int:
 
 def step(office: Office, submission_id: str) -> None:
     """The worker's step: unwrap a received submission."""
-    with office.db.transaction() as session:
+    with office.db.reading() as session:
         submission = session.get(Submission, submission_id)
-        if submission and submission.state == SubmissionState.RECEIVED:
-            unwrap(session, office, submission)
+        if submission is None or submission.state != SubmissionState.RECEIVED:
+            return
+        reporter = session.get_one(Reporter, submission.reporter_id)
+    items = contents_of(office, reporter, submission)
+    with office.db.transaction() as session:
+        now = session.get(Submission, submission_id)
+        if now and now.state == SubmissionState.RECEIVED:  # nobody was faster, and nobody was erased
+            unwrap(session, office, now, items)
+
+
+def contents_of(office: Office, reporter: Reporter, submission: Submission) -> list[Item]:
+    """`contents` of what is stored."""
+    raw = office.vault.unseal(reporter.key, submission.raw)
+    return contents(
+        office,
+        reporter,
+        raw,
+        forwarded=submission.forwarded,
+        pasted=submission.pasted,
+        filename=submission.filename,
+    )

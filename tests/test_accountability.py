@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Path:
     with office.db.transaction() as session:
         carol = reporters.add(session, office, CAROL, verified=True).reporter
         row = submission.accept(session, office, carol, spam(subject="Zyzzyva"), via="test", forwarded=False)
-        submission.unwrap(session, office, row)
+        submission.unwrap(session, office, row, submission.contents_of(office, carol, row))
     office.close()
     return tmp_path / "data"
 

@@ -260,7 +260,9 @@ async def hand_in(made: Stage, count: int) -> None:
         for number in range(count):
             raw = spam(SAVANNA if number % 3 == 1 else CLOUD, subject=f"Offer {number}")
             taken = submission.accept(session, made.office, reporter, raw, via="cli", forwarded=False)
-            outcome = submission.unwrap(session, made.office, taken).outcome
+            outcome = submission.unwrap(
+                session, made.office, taken, submission.contents_of(made.office, reporter, taken)
+            ).outcome
             ids += [item["complaint"] for item in outcome]
     for complaint_id in ids:
         for step in ("evidence", "contacts", "draft"):

@@ -171,12 +171,12 @@ def test_a_letter_of_ours_that_comes_back_as_an_attachment_is_no_complaint_and_m
     hand_over = as_attachments([written], inbox.address)
     with office.db.transaction() as session:
         taken = submission.accept(session, office, reporter, hand_over, via="smtp", forwarded=True)
-        submission.unwrap(session, office, taken)
+        submission.unwrap(session, office, taken, submission.contents_of(office, reporter, taken))
         assert [line["reason"] for line in taken.outcome] == [outcomes.OUR_OWN.says]
         assert taken.state == SubmissionState.NOTICED
         mixed = as_attachments([written, spam(subject="another")], inbox.address)
         taken = submission.accept(session, office, reporter, mixed, via="smtp", forwarded=True)
-        submission.unwrap(session, office, taken)
+        submission.unwrap(session, office, taken, submission.contents_of(office, reporter, taken))
         assert [line["status"] for line in taken.outcome] == ["refused", "accepted"]
         assert taken.state == SubmissionState.UNWRAPPED
         assert len(session.exec(select(Complaint)).all()) == 1

@@ -132,7 +132,9 @@ def read(office: Office, resolver: Resolver, raw: bytes) -> Any:
         with office.db.transaction() as session:
             reporter = session.exec(select(Reporter)).one()
             row = submission.accept(session, office, reporter, raw, via="test", forwarded=False)
-            [item] = submission.unwrap(session, office, row).outcome
+            [item] = submission.unwrap(
+                session, office, row, submission.contents_of(office, reporter, row)
+            ).outcome
         await evidence.step(office, resolver, item["complaint"])
         with office.db.reading() as session:
             return session.get_one(Complaint, item["complaint"])

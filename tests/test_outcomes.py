@@ -53,7 +53,9 @@ def came(website: Website, spams: Sequence[bytes], raw: bytes = b"") -> Submissi
         mail = raw or as_attachments(list(spams), website.alice.submission_address)
         alice = website.alice.reporter
         row = submission.accept(session, website.office, alice, mail, via="smtp", forwarded=True)
-        lines = submission.unwrap(session, website.office, row).outcome
+        lines = submission.unwrap(
+            session, website.office, row, submission.contents_of(website.office, alice, row)
+        ).outcome
     for line in lines:
         if line["status"] == "accepted":
             website.analyse(line["complaint"])

@@ -149,7 +149,9 @@ class Website:
             row = submission.accept(
                 session, self.office, self.alice.reporter, raw, via="test", forwarded=False, batch=batch
             )
-            [item] = submission.unwrap(session, self.office, row).outcome
+            [item] = submission.unwrap(
+                session, self.office, row, submission.contents_of(self.office, self.alice.reporter, row)
+            ).outcome
         complaint_id: str = item["complaint"]
         return complaint_id
 

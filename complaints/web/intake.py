@@ -17,6 +17,7 @@ from complaints.fields import one_line
 from complaints.models import Json, Reporter
 from complaints.office import Office
 from complaints.once import ReusedError
+from complaints.unwrap import Item
 from complaints.web import idempotency
 from complaints.web.problems import Problem
 
@@ -109,10 +110,16 @@ def _take(
     asked = ([one.filename, one.pasted, tokens.digest(one.raw)] for one in uploads if key)
     named = idempotency.named(key, "submissions", forwarded, batch, *asked)
     try:
+        contents = [
+            submission.contents(
+                office, reporter, one.raw, forwarded=forwarded, pasted=one.pasted, filename=one.filename
+            )
+            for one in uploads
+        ]
         with office.db.transaction() as session:
             done = once.done(
                 session, office, reporter, named,
-                lambda: _stored(session, office, reporter, uploads, via, forwarded, batch),
+                lambda: _stored(session, office, reporter, uploads, contents, via, forwarded, batch),
             )  # fmt: skip
     except submission.TooLargeError as error:
         raise Problem(413, "Too large", str(error), error.remedy) from error
@@ -129,6 +136,7 @@ def _stored(
     office: Office,
     reporter: Reporter,
     uploads: Sequence[Upload],
+    contents: Sequence[Sequence[Item]],
     via: str,
     forwarded: bool,
     batch: str,
@@ -136,7 +144,7 @@ def _stored(
     """Each upload as a submission of its own, in one transaction: their ids and items."""
     ids: list[str] = []
     items: list[Json] = []
-    for upload in uploads:
+    for upload, found in zip(uploads, contents, strict=True):
         submission.check_limit(session, office, reporter)
         row = submission.accept(
             session,
@@ -151,7 +159,7 @@ def _stored(
         )
         batch = row.batch
         ids.append(row.id)
-        outcome = submission.unwrap(session, office, row, upload.raw).outcome
+        outcome = submission.unwrap(session, office, row, found).outcome
         items.extend({"file": upload.filename, **item} for item in outcome)
     return {"submissions": ids, "items": items}
 
