@@ -96,3 +96,16 @@ class Disclosure(SQLModel, table=True):
     # Until then the law forbids to tell the reporter
     forbidden_until: datetime | None = None
     entered_at: datetime
+
+
+class AnsweredRequest(SQLModel, table=True):
+    """A request that its sender may send again, and the answer it got; a day long (`once.py`)."""
+
+    __tablename__: ClassVar[Any] = "answered_request"
+    reporter_id: str = Field(primary_key=True, foreign_key="reporter.id")
+    # Of the name that the sender gave it, and of what was asked
+    key_hash: str = Field(primary_key=True)
+    fingerprint: str
+    at: datetime = Field(index=True)
+    # Empty until it is known, which nobody but the transaction that finds it out ever sees
+    answer: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import JSON, Connection, insert, select, update
+from sqlalchemy import JSON, Connection, func, insert, select, update
 from sqlmodel import Session, col
 
 from complaints import backup_keys
-from complaints.account_tables import Choice, Disclosure, PolicyVersion, Registration, StepUp
+from complaints.account_tables import AnsweredRequest, Choice, Disclosure, PolicyVersion, Registration, StepUp
 from complaints.choices import PURPOSES
 from complaints.erasure import TABLES, theirs
 from complaints.models import (
@@ -38,8 +38,8 @@ from complaints.standing_tables import StandingConsent
 from complaints.vault import VaultError
 
 KIND = "plaint backup 1"
-PERSONAL = tuple(table for table in reversed(TABLES) if table not in {Registration, StepUp})
-"""Tables of what is a reporter's, in the order in which rows can come; without codes, which last an hour."""
+PERSONAL = tuple(table for table in reversed(TABLES) if table not in {Registration, StepUp, AnsweredRequest})
+"""Tables of what is a reporter's, in the order in which rows can come; without what lasts a day at most."""
 COMMON = (Suppression, PolicyVersion)
 PIECE = 1_000_000
 """Octets of rows that are encrypted at a time, about."""
@@ -173,7 +173,7 @@ def restore(office: Office, file: Path, keys: Path) -> Json:
                 _insert_piece(session, office, key, record["sealed"], states)
             elif "reporter" in record:
                 passed.add(record["reporter"])
-        on_the_way = _settle(session, states)
+        on_the_way = _settle(session, office, states)
         _take_back(session, office)
     backup_keys.write(office.vault, {one: known[one] for one in restored})
     return {"reporters": len(restored), "erased_since": len(passed), "unconfirmed": on_the_way}
@@ -232,8 +232,8 @@ def _insert(session: Session, name: str, rows: list[Json], states: dict[str, str
         session.execute(insert(table).values(**values))
 
 
-def _settle(session: Session, states: dict[str, str]) -> int:
-    """Give the reports their states; what was on its way may have left since and never leaves by itself."""
+def _settle(session: Session, office: Office, states: dict[str, str]) -> int:
+    """Give reports and letters their states; what was on its way may have left, and does not by itself."""
     on_the_way = 0
     for report_id, said in states.items():
         state = ReportState(said)
@@ -242,8 +242,9 @@ def _settle(session: Session, states: dict[str, str]) -> int:
         session.execute(update(Report).where(col(Report.id) == report_id).values(state=state))
         if state == ReportState.UNCONFIRMED:
             close_if_done(session, session.get_one(Report, report_id))
-    sending = update(Letter).where(col(Letter.state) == LetterState.SENDING)
-    session.execute(sending.values(state=LetterState.UNCONFIRMED))
+    letters = update(Letter).where(col(Letter.state).in_([LetterState.QUEUED, LetterState.SENDING]))
+    since = func.coalesce(Letter.first_at, office.clock())  # from when on it is kept (`retention`)
+    session.execute(letters.values(state=LetterState.UNCONFIRMED, first_at=since))
     return on_the_way
 
 

@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from getpass import getpass
@@ -204,9 +204,11 @@ def _hand_in(
             Batch(work, label, stop, tell, source.settle, keep).run(mails, tally)
     except StoppedError:
         _say_sum(tally)
+        _say_where(work, label, tally)
         say(f"stopped; go on with: plaint batch --resume {source.name}")
         raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
     _say_sum(tally)
+    _say_where(work, label, tally)
     refused = tally.statuses["refused"]
     end(good=tally.statuses.total() - refused, bad=refused)
 
@@ -248,3 +250,14 @@ def _say_sum(tally: "Tally") -> None:
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(tally.states.items()))
     if states:
         say(f"of those accepted: {states}")
+
+
+def _say_where(work: "Client", label: str, tally: "Tally") -> None:
+    """How to review what was taken; a server that went away after that is no failure of the batch."""
+    from complaints.remote import ClientError
+
+    if not tally.statuses["accepted"]:
+        return
+    say(f"review with: plaint review --batch {label}")
+    with suppress(ClientError):
+        say(f"or on its page: {work.review(label, 'source')['review_url']}")

@@ -13,11 +13,11 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
 from complaints import consent, policies
-from complaints.consent import OPEN, REDACTIONS, Choice, ConsentError, EmptyError, StaleError
+from complaints.consent import OPEN, REDACTIONS, STATISTICS, Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Submission
 from complaints.office import Office
@@ -32,6 +32,15 @@ LABEL = re.compile(r"[0-9A-Za-z_-]{1,64}")
 MOST_IN_GROUP = 500
 """Complaints of one group that are shown and decided on at a time; the others come after them."""
 PER_TRANSACTION = 50
+# Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
+_SHOWN: tuple[Any, ...] = (
+    Complaint.id,
+    Complaint.version,
+    Complaint.subject,
+    Complaint.source_ip,
+    Complaint.campaign,
+    Complaint.received_at,
+)
 _NOWHERE = "nothing that can be named"
 
 
@@ -55,7 +64,7 @@ class Member:
     source_ip: str | None
     campaign: str
     received_at: datetime
-    drafts: tuple[Draft, ...]
+    drafts: tuple[Draft, ...] = ()
 
     def key(self, by: str) -> str:
         """The name of the group it belongs to."""
@@ -200,9 +209,11 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
         raise StaleError("the group changed since it was shown; look at it again", changes)
     if decision.redaction and decision.redaction not in REDACTIONS:
         raise ConsentError(f"unknown redaction {decision.redaction!r}; there are: {', '.join(REDACTIONS)}")
-    if decision.confirm and decision.to is not None and not decision.to:
+    nothing_leaves = decision.redaction == STATISTICS
+    if decision.confirm and decision.to is not None and not decision.to and not nothing_leaves:
         raise EmptyError("no desk was chosen; nothing was sent")
-    wanted = [one for one in group.members if one.id not in set(decision.without)]
+    without = set(decision.without)
+    wanted = [one for one in group.members if one.id not in without]
     act = _confirming(office, decision, via) if decision.confirm else _discarding
     return _each(office, wanted, act)
 
@@ -210,13 +221,13 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
 def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
     """Take back every consent in a batch whose undo window is open, and bring back what was discarded."""
     with office.db.reading() as session:
-        decided = col(Complaint.state).in_([ComplaintState.CONFIRMED, ComplaintState.DISCARDED])
-        rows = session.exec(select(Complaint).where(*_of(reporter_id, batch), decided)).all()
-        back = [
-            _member(row, ())
-            for row in rows
-            if row.state == ComplaintState.DISCARDED or consent.undo_until(session, office, row)
-        ]
+        open_window = select(Report.complaint_id).where(*_not_left(office))
+        query: Any = select(*_SHOWN).where(
+            *_of(reporter_id, batch),
+            and_(*_DISCARDED)
+            | and_(col(Complaint.state) == ComplaintState.CONFIRMED, col(Complaint.id).in_(open_window)),
+        )
+        back = [Member(*row) for row in session.exec(query)]
     return _each(office, back, lambda session, row, _: consent.undo(session, office, row, via=via))
 
 
@@ -226,15 +237,26 @@ def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> 
         select(func.min(Report.next_at), func.count(func.distinct(Report.complaint_id)))
         .join(Complaint, col(Complaint.id) == col(Report.complaint_id))
         .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.CONFIRMED)
-        .where(Report.state == ReportState.QUEUED, Report.attempts == 0)
-        .where(col(Report.next_at) > office.clock())
+        .where(*_not_left(office))
     )
     until, confirmed = session.exec(waiting).one()
-    return {
-        "until": until,
-        "confirmed": confirmed,
-        "discarded": states(session, reporter_id, batch).get(ComplaintState.DISCARDED, 0),
-    }
+    discarded = select(func.count()).where(*_of(reporter_id, batch), *_DISCARDED)
+    return {"until": until, "confirmed": confirmed, "discarded": session.exec(discarded).one()}
+
+
+# Without evidence its content was deleted, and nothing is left to bring back
+_DISCARDED: tuple[Any, ...] = (
+    Complaint.state == ComplaintState.DISCARDED,
+    col(Complaint.evidence).is_not(None),
+)
+
+
+def _not_left(office: Office) -> tuple[Any, ...]:
+    return (
+        Report.state == ReportState.QUEUED,
+        Report.attempts == 0,
+        col(Report.next_at) > office.clock(),
+    )
 
 
 Act = Callable[[Session, Complaint, Member], int]
@@ -245,11 +267,12 @@ def _confirming(office: Office, decision: Decision, via: str) -> Act:
         drafts = [
             one for one in member.drafts if one.ticked and (decision.to is None or one.to in decision.to)
         ]
-        if not drafts:
+        counted_only = (decision.redaction or row.redaction) == STATISTICS
+        if not drafts and not counted_only:
             raise EmptyError("none of the chosen desks is proposed for it")
         choice = Choice({one.id: one.digest for one in drafts}, decision.redaction)
         consent.confirm(session, office, row, choice, via=via)
-        return len(drafts)
+        return 0 if counted_only else len(drafts)
 
     return act
 
@@ -302,25 +325,16 @@ def _of(reporter_id: str, batch: str) -> list[Any]:
 
 
 def _members(session: Session, reporter_id: str, batch: str) -> Iterator[Member]:
-    # Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
-    wanted = (
-        *(Complaint.id, Complaint.version, Complaint.subject, Complaint.source_ip, Complaint.campaign),
-        *(Complaint.received_at, Report.id, Report.to, Report.digest, Report.ticked),
-    )
     query: Any = (
-        select(*wanted)  # type: ignore[call-overload]
+        select(*_SHOWN, Report.state, Report.id, Report.to, Report.digest, Report.ticked)  # type: ignore[call-overload]
         .join(Report, col(Report.complaint_id) == col(Complaint.id))
         .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.AWAITING_CONSENT)
-        .where(col(Report.state).in_(OPEN))
         .order_by(col(Complaint.id), col(Report.id))
     )
-    rows: Any = session.exec(query)
+    # Asked for their state, SQLite begins with the drafts of everybody
+    rows = (row for row in session.exec(query) if row.state in OPEN)
     for _, same in groupby(rows, key=lambda row: row[0]):
         lines = list(same)
-        drafts = tuple(Draft(*line[6:]) for line in lines)
+        drafts = tuple(Draft(*line[7:]) for line in lines)
         complaint, version, subject, source_ip, campaign, received_at = lines[0][:6]
         yield Member(complaint, version, subject, source_ip, campaign, received_at, drafts)
-
-
-def _member(row: Complaint, drafts: tuple[Draft, ...]) -> Member:
-    return Member(row.id, row.version, row.subject, row.source_ip, row.campaign, row.received_at, drafts)

@@ -10,7 +10,7 @@ from typing import Any
 MOST_DOMAINS = 3
 LONGEST_NAME = 80
 
-_VARYING = re.compile(r"\S*\d\S*")  # order numbers, prices, recipients' codes: what differs from mail to mail
+_DIGIT = re.compile(r"\d")  # in order numbers, prices, recipients' codes: what differs from mail to mail
 _FRAMING = re.compile(r"^(?:(?:re|fwd?|aw|wg|tr)\s*:\s*)+", re.IGNORECASE)
 
 
@@ -26,6 +26,6 @@ def campaign_of(evidence: Mapping[str, Any], subject: str) -> str:
         more = len(led_to) - MOST_DOMAINS
         name = ", ".join(led_to[:MOST_DOMAINS]) + (f" and {more} more" if more > 0 else "")
     else:
-        words = _VARYING.sub("#", _FRAMING.sub("", subject).lower())
-        name = " ".join(words.split())
+        words = _FRAMING.sub("", subject).lower().split()
+        name = " ".join("#" if _DIGIT.search(word) else word for word in words)
     return name[:LONGEST_NAME]

@@ -241,11 +241,13 @@ def _said(consent: Consent, complaint: Complaint, reports: list[Json]) -> Json:
 def undo(session: Session, office: Office, complaint: Complaint, *, via: str) -> int:
     """Take the consent back while nothing left yet; returns how many reports were cancelled.
 
-    A discarded complaint awaits consent again. Raises ConsentError when the undo window is over or something
-    was already sent.
+    A discarded complaint awaits consent again. Raises ConsentError when the undo window is over, something
+    was already sent, or the content of a discarded one was deleted.
     """
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
     if complaint.state == ComplaintState.DISCARDED:
+        if complaint.evidence is None:
+            raise ConsentError(f"{complaint.id} cannot be brought back: {complaint.reason}")
         move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires)
         return 0
     queued = _undoable(session, office, complaint)

@@ -8,8 +8,9 @@ synchronous_commit=on).
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.
 # ruff: noqa: PLC0415 - see above
 
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, lookup_tables, models, standing_tables
@@ -36,6 +38,30 @@ class OvertakenError(Exception):
 
 class DatabaseError(Exception):
     """The database cannot be used as it is; the message says the command that mends it."""
+
+
+# What SQLite says of a file that cannot be used now: https://www.sqlite.org/rescode.html
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error is the database's, and the same may work later: it is stopped, busy or full."""
+    if isinstance(error, TimeoutError):
+        return True  # every connection of the pool is in use
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _AWAY
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 class Database:
@@ -115,6 +141,33 @@ class Database:
 def look_at(session: Session, step: str, row_id: str, at: datetime | None = None) -> None:
     """Ask for a step on a row, from `at` on; the job becomes visible with the commit."""
     session.info.setdefault("jobs", []).append(Job(step, row_id, at))
+
+
+def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, by one statement.
+
+    The ORM and executemany take each row by itself: SQLite's module then lets go of the interpreter lock for
+    every row, and queues for it again behind a busy event loop.
+    """
+    if not rows:
+        return
+    table = model.__table__  # type: ignore[attr-defined]
+    dialect = session.get_bind().dialect
+    as_stored = {
+        name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+        for name in rows[0]
+    }
+    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(as_stored))
+    values = tuple(convert(row[name]) for row in rows for name, convert in as_stored.items())
+    into = f"{table.name} ({', '.join(as_stored)})"  # names of ours, values apart
+    session.connection().exec_driver_sql(
+        f"INSERT INTO {into} VALUES {', '.join([f'({marks})'] * len(rows))}",  # noqa: S608 - see `into`
+        values,
+    )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def move(session: Session, row: Any, to: Any, **values: Any) -> None:

@@ -26,6 +26,7 @@ class Dialect:
     literal: bool = False
     bare: bool = True
     mark: str | None = None
+    last: bool = False
 
 
 GENERIC = Dialect()
@@ -43,12 +44,15 @@ class _Table:
     ids: dict[str, Dialect]
 
 
+_SAYS = ("confirms", "plain", "literal", "bare", "mark", "last")
+
+
 @cache
 def _table() -> _Table:
     rows = tomllib.loads(files("complaints").joinpath("data/dialects.toml").read_text("utf-8"))["dialect"]
     table = _Table({}, {}, {}, {}, {})
     for row in rows:
-        says = {key: row[key] for key in ("confirms", "plain", "literal", "bare", "mark") if key in row}
+        says = {key: row[key] for key in _SAYS if key in row}
         dialect = Dialect(row["name"], **says)
         table.names[dialect.name] = dialect
         for key, index in (
@@ -88,6 +92,11 @@ def dialect_of(  # noqa: PLR0911 - one return per mark
     if utc:
         return table.names["qmail"]
     return next((row for start, row in table.ids.items() if id_.startswith(start)), GENERIC)
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return the dialect of this name."""
+    return _table().names.get(name, GENERIC)
 
 
 def domain_of(by: str) -> str:

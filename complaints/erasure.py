@@ -11,7 +11,15 @@ from sqlalchemy import delete, text
 from sqlmodel import Session, col, select, update
 
 from complaints import backup_keys, tokens
-from complaints.account_tables import Choice, Disclosure, Reading, Registration, StepUp, SubmissionAddress
+from complaints.account_tables import (
+    AnsweredRequest,
+    Choice,
+    Disclosure,
+    Reading,
+    Registration,
+    StepUp,
+    SubmissionAddress,
+)
 from complaints.db import Database, look_at
 from complaints.models import (
     Attempt,
@@ -49,6 +57,7 @@ TABLES: tuple[Any, ...] = (
     SubmissionAddress,
     Registration,
     StepUp,
+    AnsweredRequest,
     Choice,
     Reading,
     Reporter,

@@ -9,12 +9,15 @@ from complaints.message import Message
 MAX_TEXT = 4 * 1024 * 1024
 MAX_HTML = 512 * 1024
 """Bytes that are read of the text and of the HTML."""
+MOST_TAGS = 10_000
+"""Tags that are read: the tree costs the square of its depth, and a forward's own words come first."""
 
 _BLOCK = "p,div,tr,table,blockquote,pre,hr,ul,ol,li,h1,h2,h3,h4,h5,h6"
 _CELL = "td,th"
 _UNSEEN = ["script", "style", "head", "title", "template", "noscript"]
 _EDGE = "\x01"
-_EDGES = re.compile(r" *\x01[\x01 ]*")
+# A run of blanks is tried at its begin only: at each of a million of them it would take hours.
+_EDGES = re.compile(r"(?<! ) *\x01[\x01 ]*")
 _SPACES = re.compile(r"[\r\n\t ]+")
 
 
@@ -32,6 +35,8 @@ def forward_texts(message: Message) -> list[tuple[str, str]]:
 
 def _lines_of(html: str) -> str:
     """Return HTML as lines of text; line ends of its source are blanks, but where it may hold <pre>."""
+    if html.count("<") > MOST_TAGS:
+        html = "<".join(html.split("<", MOST_TAGS)[:MOST_TAGS])
     tree = LexborHTMLParser(html if "<pre" in html.lower() else _SPACES.sub(" ", html))
     tree.strip_tags(_UNSEEN)
     for node in tree.css("br"):

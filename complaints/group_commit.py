@@ -1,7 +1,8 @@
 """Takes items from many sessions at once, leaves them written by one thread, as many as wait per commit.
 
 A commit costs a flush to disk however many rows it holds. Whatever queued while the last commit ran goes
-into the next one: nobody waits for company, and under load hundreds share one flush.
+into the next one: nobody waits for company longer than a turn of the event loop, and under load hundreds
+share one flush.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ class GroupCommit(Generic[T]):
 
     def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
         self._write = write
-        self._waiting: queue.SimpleQueue[tuple[T, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._arrived: list[tuple[T, asyncio.Future[None]]] = []
+        self._waiting: queue.SimpleQueue[list[tuple[T, asyncio.Future[None]]]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
         self._closed = False
@@ -46,26 +48,39 @@ class GroupCommit(Generic[T]):
         """
         if self._closed:
             raise ClosedError("the writer is closed; the item was not written")
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.put((item, done))
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        # What the loop has at hand in this turn comes to the writer together: else that would wake for the
+        # first of it, and fight with the loop for the interpreter while the rest is prepared.
+        if not self._arrived:
+            loop.call_soon(self._hand_over)
+        self._arrived.append((item, done))
         await done
 
     async def close(self) -> None:
         """Write what waits, then end the thread. May be called twice."""
         if not self._closed:
             self._closed = True
-            self._waiting.put(None)
+            self._hand_over()
+            self._waiting.put([])
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        if self._arrived:
+            self._waiting.put(self._arrived)
+            self._arrived = []
 
     def _run(self) -> None:
         closing = False
         while not closing:
-            batch = [self._waiting.get()]
-            while len(batch) < MOST_ITEMS and not self._waiting.empty():
-                batch.append(self._waiting.get())
-            pairs = [pair for pair in batch if pair is not None]
-            closing = len(pairs) < len(batch)  # the mark of `close` is the last thing ever put
-            if pairs:
+            handed = self._waiting.get()
+            waiting = list(handed)
+            while handed and not self._waiting.empty():
+                handed = self._waiting.get()
+                waiting += handed
+            closing = not handed  # the mark of `close` is the last thing ever put
+            for at in range(0, len(waiting), MOST_ITEMS):
+                pairs = waiting[at : at + MOST_ITEMS]
                 _tell(pairs, self._outcomes([item for item, _ in pairs]))
 
     def _outcomes(self, items: list[T]) -> list[Exception | None]:

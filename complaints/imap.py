@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -24,6 +24,7 @@ from complaints.mailboxes import NOTHING, Kept, Mail, SourceError
 from complaints.terminal import NOT_ALLOWED, UNAVAILABLE, UNUSABLE, USAGE
 
 T = TypeVar("T")
+DAY = timedelta(days=1)
 TIMEOUT = SocketTimeout(connect=15, read=120)
 TRIES, FIRST_PAUSE = 4, 1.0
 """A connection is made so often until the batch ends; the pauses double."""
@@ -90,8 +91,9 @@ class Folder:
         self._drop()
 
     def mails(self, most: int, kept: Kept, since: datetime | None) -> Iterator[Mail]:
-        """Its mails but those kept as done, the oldest first, and none from before the day of `since`."""
-        wanted: Any = "ALL" if since is None else ["SINCE", since.date()]
+        """Its mails but those kept as done, the oldest first, and none from days before `since`."""
+        # A server looks at the day where it is itself (RFC 9051 §6.4.4); the hour is looked at later.
+        wanted: Any = "ALL" if since is None else ["SINCE", (since.astimezone(UTC) - DAY).date()]
         found = self._do(lambda server: sorted(server.search(wanted)))
         uids = [uid for uid in found if kept.get(self._key(uid)) is None]
         done = 0

@@ -16,6 +16,8 @@ from complaints.received import parse_received
 
 MOST_ABOVE = 500
 """Lines of the reporter's own words above the forward."""
+FIELDS_OF_A_BLOCK = 3
+"""Lines that show of whom, to whom, when and about what the forwarded message was."""
 
 _LIKE_A_FIELD = re.compile(r"[^\s:>][^:]{0,40}:(?:\s|$)")
 
@@ -36,6 +38,29 @@ def forwarded_inline(message: Message, without: Container[str] = ()) -> Repaired
         if any(line.from_ip and line.by for line in map(parse_received, (h.value for h in received))):
             return repaired
     return None
+
+
+def shows_a_forward(message: Message) -> bool:
+    """Tell whether a mail forwards another within its text: what is attached may then be a part of that one.
+
+    By the line that a mail program puts above it, or by a block of fields of which one has the subject. A
+    report (RFC 6522) says in its text what it carries.
+    """
+    if (message.get("content-type") or "").strip().lower().startswith("multipart/report"):
+        return False
+    subject = (message.get("subject") or "").strip()
+    for _, text in forward_texts(message):
+        fields: list[str] = []
+        for line in text.split("\n")[:MOST_ABOVE]:
+            if phrase_in(line):
+                return True
+            if _LIKE_A_FIELD.match(line):
+                fields.append(line.partition(":")[2].strip())
+            elif line:
+                fields.clear()
+            if len(fields) >= FIELDS_OF_A_BLOCK and any(told and subject.endswith(told) for told in fields):
+                return True
+    return False
 
 
 def _start(lines: list[str]) -> int | None:

@@ -81,7 +81,7 @@ def _kind(entry: str) -> str:
 
 def _why(row: Json) -> str:
     if row["how"] == "probe":
-        return f"The probe mail to {row['to']} passed through it."
+        return f"The test mail to {row['to']} passed through it."
     if row["how"] == "hop":
         return f"You said that it is yours, at line {row['hop']} of {row['complaint']}."
     if row["how"] == "named":

@@ -23,6 +23,14 @@ def read(header: Header) -> Received:
     return line
 
 
+def unglued(header: Header, line: Received) -> bytes:
+    """Return the bytes that a line was read from."""
+    glued = _GLUED.search(header.raw) if b"\n" in header.raw else None
+    if glued is None or line == parse_received(header.body):
+        return header.body
+    return header.raw[header.raw.index(b":") + 1 : glued.start()]
+
+
 def hides_an_address(header: Header, line: Received) -> bool:
     """Tell whether a line without an address holds one after all.
 
@@ -35,3 +43,13 @@ def hides_an_address(header: Header, line: Received) -> bool:
 def is_from_qmails_door(header: Header, line: Received) -> bool:
     """Tell whether qmail's queue says that its door called it: that one always writes a line below."""
     return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
+
+
+def is_peer(above: Received, by: str | None) -> bool:
+    """Tell whether the writer of the next line is the host that handed over, by a name seen above."""
+    if by is None:
+        return False
+    names = {name for name in (above.from_name, above.helo) if name}
+    if by in names or by == above.from_ip:
+        return True
+    return "." not in by and any(name.partition(".")[0] == by for name in names)

@@ -20,7 +20,8 @@ LONGEST_TEXT = 65_536
 
 _NAMES = ("user-agent", "x-mailer")
 _MOST_ABOVE = 30
-_AROUND = re.compile(r"^[\s>|*_=-]+|[\s:*_=-]+$")
+_BLANKS = "".join(letter for letter in map(chr, range(0x3001)) if letter.isspace())
+_BEFORE, _BEHIND = _BLANKS + ">|*_=-", _BLANKS + ":*_=-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def anchor_of(remedy: str) -> str | None:
 
 def phrase_in(line: str) -> bool:
     """Tell whether a line of text is the one that a mail program puts above what it forwards."""
-    words = _AROUND.sub("", line).casefold()
+    words = line.lstrip(_BEFORE).rstrip(_BEHIND).casefold()
     return words in _phrases() or any(
         words.startswith(phrase + " ") for phrase in ("forwarded message from",)
     )

@@ -107,7 +107,8 @@ def _unreadable(error: OSError) -> Outcome:
 
 
 def _is_due(path: Path, key: str, kept: Kept) -> bool:
-    return path.suffix.lower() in MBOX_SUFFIXES or kept.get(key) is None
+    # Of an mbox, whatever its name, the mark says how far it was read.
+    return path.suffix.lower() in MBOX_SUFFIXES or kept.get(key) != ""
 
 
 def _names(root: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from complaints import choices, learned, outbox, outcomes, probes
@@ -152,13 +153,15 @@ def _item(session: Session, office: Office, line: Json) -> Json:
             "look": item["url"] if complaint.evidence else "",
         }  # fmt: skip
     # Whoever was quicker than this letter finds there what became of it
-    reports = session.exec(select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id)))
+    mine = select(Report).where(Report.complaint_id == complaint.id).order_by(col(Report.id))
+    reports = session.exec(mine).all()
     return item | {
         "list": "complaints",
         "second_look": outcome is not None and outcome.code != "old",
         "lost": line.get("lost", ""),
         "source": complaint.source_ip,
-        "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports],
+        "desks": [{"to": row.to, "why": row.contact["why"]} for row in reports if row.ticked],
+        "offered": [row.to for row in reports if not row.ticked],
         "remark": outcome.says if outcome else "",
         "remedy": outcome.remedy if outcome else "",
     }
@@ -167,19 +170,17 @@ def _item(session: Session, office: Office, line: Json) -> Json:
 def remind(office: Office) -> None:
     """Write to those who chose few letters about what is about to expire: once per complaint."""
     with office.db.reading() as session:
-        ids = list(session.exec(_expiring(office, Complaint.reporter_id).distinct()))
+        ids = list(session.exec(select(Complaint.reporter_id).where(*_expiring(office)).distinct()))
     for reporter_id in ids:
         with office.db.transaction() as session:
-            reporter = session.get_one(Reporter, reporter_id, with_for_update=learned.LOCK)
-            mine = _expiring(office, Complaint).where(Complaint.reporter_id == reporter_id)
-            rows = list(session.exec(mine.order_by(col(Complaint.due_at))))
-            if rows:
-                _remind(session, office, reporter, rows)
+            reporter = session.get(Reporter, reporter_id, with_for_update=learned.LOCK)
+            if reporter:
+                _remind(session, office, reporter)
 
 
-def _expiring(office: Office, what: Any) -> Any:
+def _expiring(office: Office) -> tuple[Any, ...]:
     before = min(REMINDED, timedelta(seconds=office.settings.consent_seconds) / 2)
-    return select(what).where(
+    return (
         Complaint.state == ComplaintState.AWAITING_CONSENT,
         col(Complaint.due_at) <= office.clock() + before,
         col(Complaint.reminded_at).is_(None),
@@ -187,14 +188,21 @@ def _expiring(office: Office, what: Any) -> Any:
     )
 
 
-def _remind(session: Session, office: Office, reporter: Reporter, rows: Sequence[Complaint]) -> None:
+def _remind(session: Session, office: Office, reporter: Reporter) -> None:
+    mine = (*_expiring(office), Complaint.reporter_id == reporter.id)
+    count = session.exec(select(func.count()).select_from(Complaint).where(*mine)).one()
+    rows = session.exec(select(Complaint).where(*mine).order_by(col(Complaint.due_at)).limit(MOST_TOLD)).all()
+    if not rows:
+        return
     values: Json = {
         "complaints": [
             {"subject": row.subject, "until": row.due_at, "url": office.review_url(row.id)} for row in rows
         ],
+        "count": count,
+        "link": office.batch_url(reporter) if count > 1 else "",
         "account": office.account_url(reporter),
         "quiet": office.unsubscribe_url(reporter, "quiet"),
     }
     outbox.put_letter(session, office, "reminder", to=reporter.address, reporter=reporter, values=values)
-    told = update(Complaint).where(col(Complaint.id).in_([row.id for row in rows]))
-    session.execute(told.values(reminded_at=office.clock()).execution_options(synchronize_session=False))
+    told = update(Complaint).where(*mine).values(reminded_at=office.clock())
+    session.execute(told.execution_options(synchronize_session=False))

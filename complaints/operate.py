@@ -8,7 +8,7 @@ verb needs is imported when it runs, so that the others start without it.
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -89,9 +89,19 @@ def serve(
         fail(f"--role {', '.join(sorted(unknown))}: there are {', '.join(ROLES)}", USAGE)
     settings = load(data, smtp=smtp, http=http)
     try:
-        asyncio.run(serve_until_signal(settings, roles, lambda service: _started(settings, service)))
+        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+            runner.run(serve_until_signal(settings, roles, lambda service: _started(settings, service)))
     except OSError as error:
         _cannot_listen(error, f"{settings.smtp} or {settings.http}")
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The one of uvloop, or None for asyncio's own where that is not installed; see docs/decisions/0034."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _started(settings: "Settings", service: "Service") -> None:

@@ -25,6 +25,7 @@ _LIGHT = frozenset({"blank", "above", "trailing", "unquoted"})
 
 _LINE = re.compile(rb"\r?\n")
 _NBSP = b"\xc2\xa0"
+_NBSPS = re.compile(rb"(?:\xc2\xa0)+")
 _BOM = b"\xef\xbb\xbf"
 _QUOTE = re.compile(rb"(?:[>|] ?)+")
 _MBOX = re.compile(rb">?From \S")
@@ -197,8 +198,15 @@ def _ordinary(line: bytes) -> bytes:
         return line.replace(_NBSP, b" ")
     indent = len(line) - len(line.replace(_NBSP, b"  ").lstrip())
     line = line[:indent].replace(_NBSP, b" ") + line[indent:]
-    line = re.sub(rb"((?:\xc2\xa0)+)(?= |$)|(?<= )((?:\xc2\xa0)+)", lambda m: b" " * (len(m[0]) // 2), line)
+    line = _NBSPS.sub(_beside_a_blank, line)
     return re.sub(rb"^([A-Za-z][A-Za-z0-9-]*:)\xc2\xa0", rb"\1 ", line)
+
+
+def _beside_a_blank(run: re.Match[bytes]) -> bytes:
+    """Turn a whole run of non-breaking spaces that a blank or the end stands beside."""
+    line, (start, end) = run.string, run.span()
+    is_beside = end == len(line) or line[end : end + 1] == b" " or line[start - 1 : start] == b" "
+    return b" " * ((end - start) // 2) if is_beside else run[0]
 
 
 class _Header:

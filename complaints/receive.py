@@ -5,7 +5,8 @@ Takes recipients and raw bytes, leaves submissions and replies, many mails in on
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 
 from sqlmodel import Session
 
@@ -13,7 +14,7 @@ from complaints import outbox, replies, reporters, submission, submission_addres
 from complaints.group_commit import GroupCommit
 from complaints.loops import MOST_HOPS, in_circles, letter_id
 from complaints.message import parse
-from complaints.models import Letter, Report, Reporter
+from complaints.models import Json, Letter, Report, Reporter
 from complaints.office import Office
 from complaints.smtp_in import Refuse
 
@@ -21,20 +22,34 @@ PEOPLE = frozenset({"postmaster", "abuse"})
 """Mailboxes where a person is expected (RFC 5321 §4.5.1, RFC 2142 §4), and where nobody would read spam."""
 
 
+KNOWN_SECONDS = 5.0
+"""How long a reporter's address that was found is taken as known without asking again."""
+MOST_KNOWN = 10_000
+"""Addresses known at a time; with more all are asked for anew."""
+LARGE = 65_536
+"""Octets from which a mail is sealed in a thread: compressing that much would hold up every other session."""
+
+
 @dataclass(frozen=True)
 class Recipient:
     """Exactly one of: a reporter's submission address, or (word, report) of a report's address."""
 
     reporter_id: str | None = None
+    key: bytes = field(default=b"", repr=False)
+    """The reporter's, as their row has it."""
     word: str = ""
     report_id: str = ""
 
 
+_NEVER = (0.0, Recipient())
+
+
 @dataclass(frozen=True)
 class Mail:
-    """One mail at the final dot."""
+    """One mail at the final dot: its submissions, sealed, and the report's addresses that it goes to."""
 
-    recipients: Sequence[Recipient]
+    submissions: Sequence[Json]
+    replied: Sequence[Recipient]
     mail_from: str
     raw: bytes
 
@@ -45,10 +60,23 @@ class Reception:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._commits = GroupCommit(self._write)
+        self._lately: dict[str, tuple[float, Recipient]] = {}
 
     async def known(self, address: str) -> Recipient | None:
-        """The recipient behind an address, None for one we do not know. Raises Refuse over a limit."""
-        return await asyncio.to_thread(self._known, address)
+        """The recipient behind an address, None for one we do not know. Raises Refuse over a limit.
+
+        Who hands in much is not looked up for every mail. Nothing wrong comes in by that: the row of a
+        reporter who is gone refuses the submission. Unknown addresses are looked up every time, all alike.
+        """
+        until, recipient = self._lately.get(address, _NEVER)
+        if until > monotonic():
+            return recipient
+        found = await asyncio.to_thread(self._known, address)
+        if found and found.reporter_id and not self._office.settings.limit_submissions:
+            if len(self._lately) >= MOST_KNOWN:
+                self._lately.clear()
+            self._lately[address] = (monotonic() + KNOWN_SECONDS, found)
+        return found
 
     async def accept(self, recipients: Sequence[Recipient], mail_from: str, raw: bytes) -> None:
         """Returns when the mail is durably stored; any exception means nothing of it was.
@@ -61,7 +89,11 @@ class Reception:
         known_as = letter_id(message, self._office.settings.mail_domain)
         if known_as != "" and await asyncio.to_thread(self._wrote, known_as):
             raise Refuse(554, "5.4.6", "This is a letter that we sent; forward spam here and nothing else")
-        await self._commits.put(Mail(recipients, mail_from, raw))
+        if len(raw) < LARGE:
+            mail = self._sealed(recipients, mail_from, raw)
+        else:
+            mail = await asyncio.to_thread(self._sealed, recipients, mail_from, raw)
+        await self._commits.put(mail)
 
     async def close(self) -> None:
         """Write what waits, then end."""
@@ -83,14 +115,14 @@ class Reception:
             if parsed := outbox.parse_report_address(local):
                 report_id = replies.report_id_of(session, parsed[1])
                 return Recipient(word=parsed[0], report_id=report_id) if report_id else None
-            reporter_id = reporters.id_by_submission_address(session, self._office, address)
-            if reporter_id is None:
+            found = reporters.key_by_submission_address(session, self._office, address)
+            if found is None:
                 if wrong := submission_address.mistake(local):
                     raise Refuse(550, "5.1.1", wrong)
                 return None
             if settings.limit_submissions:
-                self._check_limit(session, reporter_id)
-            return Recipient(reporter_id=reporter_id)
+                self._check_limit(session, found[0])
+            return Recipient(*found)
 
     def _check_limit(self, session: Session, reporter_id: str) -> None:
         try:
@@ -98,17 +130,20 @@ class Reception:
         except submission.OverLimitError as error:
             raise Refuse(452, "4.5.3", str(error)) from error
 
+    def _sealed(self, recipients: Sequence[Recipient], mail_from: str, raw: bytes) -> Mail:
+        """Everything about a mail that needs no database, before its turn to be written comes."""
+        different = dict.fromkeys(recipients)
+        rows = [
+            submission.columns(self._office, one.reporter_id, one.key, raw, via="smtp", forwarded=True)
+            for one in different
+            if one.reporter_id
+        ]
+        return Mail(rows, [one for one in different if not one.reporter_id], mail_from, raw)
+
     def _write(self, mails: Sequence[Mail]) -> None:
         with self._office.db.transaction() as session:
+            submission.accept_all(session, [row for mail in mails for row in mail.submissions])
             for mail in mails:
-                for recipient in dict.fromkeys(mail.recipients):
-                    if recipient.reporter_id:
-                        reporter = session.get_one(Reporter, recipient.reporter_id)
-                        submission.accept(
-                            session, self._office, reporter, mail.raw, via="smtp", forwarded=True
-                        )
-                    else:
-                        report = session.get_one(Report, recipient.report_id)
-                        replies.receive(
-                            session, self._office, recipient.word, report, mail.mail_from, mail.raw
-                        )
+                for one in mail.replied:
+                    report = session.get_one(Report, one.report_id)
+                    replies.receive(session, self._office, one.word, report, mail.mail_from, mail.raw)

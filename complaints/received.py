@@ -98,6 +98,11 @@ def parse_received(value: str | bytes) -> Received:
     )
 
 
+def plain_text(raw: bytes) -> str:
+    """Return the text of a field as it is read: in one line, with single blanks."""
+    return _tidied(b" ".join(raw.split()).decode("utf-8", "replace"))
+
+
 def _tidied(text: str) -> str:
     """Return a field without what no screen shows, and one without the bracket that stands around it."""
     if not text.isprintable():

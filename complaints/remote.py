@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode, urlsplit
+from uuid import uuid4
 
 import httpx
 
@@ -184,9 +185,9 @@ class Remote:
         return items
 
     def _hand_in(self, mail: Handed, label: str, pause: Pause) -> Items:
-        """One mail of a batch; the server knows it again, so that it may be sent again after a failure."""
+        """One mail of a batch; after a failure it is sent again, and the server knows it again."""
         raw, filename = mail
-        headers = {"Content-Type": "message/rfc822", "Idempotency-Key": f'"{tokens.digest(raw)}"'}
+        headers = {"Content-Type": "message/rfc822", "Idempotency-Key": f'"{uuid4()}"'}
         params = {"filename": filename, "batch": label}
         try:
             items: Items = self._patiently(

@@ -131,22 +131,25 @@ def find(session: Session, address: str) -> Reporter | None:
 
 def by_submission_address(session: Session, office: Office, address: str) -> Reporter | None:
     """Whose secret submission address this is, if anybody's verified and current one."""
-    reporter_id = id_by_submission_address(session, office, address)
-    return session.get_one(Reporter, reporter_id) if reporter_id else None
+    found = key_by_submission_address(session, office, address)
+    return session.get_one(Reporter, found[0]) if found else None
 
 
-def id_by_submission_address(session: Session, office: Office, address: str) -> str | None:
-    """The id of that reporter. In our domain one statement is asked whatever the address looks like."""
+def key_by_submission_address(session: Session, office: Office, address: str) -> tuple[str, bytes] | None:
+    """Id and key of that reporter. In our domain one statement is asked whatever the address looks like."""
     local, _, domain = address.strip().lower().rpartition("@")
     if domain != office.settings.mail_domain.lower():
         return None
-    known = select(SubmissionAddress.retires_at, Reporter.verified_at, Reporter.id).where(
+    known = select(SubmissionAddress.retires_at, Reporter.verified_at, Reporter.id, Reporter.key).where(
         SubmissionAddress.hash == tokens.hashed(local if local.isascii() else ""),
         Reporter.id == SubmissionAddress.reporter_id,
     )
-    retires_at, verified_at, reporter_id = session.exec(known).first() or (None, None, None)
+    found = session.exec(known).first()
+    if found is None:
+        return None
+    retires_at, verified_at, reporter_id, key = found
     retired = retires_at is not None and retires_at <= office.clock()
-    return reporter_id if verified_at and not retired else None
+    return (reporter_id, key) if verified_at and not retired else None
 
 
 def by_token(session: Session, token: str) -> Reporter | None:

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import CursorResult
 from sqlmodel import Session, col, delete, or_, select, update
 
-from complaints.account_tables import Registration, StepUp
+from complaints import once
+from complaints.account_tables import AnsweredRequest, Registration, StepUp
 from complaints.models import (
     Attempt,
     Complaint,
@@ -54,6 +55,7 @@ def rules(settings: Settings) -> dict[str, str]:
     return {
         "account": "as long as the reporter is registered",
         "hour": "an hour, if it is not completed",
+        "day": "a day",
         "week": "a week",
         "desk": "until the desk wants reports again",
         "batch": "until the same mailbox is handed in anew, or the file is deleted",
@@ -81,6 +83,7 @@ def _rounds(session: Session, office: Office) -> Iterator[int]:
     settings, now = office.settings, office.clock()
     yield _rows(session, delete(Registration).where(col(Registration.expires_at) <= now))
     yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(hours=1)))
+    yield _rows(session, delete(AnsweredRequest).where(col(AnsweredRequest.at) <= now - once.KEPT))
     if settings.retention_letter_seconds:
         since = now - timedelta(seconds=settings.retention_letter_seconds)
         yield _letters(session, since)
@@ -112,7 +115,8 @@ def _spams(session: Session, since: Any) -> int:
         .limit(AT_ONCE)
     )
     ids = list(session.exec(over))
-    empty: Json = {"raw": None, "evidence": None, "contacts": None, "subject": "", "note": "", "hide": []}
+    empty: Json = {"raw": None, "evidence": None, "contacts": None, "note": "", "hide": []}
+    empty |= {"subject": "", "campaign": ""}
     done = _rows(session, update(Complaint).where(col(Complaint.id).in_(ids)).values(reason=DELETED, **empty))
     unsent = col(Report.state).in_(UNSENT) & col(Report.complaint_id).in_(ids)
     _empty(session, select(Report.id, Report.contact).where(unsent))

@@ -99,7 +99,7 @@ def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator
     by_hand = session.exec(theirs.where(Consent.via != STANDING)).one()
     yield f"you confirmed {BY_HAND} complaints by hand first (so far {by_hand})", by_hand >= BY_HAND
     probed = any(row.get("how") == "probe" for row in reporter.learned)
-    yield "your mail hosts are confirmed by a probe that you returned", probed
+    yield "your mail hosts are confirmed by a test mail that you returned", probed
     yield "you accepted the present privacy policy", policies.accepted(session, office, reporter)
     reports = (
         select(func.count())

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from complaints import mended, outcomes, probes, tokens
 from complaints.account_tables import SubmissionAddress
 from complaints.dates import rfc3339
-from complaints.db import look_at, move
+from complaints.db import insert_all, look_at, move
 from complaints.loops import letter_id
 from complaints.message import parse
 from complaints.models import (
@@ -82,25 +82,41 @@ def accept(
     or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. What comes under one
     `batch` label is reviewed together. Raises TooLargeError.
     """
-    if len(raw) > office.settings.max_bytes:
-        raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
-    submission_id = tokens.random_letters(tokens.ID_LETTERS)
-    submission = Submission(
-        id=submission_id,
-        reporter_id=reporter.id,
-        via=via,
-        forwarded=forwarded,
-        filename=filename,
-        pasted=pasted,
-        batch=batch or submission_id,
-        received_at=office.clock(),
-        digest=tokens.digest(raw),
-        size=len(raw),
-        raw=office.vault.seal(reporter.key, raw),
-    )
+    row = columns(office, reporter.id, reporter.key, raw, via=via, forwarded=forwarded)
+    row |= {"filename": filename, "pasted": pasted, "batch": batch or row["batch"]}
+    submission = Submission(**row)
     session.add(submission)
     look_at(session, "unwrap", submission.id)
     return submission
+
+
+def columns(office: Office, reporter_id: str, key: bytes, raw: bytes, *, via: str, forwarded: bool) -> Json:
+    """The columns of a new submission, sealed; `accept_all` stores them. Raises TooLargeError."""
+    if len(raw) > office.settings.max_bytes:
+        raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
+    submission_id = tokens.random_letters(tokens.ID_LETTERS)
+    return {
+        "id": submission_id,
+        "reporter_id": reporter_id,
+        "state": SubmissionState.RECEIVED,
+        "via": via,
+        "forwarded": forwarded,
+        "filename": "",
+        "pasted": False,
+        "batch": submission_id,
+        "received_at": office.clock(),
+        "digest": tokens.digest(raw),
+        "size": len(raw),
+        "raw": office.vault.seal(key, raw),
+        "outcome": [],
+    }
+
+
+def accept_all(session: Session, rows: Sequence[Json]) -> None:
+    """Store many new submissions, as `accept` does one."""
+    insert_all(session, Submission, rows)
+    for row in rows:
+        look_at(session, "unwrap", row["id"])
 
 
 def check_limit(session: Session, office: Office, reporter: Reporter) -> None:
@@ -110,13 +126,15 @@ def check_limit(session: Session, office: Office, reporter: Reporter) -> None:
         raise OverLimitError(f"{limit} submissions an hour are taken; try again later")
 
 
-def unwrap(session: Session, office: Office, submission: Submission) -> Accepted:
+def unwrap(session: Session, office: Office, submission: Submission, raw: bytes | None = None) -> Accepted:
     """Make one complaint of each spam in a submission; what is already a complaint is a duplicate.
 
-    Raises db.OvertakenError when another worker did it.
+    `raw`: its bytes, where they are at hand and need not be unsealed. Raises db.OvertakenError when another
+    worker did it.
     """
     reporter = session.get_one(Reporter, submission.reporter_id)
-    raw = office.vault.unseal(reporter.key, submission.raw)
+    if raw is None:
+        raw = office.vault.unseal(reporter.key, submission.raw)
     if submission.forwarded:
         items = unwrap_forward(raw, partial(_is_address_of, session, reporter))
     else:

@@ -10,6 +10,8 @@ import secrets
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
 
+_LETTER_OF_BYTE = (ALPHABET * 8).encode()  # 256 is eight times 32: each letter as likely as any other
+
 SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
 ID_LETTERS = 12  # 60 bits: no two complaints meet
 REPORT_LETTERS = 20  # 100 bits in a return path of well under 64 octets (RFC 5321 §4.5.3.1.1)
@@ -18,7 +20,7 @@ CAPABILITY_LETTERS = 32  # 160 bits
 
 def random_letters(count: int) -> str:
     """`count` random letters, five bits each, from the system's randomness."""
-    return _letters(secrets.token_bytes((count * 5 + 7) // 8), count)
+    return secrets.token_bytes(count).translate(_LETTER_OF_BYTE).decode()
 
 
 def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
-from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
-from complaints.inline import forwarded_inline
+from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, short_name, unpack
+from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
 from complaints.message import Message, Part, parse
@@ -37,6 +38,8 @@ _KNOWN_FIELDS = frozenset(
     }
 )
 _RESENT_TO = frozenset({"resent-to", "resent-cc", "resent-bcc"})
+_MOST_RESENT_TO = 100
+"""Addresses that are looked up of a redirected mail."""
 _ADDRESS = re.compile(r"[^\s<>\"(),;:@]{1,64}@[^\s<>\"(),;:@]{1,255}")
 _BARE_CHARSET = re.compile(r"\A[A-Za-z0-9-]{1,40}''")
 
@@ -99,8 +102,21 @@ def _open(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
             return [_refusal(reason, "Send the messages in one plain zip file.", name)]
         return _unpack(raw, name, depth, hand) or [_empty_archive(name)]
     if slices := mbox_slices(raw):
-        return [_spam(raw, start, end, name, hand) for start, end in slices[:MAX_ITEMS]]
+        items: list[Item] = []
+        _add(items, [_spam(raw, start, end, name, hand) for start, end in slices])
+        return items
     return [_spam(raw, 0, len(raw), name, hand)]
+
+
+def _add(items: list[Item], more: list[Item]) -> bool:
+    """Add what else was found; False, once that is said, when it is more than one submission may hold."""
+    room = MAX_ITEMS - len(items)
+    items += more[:room]
+    if len(more) <= room:
+        return True
+    reason = f"There are more than {MAX_ITEMS:,} messages; only the first {MAX_ITEMS:,} were looked at."
+    items.append(_refusal(reason, "Send the others in another mail or file, or use `plaint batch`."))
+    return False
 
 
 def _unpack(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
@@ -109,12 +125,14 @@ def _unpack(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
     from_outlook = is_outlook(raw)
     for packed in (unpack_outlook if from_outlook else unpack)(raw, name, hand.room):
         if packed.content is None:
-            items.append(_refusal(packed.reason, packed.remedy, packed.name))
+            more = [_refusal(packed.reason, packed.remedy, packed.name)]
         elif packed.lost:
-            items.append(_remade(packed, packed.content, hand))
+            more = [_remade(packed, packed.content, hand)]
         elif not from_outlook or _is_of_interest(packed.content, packed.name):
-            items += _open(packed.content, packed.name, depth + 1, hand)
-        if len(items) >= MAX_ITEMS:
+            more = _open(packed.content, packed.name, depth + 1, hand)
+        else:
+            more = []
+        if not _add(items, more):
             break
     return [replace(item, start=None, end=None) for item in items]
 
@@ -128,7 +146,7 @@ def _remade(packed: Packed, content: bytes, hand: _Hand) -> Item:
     """Take a message that was put together from what Outlook keeps; of use only with the way it took."""
     item = _spam(content, 0, len(content), packed.name, hand)
     if item.spam is None or parse(content).fields("received"):
-        return item if item.spam is None else replace(item, grade="B", lost=packed.lost)
+        return item if item.spam is None else replace(item, grade=max(item.grade, "B"), lost=packed.lost)
     return _no_way(packed.name, DOWNLOAD)
 
 
@@ -172,6 +190,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
     lost = "Pasted: a clipboard does not keep every byte." + (
         " Only its header is there." if not found.spam[message.body :].strip() else ""
     )
+    grade = max(loss_of(message).grade, "B")
     return [
         Item(
             found.spam,
@@ -179,7 +198,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
             None,
             None,
             None,
-            "B",
+            grade,
             "pasted message",
             lost,
             found.repairs,
@@ -210,11 +229,10 @@ def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> 
     items: list[Item] = []
     hand = _Hand(message)
     for part in message.leaves():
-        items += _from_part(part, raw, hand)
-        if len(items) >= MAX_ITEMS:
+        if not _add(items, _from_part(part, raw, hand)):
             break
     if any(item.spam is not None for item in items):
-        return items
+        return [_perhaps_its_own(item, hand) for item in items] if shows_a_forward(message) else items
     inline = _inline(message)
     return [inline, *items] if inline else items or [_nothing_attached(message)]
 
@@ -234,14 +252,14 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
     if not _is_file(part) or not _is_source(content, name):
         return []
     if slices := mbox_slices(content):
-        taken = (_spam(content, start, end, name, hand) for start, end in slices[:MAX_ITEMS])
+        taken = (_spam(content, start, end, name, hand) for start, end in slices)
         return [replace(item, start=None, end=None) for item in taken]
     return [_from_message(part, raw, content, hand)]
 
 
 def _name_of(part: Part) -> str | None:
     """Return a part's name, without the charset that stands alone where RFC 2231 went wrong."""
-    return _BARE_CHARSET.sub("", part.filename) or None if part.filename else None
+    return short_name(_BARE_CHARSET.sub("", part.filename)) or None if part.filename else None
 
 
 def _is_file(part: Part) -> bool:
@@ -292,9 +310,10 @@ def _redirected(message: Message, is_ours: Callable[[str], bool] | None) -> Item
             last = n
         elif not name.startswith("x-"):
             break
-    named = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    lines = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    named = islice((address for text in lines for address in _ADDRESS.findall(text)), _MOST_RESENT_TO)
     reason = None
-    if is_ours and not any(is_ours(address) for text in named for address in _ADDRESS.findall(text)[:20]):
+    if is_ours and not any(map(is_ours, named)):
         reason = "The message was redirected, but no Resent-To line names your submission address"
     elif not any(one.name.lower() == "received" for one in fields[last + 1 :]):
         reason = "The message was redirected, and no Received lines stand below its Resent- lines"
@@ -312,6 +331,20 @@ def _inline(message: Message, without: Container[str] = ()) -> Item | None:
         return None
     spam, repairs, certain = found.spam, found.repairs, found.certain
     return Item(spam, None, None, None, None, "C", "inline forward", None, repairs, certain)
+
+
+def _perhaps_its_own(item: Item, hand: _Hand) -> Item:
+    """Refuse what is attached to a forward made inside the text: the sender of the spam may have attached it.
+
+    Its Received lines would be of their choice, and so would be whom they accuse.
+    """
+    if item.spam is None:
+        return item
+    reason = (
+        f"{item.name or 'The attachment'} came with a message that was forwarded within the text, so it may "
+        "be a part of the spam and not the spam itself."
+    )
+    return _refusal(reason, hand.remedy, item.name)
 
 
 def _nothing_attached(message: Message) -> Item:

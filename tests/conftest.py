@@ -1,12 +1,8 @@
 """What the tests share: real servers on loopback, real databases, and no way to the internet."""
 
 import os
-import shutil
 import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +11,7 @@ import psycopg
 import pytest
 
 from complaints import worker
-from complaints.demo import free_port
+from tests import postgresql
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -64,75 +60,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def _postgres_programs() -> Path | None:
-    found = shutil.which("initdb")
-    folders = (
-        [Path(found).resolve().parent]
-        if found
-        else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    )
-    return next((folder for folder in folders if (folder / "initdb").exists()), None)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A PostgreSQL server, and how it is stopped and started."""
-
-    url: str
-    control: tuple[str, ...]
-
-    def start(self) -> None:
-        subprocess.run([*self.control, "start"], check=True, capture_output=True, cwd="/")
-
-    def stop(self) -> None:
-        subprocess.run([*self.control, "-m", "fast", "stop"], check=True, capture_output=True, cwd="/")
-
-
 @pytest.fixture(scope="session")
-def postgres(postgres_server: Server) -> str:
+def postgres(postgres_server: postgresql.Server) -> str:
     """The URL of this test run's own PostgreSQL server, without a database name."""
     return postgres_server.url
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Server]:
+def postgres_server() -> Iterator[postgresql.Server]:
     """A PostgreSQL server of this test run's own. A test that stops it starts it again."""
-    programs = _postgres_programs()
+    programs = postgresql.programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    # Not under pytest's folder: the server refuses to run as root, and "postgres" cannot enter there
-    folder = Path(tempfile.mkdtemp(prefix="plaint-postgres-"))
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
-    port = free_port()
-    data = folder / "data"
-    subprocess.run(
-        [*prefix, programs / "initdb", "-D", data, "-A", "trust", "-U", "plaint", "--no-sync", "-E", "UTF8", "--locale=C"],
-        check=True, capture_output=True, cwd="/",
-    )  # fmt: skip
-    # Only this service is killed in the tests, never the machine: the server need not wait for the disk
-    options = (
-        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
-        " -c fsync=off -c full_page_writes=off"
-    )
-    control = (
-        *prefix,
-        str(programs / "pg_ctl"),
-        "-D",
-        str(data),
-        "-w",
-        "-l",
-        str(folder / "log"),
-        "-o",
-        options,
-    )
-    server = Server(f"postgresql://plaint@127.0.0.1:{port}/", control)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with postgresql.running(programs, postgresql.UNSAFE) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

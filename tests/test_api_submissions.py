@@ -1,11 +1,19 @@
 """Handing in spam through the API: what is taken, what is refused, and that nothing is half-kept."""
 
+import base64
 import gzip
 import io
+import json
+import os
+import re
+import shutil
 import socket
+import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -16,6 +24,7 @@ from sqlmodel import select
 from complaints.demo import as_attachments
 from complaints.models import Complaint, Submission
 from complaints.office import Office
+from tests.test_architecture import ROOT
 from tests.visitor import problem
 from tests.website import Website, running_website, spam
 
@@ -194,3 +203,49 @@ def test_over_the_hourly_limit_everything_of_the_request_is_put_off(tmp_path: Pa
         problem(website.api("POST", "/submissions", content=spam(), headers=MAIL), 429)
         website.clock.turn(seconds=int(refused.headers["retry-after"]))
         assert items(website.api("POST", "/submissions", content=spam(), headers=MAIL))
+
+
+def test_the_examples_of_the_documentation_work(website: Website, tmp_path: Path) -> None:
+    """docs/pages.md, "Handing in from a script", as a shell runs it."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed (Debian: apt-get install curl)")
+    section = (ROOT / "docs" / "pages.md").read_text().partition("### Handing in from a script\n")[2]
+    commands = re.findall(r"^    curl (?:.*\\\n)*.*", section.partition("\n## ")[0], re.MULTILINE)
+    assert len(commands) == 3
+    for name in ("spam", "other"):
+        (tmp_path / f"{name}.eml").write_bytes(spam(subject=name))
+    mbox = b"From x@pills.example Mon Nov  2 09:00:00 2026\n" + spam(subject="third").replace(b"\r\n", b"\n")
+    (tmp_path / "spam.mbox").write_bytes(mbox)
+    server = {"PLAINT_SERVER": str(website.http.base_url), "PLAINT_TOKEN": website.alice.token}
+    told = [
+        json.loads(subprocess.run(["sh", "-c", command], cwd=tmp_path, env=os.environ | server, check=True, capture_output=True).stdout)
+        for command in commands
+    ]  # fmt: skip
+    found = [[(item["file"], item["status"]) for item in one["items"]] for one in told]
+    assert found == [
+        [("", "accepted")], [("spam.mbox", "accepted")], [("spam.eml", "duplicate"), ("other.eml", "accepted")],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["raw", "form"])
+def test_a_large_upload_is_not_held_many_times(website: Website, tmp_path: Path, way: str) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed (Debian: apt-get install curl)")
+    file = tmp_path / "large.eml"
+    file.write_bytes(spam() + base64.encodebytes(Random(1).randbytes(12_000_000)))
+    sent = (
+        ["--data-binary", f"@{file}", "-H", "Content-Type: message/rfc822"]
+        if way == "raw"
+        else ["-F", f"file=@{file}"]
+    )
+    url = f"{website.http.base_url}/api/v1/submissions"
+    # The sender is a process of its own: what is counted is what the service holds
+    command = ["curl", "-sS", url, "-H", f"Authorization: Bearer {website.alice.token}", *sent]
+    tracemalloc.start()
+    try:
+        told = subprocess.run(command, check=True, capture_output=True).stdout
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert json.loads(told)["items"][0]["status"] == "accepted"
+    assert peak < 3.5 * file.stat().st_size

@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from complaints import backup, backup_keys, erasure, export, reporters
+from complaints import backup, backup_keys, erasure, export, probes, reporters
 from complaints.backup import BackupError
 from complaints.db import metadata
 from complaints.models import ComplaintState, Report, Reporter, ReportState, Suppression
 from complaints.office import Office
 from complaints.settings import load
+from complaints.worker import due_jobs
 from tests.house import ALICE, BOB, house
 from tests.test_cli import plaint
 from tests.test_erasure import CLOUD_DESK, MARKS, everything, gone, plant
 from tests.website import running_website, spam
 
-LEFT_OUT = {"registration", "step_up", "lookup_answer", "lookup_server"}
+LEFT_OUT = {"registration", "step_up", "answered_request", "lookup_answer", "lookup_server"}
 """What lasts an hour, and what was asked of registries: it is asked again."""
 
 
@@ -114,6 +115,8 @@ def test_nothing_leaves_because_it_was_restored(tmp_path: Path) -> None:
         from tests.visitor import confirm
 
         confirm(website, website.waiting())
+        with website.office.db.transaction() as session:
+            probes.ask(session, website.office, session.get_one(Reporter, website.alice.reporter.id))
         file = tmp_path / "backup.jsonl"
         backup.write(website.office, file)
         other = empty_office(website.office, tmp_path / "b")
@@ -122,6 +125,8 @@ def test_nothing_leaves_because_it_was_restored(tmp_path: Path) -> None:
             states = [row.state for row in session.exec(select(Report))]
         assert told["unconfirmed"] == states.count(ReportState.UNCONFIRMED) > 0
         assert ReportState.QUEUED not in states
+        website.clock.turn(days=1)
+        assert "letter" not in {job.step for job in due_jobs(other, website.clock())}
         with other.db.reading() as session:
             from complaints.models import Complaint
 

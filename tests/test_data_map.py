@@ -36,7 +36,7 @@ IMPERSONAL = {
     "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token", "token_hash", "tries",
     "verified_at", "version", "via", "way_in_grade", "worker", "pasted", "certain_hops", "name", "page", "purpose",
     "second_hash", "used_at", "authority", "law", "moved_at", "announced_at", "effective_at", "forbidden_until",
-    "entered_at", "delivery", "reminded_at", "returned",
+    "entered_at", "delivery", "reminded_at", "returned", "key_hash", "fingerprint",
 }  # fmt: skip
 
 
@@ -99,6 +99,8 @@ def test_a_spam_goes_a_month_after_it_was_handed_in_once_its_complaint_ended(web
     assert b"Subject:" in website.http.get(website.review(kept) + "/raw").content  # it still awaits consent
     assert website.api("GET", f"/complaints/{kept}").json()["evidence"]
     assert "Another" not in website.dump()
+    with website.office.db.reading() as session:
+        assert session.get_one(Complaint, gone).campaign == ""
 
 
 def test_what_was_sent_goes_after_three_months_and_that_it_was_sent_stays(website: Website) -> None:

@@ -27,8 +27,7 @@ from complaints.receive import Reception
 from complaints.serve import Service, running
 from complaints.settings import load
 from complaints.unwrap import unwrap_forward
-from tests import postfix
-from tests.conftest import Server
+from tests import postfix, postgresql
 from tests.dialog import play
 from tests.house import ALICE, in_a_thread, spam
 
@@ -261,7 +260,7 @@ def test_a_full_disk_puts_mail_off_until_there_is_room_again(small_disk: Path) -
 
 
 def test_a_database_that_is_down_puts_mail_off_until_it_is_back(
-    tmp_path: Path, postgres_server: Server
+    tmp_path: Path, postgres_server: postgresql.Server
 ) -> None:
     name = f"down_{uuid4().hex}"
     with psycopg.connect(postgres_server.url + "postgres", autocommit=True) as connection:

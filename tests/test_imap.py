@@ -1,6 +1,7 @@
 """A batch over a folder of a real IMAP server (Dovecot): what is read, what is moved, and what may break."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,17 @@ def test_a_mail_too_large_is_never_fetched(junk: Callable[..., str], there: Dove
     assert large.why is not None
     assert "at most 60,000" in large.why.says
     assert small.raw == spam() or small.raw is not None
+
+
+def test_a_mail_of_the_night_is_found_wherever_the_server_is(
+    junk: Callable[..., str], there: Dovecot
+) -> None:
+    url, came = junk(), datetime(2026, 11, 1, 23, 0, tzinfo=UTC)
+    with there.client() as client:
+        client.append("Junk", spam(), msg_time=came)
+    since = datetime(2026, 11, 2, 0, 30, tzinfo=timezone(timedelta(hours=2)))  # that is before it came
+    with opened(url, there) as folder:
+        assert len(list(folder.mails(100_000, NothingKept(), since))) == 1
 
 
 def test_a_connection_that_breaks_is_made_again(

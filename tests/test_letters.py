@@ -27,6 +27,7 @@ COMPLAINT = {
     "lost": EVIL,
     "source": "192.0.2.7",
     "desks": [{"to": EVIL, "why": EVIL}],
+    "offered": [EVIL, EVIL],
     "url": "https://plaint.example/review/abc",
     "remark": EVIL,
     "remedy": EVIL,
@@ -34,7 +35,10 @@ COMPLAINT = {
 VALUES: dict[str, dict[str, Any]] = {
     "registration": {"link": "https://plaint.example/r/abc", "code": "012345", "minutes": 30},
     "notice": {
-        "complaints": [COMPLAINT, COMPLAINT | {"subject": "", "source": None, "desks": [], "remark": ""}],
+        "complaints": [
+            COMPLAINT,
+            COMPLAINT | {"subject": "", "source": None, "desks": [], "offered": [], "remark": ""},
+        ],
         "known": [PART | {"url": "https://plaint.example/review/abc"}],
         "link": "https://plaint.example/submitted/abc",
         "refused": [PART, PART | {"look": "https://plaint.example/review/abc"}],
@@ -52,6 +56,8 @@ VALUES: dict[str, dict[str, Any]] = {
             {"subject": EVIL, "until": NOON, "url": "https://plaint.example/review/abc"},
             {"subject": "", "until": NOON, "url": "https://plaint.example/review/def"},
         ],
+        "count": 3,
+        "link": "https://plaint.example/batch/abc",
         "quiet": "https://plaint.example/unsubscribe/def",
         "account": ACCOUNT,
     },

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from complaints.mailboxes import mails_at
 from complaints.mbox import Piece, go_on, is_mbox, pieces
 
 FROM = b"From bulk@pills.example Thu Nov 26 10:00:00 2026\n"
@@ -148,3 +149,17 @@ def test_what_is_no_mbox_is_told_by_its_first_bytes() -> None:
     assert is_mbox(b"From me\n>From uucp\n")
     assert not is_mbox(b"From: me\nSubject: x\n\n")
     assert not is_mbox(b"From me to you\n\nA letter\n")
+
+
+def test_an_mbox_of_any_name_in_a_folder_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    one = b"From a@pills.example Thu Nov 26 10:00:00 2026\nSubject: %d\n\nBuy.\n\n"
+    (tmp_path / "7").write_bytes(b"".join(one % n for n in range(3)))
+    (tmp_path / "8.eml").write_bytes(b"Subject: alone\n\nBuy.\n")
+    done: dict[str, str] = {}
+    for mail in mails_at(str(tmp_path), 1_000, done):
+        done[mail.key] = mail.mark
+        break
+    rest = list(mails_at(str(tmp_path), 1_000, done))
+    assert [mail.index for mail in rest] == [1, 2, None]
+    done |= {mail.key: mail.mark for mail in rest}
+    assert list(mails_at(str(tmp_path), 1_000, done)) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
@@ -21,7 +22,16 @@ from complaints.spam import Trust, read
 from tests.house import ALICE, CLOUD, house
 from tests.house import spam as fresh_spam
 from tests.visitor import review
-from tests.website import NOON, Website, contact, running_website, source_answer, spam
+from tests.website import (
+    LINK_DESK,
+    NETWORK_DESK,
+    NOON,
+    Website,
+    contact,
+    running_website,
+    source_answer,
+    spam,
+)
 
 NO_RECEIVED = b"From: shop@pills.example\r\nTo: alice@victim.example\r\nSubject: Bare\r\n\r\nBuy.\r\n"
 INSIDE = (
@@ -85,6 +95,13 @@ def test_one_letter_lists_every_item_of_a_mail_with_grade_and_reason_and_one_lin
     assert text.count(link) == 1
     page = website.http.get(link)
     assert ("Cheap pills" in page.text, "Another" in page.text, "Before" in page.text) == (True, True, False)
+
+
+def test_a_desk_that_is_only_offered_is_told_apart_from_where_the_report_would_go(website: Website) -> None:
+    came(website, [spam()])
+    text = letters(website)[0][1]
+    assert re.findall(r"Would go to: (\S+)", text) == [NETWORK_DESK]
+    assert re.findall(r"Offered, not proposed: (\S+)", text) == [LINK_DESK]
 
 
 def test_each_mail_has_an_acknowledgement_of_its_own(website: Website) -> None:
@@ -169,6 +186,21 @@ def test_what_a_quiet_reporter_was_not_told_of_is_told_once_before_it_expires(
         website.clock.turn(days=1)
         notice.remind(website.office)
         assert letters(website)[-1][0] == "1 complaint will expire unless you confirm"
+
+
+def test_a_reminder_of_thousands_tells_of_some_and_counts_the_rest(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "MOST_TOLD", 1)
+    choose(website, quiet=True)
+    came(website, [spam(subject="One"), spam(subject="Two")])
+    website.clock.turn(days=5, hours=1)
+    for _ in range(2):
+        notice.remind(website.office)
+    [(subject, text)] = letters(website)
+    assert subject == "2 complaints will expire unless you confirm"
+    assert (text.count("/review/"), text.count("/batch/")) == (1, 1)
+    assert "And 1 more" in text
 
 
 def test_one_letter_a_day_waits_for_what_is_late(website: Website) -> None:

@@ -148,6 +148,11 @@ def test_every_mail_program_we_know_has_its_instruction_on_the_help_page(website
         assert client.remedy in html.unescape(page)
 
 
+def test_the_help_page_knows_the_card_and_the_test(website: Website) -> None:
+    page = website.http.get("/help").text
+    assert all(word in page for word in ("vCard", "QR code", "Send me a test", "plaint batch"))
+
+
 def test_nothing_in_a_text_stays_hidden() -> None:
     assert visible("plain") == "plain"
     assert visible("a\tb\nc") == "a\tb\nc"

@@ -1,6 +1,7 @@
 """A pasted source is repaired, each repair is said, and no repair lets a forger choose whom to accuse."""
 
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -173,3 +174,10 @@ def test_an_address_cut_in_two_names_nobody() -> None:
     for cut in range(line.index(SPAMMER) + 1, line.index(SPAMMER) + len(SPAMMER)):
         raw = (line[:cut] + "\n" + line[cut:] + "\nSubject: s\n\n").encode()
         assert source(repair(raw), Trust.of(["mx.reporter.example"])) in {SPAMMER, None}
+
+
+def test_a_header_line_full_of_nonbreaking_spaces_costs_little_time() -> None:
+    line = b"Subject: you won" + b"\xc2\xa0" * 100_000 + b"now or never\r\n"
+    began = time.process_time()
+    repair(line + SPAM)
+    assert time.process_time() - began < 2

@@ -138,7 +138,7 @@ def test_a_probe_comes_back_and_spam_that_takes_that_way_is_traced_through_it(
                 "192.0.2.11",
                 "mx.victim.example",
             } - {name for name, row in rows.items() if row["how"] == "mx"}
-            assert rows[GATE]["why"] == f"The probe mail to {ALICE} passed through it."
+            assert rows[GATE]["why"] == f"The test mail to {ALICE} passed through it."
             assert listed["url"] in text_of(told)
 
             await home.forward([spam("after", utc_now())])
@@ -444,12 +444,13 @@ def test_the_page_sends_a_probe_and_takes_it_back(website: Website) -> None:
     path = hosts_path(website)
     assert website.http.post(path, data={"do": "probe", "to": ALICE}).status_code == 303
     assert "forward it as an attachment" in website.http.get(path).text
+    assert not re.search(r">[^<]*\bprobes?\b", website.http.get(path).text), "for a person it is a test"
     raw = way(FROM_US) + sent_probe(website)
     nothing = website.http.post(path, data={"do": "return", "paste": ""})
     assert "Choose the file" in nothing.text
     strange = website.http.post(path, data={"do": "return", "paste": spam().decode()})
     assert strange.status_code == 422
-    assert "no probe of ours" in strange.text
+    assert "no test mail of ours" in strange.text
     with website.office.db.reading() as session:
         assert session.exec(select(Complaint)).all() == [], "a spam is handed in elsewhere"
     taken = website.http.post(path, data={"do": "return"}, files={"file": ("probe.eml", raw)})

@@ -318,6 +318,7 @@ def test_no_bytes_make_it_fail_or_change_without_need(noise: bytes) -> None:
         b"+",
         b"alice.r\0e",
         b"'+'",
+        b"begin 644 ",
     ],
     ids=repr,
 )

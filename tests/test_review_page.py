@@ -55,7 +55,7 @@ def test_the_review_page_shows_everything_the_decision_rests_on(website: Website
         "It is named for technical matters only.", "It did not answer within 20 seconds.", "https://registrar.example/abuse",
         "Trust boundary", "calling itself “seller.example”", "named bank.example", "Below the source: written by strangers",
         "http://pills.example/buy?u=1", STATEMENT, "Redacted", "With my address", "4 replacements to hide you",
-        "leaves 10 min later",
+        "leaves 10 minutes later",
     ):  # fmt: skip
         assert wanted in page, wanted
 

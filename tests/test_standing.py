@@ -196,7 +196,7 @@ def test_revoked_is_over_at_once(website: Website) -> None:
 def test_it_cannot_be_given_before_what_must_hold_holds(website: Website) -> None:
     answer = website.http.post(path(website), data={"do": "give", "agree": "yes", "daily": "5"})
     assert answer.status_code == 422
-    assert "confirmed by a probe" in answer.text
+    assert "confirmed by a test mail" in answer.text
     assert website.api("GET", "/standing-consent").json()["given"] is None
 
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from complaints.archives import Room, unpack
 from complaints.message import parse
-from complaints.unwrap import open_file, unwrap_forward
+from complaints.unwrap import MAX_ITEMS, open_file, unwrap_forward, unwrap_paste
+from tests.bombs import one_for_all
 
 SPAM = (
     b"Received: from helo.example (rdns.example [198.51.100.7]) by mx.reporter.example (Postfix) with ESMTP id 1;\r\n"
@@ -127,6 +129,12 @@ def test_archives_have_bounds() -> None:
     assert "archive inside archives" in (item.reason or "")
 
 
+def test_encrypted_bytes_are_counted_though_they_unpack_to_nothing() -> None:
+    raw = one_for_all(bytes(20_000), 10, kind=zipfile.ZIP_STORED, key=1)
+    reasons = [one.reason for one in unpack(raw, "x.zip", Room(encrypted=50_000))]
+    assert ["more than 64 MiB" in reason for reason in reasons] == [False] * 2 + [True] * 8
+
+
 def test_damaged_archives_are_refused_with_a_reason() -> None:
     for raw in (packed(("a.eml", SPAM))[:-30], b"PK\x03\x04nonsense", b"\x1f\x8b\x08nonsense"):
         (item,) = open_file(raw, "broken")
@@ -144,6 +152,22 @@ def test_an_mbox_gives_each_message_without_its_from_line() -> None:
     assert all(raw[item.start : item.end] == item.spam for item in items)
 
 
+def test_of_too_many_messages_it_is_said_that_some_were_left_out() -> None:
+    one = b"From a@b.example Tue Nov 24 01:00:00 2026\n" + SPAM.replace(b"\r\n", b"\n") + b"\n"
+    boxes = attached(one * (MAX_ITEMS + 5), b"Content-Type: application/mbox; name=a.mbox\r\n")
+    for items in (open_file(one * (MAX_ITEMS + 1)), unwrap_forward(forward(boxes))):
+        assert [item.spam is None for item in items] == [False] * MAX_ITEMS + [True]
+        assert "2,000" in (items[-1].reason or "")
+    assert len(open_file(one * MAX_ITEMS)) == MAX_ITEMS
+
+
+def test_a_paste_is_no_better_than_what_its_writer_left_of_it() -> None:
+    proton = b"Received: from a.example by mail.protonmail.ch; Tue, 24 Nov 2026 01:00:00 +0000\r\n" + SPAM
+    assert (
+        [item.grade for item in unwrap_paste(proton)] == ["C"] == [item.grade for item in open_file(proton)]
+    )
+
+
 def test_a_file_is_the_spam_itself_even_when_it_is_a_forward() -> None:
     raw = forward(TEXT, attached(SPAM))
     (item,) = open_file(raw, "x.eml")
@@ -159,6 +183,68 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
     assert item.grade == "C"
     assert item.spam is not None
     assert "198.51.100.7" in (parse(item.spam).get("received") or "")
+
+
+@pytest.mark.parametrize("of_zip", [False, True])
+def test_a_name_that_a_stranger_gave_a_file_says_little_in_our_letters(of_zip: bool) -> None:
+    name = "Your account is locked, sign in at https://pills.example/" + "a" * 500 + ".eml"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, "no header")
+    named = b'Content-Type: application/x; name="' + name.encode() + b'"\r\n'
+    (item,) = unwrap_forward(
+        forward(
+            attached(
+                base64.b64encode(packed.getvalue()),
+                b"Content-Type: a/zip\r\nContent-Transfer-Encoding: base64\r\n",
+            )
+        )
+        if of_zip
+        else forward(attached(b"no header", named))
+    )
+    assert "has no mail header inside" in (item.reason or "")
+    assert "locked" not in (item.reason or "")
+    assert "http" not in (item.reason or "")
+    assert len(item.reason or "") < 150
+
+
+def test_few_of_very_many_resent_to_addresses_are_looked_up() -> None:
+    asked: list[str] = []
+    raw = b"Resent-To: a@a.example, b@b.example\r\n" * 1_000 + SPAM
+
+    def is_ours(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    (item,) = unwrap_forward(raw, is_ours)
+    assert item.spam is None
+    assert 0 < len(asked) <= 100
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        b"---------- Forwarded message ---------\r\nFrom: Spammer <x@spam.example>\r\n",
+        b"Look at this\r\n\r\nVon: Spammer\r\nGesendet: Dienstag\r\nBetreff: buy\r\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "head", [b"Content-Type: message/rfc822\r\n", b"Content-Type: application/x; name=i.eml\r\n"]
+)
+def test_what_the_spam_itself_had_attached_is_never_taken_for_the_spam(above: bytes, head: bytes) -> None:
+    """Whoever wrote it could accuse anybody with Received lines of their own making."""
+    forged = SPAM.replace(b"198.51.100.7", b"203.0.113.66")
+    text = b"Content-Type: text/plain\r\n\r\n" + above + b"\r\nSee the invoice"
+    (item,) = unwrap_forward(forward(text, attached(forged, head)))
+    assert item.spam is None
+    assert item.remedy
+    assert "may be a part of the spam" in (item.reason or "")
+
+
+def test_a_signature_with_fields_does_not_hinder_an_attached_spam() -> None:
+    text = b"Content-Type: text/plain\r\n\r\nSpam.\r\n--\r\nTel: 1\r\nFax: 2\r\nMail: me@reporter.example\r\n"
+    (item,) = unwrap_forward(forward(text, attached(SPAM)))
+    assert item.spam == SPAM
 
 
 def test_a_redirected_message_begins_below_the_resent_block() -> None:

@@ -2,24 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
-from complaints import consent, hiding, show
+from complaints import consent, hiding, once, show
 from complaints.batches import LABEL
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter
 from complaints.office import Office
+from complaints.once import Key, ReusedError
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.submission import BATCH
-from complaints.web import intake
-from complaints.web.problems import Problem, documented, kept_file, not_found
+from complaints.web import idempotency, intake
+from complaints.web.idempotency import Again
+from complaints.web.problems import ANYWHERE, Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items, Repair
 
@@ -29,7 +31,7 @@ TRUE = frozenset({"1", "true", "yes", "on"})
 Act = Callable[[Session, Complaint], object]
 
 
-router = APIRouter(prefix=PREFIX, responses=documented(500))
+router = APIRouter(prefix=PREFIX, responses=ANYWHERE)
 DECISION: dict[str, Any] = {
     "status_code": 202,
     "response_model": ComplaintDocument,
@@ -65,7 +67,7 @@ _MAIL: dict[int | str, dict[str, Any]] = {
     "/submissions",
     status_code=202,
     response_model=Items,
-    responses=documented(400, 413, 422, 429),
+    responses=documented(429),
     openapi_extra=_BODY,
 )
 async def submit(
@@ -77,41 +79,45 @@ async def submit(
     pasted: Annotated[bool, Query(description="The body is source as text, to be repaired.")] = False,
     batch: Annotated[
         str,
-        Query(description="A label: what comes under it is reviewed together, and no letter tells of it."),
+        Query(
+            pattern=f"^({LABEL.pattern})?$",
+            description="A label: what comes under it is reviewed together, and no letter tells of it.",
+        ),
     ] = "",
+    key: idempotency.Name = None,
 ) -> Json:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
     202 comes after a durable commit; what could not be used is in the items, with the reason and a remedy.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        detail, remedy = "JSON holds no message as it came.", "Send the message itself as message/rfc822."
+        raise Problem(415, "Not a message", detail, remedy)
+    if kind == "multipart/form-data":
         form = await intake.read_form(request, office)
         uploads, forward = form.uploads, forward or form.fields.get("forwarded", "").lower() in TRUE
     else:
         uploads = [replace(intake.named(await request.body(), filename), pasted=pasted)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
-    if batch and not LABEL.fullmatch(batch):
-        raise Problem(
-            422, "No such label", "A batch label has 1 to 64 letters, digits, - and _.", "Choose another."
-        )
     via = BATCH if batch else "api"
-    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch)
+    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch, key=key)
     return {"items": taken.items}
 
 
-@router.get("/complaints", response_model=ComplaintList, responses=documented(422))
+@router.get("/complaints", response_model=ComplaintList)
 def complaints(
     office: Opened,
     reporter: Asking,
-    state: Annotated[str, Query(description=f"one of: {', '.join(ComplaintState)}")] = "",
+    state: Annotated[ComplaintState | Literal[""], Query(description="Only those in this state.")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[str, Query(description="The last id of the page before.")] = "",
 ) -> Json:
     """Your complaints, newest first."""
     with office.db.reading() as session:
-        wanted, last = _state(state), _id(after)
-        rows = show.complaint_page(session, reporter.id, state=wanted, limit=limit + 1, after=last)
+        wanted = ComplaintState(state) if state else None
+        rows = show.complaint_page(session, reporter.id, state=wanted, limit=limit + 1, after=_id(after))
         lines = [show.complaint_line(row) for row in rows[:limit]]
     more = {"state": state, "limit": limit, "after": lines[-1]["id"]} if len(rows) > limit else None
     query = urlencode({name: value for name, value in more.items() if value}) if more else ""
@@ -125,7 +131,7 @@ def complaint(office: Opened, reporter: Asking, complaint_id: str) -> Json:
         return show.complaint_document(session, office, own(session, reporter, complaint_id))
 
 
-@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | documented(404))
+@router.get("/complaints/{complaint_id}/raw", response_class=Response, responses=_MAIL | documented(404, 410))
 def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
     """The spam, byte for byte as it came."""
     with office.db.reading() as session:
@@ -136,7 +142,7 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
 @router.get(
     "/complaints/{complaint_id}/reports/{report_id}",
     response_class=Response,
-    responses=_MAIL | documented(404),
+    responses=_MAIL | documented(404, 410),
 )
 def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
     """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
@@ -171,8 +177,10 @@ def whose(office: Opened, reporter: Asking, quoted: str) -> Json:
     return {"items": [item | {"since": show.stamp(item["since"])} for item in found]}
 
 
-@router.post("/complaints/{complaint_id}/confirm", **DECISION | {"responses": documented(404, 409, 422)})
-def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation) -> Json:
+@router.post("/complaints/{complaint_id}/confirm", **DECISION)
+def confirm(
+    office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation, again: Again
+) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
     hide = None if confirmation.hide is None else intake.words_to_hide(confirmation.hide)
@@ -181,58 +189,71 @@ def confirm(office: Opened, reporter: Asking, complaint_id: str, confirmation: C
     def confirm_it(session: Session, row: Complaint) -> None:
         consent.confirm(session, office, row, choice, via="api")
 
-    return act(office, reporter, complaint_id, confirm_it)
+    return act(office, reporter, complaint_id, confirm_it, again)
 
 
 @router.post("/complaints/{complaint_id}/discard", **DECISION)
-def discard(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def discard(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Send nothing."""
-    return act(office, reporter, complaint_id, consent.discard)
+    return act(office, reporter, complaint_id, consent.discard, again)
 
 
 @router.post("/complaints/{complaint_id}/undo", **DECISION)
-def undo(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def undo(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Take the consent back while nothing has left."""
 
     def take_back(session: Session, row: Complaint) -> None:
         consent.undo(session, office, row, via="api")
 
-    return act(office, reporter, complaint_id, take_back)
+    return act(office, reporter, complaint_id, take_back, again)
 
 
 @router.post("/complaints/{complaint_id}/refresh", **DECISION)
-def refresh(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def refresh(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Trace and look up again; digests shown before are then stale."""
-    return act(office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row))
-
-
-@router.post("/complaints/{complaint_id}/mine", **DECISION | {"responses": documented(404, 409, 422)})
-def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop) -> Json:
-    """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
     return act(
-        office, reporter, complaint_id, lambda session, row: consent.mine(session, office, row, hop.hop)
+        office, reporter, complaint_id, lambda session, row: consent.refresh(session, office, row), again
     )
 
 
-@router.post("/complaints/{complaint_id}/repairs", **DECISION | {"responses": documented(404, 409, 422)})
-def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair) -> Json:
+@router.post("/complaints/{complaint_id}/mine", **DECISION)
+def mine(office: Opened, reporter: Asking, complaint_id: str, hop: Hop, again: Again) -> Json:
+    """The host that handed over at this believed line of the trace is yours: trust it, and trace again."""
+    return act(
+        office,
+        reporter,
+        complaint_id,
+        lambda session, row: consent.mine(session, office, row, hop.hop),
+        again,
+    )
+
+
+@router.post("/complaints/{complaint_id}/repairs", **DECISION)
+def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair, again: Again) -> Json:
     """Take a repair of a pasted spam back, or do it again; the spam is then read anew."""
     return act(
         office,
         reporter,
         complaint_id,
         lambda session, row: consent.repair(session, office, row, wish.kind, revoked=wish.revoked),
+        again,
     )
 
 
-def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act) -> Json:
+def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act, again: Key | None) -> Json:
     """Do something to one's own complaint in one transaction and show it as it is then."""
+
+    def decided(session: Session) -> Json:
+        row = own(session, reporter, complaint_id)
+        decide(session, row)
+        session.flush()
+        return show.complaint_document(session, office, row)
+
     try:
         with office.db.transaction() as session:
-            row = own(session, reporter, complaint_id)
-            decide(session, row)
-            session.flush()
-            return show.complaint_document(session, office, row)
+            return once.done(session, office, reporter, again, lambda: decided(session))
+    except ReusedError as error:
+        raise idempotency.reused(error) from error
     except StaleError as error:
         raise conflict(error, error.changes) from error
     except (EmptyError, CannotRedact) as error:
@@ -262,14 +283,3 @@ def own(session: Session, reporter: Reporter, complaint_id: str) -> Complaint:
 def _id(text: str) -> str:
     """An id as a person typed it; one that cannot be an id names nothing (PostgreSQL takes no NUL)."""
     return text if text.isprintable() else ""
-
-
-def _state(text: str) -> ComplaintState | None:
-    if not text:
-        return None
-    try:
-        return ComplaintState(text)
-    except ValueError as error:
-        detail = f"{text!r} is no state of a complaint."
-        remedy = f"Ask for one of: {', '.join(ComplaintState)}."
-        raise Problem(422, "Unknown state", detail, remedy) from error

@@ -19,17 +19,17 @@ from complaints.office import Office
 from complaints.policies import PolicyError
 from complaints.web.api import PREFIX
 from complaints.web.pages.account import archive
-from complaints.web.problems import Problem, documented
+from complaints.web.problems import ANYWHERE, Problem, documented
 from complaints.web.security import Asking, Opened
 
-router = APIRouter(prefix=PREFIX, responses=documented(500))
+router = APIRouter(prefix=PREFIX, responses=ANYWHERE)
 _ZIP: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A ZIP file",
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-_CODED = documented(403, 422, 429)
+_CODED = documented(403, 429)
 
 
 class _Wish(BaseModel):
@@ -124,13 +124,13 @@ def show(office: Opened, reporter: Asking) -> Json:
         return account.document(session, office, session.get_one(Reporter, reporter.id))
 
 
-@router.post("/account/names", response_model=AccountDocument, responses=documented(422))
+@router.post("/account/names", response_model=AccountDocument)
 def names(office: Opened, reporter: Asking, wish: Names) -> Json:
     """Correct the names that are hidden in reports made from now on."""
     return _changed(office, reporter, lambda session, row: account.rename(session, row, wish.names))
 
 
-@router.post("/account/preferences", response_model=AccountDocument, responses=documented(422))
+@router.post("/account/preferences", response_model=AccountDocument)
 def preferences(office: Opened, reporter: Asking, wish: dict[str, bool]) -> Json:
     """Say yes or no to uses of your data; what you do not name stays as it is."""
     return _changed(
@@ -145,7 +145,7 @@ def policy(office: Opened, reporter: Asking) -> Json:
         return policies.document(session, office, session.get_one(Reporter, reporter.id))
 
 
-@router.post("/account/policy", response_model=AccountDocument, responses=documented(422))
+@router.post("/account/policy", response_model=AccountDocument)
 def answer(office: Opened, reporter: Asking, wish: PolicyAnswer) -> Json:
     """Agree to a new version, or not. Without it nothing new is sent once it applies; leaving is `erase`."""
     return _changed(
@@ -155,7 +155,7 @@ def answer(office: Opened, reporter: Asking, wish: PolicyAnswer) -> Json:
     )
 
 
-@router.post("/account/codes", status_code=202, response_model=CodeDocument, responses=documented(422, 429))
+@router.post("/account/codes", status_code=202, response_model=CodeDocument, responses=documented(429))
 def codes(office: Opened, reporter: Asking, wish: CodeWish) -> Json:
     """Have the code mailed that a copy, leaving, a new address or an alias takes; good for 15 minutes."""
     try:
@@ -175,7 +175,7 @@ def add_alias(office: Opened, reporter: Asking, wish: Code) -> Json:
     return show(office, reporter)
 
 
-@router.post("/account/aliases/remove", response_model=AccountDocument, responses=documented(422))
+@router.post("/account/aliases/remove", response_model=AccountDocument)
 def remove_alias(office: Opened, reporter: Asking, wish: Alias) -> Json:
     """Forget another address of yours."""
     return _changed(office, reporter, lambda session, row: account.remove_alias(session, row, wish.address))

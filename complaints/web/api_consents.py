@@ -13,10 +13,11 @@ from complaints.office import Office
 from complaints.policy import STANDING_STATEMENT
 from complaints.standing import StandingError
 from complaints.web.api import DECISION, PREFIX, act, own
-from complaints.web.problems import Problem, documented
+from complaints.web.idempotency import Again
+from complaints.web.problems import ANYWHERE, Problem, documented
 from complaints.web.security import Asking, Opened
 
-router = APIRouter(prefix=PREFIX, responses=documented(500))
+router = APIRouter(prefix=PREFIX, responses=ANYWHERE)
 _RECEIPT: dict[int | str, dict[str, Any]] = {
     200: {"description": "A signed consent receipt (ISO/IEC TS 27560); check it with `plaint verify-receipt`"}
 }
@@ -51,7 +52,7 @@ def standing_consent(office: Opened, reporter: Asking) -> Json:
         return standing.document(session, office, reporter)
 
 
-@router.post("/standing-consent", status_code=201, responses=documented(409, 422))
+@router.post("/standing-consent", status_code=201, responses=documented(409))
 def give(office: Opened, reporter: Asking, wish: Wish) -> Json:
     """Let reports to the network of the source leave without asking each time. Narrow, and off by default."""
     if wish.statement != STANDING_STATEMENT:
@@ -81,10 +82,10 @@ def _change(office: Office, reporter: Reporter, decide: Callable[[Session, Repor
 
 
 @router.post("/complaints/{complaint_id}/withdraw", **DECISION)
-def withdraw(office: Opened, reporter: Asking, complaint_id: str) -> Json:
+def withdraw(office: Opened, reporter: Asking, complaint_id: str, again: Again) -> Json:
     """Take back what has not been sent yet, also after the undo window. What a desk has stays with it."""
 
     def take_back(session: Session, row: Complaint) -> None:
         consent.withdraw(session, office, row, via="api")
 
-    return act(office, reporter, complaint_id, take_back)
+    return act(office, reporter, complaint_id, take_back, again)

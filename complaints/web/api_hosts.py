@@ -9,11 +9,11 @@ from complaints.own_hosts import HostError
 from complaints.probes import ProbeError
 from complaints.show import stamp
 from complaints.web.api import PREFIX
-from complaints.web.problems import Problem, documented
+from complaints.web.problems import ANYWHERE, Problem
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import HostList, NamedHost, ProbeDocument, ProbeWish
 
-router = APIRouter(prefix=PREFIX, responses=documented(500))
+router = APIRouter(prefix=PREFIX, responses=ANYWHERE)
 
 
 @router.get("/hosts", response_model=HostList)
@@ -22,7 +22,7 @@ def hosts(office: Opened, reporter: Asking) -> Json:
     return learned.document(office, reporter)
 
 
-@router.post("/hosts", response_model=HostList, responses=documented(422))
+@router.post("/hosts", response_model=HostList)
 def name(office: Opened, reporter: Asking, wish: NamedHost) -> Json:
     """Trust a host, an address or a network: what it writes about a spam is believed from then on."""
     try:
@@ -34,7 +34,7 @@ def name(office: Opened, reporter: Asking, wish: NamedHost) -> Json:
         raise _refused(error) from error
 
 
-@router.post("/hosts/remove", response_model=HostList, responses=documented(422))
+@router.post("/hosts/remove", response_model=HostList)
 def remove(office: Opened, reporter: Asking, wish: NamedHost) -> Json:
     """Trust it no more. What was sent before stays as it is."""
     try:
@@ -46,7 +46,7 @@ def remove(office: Opened, reporter: Asking, wish: NamedHost) -> Json:
         raise _refused(error) from error
 
 
-@router.post("/probes", status_code=202, response_model=ProbeDocument, responses=documented(422))
+@router.post("/probes", status_code=202, response_model=ProbeDocument)
 def probe(office: Opened, reporter: Asking, wish: ProbeWish) -> Json:
     """Have a probe mail sent to you; return it as an attachment, and the hosts it passed are learned."""
     try:

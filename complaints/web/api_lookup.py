@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 
 from complaints.models import Json
 from complaints.web.api import PREFIX
-from complaints.web.problems import Problem, documented
+from complaints.web.problems import ANYWHERE, Problem, documented
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import LookupDocument, LookupList
 
@@ -24,7 +24,7 @@ LookUp = Callable[[str, bool], Awaitable[Json]]
 MOST_TARGETS = 20
 _MINUTE = timedelta(minutes=1)
 
-router = APIRouter(prefix=PREFIX, responses=documented(500))
+router = APIRouter(prefix=PREFIX, responses=ANYWHERE)
 
 
 class Allowance:
@@ -52,7 +52,7 @@ class Allowance:
     "/lookup",
     response_model=LookupDocument | LookupList,
     response_model_exclude_unset=True,
-    responses=documented(422, 429),
+    responses=documented(429),
 )
 async def lookup(
     request: Request,

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from complaints import submission
+from complaints import once, submission, tokens
 from complaints.fields import one_line
 from complaints.models import Json, Reporter
 from complaints.office import Office
+from complaints.once import ReusedError
+from complaints.web import idempotency
 from complaints.web.problems import Problem
 
 MOST_FILES = 100
@@ -83,45 +86,74 @@ async def take(
     via: str,
     forwarded: bool,
     batch: str = "",
+    key: str | None = None,
 ) -> Taken:
     """Store and unwrap the uploads; they are durable when this returns.
 
-    Those of one request are one batch, of the label `batch` if given. Raises Problem 413 for a FILE over
-    PLAINT_MAX_BYTES and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then.
+    Those of one request are one batch, of the label `batch` if given. What came before under the same
+    Idempotency-Key `key` is answered as it was. Raises Problem 413 for a FILE over PLAINT_MAX_BYTES, 422 for
+    a key of something else and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then.
     """
-    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded, batch)
+    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded, batch, key)
 
 
 def _take(
-    office: Office, reporter: Reporter, uploads: Sequence[Upload], via: str, forwarded: bool, batch: str
+    office: Office,
+    reporter: Reporter,
+    uploads: Sequence[Upload],
+    via: str,
+    forwarded: bool,
+    batch: str,
+    key: str | None,
 ) -> Taken:
-    taken = Taken([], [])
+    asked = ([one.filename, one.pasted, tokens.digest(one.raw)] for one in uploads if key)
+    named = idempotency.named(key, "submissions", forwarded, batch, *asked)
     try:
         with office.db.transaction() as session:
-            for upload in uploads:
-                submission.check_limit(session, office, reporter)
-                name = upload.filename
-                row = submission.accept(
-                    session,
-                    office,
-                    reporter,
-                    upload.raw,
-                    via=via,
-                    forwarded=forwarded,
-                    filename=name,
-                    pasted=upload.pasted,
-                    batch=batch,
-                )
-                batch = row.batch
-                taken.submission_ids.append(row.id)
-                outcome = submission.unwrap(session, office, row).outcome
-                taken.items.extend({"file": name, **item} for item in outcome)
+            done = once.done(
+                session, office, reporter, named,
+                lambda: _stored(session, office, reporter, uploads, via, forwarded, batch),
+            )  # fmt: skip
     except submission.TooLargeError as error:
         raise Problem(413, "Too large", str(error), error.remedy) from error
     except submission.OverLimitError as error:
         headers, remedy = {"Retry-After": str(LIMIT_SECONDS)}, "Wait an hour; nothing of this was kept."
         raise Problem(429, "Too many submissions", str(error), remedy, headers=headers) from error
-    return taken
+    except ReusedError as error:
+        raise idempotency.reused(error) from error
+    return Taken(done["submissions"], done["items"])
+
+
+def _stored(
+    session: Session,
+    office: Office,
+    reporter: Reporter,
+    uploads: Sequence[Upload],
+    via: str,
+    forwarded: bool,
+    batch: str,
+) -> Json:
+    """Each upload as a submission of its own, in one transaction: their ids and items."""
+    ids: list[str] = []
+    items: list[Json] = []
+    for upload in uploads:
+        submission.check_limit(session, office, reporter)
+        row = submission.accept(
+            session,
+            office,
+            reporter,
+            upload.raw,
+            via=via,
+            forwarded=forwarded,
+            filename=upload.filename,
+            pasted=upload.pasted,
+            batch=batch,
+        )
+        batch = row.batch
+        ids.append(row.id)
+        outcome = submission.unwrap(session, office, row, upload.raw).outcome
+        items.extend({"file": upload.filename, **item} for item in outcome)
+    return {"submissions": ids, "items": items}
 
 
 def words_to_hide(given: Sequence[str]) -> tuple[str, ...]:

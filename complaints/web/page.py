@@ -71,6 +71,11 @@ def _count(number: int, word: str, words: str = "") -> str:
     return f"{number} {word}" if number == 1 else f"{number} {words or word + 's'}"
 
 
+def _span(seconds: int) -> str:
+    """`10 minutes`; `15 seconds`, where it is no whole number of minutes."""
+    return _count(seconds, "second") if seconds % 60 else _count(seconds // 60, "minute")
+
+
 def _plain(number: float) -> str:
     """One decimal, where it says anything."""
     return f"{number:.1f}".removesuffix(".0")
@@ -106,7 +111,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(moment=moment, clock_time=clock_time, count=_count, plain=_plain)
+    environment.filters.update(moment=moment, clock_time=clock_time, count=_count, plain=_plain, span=_span)
     environment.filters.update(bytes=_bytes, typed=_typed, cut=_cut)
     style = (FOLDER / "static" / "plaint.css").read_bytes()
     # A new style sheet has a new address, so that it may be cached for long

@@ -14,6 +14,8 @@ from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from complaints import db
+from complaints.fields import one_line
 from complaints.models import Json, Reporter
 from complaints.office import LinkEndedError, LinkError, Office
 from complaints.web.page import mail_file, page
@@ -27,7 +29,13 @@ WORDS = {
         "The service failed to answer; what was not acknowledged was not stored.",
         "Try again in a few minutes. If it stays so, tell the operator the time and the address of the page.",
     ),
+    503: (
+        "Not now",
+        "The service cannot use its database at this moment; what was not acknowledged counts as not stored.",
+        "Try again in a minute.",
+    ),
 }
+AWAY_SECONDS = 30  # after which to ask again, while the database is away
 
 
 REMEDY_ENDED = "Take the link of our last letter, or hand in a spam: the letter about it has a new one."
@@ -89,6 +97,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "Problem (RFC 9457)", "content": content} for status in (401, *statuses)}
 
 
+ANYWHERE = documented(400, 413, 415, 422, 500, 503)
+"""What any operation of the API may refuse with."""
+
+
 def not_found() -> Problem:
     """The one 404: the same for what never was and for what is another's."""
     return Problem(404, *WORDS[404])
@@ -139,15 +151,27 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        kind = request.headers.get("content-type", "")
+        if "json" not in kind.lower() and any(_unread(one) for one in error.errors()):
+            detail = f"The body is {one_line(kind)[:100] or 'of no named type'}, and this takes JSON."
+            remedy = "Send it as JSON, with the header Content-Type: application/json."
+            return _answer(request, Problem(415, "Not JSON", detail, remedy))
         errors = [{"in": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
         detail = "; ".join(f"{one['in']}: {one['what']}" for one in errors)
         remedy = "Correct what is named and send it again."
         return _answer(request, Problem(422, "Invalid request", detail, remedy, errors=errors))
 
 
-def failure(request: Request) -> Response:
-    """The answer when the service itself failed."""
+def failure(request: Request, error: Exception) -> Response:
+    """The answer when the service itself failed: 503 while the database is away, else 500."""
+    if db.is_away(error):
+        return _answer(request, Problem(503, *WORDS[503], headers={"Retry-After": str(AWAY_SECONDS)}))
     return _answer(request, Problem(500, *WORDS[500]))
+
+
+def _unread(error: Json) -> bool:
+    """Whether it is about a body that was sent and not read as JSON."""
+    return bool(error["loc"] == ("body",) and error["type"] != "missing")
 
 
 def _worded(error: HTTPException) -> Problem:

@@ -75,7 +75,7 @@ class Guard:
             log.error("a request failed: %s", place_of(error))  # noqa: TRY400 - see logs
             if not started:
                 request = Request(scope, receive)
-                await failure(request)(scope, receive, answer)
+                await failure(request, error)(scope, receive, answer)
 
     def _set_headers(self, headers: MutableHeaders, path: str) -> None:
         for name, value in self._headers.items():

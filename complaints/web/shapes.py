@@ -90,7 +90,9 @@ class Confirmation(BaseModel):
     reports: dict[str, str] = Field(
         description="report id → digest, as the complaint's document shows it; may be empty for `statistics`"
     )
-    redaction: str | None = Field(None, description=f"one of: {', '.join(REDACTIONS)}; default: as drafted")
+    redaction: str | None = Field(
+        None, json_schema_extra={"enum": [*REDACTIONS, None]}, description="default: as drafted"
+    )
     note: str | None = Field(
         None,
         max_length=LONGEST_NOTE,

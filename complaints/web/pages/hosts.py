@@ -24,7 +24,7 @@ from complaints.web.problems import FieldError, own_page
 from complaints.web.security import Opened
 
 router = APIRouter()
-NO_PROBE = "This is no probe of ours. Hand spam in on the page Report spam."
+NO_PROBE = "This is no test mail of ours. Hand spam in on the page Report spam."
 
 
 @router.get("/hosts/{token}")
@@ -73,7 +73,7 @@ async def _take_back(office: Office, token: str, form: intake.Form) -> list[Fiel
     if form.fields.get("paste", "").strip():
         uploads.append(intake.pasted(form.fields["paste"]))
     if not uploads:
-        return [FieldError("paste", "Choose the file of the probe, or paste its source.")]
+        return [FieldError("paste", "Choose the file of the test mail, or paste its source.")]
     reporter = await run_in_threadpool(_probes_only, office, token, uploads)
     if reporter is None:
         return [FieldError("paste", NO_PROBE)]
