@@ -165,9 +165,13 @@ def test_level_strict_takes_linear_time(piece: bytes) -> None:
     took = []
     for size in (20_000, 80_000):
         raw = b"X-Campaign: 4f2a81c09\nX-B: https://a.example/?x=1" + piece * (size // len(piece)) + b"\n\nx"
-        start = time.process_time()
-        redact(raw, ALICE, key=KEY, level="strict")
-        took.append(time.process_time() - start)
+        tries = []
+        for _ in range(3):
+            start = time.process_time()
+            redact(raw, ALICE, key=KEY, level="strict")
+            tries.append(time.process_time() - start)
+        # A busy machine makes one of them longer, not all.
+        took.append(min(tries))
     assert took[1] < 10 * max(took[0], 0.02)
 
 
