@@ -35,7 +35,7 @@ _SESSION = (
 # What most lines are: HELO or name, and last before `by` the address.
 _USUAL = re.compile(
     rf"(?:[A-Za-z]+[ \t]*:)?\s*from\s+{_HOST}\s+(?:\((?:HELO|EHLO)\s[A-Za-z0-9._:\[\]-]+\)\s+)?"
-    rf"(?:\((?:(?:[A-Za-z0-9._-]+@)?{_HOST}\s)?(?:\[({_IP})\](?:\s\(may\sbe\sforged\))?|({_IP}))\)|\[({_IP})\])"
+    rf"(?:\((?:(?:[A-Za-z0-9._-]+@)?{_HOST}\s+)?(?:\[({_IP})\](?:\s\(may\sbe\sforged\))?|({_IP}))\)|\[({_IP})\])"
     rf"{_SESSION}\s+by\s".encode()
 )
 # The same for what software writes that puts the address last, whatever the client said before.
@@ -44,7 +44,7 @@ _LAST = re.compile(
 )
 _WRITER = re.compile(r"(?:(?<=[ )\]>;\"])|\A)by(?=[ ()\[<;\"]|\Z)", re.IGNORECASE)
 _WRITER_IN_BYTES = re.compile(rb"(?<=[\s)\]>;\"])by(?=[\s()\[<;\"])", re.IGNORECASE)
-_NAMED_BY = re.compile(r"\Afrom by (?=[(\[])", re.IGNORECASE)
+_NAMED_BY = re.compile(r"(\Afrom |\((?:HELO|EHLO|LHLO) |helo=)by(?=\)| [(\[])", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?<![0-9A-Za-z.:])(?:(\d{1,3}(?:\.\d{1,3}){3})(?![0-9A-Za-z_-]|\.\d*[A-Za-z_-])"
     r"|(?:IPv6:)?((?=[0-9A-F]*:[0-9A-F:.]*:)[0-9A-F:.]{2,45}))",
@@ -91,7 +91,7 @@ def as_written(header: Header, line: Received) -> Received:
 
 
 def _one_reading(header: Header, line: Received) -> Received | None:
-    text = _NAMED_BY.sub("from x ", plain_text(unglued(header, line)))
+    text = _NAMED_BY.sub(r"\1x", plain_text(unglued(header, line)))
     if text[:3].lower() == "by " or not _addresses(text):
         # Nothing of the client's stands before the writer's own name, or nothing that can be accused.
         return line
