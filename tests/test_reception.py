@@ -61,7 +61,7 @@ def test_an_address_known_a_moment_ago_lets_nothing_in_for_a_reporter_who_is_gon
         with office.db.transaction() as session:
             erasure.erase(session, office, session.exec(select(Reporter)).one())
         assert await reception.known(address) == recipient
-        with pytest.raises(Exception, match="(?i)foreign key"):
+        with pytest.raises(Exception, match=r"(?i)foreign key"):
             await reception.accept([recipient], ALICE, spam())
         monkeypatch.setattr(receive, "monotonic", lambda: time.monotonic() + receive.KNOWN_SECONDS)
         answer = await reception.known(address)
