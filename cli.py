@@ -70,6 +70,8 @@ def main() -> NoReturn:
 
 def _known(error: Exception) -> tuple[str, int] | None:
     """What to say of an error, and its exit code; None for a mistake of ours."""
+    import sqlite3
+
     from sqlalchemy.exc import OperationalError
 
     from abuse_lookup.errors import ConfigError
@@ -80,14 +82,15 @@ def _known(error: Exception) -> tuple[str, int] | None:
     from complaints.vault import VaultError
 
     match error:
-        case ClientError():
-            return str(error), error.code
-        case SourceError():
+        case ClientError() | SourceError():
             return str(error), error.code
         case SettingsError() | ConfigError() | DatabaseError() | VaultError():
             return str(error), USAGE
         case OperationalError():
             return f"the database does not answer: {error.orig}", UNAVAILABLE
+        case sqlite3.Error():  # other databases are asked through SQLAlchemy
+            said = f"{error}; it may be deleted: what was handed in is recognised"
+            return f"batch.sqlite, which remembers how far a batch came: {said}", UNUSABLE
         case OSError(filename=str(file)):
             return f"{file}: {error.strerror}", NOT_ALLOWED if isinstance(
                 error, PermissionError

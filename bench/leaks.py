@@ -10,8 +10,9 @@
 - `hostile`: for one message of each shape, what an octet of 64 MiB costs beside an octet of 4 MiB, and
   whether the search reached its end; `peak_mib` is the memory the process had at most.
 
-Exits 69 without `../shared/data`, 1 where something was missed. `--every N` takes one in N of the places and
-the messages, `--only places|real|speed|hostile`.
+Exits 69 without `../shared/data`, 1 where something was missed, or where the search is far slower beside the
+standard library than it was. `--every N` takes one in N of the places and the messages, `--only
+places|real|speed|hostile`.
 """
 
 import argparse
@@ -37,6 +38,8 @@ CORPORA = ("spamassassin-public", "phishing-pot")
 KEY = b"a redaction key of ours"
 NOBODY = Identity(("xaverl.zellwegerin-77@nowhere-else.example",), ("Xaverl Zellwegerin",))
 MIB = 1024 * 1024
+FLOORS = {"spamassassin-public": 0.2, "phishing-pot": 0.12}
+"""What `times_as_fast_as_stdlib` may not fall below: half of what it was on 2026-11-26, on a busy machine."""
 SMALL, LARGE = 4 * MIB, 64 * MIB
 RECIPIENTS = ("delivered-to", "x-original-to", "x-envelope-to", "envelope-to", "apparently-to", "to")
 
@@ -199,7 +202,8 @@ def main() -> None:
         for part in ("places", "real")
         for kind in ("missed", "false", "leaks")
     ]
-    sys.exit(1 if any(wrong) else 0)
+    slow = [one["times_as_fast_as_stdlib"] < FLOORS[name] for name, one in document.get("speed", {}).items()]
+    sys.exit(1 if any(wrong) or any(slow) else 0)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@
 - `places`: every hiding place of `tests/redaction_places.py` for every person, every code in every place.
 - `linear`: what a byte of 16 MB costs beside a byte of 1 MB, for one message of each shape.
 
-Exits 69 without `../shared/data`, 1 where something leaks, is lost, or is not linear. `--only` one of these,
-`--messages N`, `--rounds N`.
+Exits 69 without `../shared/data`, 1 where something leaks, is lost, is not linear, or is far slower beside
+the standard library than it was. `--only` one of these, `--messages N`, `--rounds N`.
 """
 
 import argparse
@@ -33,6 +33,8 @@ from tests.redaction_places import EVIDENCE, PEOPLE, TOKEN_PLACES, TOKENS, cases
 KEY = b"a redaction key of ours"
 WANTED = 20.0
 """Megabytes a second."""
+FLOORS = {"spamassassin-public": 0.3, "phishing-pot": 0.12}
+"""What `identity_to_stdlib` may not fall below: about half of what it was on 2026-11-26."""
 MEGABYTE = 1_000_000
 MOST_PER_BYTE = 1.6
 TRAP = Identity(("phishing@pot", "rodrigo-f-p@hotmail.com"), ("Rodrigo",))
@@ -174,7 +176,9 @@ def _wrong(document: dict[str, Any]) -> bool:
     told = [*document.get("real", {}).values(), document.get("places", {})]
     bad = ("leaks", "sources_changed", "evidence_lost", "codes_seen")
     costs = [cost for level in document.get("linear", {}).values() for cost in level.values()]
-    return any(one.get(name) for one in told for name in bad) or any(cost > MOST_PER_BYTE for cost in costs)
+    slow = [one["identity_to_stdlib"] < FLOORS[name] for name, one in document.get("corpora", {}).items()]
+    leaks = any(one.get(name) for one in told for name in bad)
+    return leaks or any(cost > MOST_PER_BYTE for cost in costs) or any(slow)
 
 
 if __name__ == "__main__":

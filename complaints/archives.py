@@ -18,13 +18,18 @@ MAX_FILES = 1_000
 MAX_BYTES = 64 * 1024 * 1024
 """Bytes unpacked from one submission, all files of all its archives together."""
 MAX_ENCRYPTED = 8 * 1024 * 1024
-"""Bytes of one encrypted file: the classic zip cipher runs in Python, about a megabyte in a second."""
+"""Bytes of encrypted files: the classic zip cipher runs in Python, about a megabyte in a second."""
 MAX_DEPTH = 2
 """Archives inside each other."""
 MAX_MESSAGES = 2_000
 """Messages taken from one mbox."""
 MAX_OUTLOOK = 50
 """Files of Outlook's (.msg, winmail.dat) opened of one submission: each takes a process of its own."""
+LONGEST_NAME = 80
+"""Characters of a file's name that are shown, its last ones."""
+ORDINARY = "Pack it again as an ordinary zip file."
+# Of what else there is (bzip2, LZMA), zipfile unpacks all at once, whatever size was told.
+_BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 PASSWORD = b"infected"
 """The customary password for samples that a mail server would refuse."""
 
@@ -49,10 +54,19 @@ class Packed:
 
 @dataclass(slots=True)
 class Room:
-    """What may still be unpacked: bytes, and files of Outlook's; shared by all that comes from one hand."""
+    """What may still be unpacked, shared by all that comes from one hand.
+
+    Bytes, those of encrypted files among them, and files of Outlook's.
+    """
 
     left: int = MAX_BYTES
+    encrypted: int = MAX_ENCRYPTED
     outlook: int = MAX_OUTLOOK
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a file's name; a stranger may have chosen it, and our letters show it."""
+    return printable(re.split(r"[/\\]", name.rstrip("/\\"))[-1])[-LONGEST_NAME:]
 
 
 def is_archive(raw: bytes) -> bool:
@@ -127,20 +141,24 @@ def _unzip(raw: bytes, name: str, room: Room) -> Iterator[Packed]:
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: Room) -> Packed:
-    name, encrypted = printable(entry.filename), bool(entry.flag_bits & 1)
-    if entry.file_size > (min(room.left, MAX_ENCRYPTED) if encrypted else room.left):
+    name, encrypted = short_name(entry.filename), bool(entry.flag_bits & 1)
+    if entry.compress_type not in _BOUNDED:
+        return Packed(name, None, f"{name} is packed in an unusual way.", ORDINARY)
+    # Many entries may name the same packed bytes, and these unpack to next to nothing or fail at their end.
+    cost = max(entry.file_size, entry.compress_size)
+    if cost > (min(room.left, room.encrypted) if encrypted else room.left):
         return _too_big(name)
+    room.left -= cost
+    room.encrypted -= cost if encrypted else 0
     try:
         with archive.open(entry, pwd=PASSWORD if encrypted else None) as stream:
-            content = stream.read(room.left + 1)
+            return Packed(name, stream.read(cost))
     except Exception as error:  # noqa: BLE001 - zipfile raises whatever it stumbles over
         if encrypted and isinstance(error, RuntimeError):
             remedy = "Use no password, or the password 'infected' with the classic zip encryption."
             return Packed(name, None, f"{name} is encrypted with a password that is not known here.", remedy)
         reason = printable(f"{name} cannot be unpacked ({error}).")
-        return Packed(name, None, reason, "Pack it again as an ordinary zip file.")
-    room.left -= len(content)
-    return _too_big(name) if room.left < 0 else Packed(name, content)
+        return Packed(name, None, reason, ORDINARY)
 
 
 def mbox_slices(raw: bytes) -> list[tuple[int, int]]:

@@ -233,7 +233,7 @@ def _insert(session: Session, name: str, rows: list[Json], states: dict[str, str
 
 
 def _settle(session: Session, office: Office, states: dict[str, str]) -> int:
-    """Give the reports their states, and letters theirs; what was on its way may have left since and never leaves by itself."""
+    """Give reports and letters their states; what was on its way may have left, and does not by itself."""
     on_the_way = 0
     for report_id, said in states.items():
         state = ReportState(said)

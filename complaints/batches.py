@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
 from complaints import consent, policies
@@ -32,6 +32,15 @@ LABEL = re.compile(r"[0-9A-Za-z_-]{1,64}")
 MOST_IN_GROUP = 500
 """Complaints of one group that are shown and decided on at a time; the others come after them."""
 PER_TRANSACTION = 50
+# Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
+_SHOWN: tuple[Any, ...] = (
+    Complaint.id,
+    Complaint.version,
+    Complaint.subject,
+    Complaint.source_ip,
+    Complaint.campaign,
+    Complaint.received_at,
+)
 _NOWHERE = "nothing that can be named"
 
 
@@ -55,7 +64,7 @@ class Member:
     source_ip: str | None
     campaign: str
     received_at: datetime
-    drafts: tuple[Draft, ...]
+    drafts: tuple[Draft, ...] = ()
 
     def key(self, by: str) -> str:
         """The name of the group it belongs to."""
@@ -203,7 +212,8 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
     nothing_leaves = decision.redaction == STATISTICS
     if decision.confirm and decision.to is not None and not decision.to and not nothing_leaves:
         raise EmptyError("no desk was chosen; nothing was sent")
-    wanted = [one for one in group.members if one.id not in set(decision.without)]
+    without = set(decision.without)
+    wanted = [one for one in group.members if one.id not in without]
     act = _confirming(office, decision, via) if decision.confirm else _discarding
     return _each(office, wanted, act)
 
@@ -211,14 +221,13 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
 def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
     """Take back every consent in a batch whose undo window is open, and bring back what was discarded."""
     with office.db.reading() as session:
-        decided = col(Complaint.state).in_([ComplaintState.CONFIRMED, ComplaintState.DISCARDED])
-        rows = session.exec(select(Complaint).where(*_of(reporter_id, batch), decided)).all()
-        back = [
-            _member(row, ())
-            for row in rows
-            if (row.state == ComplaintState.DISCARDED and row.evidence is not None)
-            or consent.undo_until(session, office, row)
-        ]
+        open_window = select(Report.complaint_id).where(*_not_left(office))
+        query: Any = select(*_SHOWN).where(
+            *_of(reporter_id, batch),
+            and_(*_DISCARDED)
+            | and_(col(Complaint.state) == ComplaintState.CONFIRMED, col(Complaint.id).in_(open_window)),
+        )
+        back = [Member(*row) for row in session.exec(query)]
     return _each(office, back, lambda session, row, _: consent.undo(session, office, row, via=via))
 
 
@@ -228,16 +237,26 @@ def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> 
         select(func.min(Report.next_at), func.count(func.distinct(Report.complaint_id)))
         .join(Complaint, col(Complaint.id) == col(Report.complaint_id))
         .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.CONFIRMED)
-        .where(Report.state == ReportState.QUEUED, Report.attempts == 0)
-        .where(col(Report.next_at) > office.clock())
+        .where(*_not_left(office))
     )
     until, confirmed = session.exec(waiting).one()
-    discarded = select(func.count()).where(
-        *_of(reporter_id, batch),
-        Complaint.state == ComplaintState.DISCARDED,
-        col(Complaint.evidence).is_not(None),  # else its content was deleted
-    )
+    discarded = select(func.count()).where(*_of(reporter_id, batch), *_DISCARDED)
     return {"until": until, "confirmed": confirmed, "discarded": session.exec(discarded).one()}
+
+
+# Without evidence its content was deleted, and nothing is left to bring back
+_DISCARDED: tuple[Any, ...] = (
+    Complaint.state == ComplaintState.DISCARDED,
+    col(Complaint.evidence).is_not(None),
+)
+
+
+def _not_left(office: Office) -> tuple[Any, ...]:
+    return (
+        Report.state == ReportState.QUEUED,
+        Report.attempts == 0,
+        col(Report.next_at) > office.clock(),
+    )
 
 
 Act = Callable[[Session, Complaint, Member], int]
@@ -306,13 +325,8 @@ def _of(reporter_id: str, batch: str) -> list[Any]:
 
 
 def _members(session: Session, reporter_id: str, batch: str) -> Iterator[Member]:
-    # Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
-    wanted = (
-        *(Complaint.id, Complaint.version, Complaint.subject, Complaint.source_ip, Complaint.campaign),
-        *(Complaint.received_at, Report.state, Report.id, Report.to, Report.digest, Report.ticked),
-    )
     query: Any = (
-        select(*wanted)  # type: ignore[call-overload]
+        select(*_SHOWN, Report.state, Report.id, Report.to, Report.digest, Report.ticked)  # type: ignore[call-overload]
         .join(Report, col(Report.complaint_id) == col(Complaint.id))
         .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.AWAITING_CONSENT)
         .order_by(col(Complaint.id), col(Report.id))
@@ -324,7 +338,3 @@ def _members(session: Session, reporter_id: str, batch: str) -> Iterator[Member]
         drafts = tuple(Draft(*line[7:]) for line in lines)
         complaint, version, subject, source_ip, campaign, received_at = lines[0][:6]
         yield Member(complaint, version, subject, source_ip, campaign, received_at, drafts)
-
-
-def _member(row: Complaint, drafts: tuple[Draft, ...]) -> Member:
-    return Member(row.id, row.version, row.subject, row.source_ip, row.campaign, row.received_at, drafts)

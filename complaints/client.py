@@ -153,7 +153,7 @@ class Local:
                     filename=filename,
                     pasted=pasted,
                 )
-                outcome = submission.unwrap(session, self._office, taken).outcome
+                outcome = submission.unwrap(session, self._office, taken, raw).outcome
         except submission.TooLargeError as error:
             raise ClientError(f"{error} {error.remedy}", UNUSABLE) from error
         fresh = [item["complaint"] for item in outcome if item["status"] == "accepted"]
@@ -221,7 +221,10 @@ class Local:
                 )
                 for raw, name in mails
             ]
-            return [submission.unwrap(session, self._office, row).outcome for row in rows]
+            return [
+                submission.unwrap(session, self._office, row, raw).outcome
+                for row, (raw, _) in zip(rows, mails, strict=True)
+            ]
 
     @contextmanager
     def workbench(self) -> Iterator[Workbench]:

@@ -43,3 +43,13 @@ def hides_an_address(header: Header, line: Received) -> bool:
 def is_from_qmails_door(header: Header, line: Received) -> bool:
     """Tell whether qmail's queue says that its door called it: that one always writes a line below."""
     return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
+
+
+def is_peer(above: Received, by: str | None) -> bool:
+    """Tell whether the writer of the next line is the host that handed over, by a name seen above."""
+    if by is None:
+        return False
+    names = {name for name in (above.from_name, above.helo) if name}
+    if by in names or by == above.from_ip:
+        return True
+    return "." not in by and any(name.partition(".")[0] == by for name in names)

@@ -1,14 +1,17 @@
 """Putting Received lines back into their order, where the way in has mixed them (grade C).
 
 Takes lines and what the reporter trusts; leaves their order. Without positions a forged line can look like a
-trusted host's, so the outcome counts only while all lines in trusted names agree about who is outside.
+trusted host's: a stranger may write its name and its time. So the outcome counts only where the lines as they
+came lead to it, too, and all lines in the names of the border's hosts agree about who is outside.
 """
 
 from datetime import UTC, datetime, timedelta
 
+from complaints.message import Header
 from complaints.received import Received
 from complaints.reserved import why_not_public
 from complaints.trust import Border, Trust
+from complaints.two_ways import as_written
 
 _LATE = timedelta(hours=1)
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
@@ -35,15 +38,14 @@ def order(lines: list[Received], trust: Trust) -> list[int] | None:
     return found if found[: len(mine)] != list(range(len(mine))) else None
 
 
-def contradicts(lines: list[Received], trust: Trust, ip: str) -> bool:
-    """Tell whether a line in a trusted host's name saw another address outside than this one."""
-    border = Border(trust)
-    for line in lines:
+def contradicts(fields: list[Header], lines: list[Received], border: Border, ip: str) -> bool:
+    """Tell whether a line in the name of a host of the border saw another address outside than this one."""
+    for line in map(as_written, fields, lines):
         if line.from_ip in {None, ip} or not border.writes(line.by) or line.from_ip is None:
             continue
         if (
             why_not_public(line.from_ip)
-            or trust.has_ip(line.from_ip)
+            or border.trust.has_ip(line.from_ip)
             or border.internal_of(line.from_ip, line.helo)
         ):
             continue

@@ -42,7 +42,7 @@ def review(
     found = work.review(batch, by)["groups"]
     if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         for group in found:
-            for line in [json.dumps(group)] if as_json else group_lines(group, 1):
+            for line in [json.dumps(group)] if as_json else group_lines(group):
                 typer.echo(line)
         return
     if not found:
@@ -58,20 +58,20 @@ def review(
     raise SystemExit(FAILED if left else 0)
 
 
-def group_lines(group: Json, first: int, most: int = MOST_SHOWN) -> Iterator[str]:
+def group_lines(group: Json) -> Iterator[str]:
     """A group: its desks, and its first complaints."""
     complaints = group["complaints"]
     beyond = f", {group['beyond']} more after them" if group["beyond"] else ""
     yield f"{clean(group['title'])}: {len(complaints)} to review{beyond}"
-    for number, desk in enumerate(group["desks"], first):
+    for number, desk in enumerate(group["desks"], 1):
         offered = (
             f" ({desk['only_offered']} only offered: each on its own page)" if desk["only_offered"] else ""
         )
         yield f"  {number}. {clean(desk['to'])}  {count(desk['reports'], 'report')}{offered}"
-    for one in complaints[:most]:
+    for one in complaints[:MOST_SHOWN]:
         yield f"  {one['id']}  {one['source_ip']}  {clean(one['subject'])}"
-    if len(complaints) > most:
-        yield f"  and {len(complaints) - most} more"
+    if len(complaints) > MOST_SHOWN:
+        yield f"  and {len(complaints) - MOST_SHOWN} more"
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Trimmed:
 
 def ask(group: Json) -> Json | None:
     """Show a group and ask until it is decided: the decision, {} to leave it, None to end."""
-    for line in group_lines(group, 1):
+    for line in group_lines(group):
         typer.echo(line)
     out = Trimmed()
     changes = {"t": trim, "o": take_out, "l": list_all}
@@ -159,7 +159,7 @@ def take_out(group: Json, out: Trimmed) -> None:
 def tell(done: Json) -> int:
     """Say what a decision did; returns how many complaints were left."""
     decided, leave = count(done["complaints"], "complaint"), count(done["reports"], "report")
-    say(f"{decided} decided, {leave} will leave")
+    say(f"{decided} decided, {leave} will leave; plaint undo PL-... takes one back")
     for line in done["left"]:
         say(f"{line['complaint']} was left: {line['reason']}")
     return len(done["left"])

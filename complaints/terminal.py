@@ -81,7 +81,7 @@ def list_lines(item: Json) -> Iterator[str]:
 def item_lines(item: Json) -> Iterator[str]:
     """What became of one spam of a FILE."""
     what = f"{clean(item['file'])}[{item['index']}]: {item['status']}"
-    why = ": ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
+    why = " ".join(clean(item[name]) for name in ("reason", "remedy") if item.get(name))
     yield f"{what} {item['complaint'] or ''}".rstrip() + (f" ({why})" if why else "")
     for repair in item.get("repairs", ()):
         yield f"  repaired: {clean(repair['words'])} ({clean(repair['where'])})"

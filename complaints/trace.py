@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
-from complaints.lines import hides_an_address, is_from_qmails_door, read
+from complaints.lines import hides_an_address, is_from_qmails_door, is_peer, read
 from complaints.message import Header, Message
 from complaints.rebuild import contradicts, is_late, order
 from complaints.received import Received
@@ -109,6 +109,7 @@ def trace(
     fields = message.fields("received")
     lines = [read(header) for header in fields[:MAX_HOPS]]
     rebuilt = order(lines, trust) if grade == "C" and not ordered else None
+    came = (fields, lines)
     if rebuilt:
         fields, lines = [fields[n] for n in rebuilt] + fields[MAX_HOPS:], [lines[n] for n in rebuilt]
     if not any(line.by or line.from_ip or line.helo for line in lines):
@@ -133,11 +134,16 @@ def trace(
             "The Received lines are not in their order: a trusted host wrote a lower one later."
         )
     source = _walk(walk)
-    if grade == "C" and source and contradicts(lines, trust, source.ip):
+    first = _walk(_Walk(message, *came, Border(trust))) if rebuilt else source
+    if (
+        grade == "C"
+        and source
+        and (first is None or first.ip != source.ip or contradicts(fields, lines, walk.border, source.ip))
+    ):
         source = None
         walk.notes.append(
-            "The order of the Received lines is not certain, and lines in the names of trusted hosts saw "
-            "different addresses outside: nobody is named."
+            "The order of the Received lines is not certain, and read in another they name another address "
+            "outside: nobody is named."
         )
     if walk.grade == "A" and _lost_its_parts(message):
         walk.grade = "B"
@@ -338,9 +344,7 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
     if below.by_ip is not None and below.by_ip == above.from_ip:
         return True
     named = above.from_ip is not None and border.trust.has_ip(above.from_ip)
-    if _is_peer(above, below.by) and (
-        named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")
-    ):
+    if is_peer(above, below.by) and (named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")):
         if not (named or above.verified):
             walk.doubts.append("a neighbour of the recipient's host is known only by the name it gave")
         border.learn(below.by)
@@ -367,16 +371,6 @@ def _is_foreign_neighbour(border: Border, line: Received) -> bool:
     if line.helo is None or not line.from_ip or line.from_ip in _LOOPBACK or not is_inside_only(line.from_ip):
         return False
     return organisational_domain(line.helo) is not None and not border.writes(line.helo)
-
-
-def _is_peer(above: Received, by: str | None) -> bool:
-    """Tell whether the writer of the next line is the host that handed over, by a name seen above."""
-    if by is None:
-        return False
-    names = {name for name in (above.from_name, above.helo) if name}
-    if by in names or by == above.from_ip:
-        return True
-    return "." not in by and any(name.partition(".")[0] == by for name in names)
 
 
 def _hops(walk: _Walk, source: Source | None) -> tuple[Hop, ...]:

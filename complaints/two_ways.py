@@ -34,15 +34,16 @@ _SESSION = (
 )
 # What most lines are: HELO or name, and last before `by` the address.
 _USUAL = re.compile(
-    rf"\s*from\s+{_HOST}\s+(?:\((?:HELO|EHLO)\s[A-Za-z0-9._:\[\]-]+\)\s+)?"
-    rf"\((?:{_HOST}\s)?(?:\[(?P<bracketed>{_IP})\](?:\s\(may\sbe\sforged\))?|(?P<bare>{_IP}))\)"
+    rf"(?:[A-Za-z]+[ \t]*:)?\s*from\s+{_HOST}\s+(?:\((?:HELO|EHLO)\s[A-Za-z0-9._:\[\]-]+\)\s+)?"
+    rf"(?:\((?:(?:[A-Za-z0-9._-]+@)?{_HOST}\s)?(?:\[({_IP})\](?:\s\(may\sbe\sforged\))?|({_IP}))\)|\[({_IP})\])"
     rf"{_SESSION}\s+by\s".encode()
 )
 # The same for what software writes that puts the address last, whatever the client said before.
 _LAST = re.compile(
     rf"\((?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*) )?(?:\[{_IP}\](?: \(may be forged\))?|{_IP})\){_SESSION} \Z"
 )
-_WRITER = re.compile(r"(?:(?<=[ )\]>;\"])|\A)by(?=[ (\[<;\"]|\Z)", re.IGNORECASE)
+_WRITER = re.compile(r"(?:(?<=[ )\]>;\"])|\A)by(?=[ ()\[<;\"]|\Z)", re.IGNORECASE)
+_WRITER_IN_BYTES = re.compile(rb"(?<=[\s)\]>;\"])by(?=[\s()\[<;\"])", re.IGNORECASE)
 _NAMED_BY = re.compile(r"\Afrom by (?=[(\[])", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?<![0-9A-Za-z.:])(?:(\d{1,3}(?:\.\d{1,3}){3})(?![0-9A-Za-z_-]|\.\d*[A-Za-z_-])"
@@ -73,6 +74,14 @@ def as_written(header: Header, line: Received) -> Received:
 
     Else what its software surely put there, or the line with this defect and without what it says.
     """
+    raw = header.raw
+    if (
+        (usual := _USUAL.match(raw))
+        and (raw.lower().count(b"by") == 1 or len(_WRITER_IN_BYTES.findall(raw)) == 1)
+        and _is_address(usual, line.from_ip)
+        and len(raw) <= LONGEST
+    ):
+        return line
     sure = _one_reading(header, line)
     if sure is None:
         return line._replace(
@@ -82,17 +91,12 @@ def as_written(header: Header, line: Received) -> Received:
 
 
 def _one_reading(header: Header, line: Received) -> Received | None:
-    body = header.body
-    if (usual := _USUAL.match(body)) and body.lower().count(b"by") == 1 and len(body) <= LONGEST:
-        ip = (usual["bracketed"] or usual["bare"]).decode("ascii")
-        if line.from_ip in {ip, canonical_ip(ip)}:
-            return line
     text = _NAMED_BY.sub("from x ", plain_text(unglued(header, line)))
     if text[:3].lower() == "by " or not _addresses(text):
         # Nothing of the client's stands before the writer's own name, or nothing that can be accused.
         return line
     writers = list(_WRITER.finditer(text))
-    if len(body) > LONGEST or len(writers) > 1:
+    if len(header.body) > LONGEST or len(writers) > 1:
         return line if line.defect or _is_plain(text, writers, line) else None
     before = text[: writers[0].start()] if writers else text
     if line.defect is None and bool(writers) == (line.by is not None) and _tells_one(before, line):
@@ -101,12 +105,15 @@ def _one_reading(header: Header, line: Received) -> Received | None:
     return again or (line if line.defect else None)
 
 
+def _is_address(usual: re.Match[bytes], ip: str | None) -> bool:
+    said = usual[usual.lastindex or 0].decode("ascii")
+    return said == ip or (ip is not None and canonical_ip(said) == ip)
+
+
 def _is_plain(text: str, writers: list[re.Match[str]], line: Received) -> bool:
     """Tell whether a line with more than one `by` names its client before the first, and no other behind."""
-    if not writers or not (usual := _USUAL.match(text[: writers[0].end() + 1].encode())):
-        return False
-    ip = (usual["bracketed"] or usual["bare"]).decode("ascii")
-    if line.from_ip not in {ip, canonical_ip(ip)}:
+    usual = _USUAL.match(text[: writers[0].end() + 1].encode()) if writers else None
+    if usual is None or not _is_address(usual, line.from_ip):
         return False
     # What was seen is among these, if the client brought in the first `by`.
     others = set(_addresses(text[writers[0].end() :]))

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
-from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, unpack
+from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, short_name, unpack
 from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
@@ -37,6 +38,8 @@ _KNOWN_FIELDS = frozenset(
     }
 )
 _RESENT_TO = frozenset({"resent-to", "resent-cc", "resent-bcc"})
+_MOST_RESENT_TO = 100
+"""Addresses that are looked up of a redirected mail."""
 _ADDRESS = re.compile(r"[^\s<>\"(),;:@]{1,64}@[^\s<>\"(),;:@]{1,255}")
 _BARE_CHARSET = re.compile(r"\A[A-Za-z0-9-]{1,40}''")
 
@@ -256,7 +259,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
 
 def _name_of(part: Part) -> str | None:
     """Return a part's name, without the charset that stands alone where RFC 2231 went wrong."""
-    return _BARE_CHARSET.sub("", part.filename) or None if part.filename else None
+    return short_name(_BARE_CHARSET.sub("", part.filename)) or None if part.filename else None
 
 
 def _is_file(part: Part) -> bool:
@@ -307,9 +310,10 @@ def _redirected(message: Message, is_ours: Callable[[str], bool] | None) -> Item
             last = n
         elif not name.startswith("x-"):
             break
-    named = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    lines = (one.text for one in fields[first : last + 1] if one.name.lower() in _RESENT_TO)
+    named = islice((address for text in lines for address in _ADDRESS.findall(text)), _MOST_RESENT_TO)
     reason = None
-    if is_ours and not any(is_ours(address) for text in named for address in _ADDRESS.findall(text)[:20]):
+    if is_ours and not any(map(is_ours, named)):
         reason = "The message was redirected, but no Resent-To line names your submission address"
     elif not any(one.name.lower() == "received" for one in fields[last + 1 :]):
         reason = "The message was redirected, and no Received lines stand below its Resent- lines"

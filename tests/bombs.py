@@ -5,10 +5,12 @@ memory that reading it took, its own bytes among them: what the process had at m
 interpreter had with our parsers loaded.
 """
 
+import bz2
 import gzip
 import io
 import json
 import os
+import struct
 import sys
 import time
 import zipfile
@@ -28,6 +30,24 @@ def filled(start: bytes, piece: bytes, end: bytes = b"", size: int = FULL) -> by
 def _multipart(kind: bytes, count: int) -> bytes:
     part = b"--b\r\nContent-Type: " + kind + b"\r\n\r\nSee http://a.example/\r\n"
     return b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * count + b"--b--\r\n"
+
+
+def one_for_all(packed: bytes, entries: int, *, kind: int = 8, key: int = 0) -> bytes:
+    """Return a zip file whose entries all name the same packed bytes, which unpack to one byte, it says.
+
+    `key` 1: they are encrypted, it says.
+    """
+    entry = (20, key, kind, 0, 0, 0, len(packed), 1, 1, 0)
+    front = struct.pack("<4s5H3L2H", b"PK\3\4", *entry) + b"a" + packed
+    place = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, *entry, 0, 0, 0, 0, 0) + b"a"
+    ends = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, entries, entries, len(place) * entries, len(front), 0)
+    return front + place * entries + ends
+
+
+def _zeros(count: int) -> bytes:
+    """Return so many MiB of zeros, packed by bzip2."""
+    packer = bz2.BZ2Compressor()
+    return b"".join(packer.compress(bytes(MIB)) for _ in range(count)) + packer.flush()
 
 
 def _nested(count: int) -> bytes:
@@ -179,6 +199,8 @@ SUBMISSIONS: dict[str, Recipe] = {
     "64 MiB of mbox": lambda: filled(b"", b"From a Tue Nov 24 01:02:03 2026\n" + _CHAIN + b"\nx\n\n"),
     "64 MiB of mbox lines": lambda: filled(b"", b"From a 1:02\n"),
     "64 MiB of one line": lambda: filled(b"", b"a"),
+    "400 bytes of bzip2": lambda: one_for_all(_zeros(400), 1, kind=zipfile.ZIP_BZIP2),
+    "1,000 names of the same empty blocks": lambda: one_for_all(b"\0\0\0\xff\xff" * 400_000, 1_000),
 }  # fmt: skip
 """What is handed to `unwrap.open_file`."""
 

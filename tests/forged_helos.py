@@ -121,8 +121,8 @@ def _seen(rng: random.Random) -> str:
     ip, name = rng.choice(_ADDRESSES), rng.choice(["v", "mx.reporter.example", "unknown", "", "v.example."])
     said = name + " " if name else ""
     return rng.choice(
-        [f"({said}[{ip}])", f"[{ip}]", f"({ip})", f"([{ip}])", f"([{ip}] verified)", f"({said}[{ip}] (may be forged))", ip]
-        + [f"([{ip}]:25 helo=v)", f"(helo={ip})", f"(HELO v) ({ip})", f"(v@{ip})", f"({said}({ip}))", f"[({ip})]", f"- {ip}", f"({ip} with login)"]
+        [f"({said}[{ip}])", f"[{ip}]", f"({ip})", f"([{ip}])", f"([{ip}] verified)", f"({said}[{ip}] (may be forged))", ip,
+         f"([{ip}]:25 helo=v)", f"(helo={ip})", f"(HELO v) ({ip})", f"(v@{ip})", f"({said}({ip}))", f"[({ip})]", f"- {ip}", f"({ip} with login)"]
     )  # fmt: skip
 
 
@@ -131,8 +131,8 @@ def _clause(rng: random.Random) -> str:
     with_ = rng.choice(["ESMTP", "LMTP", "POP3 (fetchmail-6.4)", "local", "esmtp (Exim 4.96)", "Microsoft SMTP Server", "HTTP", "SMTP", "mapi"])  # fmt: skip
     software = rng.choice(["", " (Postfix)", " (8.17.1/8.17.1)", " (Exim 4.96)", f" ([{VICTIM}])", f" ({SPAMMER})", " (qmail-ldap-1.03)"])  # fmt: skip
     return rng.choice(
-        [f"{by} {rng.choice(_OWN)}{software}", f"with {with_}", "id 1", "for <me@reporter.example>", "via SMTP", f"; {DATE}"]
-        + [f"claiming to be \"v\" via SMTP by {rng.choice(_OWN)}", "from <x@v.example>", f"{by} {rng.choice(_OWN)}{software} with {with_} id 1; {DATE}"]
+        [f"{by} {rng.choice(_OWN)}{software}", f"with {with_}", "id 1", "for <me@reporter.example>", "via SMTP", f"; {DATE}",
+         f'claiming to be "v" via SMTP by {rng.choice(_OWN)}', "from <x@v.example>", f"{by} {rng.choice(_OWN)}{software} with {with_} id 1; {DATE}"]
     )  # fmt: skip
 
 
@@ -142,12 +142,13 @@ _MARKS = [
 ]  # fmt: skip
 
 
+def _mark(rng: random.Random) -> str:
+    return rng.choice(_MARKS)
+
+
 def hostile(rng: random.Random) -> str:
     """What a client says to be taken for somebody else."""
-    pieces = [
-        rng.choice([_seen, _seen, _clause, lambda rng: rng.choice(_MARKS)])(rng)
-        for _ in range(rng.randrange(1, 6))
-    ]
+    pieces = [rng.choice([_seen, _seen, _clause, _mark])(rng) for _ in range(rng.randrange(1, 6))]
     said = rng.choice(
         ["v ", "v", "v.example ", "", "x) ", "mx.reporter.example ", f"[{VICTIM}] ", f"{VICTIM} "]
     )

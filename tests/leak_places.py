@@ -189,6 +189,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "ampersands": _of(b"&"),
     "entities": _of(b"&#97;&amp;"),
     "backslashes": _of(b"\\"),
+    "beginnings of uuencoding": _of(b"begin 644 "),
     "script escapes": _of(b"\\u0061"),
     "parts": _of(b"\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"),
     "short bodies in base64": _of(b"\n\nYWJjZGVmZ2hpamts\n"),

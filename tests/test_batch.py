@@ -140,6 +140,19 @@ def test_resume_takes_only_what_came_since(
     assert statuses(good("batch", file, "--json", *server).documents) == ["duplicate"] * 3
 
 
+def test_what_remembers_a_batch_is_damaged_and_that_is_said(
+    server: list[str], spams: Callable[[int], list[bytes]], tmp_path: Path
+) -> None:
+    notes = tmp_path / "state/plaint/batch.sqlite"
+    notes.parent.mkdir(parents=True)
+    notes.write_bytes(b"no database " * 100)
+    ran = plaint("batch", mbox(tmp_path / "spam.mbox", spams(1)), "--resume", *server)
+    assert ran.code == 65
+    assert "batch.sqlite" in ran.err
+    assert "may be deleted" in ran.err
+    notes.unlink()
+
+
 def test_a_maildir_is_read_whole_and_a_mail_that_was_read_meanwhile_is_still_done(
     server: list[str], spams: Callable[[int], list[bytes]], tmp_path: Path
 ) -> None:

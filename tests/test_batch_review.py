@@ -256,7 +256,9 @@ def test_what_is_only_counted_needs_no_desk_and_is_not_said_to_leave(
     assert not any(consents(website).values())
 
 
-def test_groups_are_found_without_going_through_the_drafts_of_others(website: Website) -> None:
+@contextlib.contextmanager
+def statements(website: Website) -> Iterator[list[tuple[str, Any]]]:
+    """What the database is asked meanwhile: statements and their values."""
     asked: list[tuple[str, Any]] = []
     engine = website.office.db.engine
 
@@ -264,8 +266,26 @@ def test_groups_are_found_without_going_through_the_drafts_of_others(website: We
         asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", hear)
-    groups(website)
+    yield asked
     event.remove(engine, "before_cursor_execute", hear)
+
+
+def test_taking_a_large_batch_back_reads_no_evidence_of_all_of_it_at_once(
+    website: Website, three: list[str]
+) -> None:
+    for form in group_forms(website.http.get(path(website))):
+        press(website, form, "discard")
+    with statements(website) as asked:
+        done = batches.undo(website.office, website.alice.reporter.id, "run", "test")
+    assert done.complaints == 3
+    whole = [one.replace("\n", " ") for one, _ in asked if "complaint.evidence," in one]
+    assert all("WHERE complaint.id = ?" in one for one in whole), whole
+
+
+def test_groups_are_found_without_going_through_the_drafts_of_others(website: Website) -> None:
+    engine = website.office.db.engine
+    with statements(website) as asked:
+        groups(website)
     [(query, values)] = [one for one in asked if " JOIN report " in one[0]]
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
@@ -331,7 +351,8 @@ def test_groups_are_decided_on_in_the_terminal(website: Website, three: list[str
     code, screen = in_a_terminal(website, "c\nyes\nd\n")
     assert code == 0, screen
     assert states(website, *three) == ["confirmed", "confirmed", "discarded"]
-    assert "2 complaints decided, 2 reports will leave" in screen
+    assert "2 complaints decided, 2 reports will leave; plaint undo" in screen
+    assert "1 complaint decided, 0 reports" in screen
 
 
 def test_in_the_terminal_nothing_is_confirmed_without_the_word(website: Website, three: list[str]) -> None:

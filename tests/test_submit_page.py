@@ -150,6 +150,10 @@ def test_a_repair_without_which_nothing_can_be_read_stays(website: Website) -> N
     asked = {"kind": "unquoted", "revoked": True}
     refused = website.api("POST", f"/complaints/{complaint}/repairs", json=asked)
     assert problem(refused, 409)["detail"] == "Without this repair no header can be found, so it stays."
+    shown = website.http.get(website.review(complaint))
+    form = next(form for form in forms(shown) if ("repair", "unquoted") in form.fields)
+    page = website.http.post(website.review(complaint), data=form.data("take_back")).text
+    assert ("so it stays" in page, "things changed" in page) == (True, False)
     bob = website.api("POST", f"/complaints/{complaint}/repairs", json=asked, who=website.bob)
     assert bob.status_code == 404
     assert website.show(complaint)["state"] == "awaiting_consent"

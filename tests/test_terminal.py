@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from complaints.screen import DRAWN, LONGEST, TYPED, Screen, clean
+from complaints.terminal import item_lines
 from complaints.terminal_trace import MOST_CLAIMS, MOST_HOSTS, MOST_LINKS, trace_lines
 from tests.test_outline import evidence, hop, link
 
@@ -184,3 +185,9 @@ def test_a_terminal_says_how_wide_it_is_and_what_it_can_draw(
     monkeypatch.setenv("COLUMNS", columns)
     assert Screen.of(Terminal(io.BytesIO(), encoding)) == screen
     assert Screen.of(io.TextIOWrapper(io.BytesIO(), encoding)) == Screen(80, TYPED)
+
+
+def test_why_and_what_to_do_of_an_item_are_two_sentences() -> None:
+    told = {"reason": "It waits for you.", "remedy": "Decide there."}
+    item = {"file": "a.mbox", "index": 0, "status": "duplicate", "complaint": "PL-1", **told}
+    assert list(item_lines(item)) == ["a.mbox[0]: duplicate PL-1 (It waits for you. Decide there.)"]

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from complaints.archives import Room, unpack
 from complaints.message import parse
 from complaints.unwrap import MAX_ITEMS, open_file, unwrap_forward, unwrap_paste
+from tests.bombs import one_for_all
 
 SPAM = (
     b"Received: from helo.example (rdns.example [198.51.100.7]) by mx.reporter.example (Postfix) with ESMTP id 1;\r\n"
@@ -127,6 +129,12 @@ def test_archives_have_bounds() -> None:
     assert "archive inside archives" in (item.reason or "")
 
 
+def test_encrypted_bytes_are_counted_though_they_unpack_to_nothing() -> None:
+    raw = one_for_all(bytes(20_000), 10, kind=zipfile.ZIP_STORED, key=1)
+    reasons = [one.reason for one in unpack(raw, "x.zip", Room(encrypted=50_000))]
+    assert ["more than 64 MiB" in reason for reason in reasons] == [False] * 2 + [True] * 8
+
+
 def test_damaged_archives_are_refused_with_a_reason() -> None:
     for raw in (packed(("a.eml", SPAM))[:-30], b"PK\x03\x04nonsense", b"\x1f\x8b\x08nonsense"):
         (item,) = open_file(raw, "broken")
@@ -175,6 +183,42 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
     assert item.grade == "C"
     assert item.spam is not None
     assert "198.51.100.7" in (parse(item.spam).get("received") or "")
+
+
+@pytest.mark.parametrize("of_zip", [False, True])
+def test_a_name_that_a_stranger_gave_a_file_says_little_in_our_letters(of_zip: bool) -> None:
+    name = "Your account is locked, sign in at https://pills.example/" + "a" * 500 + ".eml"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, "no header")
+    named = b'Content-Type: application/x; name="' + name.encode() + b'"\r\n'
+    (item,) = unwrap_forward(
+        forward(
+            attached(
+                base64.b64encode(packed.getvalue()),
+                b"Content-Type: a/zip\r\nContent-Transfer-Encoding: base64\r\n",
+            )
+        )
+        if of_zip
+        else forward(attached(b"no header", named))
+    )
+    assert "has no mail header inside" in (item.reason or "")
+    assert "locked" not in (item.reason or "")
+    assert "http" not in (item.reason or "")
+    assert len(item.reason or "") < 150
+
+
+def test_few_of_very_many_resent_to_addresses_are_looked_up() -> None:
+    asked: list[str] = []
+    raw = b"Resent-To: a@a.example, b@b.example\r\n" * 1_000 + SPAM
+
+    def is_ours(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    (item,) = unwrap_forward(raw, is_ours)
+    assert item.spam is None
+    assert 0 < len(asked) <= 100
 
 
 @pytest.mark.parametrize(

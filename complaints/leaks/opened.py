@@ -42,7 +42,7 @@ _PACKED = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM")
 """With what archives begin in base64: zip, gzip, xz, bzip2."""
 _STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"FBWSZTW")
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]*\r?\n")
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
@@ -210,9 +210,12 @@ def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
 def _uudecoded(text: bytes) -> Iterator[bytes]:
     place = 0
     while (match := _UU_BEGIN.search(text, place)) is not None:
-        place = text.find(b"\nend", match.end())
+        start = text.find(b"\n", match.end())
+        if start < 0:
+            return
+        place = text.find(b"\nend", start)
         place = len(text) if place < 0 else place
-        for line in text[match.end() : place].split(b"\n"):
+        for line in text[start + 1 : place].split(b"\n"):
             try:
                 yield binascii.a2b_uu(line.rstrip(b"\r"))
             except binascii.Error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from complaints.redact.find import Find, splice
 
-_BEGIN = re.compile(rb"begin [0-7]{3,4} [^\r\n]{0,255}\r?\n")  # a longer name would cost square time
+_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
 _LINE = re.compile(rb"[^\r\n]+")
 _OCTETS = 45
 """Of one line."""
@@ -59,9 +59,12 @@ def blocks(text: bytes) -> Iterator[Block]:
     """Yield what is uuencoded; one that is cut off ends with the text. Takes linear time."""
     place = 0
     while (match := _BEGIN.search(text, place)) is not None:
-        place = text.find(b"\nend", match.end())
+        start = text.find(b"\n", match.end()) + 1
+        if not start:
+            return
+        place = text.find(b"\nend", start)
         place = len(text) if place < 0 else place + 1
-        yield _block(text, match.end(), place)
+        yield _block(text, start, place)
 
 
 def _block(text: bytes, start: int, end: int) -> Block:

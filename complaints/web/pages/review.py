@@ -83,7 +83,8 @@ def decide(office: Opened, token: str, decision: Annotated[Decision, Form()]) ->
         return _again(office, token, 422, said)
     except (ConsentError, OvertakenError) as error:
         changes = error.changes if isinstance(error, StaleError) else [str(error)]
-        return _again(office, token, 409, Said(decision.typed(), changes))
+        stale = isinstance(error, StaleError | OvertakenError)
+        return _again(office, token, 409, Said(decision.typed(), changes, stale=stale))
     if decision.do == "preview":
         return _again(office, token, 200, Said(decision.typed(), previewed=True))
     return RedirectResponse(f"/review/{token}", 303)

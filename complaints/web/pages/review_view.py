@@ -55,6 +55,7 @@ class Said:
 
     typed: Typed | None = None
     changes: Sequence[str] = ()
+    stale: bool = False
     errors: Sequence[FieldError] = ()
     previewed: bool = False
 
