@@ -2,9 +2,10 @@
 
 LMTP as a mail server of the operator's own speaks it is the same with another greeting (RFC 2033).
 
-`Door` is a protocol of asyncio's with a dialogue of its own (docs/decisions/0011, 0034). Only CRLF ends a
-command and only CRLF.CRLF a message; a bare CR or LF is content (RFC 5321 §2.3.8), and so is a line of any
-length, which real spam has. Nothing is written down of who came and what was said.
+`Door` is aiosmtpd's server protocol with its own dialogue. aiosmtpd 1.4 reads DATA line by line, looks at
+itself for every connection, parses addresses with a general parser, takes a bare LF for the end of a command
+and refuses lines over 1,000 octets, which real spam has. Here only CRLF ends a command and only CRLF.CRLF a
+message; a bare CR or LF is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was said.
 """
 
 import asyncio
@@ -13,10 +14,11 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aiosmtpd.smtp import SMTP
+
 from complaints.logs import place_of
 from complaints.smtp_limits import IPNetwork, Lobby, lies_in
 from complaints.smtp_proxy import ProxyError, read_proxy
-from complaints.smtp_stream import Over, Wire
 from complaints.smtp_syntax import (
     FAREWELLS,
     MOVES_MAIL,
@@ -28,9 +30,10 @@ from complaints.smtp_syntax import (
 )
 
 log = logging.getLogger(__name__)
+# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; a level would not.
+logging.getLogger("mail.log").addFilter(lambda _record: False)
 
-LONGEST_LINE = 65_536
-"""Octets that may come without the end of a command, until nobody listens any more."""
+CHUNK = 65_536
 END = b"\r\n.\r\n"
 
 
@@ -72,11 +75,27 @@ class Handler(Protocol):
         """Take the content of a mail. A 250 promises that it is kept."""
 
 
-class Door(Wire):
+class _Over(Exception):  # noqa: N818 - the end of a dialogue is no error
+    """The dialogue is over; its argument, if any, is the last reply."""
+
+
+class _NoHooks:
+    """Given to aiosmtpd in place of a handler, which it would look through for every connection."""
+
+    def __dir__(self) -> tuple[str, ...]:
+        return ()
+
+
+_NO_HOOKS = _NoHooks()
+
+
+class Door(SMTP):
     """One SMTP session. Answers hostile input with 5xx, too much of anything with 4xx, and raises nothing.
 
     `handler` is asked at RCPT and after the dot, `lobby` about limits.
     """
+
+    line_length_limit = CHUNK  # what aiosmtpd gives its stream reader as limit
 
     def __init__(
         self,
@@ -86,7 +105,7 @@ class Door(Wire):
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(loop)
+        super().__init__(_NO_HOOKS, hostname=entrance.hostname, loop=loop)
         self.idle = False
         """Whether it waits for a command, so that nothing is lost by cutting it."""
         self.prefix = b""
@@ -94,20 +113,45 @@ class Door(Wire):
         self._lobby = lobby
         self._entrance = entrance
         self._max_bytes = entrance.max_bytes
+        self._encrypted = False
         self._greeted = False
         self._mail = Mail()
+        self._in = bytearray()
+        self._out: list[str] = []
         self._held = 0
         self._patience = lobby.limits.patience
         self._deadline = 0.0
         self._ends = 0.0
 
-    def too_slow(self) -> None:
-        """What came until the deadline was not enough."""
-        self._lobby.counts["timeouts"] += 1
-        self.dismiss("421 4.4.2 Too slow; closing the connection")
+    def __dir__(self) -> tuple[str, ...]:
+        # aiosmtpd walks through dir(self) twice per connection to find commands; `_answer` knows them.
+        return ()
 
-    async def session(self) -> None:
-        """All of it, from the greeting on."""
+    # What aiosmtpd calls
+
+    def eof_received(self) -> bool | None:
+        """Still answer whoever closed its half of the connection; aiosmtpd would drop the work at hand."""
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        self._deadline = self.loop.time() + (duration or self._lobby.idle_seconds())
+        if self._timeout_handle is None or self._timeout_handle.when() > self._deadline:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        """One timer per connection, set anew when it fires early: putting a deadline off costs nothing."""
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+        self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
+
+    def _timeout_cb(self) -> None:
+        if self.loop.time() < self._deadline:
+            self._set_timer()
+        else:
+            self._lobby.counts["timeouts"] += 1
+            self.dismiss("421 4.4.2 Too slow; closing the connection")
+
+    async def _handle_client(self) -> None:
         inside = False
         try:
             self.prefix = self._lobby.prefix(await self._peer())
@@ -118,7 +162,7 @@ class Door(Wire):
             await self._converse()
         except (ConnectionError, ssl.SSLError, ProxyError):
             self._lobby.counts["broken"] += 1
-        except Over:  # before it began
+        except _Over:  # before it began
             pass
         except Exception as error:  # noqa: BLE001 - asyncio would write the error down as it is, with what was said
             log.error("an SMTP session failed: %s", place_of(error))  # noqa: TRY400 - ditto
@@ -126,65 +170,96 @@ class Door(Wire):
             if inside:
                 self._hold(0)
                 self._lobby.leave(self)
-            self.transport.close()
+            if self.transport is not None:
+                self.transport.close()
 
     async def _peer(self) -> object:
         """Who is at the other end, through a proxy of ours if there is one. Raises ProxyError."""
-        peer = self.transport.get_extra_info("peername")
+        peer = self._writer.get_extra_info("peername")
         if not lies_in(peer, self._entrance.proxies):
             return peer
-        while (header := read_proxy(self.input)) is None:
-            await self.receive()
-        del self.input[: header.octets]
+        while (header := read_proxy(self._in)) is None:
+            await self._receive()
+        del self._in[: header.octets]
         return (header.client, 0)
 
     # Reading and answering
 
+    def dismiss(self, reply: str) -> None:
+        """End the session from outside its dialogue."""
+        transport = self._writer.transport
+        if transport.is_closing() or transport.get_write_buffer_size():
+            transport.abort()  # it does not even read what it was told before
+        else:
+            transport.write(f"{reply}\r\n".encode())
+            transport.close()
+
     async def _converse(self) -> None:
-        self.say(f"220 {self._entrance.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
-        self.expect(self._lobby.idle_seconds())
+        self._say(f"220 {self.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
+        self._reset_timeout()
         self._ends = self.loop.time() + self._lobby.limits.session_seconds
         try:
             while not self._lobby.closing:
                 await self._obey(await self._command())
-            self.say(self._lobby.closing)
-        except Over as over:
-            self.say(*over.args)
-        await self.flush()
+            self._say(self._lobby.closing)
+        except _Over as over:
+            self._say(*over.args)
+        await self._flush()
 
     async def _command(self) -> bytes:
         """Read the next command; its CRLF is not part of it."""
         start = 0
-        while (end := self.input.find(b"\r\n", start)) < 0:
-            if len(self.input) > LONGEST_LINE:
-                raise Over("500 5.5.2 No end of the command in sight; closing the connection")
-            start = max(0, len(self.input) - 1)
+        while (end := self._in.find(b"\r\n", start)) < 0:
+            if len(self._in) > CHUNK:
+                raise _Over("500 5.5.2 No end of the command in sight; closing the connection")
+            start = max(0, len(self._in) - 1)
             self.idle = True
-            await self.receive()
+            await self._receive()
             self.idle = False
-        line = bytes(self.input[:end])
-        del self.input[: end + 2]
+        line = bytes(self._in[:end])
+        del self._in[: end + 2]
         return line
+
+    async def _receive(self) -> int:
+        """Wait for more input and tell how much came.
+
+        Replies to pipelined commands go out together (RFC 2920 §3.2).
+        """
+        await self._flush()
+        chunk = await self._reader.read(CHUNK)
+        if not chunk:
+            raise _Over
+        self._in += chunk
+        return len(chunk)
+
+    def _say(self, *replies: str) -> None:
+        self._out += replies
+
+    async def _flush(self) -> None:
+        if self._out:
+            self._writer.write(("\r\n".join(self._out) + "\r\n").encode("ascii", "replace"))
+            self._out.clear()
+            await self._writer.drain()
 
     async def _obey(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
         if verb in FAREWELLS:
-            raise Over(FAREWELLS[verb])
-        self.expect(self._lobby.idle_seconds())
+            raise _Over(FAREWELLS[verb])
+        self._reset_timeout()
         problem = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
         reply = problem or await self._answer(verb, rest)
         if reply:
-            self.say(reply)
+            self._say(reply)
         if reply.startswith("5"):
             self._lobby.counts["refused"] += 1
             self._patience -= 10
         elif verb not in MOVES_MAIL or reply.startswith("4"):
             self._patience -= 1
         if self._patience <= 0:
-            raise Over("421 4.7.0 Too many errors or idle commands; closing the connection")
+            raise _Over("421 4.7.0 Too many errors or idle commands; closing the connection")
         if self.loop.time() > self._ends:
-            raise Over("421 4.4.2 This has lasted long enough; connect again")
+            raise _Over("421 4.4.2 This has lasted long enough; connect again")
 
     async def _answer(self, verb: str, rest: bytes) -> str:  # noqa: PLR0911 - one line per command
         argument = rest.decode("utf-8", "surrogateescape").strip()
@@ -207,7 +282,7 @@ class Door(Wire):
             case "STARTTLS":
                 return await self._start_tls()
             case "QUIT":
-                raise Over("221 2.0.0 Bye")
+                raise _Over("221 2.0.0 Bye")
             case _:
                 return "214 2.0.0 Forward spam to the address you were given when you registered"
 
@@ -220,9 +295,9 @@ class Door(Wire):
         self._greeted = True
         self._mail = Mail()
         if verb == "HELO":
-            return f"250 {self._entrance.hostname}"
-        offers = [self._entrance.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
-        if self._entrance.tls and not self.encrypted:
+            return f"250 {self.hostname}"
+        offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
+        if self._entrance.tls and not self._encrypted:
             offers.append("STARTTLS")
         return "".join(f"250-{offer}\r\n" for offer in offers) + "250 ENHANCEDSTATUSCODES"
 
@@ -264,9 +339,9 @@ class Door(Wire):
         """RFC 5321 §4.1.1.4."""
         if not self._mail.recipients:
             return "503 5.5.1 No recipient was taken; send RCPT first"
-        self.say("354 Go on; end with <CR><LF>.<CR><LF>")
+        self._say("354 Go on; end with <CR><LF>.<CR><LF>")
         content = await self._content()
-        self.expect(self._lobby.idle_seconds())
+        self._reset_timeout()
         mail, self._mail = self._mail, Mail()
         reply = content if isinstance(content, str) else await self._handler.data(mail, content)
         self._hold(0)
@@ -283,22 +358,22 @@ class Door(Wire):
         most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
         refusal = ""
         start = 0
-        self.input[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
-        while (end := self.input.find(END, start)) < 0:
-            self._hold(len(self.input))
-            if len(self.input) > most:
+        self._in[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
+        while (end := self._in.find(END, start)) < 0:
+            self._hold(len(self._in))
+            if len(self._in) > most:
                 refusal = too_big(self._max_bytes)
             elif self._lobby.overloaded():
                 refusal = refusal or "452 4.3.1 Too much mail at once; try again later"
             if refusal:
-                del self.input[: -len(END)]
-                self._hold(len(self.input))
-            start = max(0, len(self.input) - len(END) + 1)
+                del self._in[: -len(END)]
+                self._hold(len(self._in))
+            start = max(0, len(self._in) - len(END) + 1)
             left = ends + received / limits.slowest - self.loop.time()
-            self.expect(max(0.001, min(self._lobby.idle_seconds(), left)))
-            received += await self.receive()
-        raw = bytes(memoryview(self.input)[2 : end + 2])
-        del self.input[: end + len(END)]
+            self._reset_timeout(max(0.001, min(self._lobby.idle_seconds(), left)))
+            received += await self._receive()
+        raw = bytes(memoryview(self._in)[2 : end + 2])
+        del self._in[: end + len(END)]
         raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")  # RFC 5321 §4.5.2
         return refusal or (raw if len(raw) <= self._max_bytes else too_big(self._max_bytes))
 
@@ -309,10 +384,14 @@ class Door(Wire):
 
     async def _start_tls(self) -> str:
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
-        if self._entrance.tls is None or self.encrypted:
+        if self._entrance.tls is None or self._encrypted:
             return "502 5.5.1 TLS is not offered, or is in use already"
-        self.say("220 2.0.0 Go on")
-        await self.flush()
-        await self.encrypt(self._entrance.tls)
-        self._greeted, self._mail = False, Mail()
+        self._say("220 2.0.0 Go on")
+        await self._flush()
+        self._in.clear()
+        # After a flush, start_tls stops reading clear text before it waits for anything.
+        self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - as aiosmtpd does
+        await self._writer.start_tls(self._entrance.tls)
+        self.transport = self._writer.transport
+        self._encrypted, self._greeted, self._mail = True, False, Mail()
         return ""

@@ -21,7 +21,7 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from complaints import smtp_stream
+from complaints import smtp_protocol
 from complaints.smtp_in import Intake, Refuse, SmtpServer, serve_smtp
 from complaints.smtp_limits import Limits, Lobby
 from complaints.smtp_protocol import Entrance
@@ -717,9 +717,9 @@ def test_starttls_encrypts_forgets_the_greeting_and_is_not_offered_twice() -> No
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("most", [65_536, 8], ids=["while it reads", "when reading is paused"])
-def test_what_is_slipped_in_before_tls_is_thrown_away(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp_stream, "MOST_UNSEEN", most)
+@pytest.mark.parametrize("chunk", [65_536, 64], ids=["read with the command", "not read yet"])
+def test_what_is_slipped_in_before_tls_is_thrown_away(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp_protocol, "CHUNK", chunk)
 
     async def scene() -> None:
         post = Post()
