@@ -260,7 +260,9 @@ def _came_before(session: Session, submission: Submission, lines: Sequence[Json]
             Submission.reporter_id == submission.reporter_id,
             Submission.id != submission.id,
             col(Submission.received_at) > submission.received_at - DELIVERED_AGAIN,
-            col(Submission.received_at) <= submission.received_at,
+            # Whichever of the two is unwrapped first is told of
+            col(Submission.received_at) < submission.received_at + DELIVERED_AGAIN,
+            col(Submission.state) != SubmissionState.RECEIVED,
         )
         .order_by(col(Submission.received_at).desc())
         .limit(LOOKED_THROUGH)

@@ -11,6 +11,7 @@ seen stands in the line, so a single one is that.
 """
 
 import re
+from typing import Any
 
 from complaints.clauses import pieces_of
 from complaints.dialects import dialect_named
@@ -21,6 +22,14 @@ from complaints.received import LONGEST, Received, parse_received, plain_text
 
 TWO_WAYS = "it can be read in two ways"
 """The defect of a line of which nobody can tell what its writer saw."""
+
+UNSURE: dict[str, Any] = {
+    "defect": TWO_WAYS, "from_ip": None, "from_name": None, "verified": False, "by": None, "by_ip": None,
+}  # fmt: skip
+"""What such a line says."""
+
+MOST_OCTETS = 65_536
+"""Of a line that is looked at; no mail host writes longer ones (RFC 5321 §4.5.3.1.6 has 1,000 a line)."""
 
 TWO_READINGS = "a line can be read in two ways, and was read as its software must have meant it"
 """The doubt about what such a line says all the same."""
@@ -75,6 +84,8 @@ def as_written(header: Header, line: Received) -> Received:
     Else what its software surely put there, or the line with this defect and without what it says.
     """
     raw = header.raw
+    if len(raw) > MOST_OCTETS:
+        return line if line.defect else line._replace(**UNSURE)
     if (
         (usual := _USUAL.match(raw))
         and (raw.lower().count(b"by") == 1 or len(_WRITER_IN_BYTES.findall(raw)) == 1)
@@ -84,9 +95,7 @@ def as_written(header: Header, line: Received) -> Received:
         return line
     sure = _one_reading(header, line)
     if sure is None:
-        return line._replace(
-            defect=TWO_WAYS, from_ip=None, from_name=None, verified=False, by=None, by_ip=None
-        )
+        return line._replace(**UNSURE)
     return sure
 
 

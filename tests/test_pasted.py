@@ -162,9 +162,8 @@ def test_text_of_the_body_never_becomes_a_line_of_the_way() -> None:
             assert source(repair(raw), Trust.of(["mx.reporter.example"])) is None
 
 
-@pytest.mark.parametrize("guard", ["_is_finished", "_reads_in_two_ways"])
-def test_without_a_guard_a_forger_would_win(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unfinished, guard, lambda *_, **__: guard == "_is_finished")
+def test_without_the_guard_a_forger_would_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, "_is_finished", lambda *_, **__: True)
     found = map(accused, range(2_000))
     assert any(ip not in {SPAMMER, None, whole} for whole, ip in found)
 
