@@ -1,7 +1,9 @@
 """What the tests share: real servers on loopback, real databases, and no way to the internet."""
 
+import contextlib
 import os
 import socket
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 
 from complaints import worker
+from complaints.db import Database
 from tests import postgresql
 
 
@@ -41,6 +44,29 @@ def _sweeping_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test puts into the rows by hand is found soon."""
     monkeypatch.setattr(worker, "EMBEDDED_SWEEP", 0.3)
     monkeypatch.setattr(worker, "SHARED_SWEEP", 0.3)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty SQLite database gets its schema as a copy of one that went through every migration."""
+    migrate, made = Database.upgrade, tmp_path_factory.mktemp("schema") / "plaint.sqlite"
+    first = Database(f"sqlite:///{made}")
+    migrate(first)
+    first.close()
+
+    def upgrade(database: Database) -> None:
+        if not database.embedded or not database.is_empty():
+            migrate(database)
+            return
+        target = database.engine.raw_connection()
+        with contextlib.closing(sqlite3.connect(made)) as source:
+            source.backup(target.driver_connection)  # type: ignore[arg-type]
+        target.close()
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Database, "upgrade", upgrade)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,7 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, d
             with office.db.transaction() as session:
                 made = reporters.add(session, office, ALICE, verified=True)
             acknowledged: set[str] = set()
-            for round_ in range(3):
+            for round_ in range(2):
                 async with served(settings) as process:
                     clients = [
                         asyncio.create_task(
@@ -96,7 +96,7 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path, d
                     process.send_signal(signal.SIGKILL)
                     await process.wait()
                     await asyncio.gather(*clients)
-            assert len(acknowledged) > 30
+            assert len(acknowledged) > 20
             async with served(settings):
                 for _ in range(1000):  # the door takes more in a second than is unwrapped in one
                     with office.db.reading() as session:
