@@ -29,7 +29,7 @@ BY = {"source": "where it came from", "campaign": "what it advertises", "desk": 
 """What complaints are grouped by, in words."""
 LABEL = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """The label of a batch: what was handed in under the same one is reviewed together."""
-MOST_IN_GROUP = 500
+MOST_IN_GROUP = 200
 """Complaints of one group that are shown and decided on at a time; the others come after them."""
 PER_TRANSACTION = 50
 # Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte

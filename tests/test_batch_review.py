@@ -319,6 +319,8 @@ def test_a_large_group_is_decided_in_parts(website: Website, monkeypatch: pytest
         website.waiting(spam(subject=f"Offer {number}"), batch="run")
     [group] = groups(website)
     assert (len(group["complaints"]), group["beyond"]) == (2, 1)
+    page = website.http.get(path(website)).text
+    assert all(f"/review/{one['id']}." in page for one in group["complaints"]), "each can be looked at"
     decision = Decision("source", group["key"], group["shown"], confirm=False)
     done = batches.decide(website.office, website.alice.reporter.id, "run", decision, "test")
     assert done.complaints == 2

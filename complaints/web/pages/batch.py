@@ -28,8 +28,6 @@ router = APIRouter()
 
 MOST_GROUPS = 40
 """Groups on one page; the others come when these are decided."""
-MOST_LISTED = 100
-"""Complaints of a group that can be taken out one by one; with more of them, the group is taken whole."""
 DEFAULT = next(iter(BY))
 
 
@@ -154,6 +152,5 @@ def _page(
         review=lambda complaint: urlsplit(office.review_url(complaint)).path,
         statement=STATEMENT,
         redactions=REDACTIONS,
-        most_listed=MOST_LISTED,
         undo_seconds=office.settings.undo_seconds,
     )
