@@ -155,10 +155,8 @@ class _Found:
 
     def _keep(
         self, url: str, host: str, via: tuple[str, ...], notes: tuple[str, ...], found_in: str, used: str
-    ) -> str | None:
+    ) -> str:
         if url not in self.web:
-            if len(self.web) >= MAX_LINKS:
-                return None
             domain = organisational_domain(host) or host
             # What Link() does, without a call of Python code.
             self.web[url] = tuple.__new__(Link, (url, host, domain, found_in, via, notes, used))

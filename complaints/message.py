@@ -30,7 +30,6 @@ _END = re.compile(rb"\n(\r?\n)")
 _ORDINARY_BLOCK = 131_072
 """Bytes of a header block that is read in one go."""
 _PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
-_DASHES = re.compile(rb"\n--([^\n]*)")
 _PATIENCE = 2_000
 """Lines in a row that begin with dashes and are no delimiter, until only the open boundaries are searched."""
 
@@ -277,22 +276,31 @@ def _delimiters(raw: bytes, body: int, stack: list[_Open]) -> Iterator[tuple[int
     dashes: after some of them in a row the pattern knows the boundaries that are open.
     """
     # The line end before the body may be the one that belongs to the first delimiter.
-    position, pattern, missed = max(body - 1, 0), _DASHES, 0
-    while match := pattern.search(raw, position):
-        position = match.end()
-        level, closing = _which(stack, match[1].rstrip())
+    position, only, missed = max(body - 1, 0), None, 0
+    while (start := _next_dashes(raw, position, only)) >= 0:
+        end = raw.find(b"\n", start + 1)
+        position = end if end >= 0 else len(raw)
+        level, closing = _which(stack, raw[start + 3 : position].rstrip())
         if level < 0:
             missed += 1
             if missed == _PATIENCE:
-                pattern = _only(stack)
+                only = _only(stack)
             continue
-        yield match.start(), position, level, closing
-        pattern, missed = _DASHES, 0
+        yield start, position, level, closing
+        only, missed = None, 0
+
+
+def _next_dashes(raw: bytes, position: int, only: re.Pattern[bytes] | None) -> int:
+    """Return where a line end is followed by dashes, and by what `only` says; -1 for nowhere."""
+    if only is None:
+        return raw.find(b"\n--", position)
+    match = only.search(raw, position)
+    return match.start() if match else -1
 
 
 def _only(stack: list[_Open]) -> re.Pattern[bytes]:
     boundaries = b"|".join(re.escape(part.boundary) for part in stack if part.boundary is not None)
-    return re.compile(rb"\n--((?:" + boundaries + rb")[^\n]*)")
+    return re.compile(rb"\n--(?:" + boundaries + rb")")
 
 
 def _unstructured(part: _Open) -> _Open:

@@ -70,7 +70,7 @@ class Origin:
     strange: bool = False
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def origin_of(clause: str, dialect: Dialect) -> Origin:
     """Tell apart what the writer saw and what the client claimed.
 

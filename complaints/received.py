@@ -127,7 +127,7 @@ class _Writer(NamedTuple):
     knows: bool
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def _writer(by: str, with_: str, via: str, id_: str, utc: bool) -> _Writer:
     """Read the by and with clauses: one host writes them the same for every message."""
     host, ip, domain, notes = _own_name(by) if by else (None, None, "", ())

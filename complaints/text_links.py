@@ -168,7 +168,7 @@ def _visible(token: str) -> str:
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _short_token(token: str) -> list[tuple[str, str]]:
     return _references_of(token)
 
@@ -305,13 +305,13 @@ def _is_link(host: str, written: str, rest: str, before: str) -> bool:
     return marked and (ending in _WORDS or (ending in _SOURCES and last.isupper()))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _is_listed(ending: str) -> bool:
     """Tell whether names below this are registered by the Public Suffix List."""
     return suffixes().publicsuffix(ending, accept_unknown=False) is not None
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=16384)
 def is_real(host: str, bare_suffix: bool = False) -> bool:
     """Tell whether a name could be registered: it ends in a listed suffix, or in `example` (RFC 2606).
 
