@@ -188,9 +188,9 @@ class _Search:
         self.add(_Text(opened.octets, how, where, inside, text.attached, edged=opened.is_likely))
 
     def _found(self, text: _Text, readings: list[Reading], *, words: bool) -> None:
-        if not self.wanted.may_stand_in(b"\n".join([reading.octets for reading in readings])):
-            return
         for reading in readings:
+            if not self.wanted.may_stand_in(reading.octets):
+                continue
             for what, way in self.wanted.found(reading, words=words, edges=text.edged):
                 self._leak(text, what, _then(reading.how, way))
 

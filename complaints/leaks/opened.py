@@ -31,7 +31,8 @@ _READABLE = bytes(
 _WIDE = b"1Z" * 6
 _BETWEEN = b"\1"
 """Ends what can be read."""
-_LONG_LINE = b"1" * 60
+_LONG_LINE = re.compile(rb"[A-Za-z0-9+/]{60}")
+_LONG_LINE_FROM = finder(rb"\n[A-Za-z0-9+/]{60}")
 _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
 _PARAGRAPH_START = finder(rb"\n\r?\n[A-Za-z0-9+/]+=*\r?(?:\n|\z)")
 _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
@@ -40,6 +41,8 @@ _ONES = re.compile(rb"1*")
 _FEWEST_LINES = 2
 _MARGIN = 32
 """More letters than fewer whole groups than are asked for, and what stands beside them, can have."""
+_APART = b"/" * 8
+"""Whole groups that decode to nothing readable."""
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
@@ -66,34 +69,39 @@ def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
 
     The last line, which may be a short word, stays in the text as well.
     """
-    kinds = text.translate(_KINDS)
-    place = kinds.find(_LONG_LINE)
+    place = _body_from(text, 0)
     if place < 0:
         return text, []
+    kinds = text.translate(_KINDS)
     rest: list[bytes] = []
     found: list[Opened] = []
     position = 0
     while place >= 0:
-        start = max(kinds.rfind(b"\n", 0, place) + 1, position)
-        lines = _LINES.match(kinds, place) if start == place else None
-        if lines is None or kinds.count(b"\n", start, lines.end()) < _FEWEST_LINES:
-            place = kinds.find(_LONG_LINE, _end_of_line(kinds, place))
-            continue
-        cut = text[start : lines.end()]
-        if not cut.translate(None, _HEX_DIGITS + b"\r\n"):
-            place = kinds.find(_LONG_LINE, lines.end())
-            continue  # a text in hex
-        last = _ONES.match(kinds, lines.end())
-        end = last.end() if last else lines.end()
-        letters = text[start:end].translate(None, _NO_TOKEN)
-        found += [
-            Opened("base64", octets, start, is_likely=phase == 0)
-            for phase, octets in enumerate(_phases(letters))
-        ]
-        rest.append(text[position:start])
-        position = lines.end()
-        place = kinds.find(_LONG_LINE, position)
+        lines = _LINES.match(kinds, place)
+        end = lines.end() if lines else place + 1
+        if lines and kinds.count(b"\n", place, end) >= _FEWEST_LINES and not _is_hex(text[place:end]):
+            last = _ONES.match(kinds, end)
+            letters = text[place : last.end() if last else end].translate(None, _NO_TOKEN)
+            found += [
+                Opened("base64", octets, place, is_likely=phase == 0)
+                for phase, octets in enumerate(_phases(letters))
+            ]
+            rest.append(text[position:place])
+            position = end
+        place = _body_from(text, end)
     return b"\n".join((*rest, text[position:])) if found else text, found
+
+
+def _body_from(text: bytes, start: int) -> int:
+    """Where the next line begins, from an offset on, of which many letters of base64 are the first; or -1."""
+    if start == 0 and _LONG_LINE.match(text):
+        return 0
+    place = _LONG_LINE_FROM(text, max(start - 1, 0))
+    return place + 1 if place >= 0 else -1
+
+
+def _is_hex(lines: bytes) -> bool:
+    return not lines.translate(None, _HEX_DIGITS + b"\r\n")
 
 
 def short_bodies(text: bytes) -> Iterator[Opened]:
@@ -110,11 +118,6 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
         if len(letters) >= _SHORTEST_BODY:
             yield Opened("base64", next(_phases(letters)), place)
         place = _PARAGRAPH_START(text, end)
-
-
-def _end_of_line(kinds: bytes, place: int) -> int:
-    end = kinds.find(b"\n", place)
-    return len(kinds) if end < 0 else end + 1
 
 
 def _phases(letters: bytes) -> Iterator[bytes]:
@@ -134,6 +137,8 @@ def _phases(letters: bytes) -> Iterator[bytes]:
 def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     """Yield what in all encoded tokens of a text can be read, or may hold what is wanted."""
     standard = text.translate(_STANDARD, _NO_TOKEN)
+    if len(standard) < wanted.fewest_letters:
+        return
     place = wanted.anything_encoded(standard, 0)
     if place >= 0:
         yield from _base64_tokens(standard, place, wanted)
@@ -149,9 +154,9 @@ def _base64_tokens(standard: bytes, place: int, wanted: Wanted) -> Iterator[Open
     # What can be read from each of four letters is searched as one text anyway.
     stretches = [slice(None)] if anyway and wanted.foreign else _stretches(standard, place, wanted)
     if stretches:
-        octets = _from_each(standard, stretches)
+        octets = _BETWEEN.join(_phases(_APART.join([standard[stretch] for stretch in stretches])))
         if _WIDE in octets.translate(_READABLE):
-            octets = _from_each(standard, [slice(None)])
+            octets = _BETWEEN.join(_phases(standard))
         yield from told("base64", octets, wanted)
     if anyway:
         yield from _archives(standard)
@@ -173,7 +178,7 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
 
 
 def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[slice]:
-    """The stretches, which begin at whole groups of four, in which enough is readable from some letter on.
+    """The stretches, of whole groups of four, in which enough is readable from some letter on.
 
     They hold all of each row of readable characters, wherever in a group it begins: where it goes on behind a
     stretch, it is seen there again, or goes on for no more than the margin.
@@ -181,7 +186,7 @@ def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[slice]:
     found: list[slice] = []
     place, size = wanted.readable_in_base64(standard, place), _STRETCH
     while place >= 0:
-        start, end = max(place - _MARGIN, 0) // 4 * 4, place + size
+        start, end = max(place - _MARGIN, 0) // 4 * 4, (place + size) // 4 * 4
         size = _STRETCH
         if found and found[-1].stop >= start:
             start = found.pop().start
@@ -189,12 +194,6 @@ def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[slice]:
         found.append(slice(start, end + _MARGIN))
         place = wanted.readable_in_base64(standard, end)
     return found
-
-
-def _from_each(standard: bytes, stretches: list[slice]) -> bytes:
-    """Decode stretches from each of four letters: first all of them from the first on."""
-    pieces = [list(_phases(standard[stretch])) for stretch in stretches]
-    return _BETWEEN.join([piece for phase in zip(*pieces, strict=True) for piece in phase])
 
 
 def _archives(standard: bytes) -> Iterator[Opened]:

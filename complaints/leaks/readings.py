@@ -37,7 +37,6 @@ _CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
 _CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
-_COMMENT = re.compile(rb"<!--")
 _TAG = re.compile(rb"<[^<>]*+>")
 _UNSEEN = re.compile(
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
@@ -50,13 +49,15 @@ _ALIKE = re.compile(
 )
 _SHORT_SIGNS = 32
 _MARK = re.compile(rb"\xcc[\x80-\xbf]|\xcd[\x80-\xaf]")
-_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff][\u0300-\u036f]+")
+_MARKS = re.compile("[\u0300-\u036f]+")
+_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
 _SIGN = (
     rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|\xc2[\xaa\xad\xb2\xb3\xb9\xba]|\xef[\xb8-\xbe]"
     rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
 )
 """With what all of these begin in UTF-8."""
 _HAS_SIGN = finder(_SIGN)
+_UNUSUAL = finder(_SIGN, rb"\+[\t-\r ]{0,9}['\"`]", b"<!--")
 _SIGNS_ON = re.compile(rb"(?:" + _SIGN + rb")[\x80-\xff]*")
 _NO_CHARSETS = frozenset(
     ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
@@ -150,12 +151,13 @@ def _see_through(base: Reading, done: Read) -> bool:
     else:
         finished = _unescaped(last.octets)[0] == last.octets
     done.readings[-1] = last = replace(last, whole=True)
-    if b"+" in last.octets and _JOINT.search(last.octets):
-        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
-    if not last.octets.isascii() and _HAS_SIGN(last.octets, 0) >= 0:
-        last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
-    if _COMMENT.search(last.octets):
-        last = _then(last, "split by comments", _uncommented(last.octets), done)
+    if _UNUSUAL(last.octets, 0) >= 0:
+        if b"+" in last.octets and _JOINT.search(last.octets):
+            last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
+        if not last.octets.isascii() and _HAS_SIGN(last.octets, 0) >= 0:
+            last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
+        if b"<!--" in last.octets:
+            last = _then(last, "split by comments", _uncommented(last.octets), done)
     if b"<" in last.octets:
         _then(last, "split by tags", _TAG.sub(b"", last.octets), done)
     return finished
@@ -215,12 +217,20 @@ def _words(match: re.Match[bytes]) -> bytes:
 
 def _in_one_go(words: list[tuple[bytes, bytes, bytes]]) -> bytes:
     """Decode words of one kind together where none of them ends within a group or a code; else b""."""
-    letters = b"".join([payload for _, _, payload in words])
+    payloads = [payload for _, _, payload in words]
     if words[0][1] in b"qQ":
-        whole = not any(b"=" in payload[-2:] for _, _, payload in words)
-        return binascii.a2b_qp(letters, header=True) if whole else b""
-    whole = not any(len(payload) % 4 for _, _, payload in words) and not letters.translate(None, BASE64)
-    return binascii.a2b_base64(letters) if whole else b""
+        whole = not any(b"=" in payload[-2:] for payload in payloads)
+        return binascii.a2b_qp(b"".join(payloads), header=True) if whole else b""
+    bare = [payload.rstrip(b"=") for payload in payloads]
+    whole = all(
+        len(payload) % 4 == 0 and len(payload) - len(one) < 3
+        for payload, one in zip(payloads, bare, strict=True)
+    )
+    return (
+        b"".join(map(binascii.a2b_base64, payloads))
+        if whole and not b"".join(bare).translate(None, BASE64)
+        else b""
+    )
 
 
 def in_utf8(octets: bytes, charset: str) -> bytes:
@@ -264,11 +274,27 @@ def _leads_on(code: bytes) -> bool:
 
 def _visible(text: bytes) -> bytes:
     """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
+    text = text.decode("utf-8", "ignore").encode()
     if _MARK.search(text):
         # Marks belong to letters, which may be ASCII.
-        bare = _UNSEEN.sub("", text.decode("utf-8", "ignore"))
-        return _ALIKE.sub(_folded, _MARKED.sub(_folded, bare)).encode("utf-8", "ignore")
-    return _SIGNS_ON.sub(_shown, text.decode("utf-8", "ignore").encode())
+        text = _marked(_SIGNS_ON.sub(_bare, text).decode()).encode()
+    return _SIGNS_ON.sub(_shown, text)
+
+
+def _bare(match: re.Match[bytes]) -> bytes:
+    return _UNSEEN.sub("", match[0].decode()).encode()
+
+
+def _marked(text: str) -> str:
+    """Compose letters with the marks behind them."""
+    pieces: list[str] = []
+    position = 0
+    for match in _MARKS.finditer(text):
+        start = match.start() - 1
+        if start >= position and _MARKED.match(text, start):
+            pieces += (text[position:start], unicodedata.normalize("NFKC", text[start : match.end()]))
+            position = match.end()
+    return "".join((*pieces, text[position:]))
 
 
 def _shown(match: re.Match[bytes]) -> bytes:

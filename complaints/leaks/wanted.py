@@ -170,6 +170,12 @@ class Wanted:
         return finder(readable(self.readable), *self._in_base64, *self._in_hex)
 
     @cached_property
+    def fewest_letters(self) -> int:
+        """So many letters of base64 are needed to hold anything."""
+        sizes = [self.readable, *map(len, self.foreign)]
+        return min(sizes) * 4 // 3
+
+    @cached_property
     def told_in_base64(self) -> Place:
         """Where in letters of base64 an archive, a digest or letters beyond ASCII may begin."""
         return finder(*self._in_base64)
