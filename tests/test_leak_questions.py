@@ -1,5 +1,7 @@
 """Asking first whether a text can hold anything never hides what looking at all of it finds."""
 
+import base64
+import random
 from collections.abc import Callable
 
 import pytest
@@ -53,6 +55,26 @@ def test_what_is_found_is_the_same_whether_it_is_asked_for_first_or_not(
     assert sum(bool(found) for _, _, found in complete) > NUMBER / 3
     for raw, who, found in complete:
         assert seen(raw, who) == found, (raw, who)
+
+
+def test_what_is_readable_or_wanted_is_seen_wherever_in_a_group_it_begins() -> None:
+    rng = random.Random(3)
+    person = wanted(("ж@victim.example",), (), (), frozenset())
+    for shortest in (6, 12, 16):
+        seen_in_base64, seen_in_hex = (
+            scan.finder(one(shortest)) for one in (scan.readable, scan.readable_hex)
+        )
+        for place in range(6):
+            row = bytes(rng.randrange(0x20, 0x7F) for _ in range(shortest))
+            wide = bytes(rng.randrange(0x20, 0x7F) if not number % 2 else 0 for number in range(12))
+            for octets in (row, wide):
+                noise = b"\xff" * place + octets + b"\xff\xff"
+                assert seen_in_base64(base64.b64encode(noise), 0) >= 0, (shortest, place, octets)
+                assert seen_in_hex(b"0" * place + noise.hex("+").encode(), 0) >= 0, (shortest, place, octets)
+                assert seen_in_hex(b"0x" + noise.hex("x").replace("x", "0x").encode(), 0) >= 0
+            said = b"\xff" * place + "ж".encode() + b"\xff\xff"
+            assert person.told_otherwise(base64.b64encode(said), 0) >= 0
+            assert person.told_otherwise(said.hex().encode(), 0) >= 0
 
 
 def nowhere(_: bytes, __: int) -> int:
