@@ -14,7 +14,6 @@ _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 # A run of one class is searched as a run of ones: the longer it is, the faster that goes.
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 12
-_DIGEST = 32
 _APART = b"\0\0\0\0"
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
 
@@ -27,41 +26,34 @@ def glued(text: bytes) -> bytes:
     return text.translate(_STANDARD, _NO_TOKEN)
 
 
-def opened(letters: bytes, *, hexadecimal: bool = True) -> bytes:
-    """Return what glued letters hold: as base64 read from each letter, and as hex, one behind the other.
+def opened(letters: bytes) -> bytes:
+    """Return what glued letters hold as base64 read from each letter, one behind the other.
 
     Four letters are three octets, so reading from the next letter is the same bits moved by six; the moves by
-    two, four and six are all there are. `hexadecimal`: there may be hex.
+    two, four and six are all there are.
     """
     whole = octets_of(letters + b"AAAA")
     bits, size = int.from_bytes(whole, "big"), len(whole) + 1
-    pieces = [whole, *[(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]]
-    if hexadecimal and (runs := _hex_runs(letters)):
-        for phase in (0, 1):
-            digits = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
-            pieces.append(bytes.fromhex(_APART.hex().join(map(bytes.decode, digits))))
-    return _APART.join(pieces)
+    return _APART.join([whole, *[(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]])
 
 
-def _hex_runs(text: bytes) -> list[bytes]:
+def hex_runs(letters: bytes) -> list[bytes]:
     """Return the stretches of hex digits, told by a table that makes them ones."""
-    told = text.translate(_IS_HEX)
+    told = letters.translate(_IS_HEX)
     runs: list[bytes] = []
     start = told.find(_HEX_RUN)
     while start >= 0:
         end = told.find(b"0", start)
-        end = end if end >= 0 else len(text)
-        runs.append(text[start:end])
+        end = end if end >= 0 else len(letters)
+        runs.append(letters[start:end])
         start = told.find(_HEX_RUN, end)
     return runs
 
 
-def hex_digits(letters: bytes) -> int:
-    """Tell whether hex digits stand in a row: as many as a digest has (32), as count at all (12), or 0."""
-    told = letters.translate(_IS_HEX)
-    if _HEX_RUN not in told:
-        return 0
-    return _DIGEST if b"1" * _DIGEST in told else len(_HEX_RUN)
+def from_hex(runs: list[bytes]) -> bytes:
+    """Return what stretches of hex digits hold, read from each digit, one behind the other."""
+    digits = [run[phase : phase + (len(run) - phase) // 2 * 2] for phase in (0, 1) for run in runs]
+    return bytes.fromhex(_APART.hex().join(map(bytes.decode, digits)))
 
 
 def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:

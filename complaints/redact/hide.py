@@ -30,7 +30,6 @@ MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
 _SHORTEST_TOKEN = 8
 _SHORTEST_DIGEST = 22
-_SHORTEST_HEX_DIGEST = 32
 _PIECE, _OVERLAP = 131_072, 4_096
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
@@ -56,6 +55,7 @@ class Hider:
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
     base64_digests: tuple[bytes, ...]
+    hex_digests: tuple[bytes, ...]
     shortest: int
     """Letters of the shortest token that can hold anything."""
     pseudonyms: Mapping[str, bytes]
@@ -80,13 +80,11 @@ class Hider:
         if not starts:
             return []
         lower = text.lower()
-        everywhere = len(starts) == few_looks(text)
-        return [
-            find
-            for secret in self.secrets
-            for match in (secret.pattern.finditer(lower) if everywhere else _at(secret, lower, starts))
-            if (find := self._counted(secret, lower, match)) is not None
-        ]
+        if len(starts) == few_looks(text):
+            matches = [(one, match) for one in self.secrets for match in one.pattern.finditer(lower)]
+        else:
+            matches = list(_at(self.secrets, lower, starts))
+        return [find for one, match in matches if (find := self._counted(one, lower, match)) is not None]
 
     def _counted(self, secret: Secret, lower: bytes, match: re.Match[bytes]) -> Find | None:
         start, end = match.span("hide")
@@ -147,14 +145,16 @@ class Hider:
             return False
         if glance.holds(letters, self.base64_digests):
             return True
-        digits = glance.hex_digits(letters)
-        if digits >= _SHORTEST_HEX_DIGEST and self._digested(letters):
+        hexes = glance.hex_runs(letters)
+        if hexes and glance.holds(b" ".join(hexes).lower(), self.hex_digests):
             return True
-        return any(self._opens(piece, depth, hexadecimal=digits > 0) for piece in _pieces(letters))
+        if hexes and self._tells(glance.from_hex(hexes), depth):
+            return True
+        return any(self._tells(glance.opened(piece), depth) for piece in _pieces(letters))
 
-    def _opens(self, letters: bytes, depth: int, *, hexadecimal: bool) -> bool:
-        """Tell whether anything is encoded in a piece of glued letters."""
-        spelled, readable = self.sieve.look(glance.opened(letters, hexadecimal=hexadecimal))
+    def _tells(self, octets: bytes, depth: int) -> bool:
+        """Tell whether anything may stand in opened letters."""
+        spelled, readable = self.sieve.look(octets)
         return spelled or (bool(readable) and bool(self.finds(readable, depth=depth + 1)))
 
     def _digest(self, token: bytes) -> tuple[bytes, str] | None:
@@ -168,10 +168,7 @@ class Hider:
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
         lower, standard = text.lower(), text.translate(URL_SAFE)
-        has_hex = glance.hex_digits(text) >= _SHORTEST_HEX_DIGEST
         for digest, is_hex, address in self.digests:
-            if is_hex and not has_hex:
-                continue
             place = (lower if is_hex else standard).find(digest)
             if place >= 0:
                 return place, len(digest), address
@@ -224,6 +221,7 @@ def hider(
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
+        hex_digests=tuple(digest for digest, is_hex, _ in digests if is_hex),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
         pseudonyms={private: pseudonym(key, private) for private in {secret.private for secret in found}},
     )
@@ -264,17 +262,19 @@ def _pieces(letters: bytes) -> Iterator[bytes]:
         yield letters[start : start + _PIECE + _OVERLAP]
 
 
-def _at(secret: Secret, lower: bytes, starts: list[int]) -> Iterator[re.Match[bytes]]:
-    """Match where something may begin, as `finditer` would."""
-    done = 0
-    for start in starts:
-        if (
-            start >= done
-            and _may_begin(secret.lead, lower, start)
-            and (match := secret.pattern.match(lower, start))
-        ):
-            yield match
-            done = match.end()
+def _at(
+    all_: tuple[Secret, ...], lower: bytes, starts: list[int]
+) -> Iterator[tuple[Secret, re.Match[bytes]]]:
+    """Match where something may begin, each secret as its `finditer` would."""
+    places = [(start, first) for start in starts if (first := lower[start : start + 1])]
+    for secret in all_:
+        lead, done = secret.lead, 0
+        for start, first in places:
+            if start < done or (lead and first.isalnum() and lead[:1] != first):
+                continue
+            if _may_begin(lead, lower, start) and (match := secret.pattern.match(lower, start)):
+                yield secret, match
+                done = match.end()
 
 
 def _may_begin(lead: bytes, lower: bytes, start: int) -> bool:

@@ -39,7 +39,7 @@ class Sieve:
     def __init__(self, loose: Iterable[str]) -> None:
         patterns = list(dict.fromkeys(loose))
         self._spelled = _compiled(patterns)
-        self._telling = _compiled([*patterns, f"[ -~]{{{_READABLE}}}"])
+        self._telling = _compiled([*patterns, f"[ -~]{{{_READABLE},}}"])
 
     def starts(self, text: bytes) -> Iterator[int]:
         """Yield each offset at which something may be spelled, in order."""
@@ -55,12 +55,11 @@ class Sieve:
         Nothing of both in nearly all noise, which one search tells.
         """
         found: list[re.Match[bytes]] = []
-        match = self._telling.search(octets)
-        while match is not None:
-            if (run := _READABLE_RUN.match(octets, match.start())) is None:
+        for match in self._telling.finditer(octets):
+            run = _READABLE_RUN.match(octets, match.start())
+            if run is None or run.end() != match.end():
                 return True, b""
             found.append(run)
-            match = self._telling.search(octets, run.end())
         # What begins in a run may end behind it.
         spans = [(run.start(), run.end() + _LONGEST) for run in found]
         if len(spans) > _FEW_RUNS:
