@@ -17,7 +17,7 @@ _BEFORE_HEADER = b"\r\n \t\xef"
 
 
 def may_have_been_here(raw: bytes) -> bool:
-    """Whether a mail is worth reading for what is below; hardly any is, and it costs as much as keeping it."""
+    """Whether a mail is worth reading for what is below; few are, and it costs as much as keeping it."""
     if raw[:1] in _BEFORE_HEADER:
         return True
     header = raw.partition(b"\r\n\r\n")[0]

@@ -43,10 +43,10 @@ class Intake(Generic[R]):
 
     `known(address)` gives what is known as a recipient, or None for 550 5.1.1. It is asked for every address
     as written, also `postmaster` without a domain (RFC 5321 §4.5.1), unless `lately(address)` has a recipient
-    at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it returns: `mail_from` is "" for
-    the null sender, `raw` exactly what came between DATA and the dot. All may raise `Refuse`; any other
-    exception becomes a 451, logged without its text. An `accept` that has begun is never cancelled because the
-    client went away.
+    at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it returns: `mail_from` is ""
+    for the null sender, `raw` exactly what came between DATA and the dot. All may raise `Refuse`; any other
+    exception becomes a 451, logged without its text. An `accept` that has begun is never cancelled because
+    the client went away.
     """
 
     def __init__(

@@ -99,7 +99,8 @@ def columns(
     """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
-    submission_id = tokens.random_letters(tokens.ID_LETTERS)
+    now = office.clock()
+    submission_id = tokens.ordered_letters(now)
     return {
         "id": submission_id,
         "reporter_id": reporter_id,
@@ -109,7 +110,7 @@ def columns(
         "filename": "",
         "pasted": False,
         "batch": submission_id,
-        "received_at": office.clock(),
+        "received_at": now,
         "digest": tokens.digest(raw),
         "size": len(raw),
         "raw": seal(raw),
