@@ -18,7 +18,9 @@ _ADDRESS = re.compile(
 )
 _ABOUT_ABUSE = re.compile(r"(?i)\babus[eo]|\bspam|\bphish|\bU[BC]E\b|anti-?spam|\bdenuncia|\bmissbrauch")
 _DESK_NAME = re.compile(r"(?i)(?:.*[._+-])?(?:abus[eo]|(?:anti|no)?-?spam|phishing|uce)(?:[._+0-9-].*)?")
-_NOT = re.compile(r"(?i)\b(?:not|never|don'?t|no|isn'?t|unmonitored)\b")
+_NOT = re.compile(
+    r"(?i)\b(?:not|never|don'?t|no|isn'?t|unmonitored|ignored|discarded|deleted|unread|unattended|nicht|keine?)\b"
+)
 # A link is shown: what drives a terminal or turns the direction of writing ends it.
 _FORM = re.compile(
     r"https?://[^\s<>\"')\]\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{4,500}", re.IGNORECASE
