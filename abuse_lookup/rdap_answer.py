@@ -163,13 +163,13 @@ def is_rdap(document: Mapping[str, Any]) -> bool:
     return any(name in document for name in known)
 
 
-def notices(document: Mapping[str, Any]) -> str:
-    """Join what the server added to its answer or error: titles, types and texts (RFC 9083 §4.3, §6)."""
+def notices(document: Mapping[str, Any]) -> list[str]:
+    """List what the server added to its answer or error: titles, types and texts (RFC 9083 §4.3, §6)."""
     parts = [_text(document.get("title")), *_strings(document.get("description"))]
     for notice in (*_mappings(document.get("notices")), *_mappings(document.get("remarks"))):
         parts += [_text(notice.get("title")), _text(notice.get("type"))]
         parts += _strings(notice.get("description"))
-    return " ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def withheld(document: Mapping[str, Any]) -> bool:
