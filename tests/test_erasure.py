@@ -161,7 +161,8 @@ def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_p
             [document] = await home.waiting()
             await home.confirm(document, [CLOUD_DESK])
             await asyncio.to_thread(gone, home)
-            await asyncio.sleep(5)
+            await asyncio.sleep(2)  # the undo window
+            await home.sweeps()
             assert [m for m in home.internet.messages if CLOUD_DESK in m.rcpt_tos] == []
 
     asyncio.run(main())
@@ -170,7 +171,7 @@ def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_p
 def test_nobody_is_erased_while_a_mail_of_theirs_is_being_handed_over(tmp_path: Path) -> None:
     async def main() -> None:
         world = World.load("demo").extended(
-            f'[world]\nslow_seconds = 5\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
+            f'[world]\nslow_seconds = 3\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
         )
         async with house(tmp_path, world=world) as home:
             [document] = await home.waiting()
