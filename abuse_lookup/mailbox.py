@@ -12,6 +12,7 @@ from abuse_lookup.target import normal_host
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-]{1,64}"
 _DOMAIN = r"[^\s@<>()\[\]{},;:\"'|/\\]{3,253}"
 _AT = r"(?:@|\[at\]|\(at\)|\{at\})"
+_WRITTEN_AT = ("at]", "at)", "at}")
 _ADDRESS = re.compile(
     rf"(?<![A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.\-])({_LOCAL}) ?{_AT} ?({_DOMAIN})", re.IGNORECASE
 )
@@ -28,7 +29,10 @@ _MOST_LINES = 400
 
 def addresses_in(text: str) -> list[str]:
     """Find mail addresses in a line, also written `abuse[at]example.net`; whole ones only, in order."""
-    found = (mail_address(f"{local}@{domain}") for local, domain in _ADDRESS.findall(text[:2000]))
+    text = text[:2000]
+    if "@" not in text and not any(at in text.lower() for at in _WRITTEN_AT):
+        return []
+    found = (mail_address(f"{local}@{domain}") for local, domain in _ADDRESS.findall(text))
     return list(dict.fromkeys(address for address in found if address))
 
 
@@ -63,7 +67,7 @@ def complaint_addresses(lines: Iterable[str]) -> list[tuple[str, Confidence]]:
     for line in list(lines)[:_MOST_LINES]:
         addresses = addresses_in(line)
         addresses = list(filter(is_desk_name, addresses)) or addresses
-        bare = _ADDRESS.sub(" ", line)
+        bare = _ADDRESS.sub(" ", line) if addresses else line
         for address in addresses:
             if _NOT.search(bare) or _INVALID.search(bare):
                 continue

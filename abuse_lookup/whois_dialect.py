@@ -103,7 +103,8 @@ def port_of(server: str) -> int | None:
 
 def servers_in(lines: Iterable[str]) -> list[str]:
     """List the WHOIS servers that texts mention, under the names they answer by today, in order."""
-    found = (normal_host(name) for line in lines for name in _SERVER_IN_TEXT.findall(line[:_LONGEST_TEXT]))
+    named = (line[:_LONGEST_TEXT] for line in lines if "whois." in line.lower())
+    found = (normal_host(name) for line in named for name in _SERVER_IN_TEXT.findall(line))
     return list(dict.fromkeys(present_name(host) for host in found if host))
 
 
