@@ -55,7 +55,7 @@ def zone_texts(world: World, places: Places) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def zone(origin: str, text: str) -> dns.zone.Zone:
-    """Parse one of `zone_texts`, to be read only. Raises WorldError naming the zone and what is wrong in its file.
+    """Parse one of `zone_texts`, to be read only. Raises WorldError naming the zone and what is wrong.
 
     Kept, since whoever starts many worlds starts mostly the same ones.
     """
