@@ -36,6 +36,7 @@ _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network in
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
 _ARIN_HANDLE = re.compile(r"\((NET6?-[0-9A-F-]{3,60})\)\s+([0-9A-Fa-f:.]{2,45} - [0-9A-Fa-f:.]{2,45})")
+_AS_NUMBERS = re.compile(r"(?i)(?:AS)?(\d{1,10})(?: *- *(?:AS)?(\d{1,10}))?")
 _REFERRAL = re.compile(r"(?:(r?whois)://)?([A-Za-z0-9.-]{3,253})(?::(\d{1,5}))?(?:/.*)?")
 
 
@@ -184,8 +185,7 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
     if target.host is not None:
         return segments
     if target.asn is not None:
-        wanted = str(target.asn)
-        mine = [s for s in segments if s.main == "number" and s.subject.upper().removeprefix("AS") == wanted]
+        mine = [s for s in segments if s.main == "number" and target.asn in _numbers(s.subject)]
     else:
         spans = [(span.size, s) for s in segments if (span := s.span) and _covers(span, target)]
         spans = [(size, s) for size, s in spans if s.span and not is_beyond_registries(s.span)]
@@ -193,6 +193,12 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
     if mine or any(segment.main for segment in segments):
         return mine
     return segments
+
+
+def _numbers(subject: str) -> range:
+    """Read `AS64500`, `64500`, and ARIN's `64500 - 64510`."""
+    match = _AS_NUMBERS.fullmatch(subject.strip())
+    return range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
 
 
 def _covers(span: Span, target: Target) -> bool:
