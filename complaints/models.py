@@ -257,6 +257,7 @@ class Report(SQLModel, table=True):
         UniqueConstraint("complaint_id", "to", name="one_report_per_desk"),
         Index("report_by_state", "state", "next_at"),
         Index("report_to_desk", "to", "sent_at"),
+        Index("report_to_in_state", "to", "state"),
     )
     id: str = Field(primary_key=True)
     complaint_id: str = Field(foreign_key="complaint.id", index=True)
