@@ -31,12 +31,12 @@ def registered(office: Office) -> Secrets:
 
 def test_many_at_once_are_stored_as_one_by_one(office: Office) -> None:
     registered(office)
+    raw = spam()
     with office.db.transaction() as session:
         alice = session.exec(select(Reporter)).one()
-        alone = submission.accept(session, office, alice, spam(), via="smtp", forwarded=True)
+        alone = submission.accept(session, office, alice, raw, via="smtp", forwarded=True)
         several = [
-            submission.columns(office, alice.id, alice.key, spam(), via="smtp", forwarded=True)
-            for _ in range(3)
+            submission.columns(office, alice.id, alice.key, raw, via="smtp", forwarded=True) for _ in range(3)
         ]
         submission.accept_all(session, several)
         submission.accept_all(session, [])
@@ -44,7 +44,7 @@ def test_many_at_once_are_stored_as_one_by_one(office: Office) -> None:
         rows = list(session.exec(select(Submission)))
         assert {row.id for row in rows} == {alone.id, *(row["id"] for row in several)}
         assert {row.batch for row in rows} == {row.id for row in rows}
-        assert {office.vault.unseal(alice.key, row.raw) for row in rows} == {spam()}
+        assert {office.vault.unseal(alice.key, row.raw) for row in rows} == {raw}
         own = {"id", "batch", "received_at", "raw"}
         assert len({str(sorted(row.model_dump(exclude=own).items())) for row in rows}) == 1
 
