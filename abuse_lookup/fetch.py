@@ -10,7 +10,8 @@ import ssl
 import sys
 import typing
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,8 @@ MOST_BYTES = 1 << 20
 
 
 _GZIP, _GZIP_OR_ZLIB = b"\x1f\x8b\x08", 47
-_MOST_POOLS = 100  # hosts whose connections are kept open
+_MOST_HOSTS = 100  # whose connections are kept open
+_KEPT_OPEN = 30.0  # seconds
 _BROKEN = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -60,14 +62,15 @@ class Page:
 class Fetcher:
     """An HTTP client for GET; close it with `aclose`.
 
-    Each host has a pool of connections of its own: a pool looks at all it has before and after a question.
+    It keeps the connections of each host itself: how many questions go at once is decided elsewhere, and a
+    pool looks at all it has before and after each.
     """
 
     def __init__(self, reach: Reach, *, ca_file: Path | None, user_agent: str) -> None:
         self._network, self._context = _Network(reach), _trust(ca_file)
         # Identity only: a compressed body could unfold to any size before we count it.
         self._fields = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._idle: dict[str, list[httpcore.AsyncHTTPConnection]] = {}
 
     async def get(self, url: httpx.URL, accept: str, more: Mapping[str, str] | None = None) -> Page:
         """Ask once, with `more` header fields; raises `FetchError`. The caller's timeout bounds it."""
@@ -79,31 +82,51 @@ class Fetcher:
                 headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in fields.items()],
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _PATIENCE)},
             )
-            response = await (await self._pool(url.host)).handle_async_request(request)
-            try:
-                headers = httpx.Headers(response.headers)
-                body = _unpacked(await _bounded(response), headers, url.host)
-            finally:
-                await response.aclose()
+            async with self._connection(request.url.origin) as connection:
+                response = await connection.handle_async_request(request)
+                try:
+                    headers = httpx.Headers(response.headers)
+                    body = _unpacked(await _bounded(response), headers, url.host)
+                finally:
+                    await response.aclose()
             return Page(url, response.status, headers, body)
         except (*_BROKEN, ValueError, OSError) as error:
             raise FetchError(f"{url.host}: {str(error) or type(error).__name__}") from error
 
-    async def _pool(self, host: str) -> httpcore.AsyncConnectionPool:
-        pool = self._pools.pop(host, None) or httpcore.AsyncConnectionPool(
-            ssl_context=self._context, network_backend=self._network, max_connections=64, keepalive_expiry=30
+    @asynccontextmanager
+    async def _connection(self, origin: httpcore.Origin) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+        """Lend one connection, the one used last; it is kept where it can be used again."""
+        connection = await self._used_before(str(origin)) or httpcore.AsyncHTTPConnection(
+            origin, ssl_context=self._context, keepalive_expiry=_KEPT_OPEN, network_backend=self._network
         )
-        self._pools[host] = pool  # the one used last is last
-        if len(self._pools) > _MOST_POOLS:
-            unused = (name for name, one in self._pools.items() if all(c.is_idle() for c in one.connections))
-            if (oldest := next(unused, host)) != host:
-                await self._pools.pop(oldest).aclose()
-        return pool
+        try:
+            yield connection
+        finally:
+            if connection.is_available():
+                await self._keep(str(origin), connection)
+            else:
+                await connection.aclose()
+
+    async def _used_before(self, origin: str) -> httpcore.AsyncHTTPConnection | None:
+        kept = self._idle.get(origin, [])
+        while kept:
+            if not (connection := kept.pop()).has_expired():
+                return connection
+            await connection.aclose()
+        return None
+
+    async def _keep(self, origin: str, connection: httpcore.AsyncHTTPConnection) -> None:
+        self._idle[origin] = [*self._idle.pop(origin, []), connection]  # the host used last is last
+        if len(self._idle) > _MOST_HOSTS:
+            for old in self._idle.pop(next(iter(self._idle))):
+                await old.aclose()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for pool in self._pools.values():
-            await pool.aclose()
+        while self._idle:
+            _, connections = self._idle.popitem()
+            for connection in connections:
+                await connection.aclose()
 
 
 async def _bounded(response: httpcore.Response) -> bytes | None:
@@ -200,6 +223,8 @@ class _Stream(httpcore.AsyncNetworkStream):
             raise httpcore.ReadError(str(error) or "no answer") from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        if not buffer:
+            return  # h11 ends a question without a body by no octets
         try:
             self._writer.write(buffer)
             async with asyncio.timeout(timeout):

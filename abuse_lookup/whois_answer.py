@@ -139,7 +139,7 @@ def _refusal(lines: list[str], *, known: bool) -> Refused | None:
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
-    bare = line.strip()
+    bare = line.strip().removeprefix("** ")  # TRABIS puts that before its headings
     if bare[:1] in {"%", "#"} or not bare:
         return "", bare, line
     if match := _BRACKETED.match(bare):
@@ -150,7 +150,7 @@ def _parsed(line: str) -> tuple[str, str, str]:
         return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
     key, colon, value = bare.partition(":")
     if colon and len(key) <= _LONGEST_KEY:
-        return key.rstrip(" .").lower(), value.strip(), line
+        return key.rstrip(" .\t").lower(), value.strip(), line
     key, _, value = bare.partition("\t")
     if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
         return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
@@ -165,7 +165,7 @@ def _segments(lines: list[str]) -> list[_Segment]:
         key, value, whole = _parsed(line)
         if key and not value:
             heading = key if meaning(key) in {"abuse", "manager", "registrar"} else ""
-        elif heading and value and (not key or meaning(key) in {"mailbox", "name"}):
+        elif heading and value and (not key or meaning(key) in {"mailbox", "name", "holder"}):
             key = heading  # SIDN, KRNIC, TWNIC and EURid put the values on the lines below such a name
         what = meaning(key)
         heading = heading if value or key else ""
@@ -309,8 +309,9 @@ def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
 
 
 def _handles(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
-    """Follow `abuse-c` to the e-mail of the object with that handle, within the answer."""
-    wanted = {value.upper() for value in segment.values("abuse handle")}
+    """Follow `abuse-c`, or a handle in the place of a mailbox, to that object's e-mail within the answer."""
+    named = (*segment.values("abuse handle"), *segment.values("abuse"))
+    wanted = {value.upper() for value in named if "@" not in value and " " not in value}
     mails: dict[str, list[str]] = {}
     handle = ""
     for key, value, _ in segment.lines:

@@ -20,6 +20,7 @@ from complaints import (
     accountability,
     batches,
     consent,
+    draft,
     hiding,
     learned,
     ledger,
@@ -106,7 +107,7 @@ class Client(AbstractContextManager["Client"], Protocol):
     def account(self, deed: str = "", **said: Any) -> bytes:
         """An operation of `account_deeds`, as the API answers it; "" is the account document."""
 
-    def review(self, batch: str, by: str) -> Json:
+    def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """What awaits consent, in groups, as GET /api/v1/review gives it."""
 
     def decide(self, batch: str, by: str, decision: Json) -> Json:
@@ -253,6 +254,7 @@ class Local:
 
     def show(self, complaint_id: str) -> Json:
         """See Client."""
+        self._look(complaint_id)
         with self._office.db.transaction() as session:
             return show.complaint_document(session, self._office, self._own_evidence(session, complaint_id))
 
@@ -264,14 +266,18 @@ class Local:
 
     def report(self, complaint_id: str, report_id: str) -> bytes:
         """See Client."""
+        self._look(complaint_id)
         with self._office.db.transaction() as session:
             row = session.get(Report, report_id)
             if row is None or row.complaint_id != self._own_evidence(session, complaint_id).id:
                 raise _unknown(report_id)
+            if not row.digest:
+                raise ClientError(f"{report_id}: it was not written, since nobody looked in time", UNUSABLE)
             return _kept(self._office.report_bytes(self._reporter, row), report_id)
 
     def confirm(self, complaint_id: str, choice: Choice) -> Json:
         """See Client. The report leaves through a running `plaint serve`."""
+        self._look(complaint_id)
         with _refusals(), self._office.db.transaction() as session:
             complaint = self._own(session, complaint_id)
             consent.confirm(session, self._office, complaint, choice, via="cli")
@@ -304,9 +310,9 @@ class Local:
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
 
-    def review(self, batch: str, by: str) -> Json:
+    def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """See Client."""
-        return batches.document(self._office, self._reporter, batch, by)
+        return batches.document(self._office, self._reporter, batch, by, key)
 
     def decide(self, batch: str, by: str, decision: Json) -> Json:
         """See Client. The reports leave through a running `plaint serve`."""
@@ -339,6 +345,12 @@ class Local:
                     await worker.run(step, complaint_id)
             if submission_id:
                 await worker.run("notice", submission_id)
+
+    def _look(self, complaint_id: str) -> None:
+        """What is about to be shown has its bytes first."""
+        with self._office.db.reading() as session:
+            found = self._own(session, complaint_id).id
+        draft.written(self._office, found)
 
     def _own(self, session: Any, complaint_id: str) -> Complaint:
         complaint = show.own_complaint(session, self._reporter.id, complaint_id)

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from complaints.bare_names import is_real
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.html_links import read_page
 from complaints.message import Message, Part, leaves_within
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
-from complaints.text_links import is_real, references_in, schemeless
-from complaints.urls import direct_host, read_host, read_one, read_url
+from complaints.schemes import read_scheme
+from complaints.scripts import links_of_script
+from complaints.text_links import references_in, schemeless
+from complaints.urls import direct_host, read_host, read_one, read_url, refang
 
 MAX_LINKS = 3_000
 """Different links kept from one message."""
@@ -136,8 +139,9 @@ class _Found:
 
     def _new(self, text: str, found_in: str, used: str) -> str | None:
         scheme = text[:9].lower()
-        if scheme[:4] == "http" or scheme[:3] == "ftp":
-            target = read_url(text)
+        if scheme[:4] == "http" or scheme[:4] == "ftp:":
+            # A quote or a bracketed dot in the host of an anchor is a slip of whoever wrote it.
+            target = read_url(text) or read_url(refang(text.rstrip("\"'")))
             return self._keep(*target, found_in, used) if target else None
         if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
@@ -151,6 +155,8 @@ class _Found:
             self.lure("phone", phone[1] if phone else re.split(r"[?@;]", number)[0], found_in)
         elif scheme.startswith("file:") and (share := read_one("http" + text[4:])):
             return self._keep(*share._replace(url="file" + share.url[4:]), found_in, used)
+        elif ":" in text[:31] and (target := read_scheme(text)):
+            return self._keep(*target, found_in, used)
         return None
 
     def _keep(
@@ -241,6 +247,9 @@ def _read_part(part: Part, found: _Found) -> None:
     found.left -= len(shown.text)
     if shown.kind == "page":
         found.page(shown.text, _base_of(part), "html")
+    elif shown.kind == "code":
+        for url in links_of_script(shown.text):
+            found.reference(url, "text")
     elif shown.kind == "calendar":
         texts, pages = shown_of_calendar(shown.text)
         for text in texts:

@@ -4,12 +4,15 @@ Takes bytes and names, leaves letters of one alphabet without look-alikes, alway
 person can type them and mail software can change their case unharmed.
 """
 
+import base64
 import hashlib
 import hmac
 import secrets
+from datetime import datetime
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
 
+_OF_BASE32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
 _LETTER_OF_BYTE = (ALPHABET * 8).encode()  # 256 is eight times 32: each letter as likely as any other
 
 SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
@@ -21,6 +24,16 @@ CAPABILITY_LETTERS = 32  # 160 bits
 def random_letters(count: int) -> str:
     """`count` random letters, five bits each, from the system's randomness."""
     return secrets.token_bytes(count).translate(_LETTER_OF_BYTE).decode()
+
+
+def ordered_letters(moment: datetime) -> str:
+    """16 letters: eight that sort by the millisecond, for 34 years, and eight random ones (40 bits).
+
+    What is stored one after the other is so beside each other in every index, and a page of it is written
+    once for many rows. For what a table's primary key keeps unique, and whose time is no secret.
+    """
+    stamp = int(moment.timestamp() * 1000).to_bytes(8, "big")[-5:]
+    return base64.b32encode(stamp).translate(_OF_BASE32).decode() + random_letters(8)
 
 
 def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:
