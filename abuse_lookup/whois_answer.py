@@ -252,6 +252,15 @@ def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
         for value in segment.values("abuse"):
             for address in addresses_in(value):
                 yield Finding("high", why, address, scope="registrar")
+    why = "the WHOIS answer lists it for the registrar, and its name says that it takes complaints"
+    for address in (
+        found
+        for segment in segments
+        for value in segment.values("registrar")
+        for found in addresses_in(value)
+    ):
+        if is_desk_name(address):
+            yield Finding("medium", why, address, scope="registrar")
 
 
 def _registrar(segments: list[_Segment]) -> str:
