@@ -1,15 +1,20 @@
-"""Takes an analysed complaint with its contacts, leaves one drafted report per desk, awaiting consent.
+"""Takes an analysed complaint with its contacts, leaves one draft per desk, awaiting consent.
 
 Which desks are proposed and which are ticked is decided here: the source's best-founded desks are ticked,
 desks of link hosts, signers and drop-boxes wait for the reporter's own judgement unless there is proof, and
 nobody is accused by a guess alone while a better answer exists.
+
+The bytes of the reports are written when somebody looks (`written`), not before: a draft that nobody looked
+at has neither bytes nor digest, and nobody can consent to it (docs/decisions/0040).
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
+from typing import Any
 
+from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
 from complaints import learned, outcomes, report, tokens
@@ -32,36 +37,95 @@ STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
 def step(office: Office, complaint_id: str) -> None:
-    """The worker's step: draft the reports of an analysed, looked-up complaint.
-
-    Rendering takes its time, so it happens between two short transactions, not inside one.
-    """
+    """The worker's step: propose the reports of an analysed, looked-up complaint."""
     with office.db.reading() as session:
         complaint = session.get(Complaint, complaint_id)
         if complaint is None or complaint.state != ComplaintState.ANALYSED or complaint.contacts is None:
             return
         reporter = session.get_one(Reporter, complaint.reporter_id)
-        spam = office.spam_of(session, complaint)
         # Rows that were consented to once (and undone) stay: they are the record of a promise
         once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
         kept = list(session.exec(select(Report).where(*once)))
     desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
     beside = _beside(complaint, reporter)
     _untick(desks, beside)
-    if any(_only_declared(desk) for desk in desks) and report.hides_ids(reporter, spam):
+    if any(_only_declared(desk) for desk in desks) and _hides_ids(office, reporter, complaint):
         why = "Its sender needs the message's own number, which shows your address or name."
         rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
         desks = [desk for desk in desks if not _only_declared(desk)]
     drafts = _drafts(office, complaint, desks, kept)
     done = bool(desks) and not drafts
+    with office.db.transaction() as session:
+        _store(session, office, complaint, drafts, {"rejected": rejected, "beside": beside}, done=done)
+
+
+def written(office: Office, complaint_id: str, *, proposed: bool = False) -> None:
+    """Write what was not written yet of a complaint's drafts, for somebody is about to look at them.
+
+    `proposed`: only those that are ticked. Rendering takes its time, so it happens between two short
+    transactions, and is kept where nothing changed meanwhile: of two who look at once, one finds what the
+    other wrote. A complaint that cannot be told without giving the reporter away has its desks rejected.
+    """
+    with office.db.reading() as session:
+        complaint = session.get(Complaint, complaint_id)
+        if complaint is None or complaint.state != ComplaintState.AWAITING_CONSENT:
+            return
+        drafts = [row for row in _unwritten(session, complaint_id) if row.ticked or not proposed]
+        if not drafts:
+            return
+        reporter = session.get_one(Reporter, complaint.reporter_id)
+        spam = office.spam_of(session, complaint)
+    why = ""
     try:
         report.write(office, reporter, complaint, drafts, spam)
     except CannotRedact as error:
         why = f"Cannot be told without giving you away: {error}"
-        rejected += [{"address": draft.to, "why": why} for draft in drafts]
-        drafts = []
     with office.db.transaction() as session:
-        _store(session, office, complaint, drafts, {"rejected": rejected, "beside": beside}, done=done)
+        now = session.get(Complaint, complaint_id, with_for_update=True)
+        if now is None or (now.state, now.version) != (complaint.state, complaint.version):
+            return
+        if why:
+            _reject(session, now, why)
+        else:
+            _keep(session, drafts)
+
+
+def _unwritten(session: Session, complaint_id: str) -> Sequence[Report]:
+    rows = select(Report).where(Report.complaint_id == complaint_id, *_NOT_WRITTEN)
+    return session.exec(rows.order_by(col(Report.id))).all()
+
+
+_NOT_WRITTEN: tuple[Any, ...] = (col(Report.state).in_(report.OPEN), Report.digest == "")
+
+
+def _keep(session: Session, drafts: Sequence[Report]) -> None:
+    """Freeze what was rendered, where nobody was faster."""
+    for row in drafts:
+        values = {name: getattr(row, name) for name in report.WRITTEN}
+        session.execute(update(Report).where(col(Report.id) == row.id, *_NOT_WRITTEN).values(**values))
+
+
+def _reject(session: Session, complaint: Complaint, why: str) -> None:
+    """Take the desks back that nothing can be told; with none left, refuse the complaint."""
+    contacts = dict(complaint.contacts or {"lookups": []})
+    lost = _unwritten(session, complaint.id)
+    contacts["rejected"] = [*contacts.get("rejected", []), *({"address": row.to, "why": why} for row in lost)]
+    mine = col(Report.complaint_id) == complaint.id
+    session.execute(delete(Report).where(mine, *_NOT_WRITTEN, col(Report.state) == ReportState.DRAFT))
+    left = select(Report.id).where(mine, col(Report.state).in_(report.OPEN), Report.digest != "")
+    if session.exec(left).first() is None:
+        reason = _no_desk(contacts, contacts["rejected"])
+        move(session, complaint, ComplaintState.REFUSED, due_at=None, reason=reason, contacts=contacts)
+        look_at(session, "notice", complaint.submission_id)
+        return
+    complaint.contacts = contacts
+    complaint.version += 1
+    session.add(complaint)
+
+
+def _hides_ids(office: Office, reporter: Reporter, complaint: Complaint) -> bool:
+    with office.db.reading() as session:
+        return report.hides_ids(reporter, office.spam_of(session, complaint))
 
 
 def _beside(complaint: Complaint, reporter: Reporter) -> list[str] | None:
@@ -198,7 +262,7 @@ def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | N
 
 
 def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:
-    """One report per desk, still without bytes; a desk's row that was kept is used again.
+    """One report per desk, without bytes; a desk's row that was kept is used again.
 
     A desk that has its report, or may have it, gets no second one, and what it got stays as it was.
     """
@@ -212,6 +276,7 @@ def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[
         draft = rows[address]
         if draft.state in AGAIN:
             draft.ticked, draft.contact = desk["ticked"], desk
+            draft.raw, draft.digest, draft.changes = b"", "", []
             drafts.append(draft)
     return drafts
 
@@ -222,8 +287,9 @@ def _report_id(complaint: Complaint, number: int) -> str:
 
 
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:
+    report_id = _report_id(complaint, number)
     return Report(
-        id=_report_id(complaint, number),
+        id=report_id,
         complaint_id=complaint.id,
         token=tokens.random_letters(tokens.REPORT_LETTERS),
         to=desk["address"],
@@ -232,7 +298,7 @@ def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -
         drafted_at=office.clock(),
         raw=b"",
         digest="",
-        message_id="",
+        message_id=report.new_message_id(office, report_id),
     )
 
 

@@ -50,13 +50,13 @@ def clients() -> tuple[Client, ...]:
 
 def client_of(message: Message) -> Client | None:
     """Return the mail program that wrote this mail, as far as its traces tell."""
-    fields = {field for client in clients() for field, _ in client.traces}
-    said = {field: _said(message, field) for field in fields}
-    for names in (True, False):
-        for client in clients():
-            for field, pattern in client.traces:
-                if (field in _NAMES) is names and any(map(pattern.search, said[field])):
-                    return client
+    said: dict[str, list[str]] = {}
+    for client, field, pattern in _traces():
+        if field not in said:
+            said[field] = _said(message, field)
+        for text in said[field]:
+            if pattern.search(text):
+                return client
     return None
 
 
@@ -99,6 +99,13 @@ def _said(message: Message, field: str) -> list[str]:
         return [text[:LONGEST_TEXT] for _, text in forward_texts(message)]
     text = message.get(field)
     return [] if text is None else [text]
+
+
+@cache
+def _traces() -> tuple[tuple[Client, str, re.Pattern[str]], ...]:
+    """All traces in the order in which they are looked for: a program's own name before anything else."""
+    all_of_them = [(client, field, pattern) for client in clients() for field, pattern in client.traces]
+    return tuple(sorted(all_of_them, key=lambda trace: trace[1] not in _NAMES))
 
 
 @cache

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
-from complaints.encodings import decode_base64, decode_text, decode_words, parameters, printable
+from complaints.encodings import decode_base64, decode_text, parameters, printable
+from complaints.header import MAX_HEADERS, Block, Header, block_of, read_block, read_fields
 
-MAX_HEADERS = 5_000
-"""Header fields read from one block; what follows belongs to the body."""
+__all__ = ["MAX_DEPTH", "MAX_HEADERS", "MAX_PARTS", "Header", "Message", "Part", "leaves_within", "parse"]
+
 MAX_PARTS = 10_000
 """Leaf parts read from one message."""
 MAX_DEPTH = 32
@@ -24,57 +25,14 @@ MAX_NESTING = 4
 """Enclosed messages inside each other that are looked into."""
 LARGEST_ENCLOSED = 32 * 1024 * 1024
 """Bytes of a message inside another that are worth reading: each level is a copy of its own."""
-LONGEST_FIELD = 65_536
-"""Bytes of one header field body that `value` and `text` read."""
 
-# A line that ends in LF, CRLF or at the end of the bytes; a bare CR is content (RFC 5321 §2.3.8).
-# Each repetition of a group costs memory until the match ends: a field has 20,000 lines at most.
-_ONE_FIELD = rb"(?!--)([!-9;-~]++)[ \t]*+:[^\n]*+(?>(?:\n[ \t][^\n]*+){0,20000})\n?"
-_FIELD = re.compile(_ONE_FIELD)
-_FIELDS = re.compile(rb"^(" + _ONE_FIELD + rb")", re.MULTILINE)
 _END = re.compile(rb"\n(\r?\n)")
 _ORDINARY_BLOCK = 131_072
 """Bytes of a header block that is read in one go."""
 _PREFACE = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:>?From [^\n]*\n)?")
-_STRAY = re.compile(rb">?From [^\n]*\n")
-_BLANK = re.compile(rb"\r?\n")
 _DASHES = re.compile(rb"\n--([^\n]*)")
 _PATIENCE = 2_000
 """Lines in a row that begin with dashes and are no delimiter, until only the open boundaries are searched."""
-_FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
-
-
-class Header(NamedTuple):
-    """One header field (a tuple: a message has dozens, and nothing immutable is made faster).
-
-    `raw` is the whole field as it stands in the message, `message.raw[start:end]`, with its folds and final
-    line end.
-    """
-
-    name: str
-    raw: bytes
-    start: int
-    end: int
-
-    @property
-    def body(self) -> bytes:
-        """The field body with its folds and final line end."""
-        return self.raw[self.raw.index(b":") + 1 :]
-
-    @property
-    def value(self) -> bytes:
-        """The start of the field body, unfolded (RFC 5322 §2.2.3), otherwise byte for byte."""
-        raw = self.raw
-        colon = raw.index(b":") + 1
-        body = raw[colon : colon + LONGEST_FIELD]
-        value = body.strip()
-        # Most fields are one line, and have nothing to unfold.
-        return _FOLD.sub(b"", body).strip() if b"\n" in value else value
-
-    @property
-    def text(self) -> str:
-        """The start of the field body for people: unfolded, decoded (RFC 2047), control characters hidden."""
-        return printable(decode_words(self.value))
 
 
 class Part(NamedTuple):
@@ -84,7 +42,7 @@ class Part(NamedTuple):
     line ends are none of the text (RFC 3676 §4).
     """
 
-    headers: tuple[Header, ...]
+    fields: Block | tuple[Header, ...]
     content_type: str
     charset: str | None
     transfer_encoding: str
@@ -95,6 +53,11 @@ class Part(NamedTuple):
     raw: bytes
     locations: tuple[Header, ...] = ()
     delsp: bool = False
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """The header fields in their order; of a message that is one part, its own."""
+        return self.fields.all() if isinstance(self.fields, Block) else self.fields
 
     def content(self, limit: int | None = None) -> bytes:
         """Return the body with its transfer encoding undone; damaged encodings give what can be read.
@@ -120,34 +83,31 @@ class Message:
     Nobody changes one. A plain class, for one is made of every message and every message inside.
     """
 
-    __slots__ = ("_by_name", "_parts", "body", "headers", "raw")
+    __slots__ = ("_block", "_parts", "body", "raw")
 
-    def __init__(self, raw: bytes, headers: tuple[Header, ...], body: int) -> None:
+    def __init__(self, raw: bytes, block: Block, body: int) -> None:
         self.raw = raw
-        self.headers = headers
+        self._block = block
         self.body = body
         self._parts: tuple[Part, ...] | None = None
-        index: dict[str, list[Header]] = {}
-        for header in headers:
-            name = header[0].lower()
-            if name in index:
-                index[name].append(header)
-            else:
-                index[name] = [header]
-        self._by_name = index
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All header fields in their order."""
+        return self._block.all()
 
     def get(self, name: str) -> str | None:
         """Return the text of the first field of this name, or None."""
-        found = self._by_name.get(name.lower())
+        found = self._block.named(name.lower())
         return found[0].text if found else None
 
     def all(self, name: str) -> list[str]:
         """Return the texts of all fields of this name, topmost first."""
-        return [header.text for header in self._by_name.get(name.lower(), ())]
+        return [header.text for header in self._block.named(name.lower())]
 
     def fields(self, name: str) -> list[Header]:
         """Return all fields of this name, topmost first."""
-        return self._by_name.get(name.lower(), [])
+        return self._block.named(name.lower())
 
     @property
     def subject(self) -> str | None:
@@ -158,7 +118,7 @@ class Message:
     def parts(self) -> tuple[Part, ...]:
         """All leaf parts in order, at most `MAX_PARTS`."""
         if self._parts is None:
-            self._parts = tuple(_split(self))
+            self._parts = tuple(_split(self.raw, self._block, self.body))
         return self._parts
 
     def leaves(self) -> Iterator[Part]:
@@ -171,9 +131,10 @@ def parse(raw: bytes) -> Message:
     preface = _PREFACE.match(raw)
     start = preface.end() if preface else 0
     blank = _END.search(raw, start, start + _ORDINARY_BLOCK)
-    if blank and (headers := _read_block(raw, start, blank.start(1))):
-        return Message(raw, headers, blank.end())
-    return Message(raw, *_read_headers(raw, start, len(raw)))
+    if blank and (block := read_block(raw, start, blank.start(1))):
+        return Message(raw, block, blank.end())
+    headers, body = read_fields(raw, start, len(raw))
+    return Message(raw, block_of(headers), body)
 
 
 def leaves_within(message: Message, nesting: int = 0) -> Iterator[Part]:
@@ -185,51 +146,10 @@ def leaves_within(message: Message, nesting: int = 0) -> Iterator[Part]:
             yield part
 
 
-def _read_headers(raw: bytes, start: int, stop: int) -> tuple[tuple[Header, ...], int]:
-    """Read the fields from `start`, one by one; return them and the offset of the body."""
-    headers: list[Header] = []
-    position, field_at = start, _FIELD.match
-    while position < stop and len(headers) < MAX_HEADERS:
-        match = field_at(raw, position, stop)
-        if match is not None:
-            end = match.end()
-            whole, name = match.group(0, 1)
-            headers.append(Header(str(name, "ascii"), whole, position, end))
-            position = end
-            continue
-        # An mbox line among the fields is passed over; any other line without a name ends the block, as it
-        # does for the mail servers that wrote the fields above it.
-        stray = _STRAY.match(raw, position, stop) if headers else None
-        if stray is None:
-            break
-        position = stray.end()
-    blank = _BLANK.match(raw, position, stop)
-    return tuple(headers), blank.end() if blank else position
-
-
-def _read_block(raw: bytes, start: int, end: int) -> tuple[Header, ...] | None:
-    """Read what is nothing but fields, as nearly every header is: cheaper than a match object for each.
-
-    Of a part this would not be linear: the block reaches to the next blank line, over parts that have none.
-    """
-    found = _FIELDS.findall(raw, start, end)
-    if len(found) > MAX_HEADERS:
-        return None
-    headers: list[Header] = []
-    position, new = start, tuple.__new__
-    for whole, name in found:
-        after = position + len(whole)
-        # What Header() does, without a call of Python code.
-        headers.append(new(Header, (str(name, "ascii"), whole, position, after)))
-        position = after
-    # Anything between the fields makes them end before the block does.
-    return tuple(headers) if position == end else None
-
-
 class _Open(NamedTuple):
     """A part whose end has not been seen: what its header said, and where its body starts."""
 
-    headers: tuple[Header, ...]
+    fields: Block | tuple[Header, ...]
     content_type: str
     parameters: dict[str, str]
     encoding: Header | None
@@ -240,15 +160,15 @@ class _Open(NamedTuple):
     boundary: bytes | None
 
 
-def _open_top(message: Message) -> _Open:
-    named = message.fields
+def _open_top(block: Block, body: int) -> _Open:
+    named = block.named
     kinds, encodings = named("content-type"), named("content-transfer-encoding")
     dispositions, places = named("content-disposition"), named("content-base") + named("content-location")
     kind = kinds[0] if kinds else None
     encoding = encodings[-1] if encodings else None
     disposition = dispositions[-1] if dispositions else None
     locations = tuple(sorted(places, key=_start)) if places else ()
-    return _open(message.headers, kind, encoding, disposition, locations, message.body, 0, "text/plain")
+    return _open(block, kind, encoding, disposition, locations, body, 0, "text/plain")
 
 
 _start = itemgetter(2)
@@ -274,7 +194,7 @@ def _open_part(headers: tuple[Header, ...], body: int, depth: int, default: str)
 
 
 def _open(
-    headers: tuple[Header, ...],
+    fields: Block | tuple[Header, ...],
     kind: Header | None,
     encoding: Header | None,
     disposition: Header | None,
@@ -290,7 +210,7 @@ def _open(
     if "/" not in content_type:
         content_type = default
     return tuple.__new__(
-        _Open, (headers, content_type, values, encoding, disposition, locations, body, depth, boundary)
+        _Open, (fields, content_type, values, encoding, disposition, locations, body, depth, boundary)
     )
 
 
@@ -299,7 +219,7 @@ def _leaf(raw: bytes, part: _Open, end: int) -> Part:
     filename = parameters(part.disposition.value)[1].get("filename", "") if part.disposition else ""
     filename = filename or values.get("name", "")
     return Part(
-        part.headers,
+        part.fields,
         part.content_type,
         values.get("charset"),
         _encoding(part.encoding.value) if part.encoding else "",
@@ -317,16 +237,16 @@ def _encoding(value: bytes) -> str:
     return value.decode("ascii", "replace").split(";")[0].split("(")[0].strip().lower()
 
 
-def _split(message: Message) -> Iterator[Part]:
+def _split(raw: bytes, block: Block, body: int) -> Iterator[Part]:
     """Walk all delimiter lines once, with the open multiparts on a stack (RFC 2046 §5.1.1)."""
-    raw, stop = message.raw, len(message.raw)
-    top = _open_top(message)
+    stop = len(raw)
+    top = _open_top(block, body)
     if top.boundary is None:
         yield _leaf(raw, top, stop)
         return
     stack, current = [top], None
     count, opened = 0, 1
-    for start, end, level, closing in _delimiters(raw, message.body, stack):
+    for start, end, level, closing in _delimiters(raw, body, stack):
         if current is not None:
             yield _leaf(raw, current, _before(raw, start))
             current, count = None, count + 1
@@ -336,8 +256,8 @@ def _split(message: Message) -> Iterator[Part]:
         if closing:
             continue
         default = "message/rfc822" if stack[-1].content_type == "multipart/digest" else "text/plain"
-        headers, body = _read_headers(raw, min(end + 1, stop), stop)
-        part = _open_part(headers, body, len(stack), default)
+        headers, begin = read_fields(raw, min(end + 1, stop), stop)
+        part = _open_part(headers, begin, len(stack), default)
         if part.boundary is None or opened >= MAX_MULTIPARTS:
             current = part
         else:

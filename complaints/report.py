@@ -22,9 +22,16 @@ from complaints.office import Office
 from complaints.redact import CannotRedact, Identity, redact
 
 MOST_LINKS = 10  # links named outside the enclosed spam
-HIDDEN = {"qr": "QR code", "pdf": "PDF file"}  # places that a desk's own eyes would pass over
+HIDDEN = {
+    "qr": "QR code",
+    "pdf": "PDF file",
+    "archive": "packed file",
+}  # places that a desk's own eyes would pass over
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()
+WRITTEN = ("raw", "digest", "message_id", "changes", "drafted_at")
+"""The columns that `write` sets; before, a draft has no bytes and no digest."""
+OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 ENDED = frozenset(
     {
         ReportState.SENT,
@@ -108,12 +115,17 @@ def _freeze(
 ) -> bytes:
     """Render one report onto its row; returns its bytes."""
     report.drafted_at = office.clock()
-    report.message_id = f"<{report.id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
+    report.message_id = new_message_id(office, report.id)
     hidden = redacted(office, reporter, complaint, report, spam)
     raw = arf.compose(_values(office, reporter, complaint, report, hidden.raw, headers_only=headers_only))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
     report.changes = [asdict(change) for change in hidden.changes]
     return raw
+
+
+def new_message_id(office: Office, report_id: str) -> str:
+    """A Message-ID that no report had (RFC 5322 §3.6.4)."""
+    return f"<{report_id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
 
 
 def _values(

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from abuse_lookup import AbuseLookup
 from complaints import consent, contacts, draft, erasure, evidence, notice, retention, standing, submission
+from complaints.account_tables import UnfinishedErasure
 from complaints.db import OvertakenError, look_at, move
 from complaints.forward import Forwarder, Send, settle_after_crash
 from complaints.jobs import Engine, Job
@@ -66,7 +67,7 @@ class Worker:
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
             "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
-            "rewrite": lambda _: asyncio.to_thread(erasure.rewrite, office.db),
+            "erased": lambda row_id: asyncio.to_thread(erasure.finish, office, row_id),
             "report": forwarder.report,
             "letter": forwarder.letter,
         }
@@ -170,6 +171,7 @@ def due_jobs(office: Office, now: datetime) -> list[Job]:
             )
             for row_id in _ids(session, table, state, due, now)
         ]
+        jobs += [Job("erased", row_id) for row_id in session.exec(select(UnfinishedErasure.id))]
         return jobs + _analysed(session, now) + _lost(session, now)
 
 

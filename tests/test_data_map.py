@@ -36,7 +36,7 @@ IMPERSONAL = {
     "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token", "token_hash", "tries",
     "verified_at", "version", "via", "way_in_grade", "worker", "pasted", "certain_hops", "name", "page", "purpose",
     "second_hash", "used_at", "authority", "law", "moved_at", "announced_at", "effective_at", "forbidden_until",
-    "entered_at", "delivery", "reminded_at", "returned", "key_hash", "fingerprint",
+    "entered_at", "delivery", "reminded_at", "returned", "key_hash", "fingerprint", "left",
 }  # fmt: skip
 
 

@@ -260,8 +260,8 @@ def test_reading_takes_linear_time(junk: str, target: str) -> None:
         return time.process_time() - started
 
     small = max(seconds(32 * 1024), 0.005)
-    # The better of two: a processor shared with other work is slower for a while
-    assert min(seconds(256 * 1024) for _ in range(2)) < 8 * 4 * small
+    # A second try: a processor shared with other work is slower for a while
+    assert any(seconds(256 * 1024) < 8 * 4 * small for _ in range(2))
 
 
 def test_every_row_of_knowledge_says_where_and_when() -> None:
