@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, lookup_tables, models, standing_tables
@@ -159,7 +160,8 @@ def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[s
     }
     marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(as_stored))
     values = tuple(convert(row[name]) for row in rows for name, convert in as_stored.items())
-    into = f"{table.name} ({', '.join(as_stored)})"  # names of ours, values apart
+    columns = ", ".join(f'"{name}"' for name in as_stored)
+    into = f"{table.name} ({columns})"  # names of ours, values apart
     session.connection().exec_driver_sql(
         f"INSERT INTO {into} VALUES {', '.join([f'({marks})'] * len(rows))}",  # noqa: S608 - see `into`
         values,
@@ -191,7 +193,8 @@ def move(session: Session, row: Any, to: Any, **values: Any) -> None:
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]
         raise OvertakenError(f"{type(row).__name__} {row.id} is no longer {row.state}")
-    session.refresh(row)
+    for name, value in ({"state": to} | values).items():
+        set_committed_value(row, name, value)
 
 
 def _engine(url: str) -> Engine:
