@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Dialect, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, lookup_tables, models, standing_tables
@@ -174,7 +175,8 @@ def _columns(model: type[SQLModel], names: tuple[str, ...], dialect: Dialect) ->
     """The table with these columns, and what makes each value as it is stored."""
     table = model.__table__  # type: ignore[attr-defined]
     converters = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
-    return f"{table.name} ({', '.join(names)})", converters
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f"{table.name} ({columns})", converters
 
 
 def move(session: Session, row: Any, to: Any, **values: Any) -> None:
@@ -198,7 +200,8 @@ def move(session: Session, row: Any, to: Any, **values: Any) -> None:
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]
         raise OvertakenError(f"{type(row).__name__} {row.id} is no longer {row.state}")
-    session.refresh(row)
+    for name, value in ({"state": to} | values).items():
+        set_committed_value(row, name, value)
 
 
 def _engine(url: str) -> Engine:
