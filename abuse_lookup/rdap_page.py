@@ -26,6 +26,7 @@ from abuse_lookup.knowledge import Row, rows
 from abuse_lookup.pace import NotNow, Pace, Turn
 from abuse_lookup.rdap_answer import is_rdap, notices, span_of
 from abuse_lookup.target import IPAddress, parse_ip
+from abuse_lookup.whois_dialect import refused
 
 MOST_HOPS = 6
 MOST_PAGES = 12
@@ -35,6 +36,8 @@ _DEFAULT_PAUSE = 60.0  # seconds, for a 429 without Retry-After
 _LONGEST_PAUSE = 86400.0
 _LONGEST_NOTICE = 20_000
 _LONGEST_REASON = 400
+_LONGEST_ERROR = 4096  # octets of an error's page that are looked at
+_TAG = re.compile(r"<[^>]{0,500}>")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _BUSY = {429, 503}
 _WAITED_OUT = {408, 425, 429}  # client errors that time cures
@@ -188,14 +191,14 @@ class _Read:
     @classmethod
     def of(cls, page: Page) -> "_Read":
         document = _decoded(page.body or b"")
-        return cls(page, document, _limit(document))
+        return cls(page, document, _limit(document) or _refused(page, document))
 
     @property
     def status(self) -> int:
         return _status(self.page, self.document)
 
     def reply(self) -> Reply:
-        found = _object(self.page, self.document, self.status)
+        found = _object(self.page, self.document, self.status, limited=self.limit is not None)
         return Reply(self.page.url, found, self.limit.said if self.limit else "")
 
 
@@ -211,11 +214,26 @@ def _status(page: Page, document: Any) -> int:
 
 def _limit(document: Any) -> _Limit | None:
     """Find the words by which an answer says that we ask too much."""
-    said = notices(document)[:_LONGEST_NOTICE] if isinstance(document, dict) else ""
+    said = " ".join(notices(document))[:_LONGEST_NOTICE] if isinstance(document, dict) else ""
     for row in rows("rdap", "limit"):
         if match := _pattern(row).search(said):
             return _Limit(match[0], _worth(row, match))
     return None
+
+
+def _refused(page: Page, document: Any) -> _Limit | None:
+    """Find a refusal as WHOIS servers word it: on an error's page, or in a notice beside shortened data."""
+    status, known = _status(page, document), isinstance(document, dict)
+    if status == httpx.codes.NOT_FOUND or status in _REDIRECTS:
+        return None
+    if known:
+        lines = notices(document)
+    else:
+        lines = _TAG.sub("\n", (page.body or b"")[:_LONGEST_ERROR].decode("utf-8", "replace")).splitlines()
+    if status == httpx.codes.OK and not known:
+        return None
+    found = refused(lines, beside_data=status == httpx.codes.OK)
+    return _Limit(found.said, found.seconds) if found else None
 
 
 def _question(url: httpx.URL) -> tuple[str, IPAddress | None]:
@@ -272,14 +290,16 @@ def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _object(page: Page, document: Any, status: int) -> Mapping[str, Any]:
+def _object(page: Page, document: Any, status: int, *, limited: bool) -> Mapping[str, Any]:
     """Return the document if it is an object; raises `Ended` with what else it is."""
     host = page.url.host
     if status == httpx.codes.NOT_FOUND:
         raise Ended(Answer(Status.ABSENT, Sighting(), host, f"{host} knows nothing of it"))
     if status != httpx.codes.OK:
-        said = f" ({notices(document)[:200]})" if isinstance(document, dict) and notices(document) else ""
+        words = " ".join(notices(document))[:200] if isinstance(document, dict) else ""
+        said = f" ({words})" if words else ""
         permanent = (400 <= status < 500 and status not in _WAITED_OUT) or status in {501, 505}
+        permanent = permanent and not limited
         raise Ended(failed(host, f"{host} answered {status}{said}", permanent=permanent))
     if page.body is None:
         raise Ended(failed(host, f"{host} sent more than a registry answer can hold", permanent=True))

@@ -36,6 +36,7 @@ _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network in
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
 _ARIN_HANDLE = re.compile(r"\((NET6?-[0-9A-F-]{3,60})\)\s+([0-9A-Fa-f:.]{2,45} - [0-9A-Fa-f:.]{2,45})")
+_AS_NUMBERS = re.compile(r"(?i)(?:AS)?(\d{1,10})(?: *- *(?:AS)?(\d{1,10}))?")
 _REFERRAL = re.compile(r"(?:(r?whois)://)?([A-Za-z0-9.-]{3,253})(?::(\d{1,5}))?(?:/.*)?")
 
 
@@ -139,7 +140,7 @@ def _refusal(lines: list[str], *, known: bool) -> Refused | None:
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
-    bare = line.strip()
+    bare = line.strip().removeprefix("** ")  # TRABIS puts that before its headings
     if bare[:1] in {"%", "#"} or not bare:
         return "", bare, line
     if match := _BRACKETED.match(bare):
@@ -150,7 +151,7 @@ def _parsed(line: str) -> tuple[str, str, str]:
         return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
     key, colon, value = bare.partition(":")
     if colon and len(key) <= _LONGEST_KEY:
-        return key.rstrip(" .").lower(), value.strip(), line
+        return key.rstrip(" .\t").lower(), value.strip(), line
     key, _, value = bare.partition("\t")
     if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
         return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
@@ -165,7 +166,7 @@ def _segments(lines: list[str]) -> list[_Segment]:
         key, value, whole = _parsed(line)
         if key and not value:
             heading = key if meaning(key) in {"abuse", "manager", "registrar"} else ""
-        elif heading and value and (not key or meaning(key) in {"mailbox", "name"}):
+        elif heading and value and (not key or meaning(key) in {"mailbox", "name", "holder"}):
             key = heading  # SIDN, KRNIC, TWNIC and EURid put the values on the lines below such a name
         what = meaning(key)
         heading = heading if value or key else ""
@@ -184,8 +185,7 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
     if target.host is not None:
         return segments
     if target.asn is not None:
-        wanted = str(target.asn)
-        mine = [s for s in segments if s.main == "number" and s.subject.upper().removeprefix("AS") == wanted]
+        mine = [s for s in segments if s.main == "number" and target.asn in _numbers(s.subject)]
     else:
         spans = [(span.size, s) for s in segments if (span := s.span) and _covers(span, target)]
         spans = [(size, s) for size, s in spans if s.span and not is_beyond_registries(s.span)]
@@ -193,6 +193,12 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
     if mine or any(segment.main for segment in segments):
         return mine
     return segments
+
+
+def _numbers(subject: str) -> range:
+    """Read `AS64500`, `64500`, and ARIN's `64500 - 64510`."""
+    match = _AS_NUMBERS.fullmatch(subject.strip())
+    return range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
 
 
 def _covers(span: Span, target: Target) -> bool:
@@ -309,8 +315,9 @@ def _abuse_fields(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
 
 
 def _handles(segment: _Segment) -> Iterator[tuple[str, Confidence, str]]:
-    """Follow `abuse-c` to the e-mail of the object with that handle, within the answer."""
-    wanted = {value.upper() for value in segment.values("abuse handle")}
+    """Follow `abuse-c`, or a handle in the place of a mailbox, to that object's e-mail within the answer."""
+    named = (*segment.values("abuse handle"), *segment.values("abuse"))
+    wanted = {value.upper() for value in named if "@" not in value and " " not in value}
     mails: dict[str, list[str]] = {}
     handle = ""
     for key, value, _ in segment.lines:

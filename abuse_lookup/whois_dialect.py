@@ -15,6 +15,8 @@ from abuse_lookup.target import Target, normal_host
 RWHOIS_PORT = 4321
 """RFC 2167 §3.1."""
 _LONGEST_TEXT = 2000
+_FEW, _LONGEST_ALONE = 5, 320
+"""An answer of so few lines holds no terms of use: a line of so many characters may refuse there."""
 LONGEST_LINE = 120
 """Characters of a line by which a server refuses or says that there is nothing; longer ones are terms."""
 _MOST_SECONDS = 86400.0
@@ -133,7 +135,9 @@ def meaning(key: str) -> str:
 
 def refused(lines: Iterable[str], *, beside_data: bool) -> Refused | None:
     """Find the line by which a server refuses; `beside_data`: only texts that go with a shortened answer."""
-    short = [bare for line in lines if 0 < len(bare := line.strip()) <= LONGEST_LINE]
+    said = [bare for line in lines if (bare := line.strip())]
+    longest = LONGEST_LINE if len(said) > _FEW else _LONGEST_ALONE
+    short = [bare for bare in said if len(bare) <= longest]
     found = [
         Refused(line, _said_seconds(" ".join(short[number : number + 2]), row))
         for row in rows("whois", "refusal")

@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine, event, inspect, update
+from sqlalchemy import Connection, Dialect, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlmodel import Session, SQLModel
@@ -151,23 +152,24 @@ def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[s
     """
     if not rows:
         return
+    bind = session.get_bind()
+    assert isinstance(bind, Engine)
+    names = tuple(rows[0])
+    start, marks, converters = _insert(model, names, bind.dialect)
+    values: list[Any] = []
+    for row in rows:
+        values += [convert(row[name]) if convert else row[name] for name, convert in converters]
+    session.connection().exec_driver_sql(start + ", ".join([marks] * len(rows)), tuple(values))
+
+
+@lru_cache(maxsize=8)
+def _insert(model: type[SQLModel], names: tuple[str, ...], dialect: Dialect) -> tuple[str, str, list[Any]]:
+    """The statement up to its values, the marks of one row, and what makes each value as it is stored."""
     table = model.__table__  # type: ignore[attr-defined]
-    dialect = session.get_bind().dialect
-    as_stored = {
-        name: table.c[name].type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
-        for name in rows[0]
-    }
-    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(as_stored))
-    values = tuple(convert(row[name]) for row in rows for name, convert in as_stored.items())
-    into = f"{table.name} ({', '.join(as_stored)})"  # names of ours, values apart
-    session.connection().exec_driver_sql(
-        f"INSERT INTO {into} VALUES {', '.join([f'({marks})'] * len(rows))}",  # noqa: S608 - see `into`
-        values,
-    )
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
+    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(names))
+    converters = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
+    into = f"{table.name} ({', '.join(names)})"  # names of ours, values apart
+    return f"INSERT INTO {into} VALUES ", f"({marks})", converters  # noqa: S608 - see `into`
 
 
 def move(session: Session, row: Any, to: Any, **values: Any) -> None:

@@ -22,7 +22,11 @@ from complaints.office import Office
 from complaints.redact import CannotRedact, Identity, redact
 
 MOST_LINKS = 10  # links named outside the enclosed spam
-HIDDEN = {"qr": "QR code", "pdf": "PDF file"}  # places that a desk's own eyes would pass over
+HIDDEN = {
+    "qr": "QR code",
+    "pdf": "PDF file",
+    "archive": "packed file",
+}  # places that a desk's own eyes would pass over
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()
 WRITTEN = ("raw", "digest", "message_id", "changes", "drafted_at")

@@ -103,8 +103,8 @@ def read(
     `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
     stands in for the time of arrival where no believed hop names one. `own` are the mail domains of the
     reporter and of this service, which are never to blame. `look_into` (`attachments.look_into`) opens PDF
-    files and pictures; without it they stay closed. `certain` is how many Received lines of a spam that came
-    as text are sure to be lines of their own, `doubts` what else that leaves.
+    files, pictures and archives; without it they stay closed. `certain` is how many Received lines of a spam
+    that came as text are sure to be lines of their own, `doubts` what else that leaves.
     """
     message = parse(raw)
     looked = look_into(message) if look_into else Looked()
@@ -116,7 +116,7 @@ def read(
     return Evidence(
         message=message,
         trace=found,
-        links=links(message, looked.references),
+        links=links(message, looked.references, looked.files),
         authentication=authentication(message, found),
         signatures=spare_own(verify(message, keys, found.grade, arrived), inside),
         own=tuple(own),

@@ -5,7 +5,7 @@ Every way in (SMTP, HTTP, page, command line) ends at `accept`; its row is durab
 A probe of ours that came back becomes none: its hosts are learned (`probes.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -83,7 +83,7 @@ def accept(
     or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. What comes under one
     `batch` label is reviewed together. Raises TooLargeError.
     """
-    row = columns(office, reporter.id, reporter.key, raw, via=via, forwarded=forwarded)
+    row = columns(office, reporter.id, office.vault.sealer(reporter.key), raw, via=via, forwarded=forwarded)
     row |= {"filename": filename, "pasted": pasted, "batch": batch or row["batch"]}
     submission = Submission(**row)
     session.add(submission)
@@ -91,11 +91,17 @@ def accept(
     return submission
 
 
-def columns(office: Office, reporter_id: str, key: bytes, raw: bytes, *, via: str, forwarded: bool) -> Json:
-    """The columns of a new submission, sealed; `accept_all` stores them. Raises TooLargeError."""
+def columns(
+    office: Office, reporter_id: str, seal: Callable[[bytes], bytes], raw: bytes, *, via: str, forwarded: bool
+) -> Json:
+    """The columns of a new submission; `accept_all` stores them. `seal` is the reporter's `Vault.sealer`.
+
+    Raises TooLargeError.
+    """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
-    submission_id = tokens.random_letters(tokens.ID_LETTERS)
+    now = office.clock()
+    submission_id = tokens.ordered_letters(now)
     return {
         "id": submission_id,
         "reporter_id": reporter_id,
@@ -105,10 +111,10 @@ def columns(office: Office, reporter_id: str, key: bytes, raw: bytes, *, via: st
         "filename": "",
         "pasted": False,
         "batch": submission_id,
-        "received_at": office.clock(),
+        "received_at": now,
         "digest": tokens.digest(raw),
         "size": len(raw),
-        "raw": office.vault.seal(key, raw),
+        "raw": seal(raw),
         "outcome": [],
     }
 

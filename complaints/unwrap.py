@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
-from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, short_name, unpack
+from complaints.archives import MAX_DEPTH, MAX_MESSAGES, Packed, Room, is_archive, short_name, unpack
 from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
+from complaints.mbox_marks import mails_in
 from complaints.message import Message, Part, parse
 from complaints.outcomes import without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
@@ -102,7 +103,7 @@ def _open(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
             reason = f"{name or 'The archive'} is an archive inside archives."
             return [_refusal(reason, "Send the messages in one plain zip file.", name)]
         return _unpack(raw, name, depth, hand) or [_empty_archive(name)]
-    if slices := mbox_slices(raw):
+    if slices := mails_in(raw, MAX_MESSAGES):
         items: list[Item] = []
         _add(items, [_spam(raw, start, end, name, hand) for start, end in slices])
         return items
@@ -177,7 +178,7 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
 
 def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
     """Return the spam whose source was pasted as text, repaired but for the kinds of repair in `without`."""
-    if len(mbox_slices(raw)) > 1:
+    if len(mails_in(raw, MAX_MESSAGES)) > 1:
         return [replace(item, grade=max(item.grade, "B"), start=None, end=None) for item in open_file(raw)]
     found = repair(raw, without)
     message = parse(found.spam)
@@ -257,7 +258,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
         return [_from_message(part, raw, content, hand)]
     if not _is_file(part) or not _is_source(content, name):
         return []
-    if slices := mbox_slices(content):
+    if slices := mails_in(content, MAX_MESSAGES):
         taken = (_spam(content, start, end, name, hand) for start, end in slices)
         return [replace(item, start=None, end=None) for item in taken]
     return [_from_message(part, raw, content, hand)]
@@ -291,7 +292,7 @@ def _is_of_interest(content: bytes, name: str | None) -> bool:
 
 def _is_source(content: bytes, name: str | None) -> bool:
     """Tell whether bytes look like the source of a message: a header with fields that every message has."""
-    if mbox_slices(content):
+    if mails_in(content, MAX_MESSAGES):
         return True
     names = {header.name.lower() for header in parse(content).headers}
     named = name is not None and name.lower().endswith((".eml", ".eml.txt", ".mht"))

@@ -68,6 +68,24 @@ def test_a_report_consented_to_is_not_written_anew(tmp_path: Path, database_url:
     asyncio.run(main())
 
 
+def test_what_was_not_written_is_neither_consented_to_nor_sent(tmp_path: Path, database_url: str) -> None:
+    async def main() -> None:
+        async with awaiting(tmp_path, database_url) as (home, document):
+            await home.confirm(document, [CLOUD_DESK])
+            unwritten = "UPDATE report SET raw = :none, digest = '' WHERE state = 'draft'"
+            assert run_sql(home.office, unwritten, none=b"") > 0
+            consented = (
+                'INSERT INTO consented_report SELECT k.id, r.id, r.digest, r."to" FROM consent AS k, report AS r'
+                " WHERE r.state = 'draft'"
+            )
+            assert "not written yet" in refused(home.office, consented)
+            run_sql(home.office, "UPDATE report SET raw = :none WHERE state = 'queued'", none=b"")
+            sending = "UPDATE report SET state = 'sending' WHERE state = 'queued'"
+            assert "not written yet" in refused(home.office, sending)
+
+    asyncio.run(main())
+
+
 def test_after_a_withdrawal_nothing_is_sent_any_more(tmp_path: Path, database_url: str) -> None:
     async def main() -> None:
         async with awaiting(tmp_path, database_url) as (home, document):

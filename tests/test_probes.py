@@ -278,6 +278,7 @@ def read_again(website: Website, complaint: str) -> Complaint:
 
 
 def mine(website: Website, complaint: str, hop: str, nonce: str | None = None) -> httpx.Response:
+    website.look(complaint)
     with website.office.db.reading() as session:
         row = session.get_one(Complaint, complaint)
         rows = session.exec(select(Report).where(Report.complaint_id == complaint)).all()

@@ -250,6 +250,22 @@ def test_qmails_own_lines_are_walked_through() -> None:
     assert source(inner, queue, door, FORGED, trust=("192.0.2.30",)) == SPAMMER
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "by mx.reporter.example (Postfix, from userid 33) id 4AB",
+        "(qmail 1 invoked by uid 89)",
+        "from www by mx.reporter.example with local (Exim 4.97) id 1ab",
+        "(from www@localhost) by mx.reporter.example (8.17.1/8.17.1/Submit) id 3AB",
+    ],
+)
+def test_what_a_program_on_the_own_host_handed_on_is_less_certain(program: str) -> None:
+    found = walked(f"Received: {program}; {DATE}", BORDER, trust=("reporter.example",))
+    assert found.source is not None
+    assert (found.source.ip, found.confidence) == (SPAMMER, "medium")
+    assert "a program on the recipient's host" in found.source.doubts[0]
+
+
 def test_an_own_address_that_a_line_above_showed_is_never_accused() -> None:
     top = f"Received: from filter.example.net (filter.example.net [192.0.2.40]) by mx.reporter.example (192.0.2.10) with ESMTP id 1; {DATE}"
     back = f"Received: from mx ([192.0.2.10]) by filter.example.net (Postfix) with ESMTP id 2; {DATE}"

@@ -100,6 +100,30 @@ def test_remarks_count_only_where_they_speak_of_abuse_and_not_of_what_not_to_do(
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "desks"),
+    [
+        ("contact security@net.example for spam, not noc@net.example", ["security@net.example"]),
+        ("This is not for spam complaint,please send spam complaint to gd@net.example", ["gd@net.example"]),
+        ("Do not send spam reports, abuse reports or the like to noc@net.example", []),
+        ("Do not send spam to noc@net.example, info@net.example or tech@net.example", []),
+        ("Spam complaints to noc@net.example are ignored", []),
+        ("Non-abuse issues: noc@net.example", []),
+        ("for anything other than abuse write to noc@net.example", []),
+        ("Spam: desk@net.example, peering: peering@net.example", ["desk@net.example"]),
+        ("Spam: desk@net.example and cert@net.example", ["cert@net.example", "desk@net.example"]),
+        ("desk@net.example (abuse)", ["desk@net.example"]),
+        ("abuse@net.example (do not call)", ["abuse@net.example"]),
+        ("Send abuse ONLY to: desk [at] net [dot] example", ["desk@net.example"]),
+        ("If you report spam, do not use the addresses above but desk@net.example", ["desk@net.example"]),
+        ("For abuse related issues,\nkindly send your complaint to\ndesk@net.example", ["desk@net.example"]),
+        ("For abuse see our page\nTechnical contact:\nnoc@net.example", []),
+    ],
+)
+def test_each_address_of_a_remark_counts_for_what_is_said_of_it(text: str, desks: list[str]) -> None:
+    assert sorted(address for address, _ in complaint_addresses(text.splitlines())) == desks
+
+
 def test_addresses_are_found_whole() -> None:
     assert complaint_addresses(["abuse: <24x7-abuse.desk+x@mail2.net1.example>."]) == [
         ("24x7-abuse.desk+x@mail2.net1.example", "medium")

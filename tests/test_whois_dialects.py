@@ -361,3 +361,41 @@ def test_every_charset_and_question_can_be_used() -> None:
         question = query_for(str(row["server"]), IP)
         assert question.isascii()
         assert "\n" not in question
+
+
+def test_rwhois_puts_a_handle_where_others_put_the_mailbox() -> None:
+    text = (
+        "network:IP-Network:198.51.100.0/24\nnetwork:Abuse-Contact;I:POC-SEC\nnetwork:NOC-Contact;I:POC-NOC\n\n"
+        "contact:ID;I:POC-NOC\ncontact:Email:noc@host.example\n\n"
+        "contact:ID;I:POC-SEC\ncontact:Email:security@host.example\n%ok\n"
+    )
+    assert named(read(text, IP)) == [("security@host.example", "high")]
+
+
+def test_the_abuse_mailbox_of_a_registrant_or_reseller_is_not_the_registrars() -> None:
+    text = (
+        "Domain Name: pills.example\nRegistrar: Seller\nRegistrant Abuse Contact Email: abuse@pills.example\n"
+        "Reseller Abuse Contact Email: abuse@shop.example\nRegistrar Abuse Contact Email: abuse@seller.example\n"
+    )
+    assert named(read(text, Target.parse("pills.example"))) == [("abuse@seller.example", "high")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%ERROR:100: internal software error",
+        "Your request could not be processed due to rate limiting. Please try again in 60 seconds",
+        "Access to the whois service has been temporarily restricted.",
+        "Your query is rejected. Over the query limit.",
+        "Sorry, you have reached the maximum of queries",
+        "Blocked due to excessive queries",
+        (
+            "The IP address used to perform the query is not authorised or has exceeded the established limit for "
+            "queries. To request access to the service complete the form"
+        ),
+        "<html><head><title>503 Service Temporarily Unavailable</title></head></html>",
+        "Timeout while waiting for the backend",
+    ],
+)
+def test_a_server_that_answers_only_this_has_not_answered(text: str) -> None:
+    assert read(text + "\n", Target.parse("pills.example")).refusal

@@ -190,6 +190,10 @@ class Website:
             contacts._record(self.office, row, answers, 0)
             draft.step(self.office, complaint_id)
 
+    def look(self, complaint_id: str) -> None:
+        """Somebody is about to look at a complaint: its reports are written."""
+        draft.written(self.office, complaint_id)
+
     def show(self, complaint_id: str) -> Json:
         """The document of one of Alice's complaints."""
         document: Json = self.api("GET", f"/complaints/{complaint_id}").json()

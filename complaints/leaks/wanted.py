@@ -14,6 +14,21 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from complaints.leaks.reading import ROT13, Reading, letters_of
+from complaints.leaks.scan import (
+    ARCHIVES,
+    FUNCTIONS,
+    Place,
+    beside_signs,
+    exactly,
+    finder,
+    in_base64,
+    joined,
+    maybe,
+    readable,
+    readable_hex,
+    spread,
+    standing_alone,
+)
 from complaints.leaks.words import Word, words_of
 
 _FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -26,6 +41,12 @@ _GAP = rb"[^a-z0-9\x80-\xff._+@=-]{0,4}"
 _GAP_AT = rb"[^a-z0-9\x80-\xff@=]{0,6}[@=][^a-z0-9\x80-\xff]{0,6}"
 _ONE_MAILBOX = ("gmail.com", "googlemail.com")
 """Two names of one provider, which takes no notice of dots in local parts (support.google.com/mail, 2026)."""
+_TOLD = 5
+"""So many letters on either side of the @ are looked at beforehand."""
+TELLING = 16
+"""So many readable characters in a row noise does not hold by chance."""
+_HEAD = 10
+"""So many letters of a digest are looked for first."""
 _ALGORITHMS = ("md5", "sha1", "sha256")
 
 
@@ -49,6 +70,22 @@ class Address:
             ("reversed", tuple(needle[::-1] for needle in needles)),
             ("rot13", tuple(needle.translate(ROT13) for needle in needles)),
         )
+
+    def described(self) -> Iterator[bytes]:
+        """Patterns of which one matches any reading it stands in, however it is turned around there."""
+        local, labels = letters_of(self.local), list(map(letters_of, self.domain.split(b".")))
+        for turn, order in ((bytes, 1), (_rotated, 1), (_reversed, -1)):
+            host: list[bytes] = []
+            left = _TOLD
+            for label in labels:
+                if left > 0:
+                    host += [maybe(turn(b"dot"))] * bool(host) + [spread(turn(label[:left]))]
+                    left -= len(label)
+            box = spread(turn(local[-_TOLD:]))
+            yield joined(*(box, maybe(turn(b"at")), *host)[::order])
+            yield joined(*(box, b"[+/]")[::order])  # the tag behind it may hold any letters
+            front = spread(turn(b"".join(labels)[-_TOLD:]))
+            yield joined(*(front, spread(turn(local[:_TOLD])))[::order])
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[bytes], ...]:
@@ -108,6 +145,50 @@ class Wanted:
         forms += [part for one in self.addresses for part in (one.local, one.domain)]
         return tuple(form for form in forms if not form.isascii())
 
+    @cached_property
+    def _may_stand(self) -> Place:
+        addresses = (pattern for address in self.addresses for pattern in address.described())
+        return finder(*addresses, *(standing_alone(form) for word in self.words for form in word.forms))
+
+    @cached_property
+    def _in_base64(self) -> tuple[bytes, ...]:
+        """What tells in letters of base64 of a digest, of letters beyond ASCII, or of an archive."""
+        heads = {encoded[:_HEAD] for _, encoded in self._base64}
+        heads |= {letters for form in self.foreign for letters in in_base64(form)}
+        return (ARCHIVES, *map(exactly, heads))
+
+    @cached_property
+    def _in_hex(self) -> tuple[bytes, ...]:
+        """What tells there, too, of anything in hex, or in the numbers of a script."""
+        heads = {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign)
+        hexed = (octets.hex().encode() for octets in heads)
+        return (readable_hex(self.readable), *map(beside_signs, (*FUNCTIONS, *hexed)))
+
+    @cached_property
+    def anything_encoded(self) -> Place:
+        """Where in letters of base64 anything may begin that can be read, is packed, or is wanted."""
+        return finder(readable(self.readable), *self._in_base64, *self._in_hex)
+
+    @cached_property
+    def fewest_letters(self) -> int:
+        """So many letters of base64 are needed to hold anything."""
+        sizes = [self.readable, *map(len, self.foreign)]
+        return min(sizes) * 4 // 3
+
+    @cached_property
+    def told_otherwise(self) -> Place:
+        """Where there anything may begin that is told in another way than by what can be read in base64."""
+        return finder(*self._in_base64, *self._in_hex)
+
+    def may_stand_in(self, octets: bytes) -> bool:
+        """Whether any address or word may stand in a reading."""
+        return self._may_stand(octets, 0) >= 0
+
+    @cached_property
+    def readable_in_base64(self) -> Place:
+        """Where in letters of base64 a group begins from which on enough is readable."""
+        return finder(readable(self.readable))
+
     def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
         """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.
 
@@ -143,6 +224,11 @@ class Wanted:
     def shortest(self) -> int:
         """The length of the shortest address."""
         return min((len(one.local) + 1 + len(one.domain) for one in self.addresses), default=6)
+
+    @property
+    def readable(self) -> int:
+        """So many readable characters in a row are looked at in what was decoded."""
+        return min(self.shortest, TELLING)
 
     @cached_property
     def fewest(self) -> int:
@@ -180,6 +266,14 @@ class Wanted:
                 if all(needle in letters for needle in needles):
                     return True
         return False
+
+
+def _rotated(letters: bytes) -> bytes:
+    return letters.translate(ROT13)
+
+
+def _reversed(letters: bytes) -> bytes:
+    return letters[::-1]
 
 
 def _any_in(needles: tuple[bytes, ...], letters: bytes) -> bool:

@@ -173,7 +173,7 @@ class Walk:
 
     def _readable(self, body: bytes, where: str, line: int, *, tokens: bool = False) -> bytes:
         """Hide in an encoded body what can be read without decoding it."""
-        finds = self.hider.finds(body, tokens=tokens, escapes=False)
+        finds = self.hider.finds(body, tokens=tokens)
         for find in finds:
             self._changed(find, body, where, line + body.count(b"\n", 0, find.start))
         return splice(body, finds)
@@ -205,8 +205,6 @@ class Walk:
         self.kept.append(
             f"{where} is no text: what it holds compressed, or as a picture, was not looked into."
         )
-        if not self.hider.hinted(content):
-            return content
         finds = [find for find in self.hider.finds(content, tokens=False) if find.rule not in WORDS]
         for find in finds:
             self._changed(find, content, where, line)
