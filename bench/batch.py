@@ -9,8 +9,8 @@ Then the parts are measured in this process, over the same messages, in processo
 - `lookups`: the desks of every question, all known
 
 `ratio` is the sum of trace and insert over the processor time of all processes of the batch, `ratio_of_all`
-that of insert, read and lookups. `look_ms` is what the first look at a complaint costs: redacting, composing and
-searching all its reports, which a batch does not do. `peak_mb` is the memory of all its processes at one
+that of insert, read and lookups. `look_ms` is what the first look at a complaint costs: redacting, composing
+and searching all its reports, which a batch does not do. `peak_mb` is the memory of all its processes at one
 time, shared pages counted once (PSS), `rss_mb` counted in each. `large` is an mbox of `--gigabytes` (3), most
 of it mails that are too large, of which nothing may be held. Exits 69 without ../shared/data, 1 where a bound
 is missed.
