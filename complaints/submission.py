@@ -225,6 +225,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         certain_hops=item.certain,
         received_at=submission.received_at,
         due_at=submission.received_at,
+        hide=[],
     )
     session.add(complaint)
     session.flush()
