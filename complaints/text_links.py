@@ -170,7 +170,7 @@ def _visible(token: str) -> str:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _short_token(token: str) -> list[tuple[str, str]]:
     return _references_of(token)
 

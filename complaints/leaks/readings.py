@@ -10,6 +10,8 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from html.entities import html5
+from itertools import groupby
+from operator import itemgetter
 
 from complaints.leaks.reading import Reading
 from complaints.leaks.scan import BASE64, finder
@@ -202,12 +204,9 @@ def _around_words(text: bytes) -> bytes:
 
 def _words(match: re.Match[bytes]) -> bytes:
     """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
-    words = _ENCODED_WORD.findall(match[0])
-    if len({(name.lower(), kind) for name, kind, _ in words}) == 1 and (octets := _in_one_go(words)):
-        return in_utf8(octets, words[0][0].decode("ascii", "replace").lower())
     found: list[tuple[str, bytes]] = []
-    for charset, kind, payload in words:
-        octets = base64_octets(payload) if kind in b"bB" else binascii.a2b_qp(payload, header=True)
+    for (charset, kind), words in groupby(_ENCODED_WORD.findall(match[0]), _of_words):
+        octets = _decoded(kind, [payload for _, _, payload in words])
         name = charset.decode("ascii", "replace").lower()
         if found and found[-1][0] == name:
             octets = found.pop()[1] + octets
@@ -215,22 +214,19 @@ def _words(match: re.Match[bytes]) -> bytes:
     return b"".join(in_utf8(octets, name) for name, octets in found)
 
 
-def _in_one_go(words: list[tuple[bytes, bytes, bytes]]) -> bytes:
-    """Decode words of one kind together where none of them ends within a group or a code; else b""."""
-    payloads = [payload for _, _, payload in words]
-    if words[0][1] in b"qQ":
-        whole = not any(b"=" in payload[-2:] for payload in payloads)
-        return binascii.a2b_qp(b"".join(payloads), header=True) if whole else b""
-    bare = [payload.rstrip(b"=") for payload in payloads]
-    whole = all(
-        len(payload) % 4 == 0 and len(payload) - len(one) < 3
-        for payload, one in zip(payloads, bare, strict=True)
-    )
-    return (
-        b"".join(map(binascii.a2b_base64, payloads))
-        if whole and not b"".join(bare).translate(None, BASE64)
-        else b""
-    )
+_of_words = itemgetter(0, 1)
+
+
+def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
+    """Decode encoded words of one kind, in one go where none ends within a group or a code."""
+    joined = b"".join(payloads)
+    if kind in b"qQ":
+        if any(b"=" in payload[-2:] for payload in payloads):
+            return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
+        return binascii.a2b_qp(joined, header=True)
+    if joined.translate(None, BASE64) or any(len(payload) % 4 for payload in payloads):
+        return b"".join(map(base64_octets, payloads))
+    return binascii.a2b_base64(joined)
 
 
 def in_utf8(octets: bytes, charset: str) -> bytes:

@@ -176,14 +176,9 @@ class Wanted:
         return min(sizes) * 4 // 3
 
     @cached_property
-    def told_in_base64(self) -> Place:
-        """Where in letters of base64 an archive, a digest or letters beyond ASCII may begin."""
-        return finder(*self._in_base64)
-
-    @cached_property
-    def told_in_hex(self) -> Place:
-        """Where in letters of base64 anything in hex may begin, or the numbers of a script."""
-        return finder(*self._in_hex)
+    def told_otherwise(self) -> Place:
+        """Where there anything may begin that is told in another way than by what can be read in base64."""
+        return finder(*self._in_base64, *self._in_hex)
 
     def may_stand_in(self, octets: bytes) -> bool:
         """Whether any address or word may stand in a reading."""

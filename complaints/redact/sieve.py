@@ -16,9 +16,9 @@ _MEMORY = 16 << 20
 """Octets that the states of one automaton may take at most."""
 _READ_AGAIN = 20_000_000
 _FEWEST_LOOKS = 64
-_READABLE = 16
+_TEXT = r"[\t\n\r -~]{16,}"
 """So many readable characters in a row are a text; noise has none."""
-_READABLE_RUN = re.compile(rb"[ -~]{16,}+")
+_WHOLE_TEXT = re.compile(_TEXT.encode())
 _LONGEST = 4_096
 """Octets in which whatever is spelled ends, with all that stands between its letters."""
 _FEW_RUNS = 16
@@ -38,8 +38,8 @@ class Sieve:
 
     def __init__(self, loose: Iterable[str]) -> None:
         patterns = list(dict.fromkeys(loose))
-        self._spelled = _compiled(patterns)
-        self._telling = _compiled([*patterns, f"[ -~]{{{_READABLE},}}"])
+        self._spelled = automaton(patterns)
+        self._telling = automaton([*patterns, _TEXT])
 
     def starts(self, text: bytes) -> Iterator[int]:
         """Yield each offset at which something may be spelled, in order."""
@@ -56,7 +56,7 @@ class Sieve:
         """
         found: list[re.Match[bytes]] = []
         for match in self._telling.finditer(octets):
-            run = _READABLE_RUN.match(octets, match.start())
+            run = _WHOLE_TEXT.match(octets, match.start())
             if run is None or run.end() != match.end():
                 return True, b""
             found.append(run)
@@ -66,6 +66,10 @@ class Sieve:
             spans = [(spans[0][0], len(octets))]
         spelled = any(self._spelled.search(octets, *span) is not None for span in spans)
         return spelled, b"\n".join([run[0] for run in found])
+
+    def spells(self, text: bytes) -> bool:
+        """Tell whether something may be spelled there."""
+        return self._spelled.search(text) is not None
 
     def tells(self, octets: bytes) -> bool:
         """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
@@ -77,7 +81,8 @@ def few_looks(text: bytes) -> int:
     return max(_FEWEST_LOOKS, _READ_AGAIN // max(1, len(text)))
 
 
-def _compiled(patterns: list[str]) -> "re2._Regexp":
+def automaton(patterns: list[str]) -> "re2._Regexp":
+    """Return what searches octets for any of some patterns, in one pass and without regard to case."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = _MEMORY
