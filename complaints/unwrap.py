@@ -5,7 +5,7 @@ possible, and for everything that is no spam the reason and what the reporter ca
 """
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -18,6 +18,7 @@ from complaints.mbox_marks import mails_in
 from complaints.message import Message, Part, parse
 from complaints.outcomes import without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
+from complaints.passed_on import PASSED_ON, REMEDY, passed_on
 from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
@@ -216,17 +217,22 @@ def mended_again(raw: bytes, *, forwarded: bool, without: Container[str]) -> Ite
     return items[0] if len(items) == 1 and items[0].spam is not None else None
 
 
-def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> list[Item]:
+def unwrap_forward(
+    raw: bytes, is_ours: Callable[[str], bool] | None = None, theirs: Collection[str] = ()
+) -> list[Item]:
     """Return the spams in a mail that came to a submission address: every outermost message inside it.
 
     A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. `is_ours`
     tells this reporter's submission addresses, to one of which a redirect must say it went (None: any will
-    do). Without any message, a spam forwarded inline is looked for, and failing that one refusal says how to
-    forward with the program that was used.
+    do), `theirs` are their own addresses: what came to one of those and was passed on whole is no forward,
+    and what it carries is the spam's. Without any message, a spam forwarded inline is looked for, and failing
+    that one refusal says how to forward with the program that was used.
     """
     message = parse(raw)
     if redirected := _redirected(message, is_ours):
         return [redirected]
+    if is_ours and passed_on(message, is_ours, theirs):
+        return [_refusal(PASSED_ON, REMEDY)]
     items: list[Item] = []
     hand = _Hand(message)
     for part in message.leaves():

@@ -272,7 +272,8 @@ def read_again(website: Website, complaint: str) -> Complaint:
         row = session.get_one(Complaint, complaint)
         reporter = session.get_one(Reporter, row.reporter_id)
         raw = website.office.spam_of(session, row)
-    evidence._record(website.office, row, read(raw, Trust.of(learned.trusted(reporter))), [])
+    with website.office.db.transaction() as session:
+        evidence.record(session, website.office, row, read(raw, Trust.of(learned.trusted(reporter))), [])
     with website.office.db.reading() as session:
         return session.get_one(Complaint, complaint)
 
