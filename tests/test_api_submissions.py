@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import tracemalloc
 import zipfile
@@ -26,6 +27,7 @@ from sqlmodel import select
 from complaints.demo import as_attachments
 from complaints.models import Complaint, Submission
 from complaints.office import Office
+from complaints.spam import Trust, read
 from complaints.web.security import AT_ONCE, ENVELOPE_BYTES
 from tests.test_architecture import ROOT
 from tests.visitor import problem
@@ -166,6 +168,27 @@ def test_what_is_too_large_is_refused_while_it_comes(tmp_path: Path, way: str) -
         assert stored(website) == 0
         exactly = spam() + b"x" * (100_000 - len(spam()))
         assert items(website.api("POST", "/submissions", content=exactly, headers=MAIL))
+
+
+def test_no_mail_is_written_in_clear_to_a_temporary_file(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form of more than a mebibyte, and a spam whose attachments a child process reads."""
+
+    def opened(*_: Any, **__: Any) -> None:
+        raise AssertionError("a temporary file was made")
+
+    page = b"--b\r\nContent-Type: application/pdf\r\n\r\n%PDF-1.4\r\n--b--\r\n"
+    mail = spam().replace(b"text/plain; charset=utf-8", b"multipart/mixed; boundary=b") + page
+    for maker in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
+        monkeypatch.setattr(tempfile, maker, opened)
+    large = mail + b"x" * 2_000_000
+    for answer in (
+        website.api("POST", "/submissions", files={"file": ("a.eml", large)}),
+        website.api("POST", "/submissions", content=mail, headers=MAIL),
+    ):
+        assert items(answer)[0]["status"] in {"accepted", "duplicate"}
+    read(mail, Trust.of(["mx.victim.example"]))
 
 
 def test_many_large_uploads_at_once_take_bounded_room_and_slow_ones_only_for_what_came(

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import logging
 import re
 import zipfile
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import aiosmtplib
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
@@ -19,11 +21,14 @@ from complaints import (
     choices,
     doctor,
     erasure,
+    evidence,
     export,
     probes,
     replies,
     reporters,
+    show,
     step_up,
+    submission,
     worker,
 )
 from complaints.db import metadata
@@ -179,6 +184,51 @@ def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: 
             assert (await home.api("GET", "/complaints")).status_code == 401
 
     asyncio.run(main())
+
+
+def test_promise_10_nothing_that_the_service_writes_into_its_log_tells_of_anybody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when all goes well, nor when a step, a page, the API and the door fail over a mail."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot read the mail of Alice Victim <{ALICE}>: Zyzzyva")
+
+    async def main() -> None:
+        async with house(tmp_path, undo_seconds=2) as home:
+            await plant(home)
+            document = (await home.api("GET", "/complaints")).json()["items"][0]
+            look = home.office.review_url(document["id"])
+            with monkeypatch.context() as patch:
+                patch.setattr(evidence, "step", fails)
+                patch.setattr(show, "complaint_document", fails)
+                patch.setattr(submission, "accept_all", fails)
+                with pytest.raises(aiosmtplib.SMTPDataError):
+                    await home.forward([spam(subject="Zyzzyva")])
+                assert (await home.api("GET", f"/complaints/{document['id']}")).status_code == 500
+                uploaded = await home.api("POST", "/submissions", content=spam(subject="Zyzzyva again"))
+                assert uploaded.status_code == 202
+                while "step evidence failed" not in caplog.text:
+                    await asyncio.sleep(0.1)
+            assert (await home.http.get(look)).status_code == 200
+            account, token = home.office.account_url(alice_of(home)), home.token
+            await asyncio.to_thread(gone, home)
+            secrets = [document["id"], look, account, token, home.submission_address]
+            secrets += ["198.51.100.23", "pills.example"]
+            written = "\n".join(caplog.messages) + caplog.text
+            marks = [mark.decode() for mark in MARKS]
+            assert [mark for mark in (*marks, *map(str, secrets)) if mark in written] == []
+
+    # As `plaint serve` writes, and besides everything that is ours
+    caplog.set_level(logging.WARNING)
+    for name in ("complaints", "abuse_lookup"):
+        caplog.set_level(logging.DEBUG, name)
+    asyncio.run(main())
+
+
+def alice_of(home: House) -> Reporter:
+    with home.office.db.reading() as session:
+        return session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
 
 
 def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_path: Path) -> None:

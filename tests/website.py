@@ -272,6 +272,7 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         await asyncio.sleep(0)
         await self._wait_tasks_to_complete()
+        await self.lifespan.shutdown()
 
 
 @dataclass
