@@ -204,7 +204,8 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         }  # fmt: skip
     digest, mark = tokens.digest(item.spam), delivery_mark(message)
     if known := _known(session, reporter, digest, mark, item.grade):
-        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
+        came_by = session.exec(select(Submission.via).where(Submission.id == known.submission_id)).one()
+        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at, letter=came_by != BATCH)
         return {
             "complaint": known.id, "status": "duplicate", "grade": item.grade,
             "since": rfc3339(known.received_at), "state": known.state.value,

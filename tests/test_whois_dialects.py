@@ -7,7 +7,8 @@ from abuse_lookup.answer import Finding
 from abuse_lookup.knowledge import rows
 from abuse_lookup.whois_answer import Report, read
 from abuse_lookup.whois_dialect import decoded, gone, port_of, present_name, query_for, refused, says_absent
-from bench.registries import Question, ours
+from bench.registries import ours
+from bench.registry_corpus import Question
 
 IP = Target.parse("198.51.100.7")
 

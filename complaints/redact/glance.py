@@ -26,15 +26,16 @@ def glued(text: bytes) -> bytes:
     return text.translate(_STANDARD, _NO_TOKEN)
 
 
-def opened(letters: bytes) -> bytes:
+def opened(letters: bytes, *, shifted: bool = False) -> bytes:
     """Return what glued letters hold as base64 read from each letter, one behind the other.
 
     Four letters are three octets, so reading from the next letter is the same bits moved by six; the moves by
-    two, four and six are all there are.
+    two, four and six are all there are. `shifted`: only those.
     """
     whole = octets_of(letters + b"AAAA")
     bits, size = int.from_bytes(whole, "big"), len(whole) + 1
-    return _APART.join([whole, *[(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]])
+    moved = [(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]
+    return _APART.join(moved if shifted else [whole, *moved])
 
 
 def hex_runs(letters: bytes) -> list[bytes]:

@@ -31,6 +31,7 @@ MAX_DEPTH = 4
 _SHORTEST_TOKEN = 8
 _SHORTEST_DIGEST = 22
 _PIECE, _OVERLAP = 131_072, 4_096
+_GROUPS = 8
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
@@ -131,16 +132,32 @@ class Hider:
     def _promising(
         self, tokens: list[tuple[re.Match[bytes], bytes]], depth: int
     ) -> list[tuple[re.Match[bytes], bytes]]:
-        """Return the tokens that may hold something: most lists end at once, others are halved."""
-        if not tokens or not self._may_hold(glance.glued(b"".join([token for _, token in tokens])), depth):
-            return []
-        if len(tokens) == 1:
+        """Return those that may hold something, when one does: by groups, of which few are parted again."""
+        if len(tokens) <= 1:
             return tokens
-        half = len(tokens) // 2
-        return self._promising(tokens[:half], depth) + self._promising(tokens[half:], depth)
+        size = -(-len(tokens) // _GROUPS)
+        groups = (tokens[start : start + size] for start in range(0, len(tokens), size))
+        return [
+            token
+            for group in groups
+            if self._may_hold(glance.glued(b"".join([token for _, token in group])), depth)
+            for token in self._promising(group, depth)
+        ]
 
-    def _may_hold(self, letters: bytes, depth: int) -> bool:
-        """Tell whether anything is encoded in glued letters, by opening all of them at once."""
+    def misread(self, body: bytes) -> bool:
+        """Tell whether base64 may show something to whom reads it as it stands, or from another letter on.
+
+        What it says when read from the first letter is not looked at.
+        """
+        if b"=?" in body or b"begin " in body or self.sieve.spells(body):
+            return True
+        return self._may_hold(glance.glued(body), 0, shifted=True)
+
+    def _may_hold(self, letters: bytes, depth: int, *, shifted: bool = False) -> bool:
+        """Tell whether anything is encoded in glued letters, by opening all of them at once.
+
+        `shifted`: as base64 not from the first letter on.
+        """
         if len(letters) < self.shortest:
             return False
         if glance.holds(letters, self.base64_digests):
@@ -150,7 +167,7 @@ class Hider:
             return True
         if hexes and self._tells(glance.from_hex(hexes), depth):
             return True
-        return any(self._tells(glance.opened(piece), depth) for piece in _pieces(letters))
+        return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
 
     def _tells(self, octets: bytes, depth: int) -> bool:
         """Tell whether anything may stand in opened letters."""

@@ -38,8 +38,8 @@ class Sieve:
 
     def __init__(self, loose: Iterable[str]) -> None:
         patterns = list(dict.fromkeys(loose))
-        self._spelled = _compiled(patterns)
-        self._telling = _compiled([*patterns, _TEXT])
+        self._spelled = automaton(patterns)
+        self._telling = automaton([*patterns, _TEXT])
 
     def starts(self, text: bytes) -> Iterator[int]:
         """Yield each offset at which something may be spelled, in order."""
@@ -67,6 +67,10 @@ class Sieve:
         spelled = any(self._spelled.search(octets, *span) is not None for span in spans)
         return spelled, b"\n".join([run[0] for run in found])
 
+    def spells(self, text: bytes) -> bool:
+        """Tell whether something may be spelled there."""
+        return self._spelled.search(text) is not None
+
     def tells(self, octets: bytes) -> bool:
         """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
         return self._telling.search(octets) is not None
@@ -77,7 +81,8 @@ def few_looks(text: bytes) -> int:
     return max(_FEWEST_LOOKS, _READ_AGAIN // max(1, len(text)))
 
 
-def _compiled(patterns: list[str]) -> "re2._Regexp":
+def automaton(patterns: list[str]) -> "re2._Regexp":
+    """Return what searches octets for any of some patterns, in one pass and without regard to case."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = _MEMORY
