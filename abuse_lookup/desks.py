@@ -46,9 +46,9 @@ class DeskRows:
             self._asns |= dict.fromkeys(desk.asns, desk)
             if desk.networks:
                 self._networks[desk.table] |= dict.fromkeys(desk.networks, desk)
-        self._lengths = {
-            (table, version): sorted({net.prefixlen for net in nets if net.version == version}, reverse=True)
-            for table, nets in self._networks.items()
+        self._by_length = {
+            (table, version): _by_length(known, version)
+            for table, known in self._networks.items()
             for version in (4, 6)
         }
         nets = [net for known in self._networks.values() for net in known]
@@ -77,13 +77,10 @@ class DeskRows:
 
     def network(self, table: str, asked: IPNetwork) -> tuple[IPNetwork, Desk] | None:
         """Find the smallest network of a `proxy` or `override` row that holds all of `asked`."""
-        known = self._networks[table]
-        for length in self._lengths[table, asked.version]:
-            if length > asked.prefixlen:
-                continue
-            around = asked.supernet(new_prefix=length)
-            if around in known:
-                return around, known[around]
+        first, bits = int(asked.network_address), asked.max_prefixlen
+        for length, known in self._by_length[table, asked.version]:
+            if length <= asked.prefixlen and (found := known.get(first >> (bits - length))) is not None:
+                return found
         return None
 
     def alike(self, ip: IPAddress) -> tuple[int, int]:
@@ -245,6 +242,19 @@ def said(
     as_of = datetime(desk.date.year, desk.date.month, desk.date.day, tzinfo=UTC)
     finding = Finding(confidence, why, desk.address, desk.form, scope=scope, as_of=as_of)
     return Answer(Status.FOUND, Sighting((finding,), span), desk.provider)
+
+
+_Numbered = dict[int, tuple[IPNetwork, Desk]]
+
+
+def _by_length(known: dict[IPNetwork, Desk], version: int) -> list[tuple[int, _Numbered]]:
+    """Sort networks by their length, the longest first, and each by the bits of its prefix."""
+    found: dict[int, _Numbered] = {}
+    for net, desk in known.items():
+        if net.version == version:
+            prefix = int(net.network_address) >> (net.max_prefixlen - net.prefixlen)
+            found.setdefault(net.prefixlen, {})[prefix] = (net, desk)
+    return sorted(found.items(), reverse=True)
 
 
 def _by_suffix(known: dict[str, Desk], host: str) -> Desk | None:

@@ -11,7 +11,7 @@ from typing import Any
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Scope, Sighting, Span
 from abuse_lookup.contact_card import Card, Mail, read_card
 from abuse_lookup.knowledge import rows
-from abuse_lookup.mailbox import complaint_addresses, complaint_forms, is_desk_name
+from abuse_lookup.mailbox import complaint_addresses, complaint_forms, found_invalid, is_desk_name
 from abuse_lookup.span import parse_span
 from abuse_lookup.target import normal_host
 from abuse_lookup.whois_dialect import servers_in
@@ -163,13 +163,13 @@ def is_rdap(document: Mapping[str, Any]) -> bool:
     return any(name in document for name in known)
 
 
-def notices(document: Mapping[str, Any]) -> str:
-    """Join what the server added to its answer or error: titles, types and texts (RFC 9083 §4.3, §6)."""
+def notices(document: Mapping[str, Any]) -> list[str]:
+    """List what the server added to its answer or error: titles, types and texts (RFC 9083 §4.3, §6)."""
     parts = [_text(document.get("title")), *_strings(document.get("description"))]
     for notice in (*_mappings(document.get("notices")), *_mappings(document.get("remarks"))):
         parts += [_text(notice.get("title")), _text(notice.get("type"))]
         parts += _strings(notice.get("description"))
-    return " ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def withheld(document: Mapping[str, Any]) -> bool:
@@ -206,8 +206,11 @@ def _abuse_roles(
         why = f"RDAP names it as the abuse contact of {about}{named}{_doubt(entity)}"
         mails = entity.card.mails
         preferred = any(mail.preferred for mail in mails)
+        invalid = found_invalid(_remarks(entity.document))
         for mail in mails:
             confidence, more = _weight(mail, preferred=preferred)
+            if mail.address in invalid:
+                confidence, more = "low", ", but the registry found it invalid"
             confidence = max(confidence, most, key=CONFIDENCES.index)
             yield Finding(confidence, why + more, mail.address, holder=holder, scope=scope)
         if not mails:

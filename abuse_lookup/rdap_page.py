@@ -26,6 +26,7 @@ from abuse_lookup.knowledge import Row, rows
 from abuse_lookup.pace import NotNow, Pace, Turn
 from abuse_lookup.rdap_answer import is_rdap, notices, span_of
 from abuse_lookup.target import IPAddress, parse_ip
+from abuse_lookup.whois_dialect import refused
 
 MOST_HOPS = 6
 MOST_PAGES = 12
@@ -35,6 +36,8 @@ _DEFAULT_PAUSE = 60.0  # seconds, for a 429 without Retry-After
 _LONGEST_PAUSE = 86400.0
 _LONGEST_NOTICE = 20_000
 _LONGEST_REASON = 400
+_LONGEST_ERROR = 4096  # octets of an error's page that are looked at
+_TAG = re.compile(r"<[^>]{0,500}>")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _BUSY = {429, 503}
 _WAITED_OUT = {408, 425, 429}  # client errors that time cures
@@ -94,27 +97,28 @@ class Asker:
             if len(walk.asked) >= MOST_PAGES:
                 raise Ended(failed(url.host, f"gave up after {MOST_PAGES} pages", permanent=True))
             walk.asked.add(str(url))
-            page = await self._patient(url, walk.deadline)
-            if page.status not in _REDIRECTS:
-                return reply_of(page)
-            url = _redirected(page)
+            read = await self._patient(url, walk.deadline)
+            if read.page.status not in _REDIRECTS:
+                return read.reply()
+            url = _redirected(read.page)
         raise Ended(failed(url.host, f"more than {MOST_HOPS} redirects", permanent=True))
 
-    async def _patient(self, url: httpx.URL, deadline: float) -> Page:
+    async def _patient(self, url: httpx.URL, deadline: float) -> "_Read":
         """Ask once more where the server says that it will answer before the deadline."""
-        page = await self._once(url, deadline)
-        if page.status in _BUSY and self._pause(page) < deadline - asyncio.get_running_loop().time():
-            page = await self._once(url, deadline)
-        return page
+        read = await self._once(url, deadline)
+        busy = read.page.status in _BUSY
+        if busy and self._pause(read.page) < deadline - asyncio.get_running_loop().time():
+            read = await self._once(url, deadline)
+        return read
 
-    async def _once(self, url: httpx.URL, deadline: float) -> Page:
+    async def _once(self, url: httpx.URL, deadline: float) -> "_Read":
         with journal.asking("rdap", url.host, str(url)) as noted:
-            page = await self._get(url, deadline, noted)
-            noted.said(page.body)
-            noted.ended(*_said(page))
-            return page
+            read = await self._get(url, deadline, noted)
+            noted.said(read.page.body)
+            noted.ended(*_said(read.page))
+            return read
 
-    async def _get(self, url: httpx.URL, deadline: float, noted: Asked) -> Page:
+    async def _get(self, url: httpx.URL, deadline: float, noted: Asked) -> "_Read":
         plain_allowed = url.scheme == "http" and self._bootstrap.may_be_plain(str(url))
         if url.scheme != "https" and not plain_allowed:
             reason = f"{url.host} would be asked over {url.scheme or 'nothing'}, not over TLS"
@@ -126,27 +130,26 @@ class Asker:
             async with self._pace.turn(url.host, left, *_question(url)) as turn:
                 if turn.known is not None:
                     noted.cached = True
-                    return Page(url, httpx.codes.OK, httpx.Headers(), turn.known.encode())
-                page = await self._fetcher.get(url, _MEDIA_TYPE)
-                self._heed(page, turn)
+                    return _Read.of(Page(url, httpx.codes.OK, httpx.Headers(), turn.known.encode()))
+                read = _Read.of(await self._fetcher.get(url, _MEDIA_TYPE))
+                self._heed(read, turn)
         except TimeoutError:
             raise Ended(failed(url.host, f"{url.host} did not answer in time")) from None
         except NotNow as error:
             raise Ended(failed(url.host, str(error))) from error
         except FetchError as error:
             raise Ended(failed(url.host, str(error), permanent=error.permanent)) from error
-        return page
+        return read
 
-    def _heed(self, page: Page, turn: Turn) -> None:
+    def _heed(self, read: "_Read", turn: Turn) -> None:
         """Slow down where the server says so; hand a good answer to whoever waits for it."""
-        document = _decoded(page.body or b"")
-        status = _status(page, document)
+        document, status = read.document, read.status
         if status in _BUSY:
-            turn.pause(self._pause(page), f"it answered {status} (too many questions)")
-        elif limit := _limit(document):
-            turn.pause(limit.seconds, f"it said {limit.said!r}")
+            turn.pause(self._pause(read.page), f"it answered {status} (too many questions)")
+        elif read.limit:
+            turn.pause(read.limit.seconds, f"it said {read.limit.said!r}")
         elif status == httpx.codes.OK and isinstance(document, dict) and is_rdap(document):
-            turn.keep((page.body or b"").decode("utf-8", "replace"), span_of(document))
+            turn.keep((read.page.body or b"").decode("utf-8", "replace"), span_of(document))
 
     def _pause(self, page: Page) -> float:
         """Seconds to ask this server nothing, because it says so (RFC 7480 §5.5)."""
@@ -177,11 +180,31 @@ class _Limit:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A page, and what its body holds."""
+
+    page: Page
+    document: Any
+    limit: _Limit | None
+
+    @classmethod
+    def of(cls, page: Page) -> "_Read":
+        document = _decoded(page.body or b"")
+        return cls(page, document, _limit(document) or _refused(page, document))
+
+    @property
+    def status(self) -> int:
+        return _status(self.page, self.document)
+
+    def reply(self) -> Reply:
+        found = _object(self.page, self.document, self.status, limited=self.limit is not None)
+        return Reply(self.page.url, found, self.limit.said if self.limit else "")
+
+
 def reply_of(page: Page) -> Reply:
     """Read the object on a page; raises `Ended` with what else is there."""
-    document = _decoded(page.body or b"")
-    limit = _limit(document)
-    return Reply(page.url, _object(page, document, _status(page, document)), limit.said if limit else "")
+    return _Read.of(page).reply()
 
 
 def _status(page: Page, document: Any) -> int:
@@ -191,11 +214,26 @@ def _status(page: Page, document: Any) -> int:
 
 def _limit(document: Any) -> _Limit | None:
     """Find the words by which an answer says that we ask too much."""
-    said = notices(document)[:_LONGEST_NOTICE] if isinstance(document, dict) else ""
+    said = " ".join(notices(document))[:_LONGEST_NOTICE] if isinstance(document, dict) else ""
     for row in rows("rdap", "limit"):
         if match := _pattern(row).search(said):
             return _Limit(match[0], _worth(row, match))
     return None
+
+
+def _refused(page: Page, document: Any) -> _Limit | None:
+    """Find a refusal as WHOIS servers word it: on an error's page, or in a notice beside shortened data."""
+    status, known = _status(page, document), isinstance(document, dict)
+    if status == httpx.codes.NOT_FOUND or status in _REDIRECTS:
+        return None
+    if known:
+        lines = notices(document)
+    else:
+        lines = _TAG.sub("\n", (page.body or b"")[:_LONGEST_ERROR].decode("utf-8", "replace")).splitlines()
+    if status == httpx.codes.OK and not known:
+        return None
+    found = refused(lines, beside_data=status == httpx.codes.OK)
+    return _Limit(found.said, found.seconds) if found else None
 
 
 def _question(url: httpx.URL) -> tuple[str, IPAddress | None]:
@@ -222,7 +260,7 @@ def _redirected(page: Page) -> httpx.URL:
 
 def _bare(url: httpx.URL) -> httpx.URL:
     """Leave out what no server needs; raises ValueError for a host that cannot be read (`xn--`)."""
-    bare = url.copy_with(userinfo=b"", fragment=None)
+    bare = url.copy_with(userinfo=b"", fragment=None) if url.userinfo or url.fragment else url
     _ = bare.host  # decoded when it is read, so here
     return bare
 
@@ -242,21 +280,26 @@ def _decoded(body: bytes) -> Any:
 
 def _joined(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object; lists of the same name are joined, lest the second hides the contacts of the first."""
-    made: dict[str, Any] = {}
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    made.clear()
     for name, value in pairs:
         before = made.get(name)
         made[name] = [*before, *value] if isinstance(before, list) and isinstance(value, list) else value
     return made
 
 
-def _object(page: Page, document: Any, status: int) -> Mapping[str, Any]:
+def _object(page: Page, document: Any, status: int, *, limited: bool) -> Mapping[str, Any]:
     """Return the document if it is an object; raises `Ended` with what else it is."""
     host = page.url.host
     if status == httpx.codes.NOT_FOUND:
         raise Ended(Answer(Status.ABSENT, Sighting(), host, f"{host} knows nothing of it"))
     if status != httpx.codes.OK:
-        said = f" ({notices(document)[:200]})" if isinstance(document, dict) and notices(document) else ""
+        words = " ".join(notices(document))[:200] if isinstance(document, dict) else ""
+        said = f" ({words})" if words else ""
         permanent = (400 <= status < 500 and status not in _WAITED_OUT) or status in {501, 505}
+        permanent = permanent and not limited
         raise Ended(failed(host, f"{host} answered {status}{said}", permanent=permanent))
     if page.body is None:
         raise Ended(failed(host, f"{host} sent more than a registry answer can hold", permanent=True))

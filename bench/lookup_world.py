@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from complaints.loopback.certificates import Authority
+from complaints.operate import fastest_loop
 
 REGISTRIES, LARGEST = 16, 15
 """The largest holds every fourth network, and more; of the others, 0, 4, 8 and 12 hold nothing."""
@@ -234,4 +235,5 @@ if __name__ == "__main__":
     parser.add_argument("count", type=int)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
-    asyncio.run(serve(options.count, options.folder))
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        runner.run(serve(options.count, options.folder))

@@ -5,7 +5,8 @@
   messages spread evenly over each corpus, patterns of the one reporter made before.
 - `real`: every message of the corpus whose recipient is known (`--messages`: so many), searched by the
   independent checker; source of the trace and sites of the links before and after.
-- `places`: every hiding place of `tests/redaction_places.py` for every person, every code in every place.
+- `places`: every hiding place of `tests/redaction_places.py` for every person, every code in every place;
+  `missed` are those in which the search of everything leaves other bytes (`tests/full_search.py`).
 - `linear`: what a byte of 16 MB costs beside a byte of 1 MB, for one message of each shape.
 
 Exits 69 without `../shared/data`, 1 where something leaks, is lost, is not linear, or is far slower beside
@@ -28,12 +29,13 @@ from complaints.message import parse
 from complaints.redact import CannotRedact, Identity, redact
 from complaints.trace import trace
 from complaints.trust import Trust
+from tests.full_search import redacted_fully
 from tests.redaction_places import EVIDENCE, PEOPLE, TOKEN_PLACES, TOKENS, cases
 
 KEY = b"a redaction key of ours"
 WANTED = 20.0
 """Megabytes a second."""
-FLOORS = {"spamassassin-public": 0.3, "phishing-pot": 0.12}
+FLOORS = {"spamassassin-public": 0.4, "phishing-pot": 0.23}
 """What `identity_to_stdlib` may not fall below: about half of what it was on 2026-11-26."""
 MEGABYTE = 1_000_000
 MOST_PER_BYTE = 1.6
@@ -104,13 +106,14 @@ def real(name: str, count: int, level: str) -> dict[str, Any]:
 
 def places() -> dict[str, int]:
     """All of the generator."""
-    told = {"cases": 0, "leaks": 0, "evidence_lost": 0, "codes": 0, "codes_seen": 0}
+    told = {"cases": 0, "leaks": 0, "missed": 0, "evidence_lost": 0, "codes": 0, "codes_seen": 0}
     for person in PEOPLE:
         who = Identity(person.addresses, person.names)
         for case in cases(person):
             done = redact(case.raw, who, key=KEY).raw
             told["cases"] += 1
             told["leaks"] += bool(find_leaks(done, who))
+            told["missed"] += redacted_fully(who, case.raw) != done
             told["evidence_lost"] += any(done.count(item) != case.raw.count(item) for item in EVIDENCE)
     for make in TOKEN_PLACES.values():
         for code in TOKENS:
@@ -174,7 +177,7 @@ def main() -> None:
 
 def _wrong(document: dict[str, Any]) -> bool:
     told = [*document.get("real", {}).values(), document.get("places", {})]
-    bad = ("leaks", "sources_changed", "evidence_lost", "codes_seen")
+    bad = ("leaks", "missed", "sources_changed", "evidence_lost", "codes_seen")
     costs = [cost for level in document.get("linear", {}).values() for cost in level.values()]
     slow = [one["identity_to_stdlib"] < FLOORS[name] for name, one in document.get("corpora", {}).items()]
     leaks = any(one.get(name) for one in told for name in bad)

@@ -93,7 +93,7 @@ def _coded(office: Office, reporter_id: str, deed: str, said: Said) -> bytes:
     if deed == "export":
         return b"".join(export.stream(office, reporter))
     if deed == "erase":
-        erasure.sweep(office.db)
+        erasure.sweep(office)
         return _json({"erased": True})
     with office.db.reading() as session:
         document = account.document(session, office, session.get_one(Reporter, reporter_id))

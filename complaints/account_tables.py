@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, LargeBinary
+from sqlalchemy import JSON, Column, LargeBinary
 from sqlmodel import Field, SQLModel
 
 
@@ -109,3 +109,16 @@ class AnsweredRequest(SQLModel, table=True):
     at: datetime = Field(index=True)
     # Empty until it is known, which nobody but the transaction that finds it out ever sees
     answer: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class UnfinishedErasure(SQLModel, table=True):
+    """A reporter is erased, and what nobody can read any more still lies in files; `erasure.finish` ends it.
+
+    `id` was the reporter's: by it their key is found where backups have theirs.
+    """
+
+    __tablename__: ClassVar[Any] = "unfinished_erasure"
+    id: str = Field(primary_key=True)
+    at: datetime
+    # Names of tables that still have their dead rows (PostgreSQL)
+    left: list[str] = Field(sa_column=Column(JSON, nullable=False))

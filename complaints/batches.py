@@ -16,13 +16,14 @@ from typing import Any
 from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
-from complaints import consent, policies
-from complaints.consent import OPEN, REDACTIONS, STATISTICS, Choice, ConsentError, EmptyError, StaleError
+from complaints import consent, draft, policies
+from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Submission
 from complaints.office import Office
 from complaints.policy import STATEMENT_VERSION
 from complaints.redact import CannotRedact
+from complaints.report import OPEN
 from complaints.show import stamp
 
 BY = {"source": "where it came from", "campaign": "what it advertises", "desk": "who would get it"}
@@ -31,6 +32,9 @@ LABEL = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """The label of a batch: what was handed in under the same one is reviewed together."""
 MOST_IN_GROUP = 200
 """Complaints of one group that are shown and decided on at a time; the others come after them."""
+WRITTEN_AT_ONCE = 30
+"""Complaints whose reports are written when the groups are shown, some tenths of a second; a larger group is
+written when it is opened."""
 PER_TRANSACTION = 50
 # Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
 _SHOWN: tuple[Any, ...] = (
@@ -46,7 +50,7 @@ _NOWHERE = "nothing that can be named"
 
 @dataclass(frozen=True)
 class Draft:
-    """A report as it stands: `ticked` tells whether it is proposed."""
+    """A report as it stands: `ticked` when it is proposed; `digest` "" while it is not written."""
 
     id: str
     to: str
@@ -89,6 +93,11 @@ class Group:
     beyond: int = 0
 
     @property
+    def unwritten(self) -> list[str]:
+        """The complaints of which a proposed report was not written yet: nobody looked at them."""
+        return [one.id for one in self.members if any(row.ticked and not row.digest for row in one.drafts)]
+
+    @property
     def title(self) -> str:
         """The name of the group as it is shown."""
         return self.key or _NOWHERE
@@ -99,15 +108,18 @@ class Group:
         lines = [f"{self.policy} {STATEMENT_VERSION} {self.by} {self.key}"]
         for one in self.members:
             lines.append(f"{one.id} {one.version}")
-            lines += [f"{row.id} {row.to} {row.digest} {row.ticked}" for row in one.drafts]
+            # Of what is only offered nothing goes out by a decision on the group, so its bytes do not count
+            lines += [
+                f"{row.id} {row.to} {row.digest if row.ticked else ''} {row.ticked}" for row in one.drafts
+            ]
         return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def desks(self) -> list[Json]:
         """[{"to", "reports", "only_offered"}]: how many reports are proposed, and how many only offered."""
         found: dict[str, Json] = {}
-        for draft in (draft for one in self.members for draft in one.drafts):
-            desk = found.setdefault(draft.to, {"to": draft.to, "reports": 0, "only_offered": 0})
-            desk["reports" if draft.ticked else "only_offered"] += 1
+        for row in (row for one in self.members for row in one.drafts):
+            desk = found.setdefault(row.to, {"to": row.to, "reports": 0, "only_offered": 0})
+            desk["reports" if row.ticked else "only_offered"] += 1
         return sorted(found.values(), key=lambda desk: (-desk["reports"], desk["to"]))
 
     def document(self, office: Office) -> Json:
@@ -117,6 +129,7 @@ class Group:
             "key": self.key,
             "title": self.title,
             "shown": self.shown,
+            "written": not self.unwritten,
             "beyond": self.beyond,
             "desks": self.desks(),
             "complaints": [
@@ -175,10 +188,35 @@ def groups(session: Session, office: Office, reporter_id: str, batch: str, by: s
     return sorted(found, key=lambda group: (-len(group.members) - group.beyond, group.key))
 
 
-def document(office: Office, reporter: Reporter, batch: str, by: str) -> Json:
-    """{"groups", "states", "review_url"}: what of a batch awaits consent, how many stand where, the page."""
+def look(office: Office, reporter_id: str, batch: str, by: str, key: str | None = None) -> list[Group]:
+    """The groups, to be shown: with the proposed reports of the group `key` written, and of small ones.
+
+    Reports are written when somebody looks; of ten thousand complaints, nobody looks at all at once.
+    """
     with office.db.reading() as session:
-        found = groups(session, office, reporter.id, batch, by)
+        found = groups(session, office, reporter_id, batch, by)
+    room, wanted = WRITTEN_AT_ONCE, list[str]()
+    for group in found:
+        if group.key == key:
+            wanted += group.unwritten
+        elif len(group.unwritten) <= room:
+            wanted += group.unwritten
+            room -= len(group.unwritten)
+    for complaint_id in wanted:
+        draft.written(office, complaint_id, proposed=True)
+    if not wanted:
+        return found
+    with office.db.reading() as session:
+        return groups(session, office, reporter_id, batch, by)
+
+
+def document(office: Office, reporter: Reporter, batch: str, by: str, key: str | None = None) -> Json:
+    """{"groups", "states", "review_url"}: what of a batch awaits consent, how many stand where, the page.
+
+    `key`: the group that is looked at.
+    """
+    found = look(office, reporter.id, batch, by, key)
+    with office.db.reading() as session:
         counted = states(session, reporter.id, batch)
     return {
         "groups": [group.document(office) for group in found],
@@ -207,6 +245,11 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
     if group is None or group.shown != decision.shown:
         changes = ["It is no longer the group that you saw: something was added, decided on or written anew."]
         raise StaleError("the group changed since it was shown; look at it again", changes)
+    if decision.confirm and group.unwritten:
+        raise StaleError(
+            "its reports are not written yet: open the group, and look at it",
+            [f"{one}: nobody looked at it yet" for one in group.unwritten[:3]],
+        )
     if decision.redaction and decision.redaction not in REDACTIONS:
         raise ConsentError(f"unknown redaction {decision.redaction!r}; there are: {', '.join(REDACTIONS)}")
     nothing_leaves = decision.redaction == STATISTICS

@@ -126,7 +126,8 @@ def _cut_slowly(text: str) -> Clauses:
     for at in reversed(semicolons[-_MOST_SEMICOLONS:]):
         after = pieces[at + 1 :]
         said = " ".join(after)
-        if date := parse_date(said):
+        date = parse_date(said) or parse_date(" ".join(piece for piece in after if piece[0] != "("))
+        if date:
             end = next((n for n, piece in enumerate(after) if piece in _KEYWORDS), len(after))
             return _cut(pieces[:at] + after[end:], date, said.endswith("-0000"))
     date = None

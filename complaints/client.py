@@ -20,6 +20,7 @@ from complaints import (
     accountability,
     batches,
     consent,
+    draft,
     hiding,
     learned,
     ledger,
@@ -106,7 +107,7 @@ class Client(AbstractContextManager["Client"], Protocol):
     def account(self, deed: str = "", **said: Any) -> bytes:
         """An operation of `account_deeds`, as the API answers it; "" is the account document."""
 
-    def review(self, batch: str, by: str) -> Json:
+    def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """What awaits consent, in groups, as GET /api/v1/review gives it."""
 
     def decide(self, batch: str, by: str, decision: Json) -> Json:
@@ -253,6 +254,7 @@ class Local:
 
     def show(self, complaint_id: str) -> Json:
         """See Client."""
+        self._look(complaint_id)
         with self._office.db.transaction() as session:
             return show.complaint_document(session, self._office, self._own_evidence(session, complaint_id))
 
@@ -264,6 +266,7 @@ class Local:
 
     def report(self, complaint_id: str, report_id: str) -> bytes:
         """See Client."""
+        self._look(complaint_id)
         with self._office.db.transaction() as session:
             row = session.get(Report, report_id)
             if row is None or row.complaint_id != self._own_evidence(session, complaint_id).id:
@@ -272,6 +275,7 @@ class Local:
 
     def confirm(self, complaint_id: str, choice: Choice) -> Json:
         """See Client. The report leaves through a running `plaint serve`."""
+        self._look(complaint_id)
         with _refusals(), self._office.db.transaction() as session:
             complaint = self._own(session, complaint_id)
             consent.confirm(session, self._office, complaint, choice, via="cli")
@@ -304,9 +308,9 @@ class Local:
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
 
-    def review(self, batch: str, by: str) -> Json:
+    def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """See Client."""
-        return batches.document(self._office, self._reporter, batch, by)
+        return batches.document(self._office, self._reporter, batch, by, key)
 
     def decide(self, batch: str, by: str, decision: Json) -> Json:
         """See Client. The reports leave through a running `plaint serve`."""
@@ -340,6 +344,12 @@ class Local:
             if submission_id:
                 await worker.run("notice", submission_id)
 
+    def _look(self, complaint_id: str) -> None:
+        """What is about to be shown has its bytes first."""
+        with self._office.db.reading() as session:
+            found = self._own(session, complaint_id).id
+        draft.written(self._office, found)
+
     def _own(self, session: Any, complaint_id: str) -> Complaint:
         complaint = show.own_complaint(session, self._reporter.id, complaint_id)
         if complaint is None:
@@ -355,7 +365,7 @@ class Local:
 
 def _kept(content: bytes, what: str) -> bytes:
     if not content:
-        raise ClientError(f"{what}: its bytes were deleted when their time here was over", UNUSABLE)
+        raise ClientError(f"{what}: deleted when its time here was over, or never written", UNUSABLE)
     return content
 
 
@@ -369,25 +379,21 @@ def _account_code(error: AccountError) -> int:
     return NOT_ALLOWED if isinstance(error, CodeError) else UNUSABLE
 
 
-class _refusals:  # noqa: N801 - reads as a word in a with statement
+@contextmanager
+def _refusals() -> Iterator[None]:
     """Turn what consent refuses into the contract's exit codes."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        if isinstance(error, AccountError):
-            raise ClientError(f"not done: {error}", _account_code(error)) from error
-        if isinstance(error, HostError):
-            raise ClientError(f"not trusted: {error}", UNUSABLE) from error
-        if isinstance(error, EmptyError):
-            raise ClientError(str(error), UNUSABLE) from error
-        if isinstance(error, CannotRedact):
-            raise ClientError(f"not sent: {error}", UNUSABLE) from error
-        if isinstance(error, ConsentError):
-            changes = "".join(f"\n  {change}" for change in getattr(error, "changes", []))
-            raise ClientError(f"{error}{changes}", FAILED) from error
-        if isinstance(error, OvertakenError):
-            raise ClientError(f"{error}; look again with: plaint show", FAILED) from error
+    try:
+        yield
+    except AccountError as error:
+        raise ClientError(f"not done: {error}", _account_code(error)) from error
+    except HostError as error:
+        raise ClientError(f"not trusted: {error}", UNUSABLE) from error
+    except EmptyError as error:
+        raise ClientError(str(error), UNUSABLE) from error
+    except CannotRedact as error:
+        raise ClientError(f"not sent: {error}", UNUSABLE) from error
+    except ConsentError as error:
+        changes = "".join(f"\n  {change}" for change in getattr(error, "changes", []))
+        raise ClientError(f"{error}{changes}", FAILED) from error
+    except OvertakenError as error:
+        raise ClientError(f"{error}; look again with: plaint show", FAILED) from error

@@ -28,6 +28,7 @@ from complaints.office import Office
 from complaints.own_hosts import handed_over
 from complaints.policy import STATEMENT, STATEMENT_VERSION
 from complaints.received import parse_received
+from complaints.report import OPEN
 
 STATISTICS = "statistics"
 REDACTIONS = {
@@ -37,7 +38,6 @@ REDACTIONS = {
     STATISTICS: "Statistics only: send nothing",
 }
 COUNTED = "Counted in the statistics, as you chose; nothing was sent."
-OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 
 
 class ConsentError(Exception):
@@ -144,6 +144,8 @@ def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Repo
             changes.append(f"{report_id}: no longer proposed")
         elif row.state not in OPEN:
             changes.append(f"{report_id} to {row.to}: {row.state}")
+        elif not row.digest:
+            changes.append(f"{report_id} to {row.to}: not written yet; look at it first")
         elif digest is not None and digest != row.digest:
             changes.append(f"{report_id} to {row.to}: changed since it was shown")
     if changes:
@@ -154,6 +156,7 @@ def _chosen(session: Session, complaint: Complaint, choice: Choice) -> list[Repo
 def redraft(session: Session, office: Office, complaint: Complaint, choice: Choice) -> None:
     """Write the drafts anew where the reporter's note, redaction or words to hide are others now.
 
+    What nobody has looked at stays unwritten.
     Forms and digests shown before are then stale. Raises StaleError when the complaint does not await
     consent, ConsentError for an unknown redaction, CannotRedact when it would give the reporter away.
     """
@@ -171,7 +174,9 @@ def redraft(session: Session, office: Office, complaint: Complaint, choice: Choi
     complaint.redaction, complaint.note, complaint.hide = redaction, note, hide
     complaint.version += 1
     reporter = session.get_one(Reporter, complaint.reporter_id)
-    query = select(Report).where(Report.complaint_id == complaint.id, col(Report.state).in_(OPEN))
+    query = select(Report).where(
+        Report.complaint_id == complaint.id, col(Report.state).in_(OPEN), Report.digest != ""
+    )
     report.write(office, reporter, complaint, session.exec(query).all(), office.spam_of(session, complaint))
     session.add(complaint)
 

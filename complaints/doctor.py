@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from abuse_lookup import AbuseLookup, ConfigError, Status
 from abuse_lookup.contactdb import terms
 from abuse_lookup.desks import KnownDesks
-from complaints import signing
+from complaints import erasure, signing
 from complaints.forward import SELECTOR
 from complaints.lookup_config import lookup_config
 from complaints.models import Json
@@ -18,6 +19,7 @@ from complaints.settings import Settings
 from complaints.vault import kept_secret
 
 CONNECT_SECONDS = 10.0
+ERASURE_TIME = timedelta(hours=1)
 
 
 async def check(settings: Settings) -> list[Json]:
@@ -106,6 +108,20 @@ async def _known_desks(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     return True, f"{len(rows) - own} shipped rows, {own} of your own in {file}"
 
 
+async def _erasures(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    rows = await asyncio.to_thread(erasure.unfinished, office)
+    late = [row for row in rows if row.at < office.clock() - ERASURE_TIME]
+    if not late:
+        return True, f"{len(rows)} under way" if rows else "nothing is left of anybody"
+    tables = sorted({name for row in late for name in row.left})
+    what = f"tables to be written anew: {', '.join(tables)}" if tables else "the database's log"
+    return False, (
+        f"erased more than an hour ago, but still in files ({what}): {len(late)}. The worker tries again and "
+        "again: let it run, and end what keeps the database open for long"
+    )
+
+
 async def _way_out(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     del lookup
     relay = office.settings.relay_host
@@ -132,4 +148,5 @@ _CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]]
     "contact zones": _contact_zones,
     "known desks": _known_desks,
     "way out": _way_out,
+    "erasures": _erasures,
 }

@@ -1,19 +1,25 @@
-"""Takes an analysed complaint with its contacts, leaves one drafted report per desk, awaiting consent.
+"""Takes an analysed complaint with its contacts, leaves one draft per desk, awaiting consent.
 
 Which desks are proposed and which are ticked is decided here: the source's best-founded desks are ticked,
 desks of link hosts, signers and drop-boxes wait for the reporter's own judgement unless there is proof, and
 nobody is accused by a guess alone while a better answer exists.
+
+The bytes of the reports are written when somebody looks (`written`), not before: a draft that nobody looked
+at has neither bytes nor digest, and nobody can consent to it (docs/decisions/0040).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
+from typing import Any
 
+from sqlalchemy import inspect, update
 from sqlmodel import Session, col, delete, select
 
 from complaints import learned, outcomes, report, tokens
-from complaints.db import look_at, move
+from complaints.db import insert_all, look_at, move
 from complaints.hosts import canonical_ip
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Suppression
 from complaints.office import Office
@@ -28,40 +34,129 @@ SENDERS_OWN = (
 DONE = "Every desk that answers for it has its report already."
 AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
 """States of reports that may be written anew."""
+COLUMNS = tuple(Report.__table__.columns.keys())  # type: ignore[attr-defined]
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
-def step(office: Office, complaint_id: str) -> None:
-    """The worker's step: draft the reports of an analysed, looked-up complaint.
-
-    Rendering takes its time, so it happens between two short transactions, not inside one.
-    """
+def step(office: Office, *complaint_ids: str) -> None:
+    """The worker's step: propose the reports of analysed, looked-up complaints."""
+    wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.ANALYSED)
     with office.db.reading() as session:
-        complaint = session.get(Complaint, complaint_id)
-        if complaint is None or complaint.state != ComplaintState.ANALYSED or complaint.contacts is None:
-            return
-        reporter = session.get_one(Reporter, complaint.reporter_id)
-        spam = office.spam_of(session, complaint)
-        # Rows that were consented to once (and undone) stay: they are the record of a promise
-        once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
-        kept = list(session.exec(select(Report).where(*once)))
-    desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
+        found = [
+            (one, session.get_one(Reporter, one.reporter_id))
+            for one in session.exec(select(Complaint).where(*wanted, col(Complaint.contacts).is_not(None)))
+        ]
+        ids = [one.id for one, _ in found]
+        rows = session.exec(select(Report).where(col(Report.complaint_id).in_(ids))).all()
+    proposals = [
+        _proposal(office, one, reporter, [row for row in rows if row.complaint_id == one.id])
+        for one, reporter in found
+    ]
+    if not proposals:
+        return
+    with office.db.transaction() as session:
+        stopped = _suppressed(session, {draft.to.lower() for one in proposals for draft in one.drafts})
+        fresh = [row for one in proposals for row in _store(session, office, one, stopped)]
+        insert_all(session, Report, [{name: getattr(row, name) for name in COLUMNS} for row in fresh])
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """What is to be stored of a complaint: its drafts, without bytes; what is said of the others.
+
+    `found`: `rejected` and `beside`. `done`: there are desks, and each has its report. `stale`: it had drafts
+    before.
+    """
+
+    complaint: Complaint
+    drafts: list[Report]
+    found: Json
+    done: bool
+    stale: bool
+
+
+def _proposal(office: Office, complaint: Complaint, reporter: Reporter, rows: Sequence[Report]) -> _Proposal:
+    # Rows that were consented to once (and undone) stay: they are the record of a promise
+    kept = [row for row in rows if row.state != ReportState.DRAFT]
+    desks, rejected = proposed_desks(complaint.contacts or {}, office.own_domains(reporter))
     beside = _beside(complaint, reporter)
     _untick(desks, beside)
-    if any(_only_declared(desk) for desk in desks) and report.hides_ids(reporter, spam):
+    if any(_only_declared(desk) for desk in desks) and _hides_ids(office, reporter, complaint):
         why = "Its sender needs the message's own number, which shows your address or name."
         rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
         desks = [desk for desk in desks if not _only_declared(desk)]
     drafts = _drafts(office, complaint, desks, kept)
-    done = bool(desks) and not drafts
+    found = {"rejected": rejected, "beside": beside}
+    return _Proposal(complaint, drafts, found, bool(desks) and not drafts, len(kept) < len(rows))
+
+
+def written(office: Office, complaint_id: str, *, proposed: bool = False) -> None:
+    """Write what was not written yet of a complaint's drafts, for somebody is about to look at them.
+
+    `proposed`: only those that are ticked. Rendering takes its time, so it happens between two short
+    transactions, and is kept where nothing changed meanwhile: of two who look at once, one finds what the
+    other wrote. A complaint that cannot be told without giving the reporter away has its desks rejected.
+    """
+    with office.db.reading() as session:
+        complaint = session.get(Complaint, complaint_id)
+        if complaint is None or complaint.state != ComplaintState.AWAITING_CONSENT:
+            return
+        drafts = [row for row in _unwritten(session, complaint_id) if row.ticked or not proposed]
+        if not drafts:
+            return
+        reporter = session.get_one(Reporter, complaint.reporter_id)
+        spam = office.spam_of(session, complaint)
+    why = ""
     try:
         report.write(office, reporter, complaint, drafts, spam)
     except CannotRedact as error:
         why = f"Cannot be told without giving you away: {error}"
-        rejected += [{"address": draft.to, "why": why} for draft in drafts]
-        drafts = []
     with office.db.transaction() as session:
-        _store(session, office, complaint, drafts, {"rejected": rejected, "beside": beside}, done=done)
+        now = session.get(Complaint, complaint_id, with_for_update=True)
+        if now is None or (now.state, now.version) != (complaint.state, complaint.version):
+            return
+        if why:
+            _reject(session, now, why)
+        else:
+            _keep(session, drafts)
+
+
+def _unwritten(session: Session, complaint_id: str) -> Sequence[Report]:
+    rows = select(Report).where(Report.complaint_id == complaint_id, *_NOT_WRITTEN)
+    return session.exec(rows.order_by(col(Report.id))).all()
+
+
+_NOT_WRITTEN: tuple[Any, ...] = (col(Report.state).in_(report.OPEN), Report.digest == "")
+
+
+def _keep(session: Session, drafts: Sequence[Report]) -> None:
+    """Freeze what was rendered, where nobody was faster."""
+    for row in drafts:
+        values = {name: getattr(row, name) for name in report.WRITTEN}
+        session.execute(update(Report).where(col(Report.id) == row.id, *_NOT_WRITTEN).values(**values))
+
+
+def _reject(session: Session, complaint: Complaint, why: str) -> None:
+    """Take the desks back that nothing can be told; with none left, refuse the complaint."""
+    contacts = dict(complaint.contacts or {"lookups": []})
+    lost = _unwritten(session, complaint.id)
+    contacts["rejected"] = [*contacts.get("rejected", []), *({"address": row.to, "why": why} for row in lost)]
+    mine = col(Report.complaint_id) == complaint.id
+    session.execute(delete(Report).where(mine, *_NOT_WRITTEN, col(Report.state) == ReportState.DRAFT))
+    left = select(Report.id).where(mine, col(Report.state).in_(report.OPEN), Report.digest != "")
+    if session.exec(left).first() is None:
+        reason = _no_desk(contacts, contacts["rejected"])
+        move(session, complaint, ComplaintState.REFUSED, due_at=None, reason=reason, contacts=contacts)
+        look_at(session, "notice", complaint.submission_id)
+        return
+    complaint.contacts = contacts
+    complaint.version += 1
+    session.add(complaint)
+
+
+def _hides_ids(office: Office, reporter: Reporter, complaint: Complaint) -> bool:
+    with office.db.reading() as session:
+        return report.hides_ids(reporter, office.spam_of(session, complaint))
 
 
 def _beside(complaint: Complaint, reporter: Reporter) -> list[str] | None:
@@ -84,37 +179,31 @@ def _untick(desks: list[Json], beside: list[str] | None) -> None:
             desk["ticked"], desk["unticked"] = False, outcomes.of_neighbour(*beside).says
 
 
-def _store(
-    session: Session,
-    office: Office,
-    complaint: Complaint,
-    drafts: list[Report],
-    found: Json,
-    *,
-    done: bool,
-) -> None:
+def _store(session: Session, office: Office, one: _Proposal, stopped: set[str]) -> list[Report]:
     """Put the drafts where the reporter finds them; or refuse the complaint with the reason.
 
-    `found`: `rejected` and `beside`. `done`: there are desks, and each has its report.
+    Returns those that are new and still to be inserted. `stopped`: the mailboxes that want no reports, in
+    lower case.
     """
-    contacts = (complaint.contacts or {}) | found
-    session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
-    draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
+    complaint = session.merge(one.complaint, load=False)  # `move` sees whether it is still as it was read
+    contacts = (complaint.contacts or {}) | one.found
     look_at(session, "standing", complaint.id)
     look_at(session, "notice", complaint.submission_id)
-    if not drafts:
-        reason = DONE if done else _no_desk(contacts, found["rejected"])
+    if not one.drafts:
+        reason = DONE if one.done else _no_desk(contacts, one.found["rejected"])
         move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
-        return
+        return []
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
     move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires, contacts=contacts)
-    session.execute(delete(Report).where(*draft_rows))
-    stopped = _suppressed(session, [draft.to for draft in drafts])
-    for draft in drafts:
+    if one.stale:
+        mine = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
+        session.execute(delete(Report).where(*mine))
+    for draft in one.drafts:
         if draft.to.lower() in stopped:
             draft.state, draft.ticked = ReportState.SUPPRESSED, False
             draft.detail = "This desk asked for no more reports."
-        session.add(draft)
+    session.add_all(draft for draft in one.drafts if not inspect(draft).transient)
+    return [draft for draft in one.drafts if inspect(draft).transient]
 
 
 def proposed_desks(contacts: Json, own: set[str]) -> tuple[list[Json], list[Json]]:
@@ -198,7 +287,7 @@ def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | N
 
 
 def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:
-    """One report per desk, still without bytes; a desk's row that was kept is used again.
+    """One report per desk, without bytes; a desk's row that was kept is used again.
 
     A desk that has its report, or may have it, gets no second one, and what it got stays as it was.
     """
@@ -212,6 +301,7 @@ def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[
         draft = rows[address]
         if draft.state in AGAIN:
             draft.ticked, draft.contact = desk["ticked"], desk
+            draft.raw, draft.digest, draft.changes = b"", "", []
             drafts.append(draft)
     return drafts
 
@@ -222,8 +312,9 @@ def _report_id(complaint: Complaint, number: int) -> str:
 
 
 def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:
+    report_id = _report_id(complaint, number)
     return Report(
-        id=_report_id(complaint, number),
+        id=report_id,
         complaint_id=complaint.id,
         token=tokens.random_letters(tokens.REPORT_LETTERS),
         to=desk["address"],
@@ -232,14 +323,15 @@ def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -
         drafted_at=office.clock(),
         raw=b"",
         digest="",
-        message_id="",
+        message_id=report.new_message_id(office, report_id),
+        changes=[],  # given, since SQLModel takes half a millisecond to find a default that is made
     )
 
 
-def _suppressed(session: Session, mailboxes: Sequence[str]) -> set[str]:
+def _suppressed(session: Session, mailboxes: set[str]) -> set[str]:
     """Those of the mailboxes, in lower case, that want no reports."""
-    asked = col(Suppression.address).in_([one.lower() for one in mailboxes])
-    return set(session.exec(select(Suppression.address).where(asked, col(Suppression.lifted_at).is_(None))))
+    asked = (col(Suppression.address).in_(mailboxes), col(Suppression.lifted_at).is_(None))
+    return set(session.exec(select(Suppression.address).where(*asked)))
 
 
 def _no_desk(contacts: Json, rejected: list[Json]) -> str:

@@ -5,12 +5,16 @@ what was sealed under it is noise wherever else a copy of it lies. What stays ar
 asked for no more reports, and how many disclosures there were, to whom and under which law.
 """
 
+import contextlib
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select, update
 
-from complaints import backup_keys, tokens
+from complaints import backup_keys
 from complaints.account_tables import (
     AnsweredRequest,
     Choice,
@@ -19,6 +23,7 @@ from complaints.account_tables import (
     Registration,
     StepUp,
     SubmissionAddress,
+    UnfinishedErasure,
 )
 from complaints.db import Database, look_at
 from complaints.models import (
@@ -40,6 +45,8 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.standing_tables import StandingConsent
+
+log = logging.getLogger(__name__)
 
 TABLES: tuple[Any, ...] = (
     Attempt,
@@ -63,10 +70,16 @@ TABLES: tuple[Any, ...] = (
     Reporter,
 )
 """Where something of a reporter is, in the order in which it can go."""
+LOCK_SECONDS = 10
+"""How long a table is waited for: whoever asks for it meanwhile waits behind us."""
 
 
 class ErasureError(Exception):
     """The reporter cannot be erased at this moment; the message says why and what to do."""
+
+
+class UnfinishedError(Exception):
+    """They are erased, and something of what is noise now could not be removed from files yet."""
 
 
 def erase(session: Session, office: Office, reporter: Reporter) -> None:
@@ -92,8 +105,9 @@ def erase(session: Session, office: Office, reporter: Reporter) -> None:
         gone = delete(table).where(theirs(table, reporter.id, reporter.address))
         session.execute(gone.execution_options(synchronize_session=False))
     backup_keys.drop(office.vault, reporter.id)
-    if not office.db.embedded:
-        look_at(session, "rewrite", tokens.random_letters(tokens.ID_LETTERS))
+    tables = [] if office.db.embedded else [one.__tablename__ for one in (*TABLES, Disclosure)]
+    session.add(UnfinishedErasure(id=reporter.id, at=office.clock(), left=tables))
+    look_at(session, "erased", reporter.id)
 
 
 def theirs(table: Any, reporter_id: str, address: str) -> Any:
@@ -131,23 +145,74 @@ def _forget_reasons(session: Session, report_ids: list[str]) -> None:
             session.add(row)
 
 
-def sweep(db: Database) -> None:
-    """Empty what SQLite keeps of deleted rows at once: its log. Freed pages it overwrites (`secure_delete`).
+def sweep(office: Office) -> None:
+    """Call after the commit: their key goes from beside the backups, and SQLite's files are emptied at once.
 
-    PostgreSQL takes long for that, so there the worker does it (`rewrite`), asked by the erasure itself.
+    PostgreSQL takes long for that, so there the worker does it, asked by the erasure itself (`finish`).
     """
-    if db.embedded:
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    for row in unfinished(office):
+        if office.db.embedded:
+            with contextlib.suppress(UnfinishedError):  # the worker tries again
+                finish(office, row.id)
+        else:
+            backup_keys.drop(office.vault, row.id)
 
 
-def rewrite(db: Database) -> None:
-    """The worker's step on PostgreSQL: write the tables anew without dead rows; each is locked meanwhile.
+def unfinished(office: Office) -> list[UnfinishedErasure]:
+    """The erasures of which something still lies in files, the oldest first."""
+    with office.db.reading() as session:
+        return list(session.exec(select(UnfinishedErasure).order_by(col(UnfinishedErasure.at))))
+
+
+def finish(office: Office, reporter_id: str) -> None:
+    """The worker's step after an erasure: leaves nothing of it in the files of the database, nor a key.
+
+    Raises UnfinishedError when something could not be done now; what is left is in the row, for the next try.
+    """
+    with office.db.reading() as session:
+        row = session.get(UnfinishedErasure, reporter_id)
+    if row is None:
+        return
+    # Again: the first time was before the commit, and a backup may have read them in between
+    backup_keys.drop(office.vault, reporter_id)
+    left = [] if office.db.embedded else _write_anew(office.db, row.left)
+    if office.db.embedded and not _emptied_log(office.db):
+        raise UnfinishedError("SQLite's log is being read; it is emptied later")
+    with office.db.transaction() as session:
+        if left:
+            session.execute(
+                update(UnfinishedErasure).where(col(UnfinishedErasure.id) == reporter_id).values(left=left)
+            )
+        else:
+            session.execute(delete(UnfinishedErasure).where(col(UnfinishedErasure.id) == reporter_id))
+    if left:
+        log.warning(
+            "an erasure leaves these tables to be written anew, for they are in use: %s", ", ".join(left)
+        )
+        raise UnfinishedError(f"not written anew yet: {', '.join(left)}")
+
+
+def _emptied_log(db: Database) -> bool:
+    """Whether SQLite's log is empty; freed pages SQLite overwrites by itself (`secure_delete`)."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        busy, _, _ = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+        return not busy
+
+
+def _write_anew(db: Database, tables: Sequence[str]) -> list[str]:
+    """Write tables of PostgreSQL anew without dead rows, each locked meanwhile; returns those in use.
 
     The write-ahead log goes with its own recycling.
     """
-    if db.embedded:
-        return
+    left = []
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        for table in (*TABLES, Disclosure):
-            connection.execute(text(f'VACUUM FULL "{table.__tablename__}"'))
+        connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
+        for table in tables:
+            try:
+                connection.execute(text(f'VACUUM FULL "{table}"'))
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise
+                left.append(table)
+        connection.execute(text("RESET lock_timeout"))
+    return left

@@ -196,6 +196,8 @@ def sendable_bytes(session: Session, office: Office, report: Report) -> bytes:
     """
     complaint = session.get_one(Complaint, report.complaint_id)
     reporter = session.get_one(Reporter, complaint.reporter_id)
+    if not report.raw or not report.digest:
+        raise HoldError("It was never written, or its bytes are gone; nothing was sent.")
     raw = office.vault.unseal(reporter.key, report.raw)
     consent = _consent_for(session, report, tokens.digest(raw))
     if consent is None:

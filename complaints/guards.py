@@ -1,9 +1,9 @@
 """What the database itself refuses, whoever asks: SQL for SQLite and PostgreSQL, installed by a migration.
 
 The promise "no consent, no sending" is kept by the code (`forward.sendable_bytes`) and, should the code ever
-be wrong, by these triggers: a report enters its way out only under a consent that names its digest and its
-recipient and was not withdrawn; a report that is on its way, or was, is not written anew; and what records a
-consent is only ever added to.
+be wrong, by these triggers: a report enters its way out only with bytes, and under a consent that names its
+digest and its recipient and was not withdrawn; no consent names a report that was not written; a report that
+is on its way, or was, is not written anew; and what records a consent is only ever added to.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ _ENTERS = """NEW.state <> OLD.state AND (
     NEW.state IN ('consented', 'sending')
     OR (NEW.state = 'queued' AND OLD.state NOT IN ('sending', 'unconfirmed'))
 )"""
+_UNWRITTEN = "NEW.digest = '' OR length(NEW.raw) = 0"
 # Its bytes may go when their time is over; they are never replaced
 _REWRITES = """OLD.state NOT IN ('draft', 'cancelled', 'suppressed') AND (
     NEW.digest <> OLD.digest OR NEW."to" <> OLD."to" OR (NEW.raw <> OLD.raw AND length(NEW.raw) > 0)
@@ -50,20 +51,24 @@ class Guard:
     event: Event
     condition: str
     message: str
+    since: str = "0004"  # the migration that installs it
 
 
 _KEPT = "a consent is kept as long as its reporter"
 _STAYS = "a consent is never changed"
 _FROZEN = "a report that was consented to is not written anew"
 _NO_CONSENT = "no standing consent names this report, its digest and its recipient"
+_NOT_WRITTEN = "a report that was not written yet cannot be consented to"
 _CHAIN = "an entry names the digest of the one before it"
 
 GUARDS = (
     Guard("report_is_new", "report", "INSERT", "NEW.state NOT IN ('draft', 'suppressed')", _NO_CONSENT),
     Guard("report_needs_consent", "report", "UPDATE", f"{_ENTERS} AND NOT {_STANDING}", _NO_CONSENT),
+    Guard("report_needs_bytes", "report", "UPDATE", f"{_ENTERS} AND ({_UNWRITTEN})", _NOT_WRITTEN, "0013"),
     Guard("report_is_frozen", "report", "UPDATE", _REWRITES, _FROZEN),
     Guard("consent_stays", "consent", "UPDATE", "1 = 1", _STAYS),
     Guard("consent_kept", "consent", "DELETE", _NOT_ERASED, _KEPT),
+    Guard("consented_report_written", "consented_report", "INSERT", "NEW.digest = ''", _NOT_WRITTEN, "0013"),
     Guard("consented_report_stays", "consented_report", "UPDATE", "1 = 1", _STAYS),
     Guard("consented_report_kept", "consented_report", "DELETE", _NOT_ERASED_CONSENT, _KEPT),
     Guard("withdrawal_stays", "withdrawal", "UPDATE", "1 = 1", _STAYS),
@@ -74,10 +79,10 @@ GUARDS = (
 )
 
 
-def install_statements(dialect: str) -> list[str]:
-    """The SQL that makes the database refuse; `dialect` as SQLAlchemy names it (`sqlite`, `postgresql`)."""
+def install_statements(dialect: str, revision: str) -> list[str]:
+    """The SQL by which a migration makes the database refuse; `dialect` as SQLAlchemy names it."""
     make = _sqlite if dialect == "sqlite" else _postgresql
-    return [statement for guard in GUARDS for statement in make(guard)]
+    return [statement for guard in GUARDS if guard.since == revision for statement in make(guard)]
 
 
 def _sqlite(guard: Guard) -> list[str]:

@@ -11,6 +11,7 @@ from complaints.message import parse
 from complaints.models import Complaint, Json, Report, Reporter
 from complaints.office import Office
 from complaints.redact import LEVELS, Identity, Redacted, redact
+from complaints.redact.copies import Copies
 from complaints.redact.difference import explain
 from complaints.redact.hide import privates_of
 from complaints.redact.pseudonyms import generation, resolve
@@ -36,18 +37,17 @@ def level_of(complaint: Complaint) -> str:
     return complaint.redaction if complaint.redaction in LEVELS else "identity"
 
 
+def copies(reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
+    """The spam as each desk of a complaint may see it."""
+    source = (complaint.evidence or {}).get("source") or {}
+    return Copies(spam, identity_of(reporter, complaint), level_of(complaint), source.get("hop") or 0)
+
+
 def redacted(
     office: Office, reporter: Reporter, complaint: Complaint, report: Report, spam: bytes
 ) -> Redacted:
     """The spam as this desk may see it."""
-    source = (complaint.evidence or {}).get("source") or {}
-    return redact(
-        spam,
-        identity_of(reporter, complaint),
-        key=pseudonym_key(office, reporter, report),
-        level=level_of(complaint),
-        own_hops=source.get("hop") or 0,
-    )
+    return copies(reporter, complaint, spam).under(pseudonym_key(office, reporter, report))
 
 
 def redacted_link(office: Office, reporter: Reporter, complaint: Complaint, report: Report, link: str) -> str:

@@ -1,21 +1,20 @@
 """Finding the references of a page.
 
 Takes HTML however broken; leaves every reference in it that a mail reader follows, asks or shows, resolved
-against its base, and the running text outside of anchors. Nothing is rendered and no script is run: where one
-only puts together a string of literals, the string is read.
+against its base, and the running text outside of anchors. Nothing is rendered and no script is run.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from html import unescape
 from urllib.parse import unquote, unquote_to_bytes, urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from complaints.encodings import decode_base64, decode_text
-from complaints.text_links import schemed, schemeless, trim
+from complaints.scripts import links_of_script
+from complaints.text_links import schemeless
 from complaints.urls import INVISIBLE, refang
 
 MAX_REFERENCES = 20_000
@@ -24,7 +23,7 @@ _MAX_NESTING = 4
 _MOST_TAGS = 20_000
 _TAGS_OF_A_PIECE = 1_000
 _LONGEST_SHOWN = 300
-_LONGEST_SCRIPT = 200_000
+_LONGEST_WORDS = 200_000
 _MOST_HIDDEN = 500
 _MOST_ABOVE = 200
 
@@ -60,24 +59,27 @@ _SKIPPED = (
     *("cid:", "mid:", "about:", "x-apple-data-detectors:"),
     *("data:image/png", "data:image/jpeg", "data:image/jpg", "data:image/gif"),
 )
-_CSS_URL = re.compile(r"url\(\s*+['\"]?([^'\")]++)|@import\s++['\"]([^'\"]++)")
+_CSS_URL = re.compile(r"url\(\s*+['\"]?([^'\")]++)|(?:@import\s++|image-set\(\s*+)['\"]([^'\"]++)")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?")
-_REFRESH = re.compile(r"(?i)url\s*=\s*['\"]?([^'\"]+)")
+_REFRESH = re.compile(r"(?i)(?:url\s*=|\A\s*\d+\s*[;,]\s*(?=https?:|//))\s*['\"]?([^'\"]+)")
+# A comma may belong to a URL: one that parts candidates has a blank behind it, or a density or width before.
+_CANDIDATES = re.compile(r",\s+|(?<=\d[xw]),")
 _DROPPED = re.compile(r"[\t\r\n]+")
+# Controls, which browsers drop at both ends, and quotes in quotes.
+_AROUND = "".join(map(chr, range(33))) + "\"'"
 _DATA = re.compile(
-    r"(?is)data:(text/[a-z]+|image/svg\+xml|application/xhtml\+xml)?[^,]{0,100}?(;base64)?,(.*)"
+    r"(?is)data:(text/[a-z]+|image/svg\+xml|application/(?:xhtml\+xml|(?:x-)?javascript))?[^,]{0,100}?(;base64)?,(.*)"
 )
 _SCHEME = re.compile(r"(?i)[a-z][a-z0-9+\s-]{1,20}:")
 _FILE = re.compile(r"(?i)(?:file:)?[/\\]{2,5}([^/\\?#]+\.[^/\\?#]+)([/\\].*)?")
 _UNSTYLED = ["script", "style", "a", "head"]
-# Strings that a script puts together of literals.
-_ATOB = re.compile(r"atob\s*\(\s*['\"]([A-Za-z0-9+/=_-]{8,})['\"]")
-_UNESCAPE = re.compile(r"(?:unescape|decodeURI(?:Component)?)\s*\(\s*['\"]([^'\"]{8,})['\"]")
-_CHAR_CODES = re.compile(r"fromCharCode\s*\(\s*([0-9a-fA-FxX,\s]{8,})\)")
-_JS_ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{4,6})\}?|x([0-9a-fA-F]{2}))")
-_JOINED = re.compile(r"(['\"])\s*\+\s*\1")
 # What is not shown is no advertisement; words of others stand there to fool filters.
 _HIDES = re.compile(r"(?i)display\s*:\s*none")
+# Letters that are not seen, though those around them are: `ev<span style="font-size:0">x</span>il.example`.
+_UNSEEN = re.compile(
+    r"(?i)font-size\s*:\s*0(?:\.0+)?(?:px|pt|em|rem|%)?\s*(?:!important\s*)?(?:;|\Z)|visibility\s*:\s*hidden"
+)
+_MAY_BE_UNSEEN = ("font-size:0", "font-size: 0", "visibility:")
 _TEMPLATE = re.compile(r"(?i)<template(?=[\s>])")
 _SEPARATOR = "\x02"
 # Two texts with markup between them that could be one host name.
@@ -168,7 +170,7 @@ class _Tree:
         elif tag == "template":
             self.has_template = True
         else:
-            read = _css if tag == "style" else _script
+            read = _css if tag == "style" else links_of_script
             self.references += ((found, "", tag) for found in read(node.text()))
 
     def hide(self, node: LexborNode, tag: str) -> None:
@@ -210,6 +212,7 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         return
     read = _Tree()
     special, outright = _special_ids(), _OUTRIGHT
+    unseen = any(style in html for style in _MAY_BE_UNSEEN)
     for node in tree.root.traverse():
         attributes = node.attributes
         if node.tag_id in special:
@@ -220,7 +223,9 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
             if not outright.isdisjoint(attributes) or "(" in style or "@" in style or "\\" in style:
                 read.places(node.tag or "", attributes)
             # Of either case, for the sake of speed.
-            if ("isplay" in style or style.isupper()) and _HIDES.search(style):
+            if (("isplay" in style or style.isupper()) and _HIDES.search(style)) or (
+                unseen and _is_unseen(style, node)
+            ):
                 read.hide(node, node.tag or "")
         elif not outright.isdisjoint(attributes):
             read.places(node.tag or "", attributes)
@@ -230,6 +235,13 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         return
     _take_all(read, base, page, nesting)
     _read_words(tree, read, page)
+
+
+def _is_unseen(style: str, node: LexborNode) -> bool:
+    """Tell whether nobody sees the words of a node; of one that has others inside, these may be shown."""
+    text = node.child
+    alone = text is not None and text.next is None and text.tag == "-text"
+    return alone and _UNSEEN.search(style) is not None
 
 
 def _take_all(read: _Tree, base: str, page: Page, nesting: int) -> None:
@@ -260,8 +272,10 @@ def _read_words(tree: LexborHTMLParser, read: _Tree, page: Page) -> None:
     if tree.root is None:
         return
     text = tree.root.text(separator=_SEPARATOR)
-    if len(text) < _LONGEST_SCRIPT and _EDGE.search(text):
+    if len(text) < _LONGEST_WORDS and _EDGE.search(text):
         # A name written in pieces, `shop<b></b>.example`, reads as one word on the screen.
+        for comment in [one for one in tree.root.traverse(include_text=True) if one.is_comment_node]:
+            comment.remove()
         tree.unwrap_tags(_INLINE, delete_empty=True)
         tree.merge_text_nodes()
         page.texts.append(tree.root.text(separator=" "))
@@ -272,7 +286,7 @@ def _read_words(tree: LexborHTMLParser, read: _Tree, page: Page) -> None:
 def _references(tag: str, name: str, value: str) -> Iterator[str]:
     """Read an attribute that holds more than one plain reference."""
     if name in {"srcset", "imagesrcset"}:
-        yield from (candidate.split()[0] for candidate in value.split(", ") if candidate.strip())
+        yield from (candidate.split()[0] for candidate in _CANDIDATES.split(value) if candidate.strip())
     elif name == "content":
         refresh = _REFRESH.search(value) if tag == "meta" else None
         if refresh:
@@ -283,7 +297,7 @@ def _references(tag: str, name: str, value: str) -> Iterator[str]:
     elif name == "srcdoc":
         yield f"data:text/html,{value.replace('%', '%25')}"
     elif "/" in value or "(" in value:
-        yield from _script(value)
+        yield from links_of_script(value)
 
 
 def _may_refer(style: str) -> bool:
@@ -294,41 +308,12 @@ def _css(text: str) -> Iterator[str]:
     if "\\" in text:
         text = _CSS_ESCAPE.sub(lambda match: chr(min(int(match[1], 16), 0x10FFFF)), text)
     lowered = text.lower()
-    if "url(" in lowered or "@import" in lowered:
+    if "url(" in lowered or "@import" in lowered or "image-set(" in lowered:
         # A search that minds the case is many times as fast; a letter may be longer in lower case.
         text = text if len(text) == len(lowered) else lowered
         for match in _CSS_URL.finditer(lowered):
             start, end = match.span(match.lastindex or 0)
             yield text[start:end]
-
-
-def _script(text: str) -> Iterator[str]:
-    """Give the URLs that stand in a script, also where literals are decoded or put together."""
-    text = text[:_LONGEST_SCRIPT]
-    decoded = [unescape(text).replace("\\/", "/")]
-    if "\\x" in text or "\\u" in text:
-        decoded.append(_JS_ESCAPE.sub(lambda match: chr(min(int(match[1] or match[2], 16), 0x10FFFF)), text))
-    if "+" in text:
-        decoded.append(_JOINED.sub("", text))
-    if "atob" in text:
-        decoded += [decode_text(decode_base64(match[1].encode()), None) for match in _ATOB.finditer(text)]
-    if "unescape" in text or "decodeURI" in text:
-        decoded += [unquote(match[1]) for match in _UNESCAPE.finditer(text)]
-    if "fromCharCode" in text:
-        decoded += [_characters(match[1]) for match in _CHAR_CODES.finditer(text)]
-    for one in decoded:
-        if ":/" in one or ":\\" in one:
-            yield from map(trim, schemed(one))
-
-
-def _characters(codes: str) -> str:
-    numbers = [number.strip() for number in codes[:40_000].split(",")]
-    values = [
-        int(n, 16 if n[:2].lower() == "0x" else 10)
-        for n in numbers
-        if re.fullmatch(r"0[xX][0-9a-fA-F]{1,4}|\d{1,5}", n)
-    ]
-    return "".join(map(chr, values))
 
 
 def _take(reference: str, base: str, page: Page, nesting: int, shown: str, used: str) -> None:
@@ -339,12 +324,12 @@ def _take(reference: str, base: str, page: Page, nesting: int, shown: str, used:
         return
     if text.startswith(_SKIPPED) or (text.startswith("#") and not base):
         return
-    text = refang(_DROPPED.sub("", text if text.isascii() else INVISIBLE.sub("", text)))
+    text = refang(_DROPPED.sub("", text if text.isascii() else INVISIBLE.sub("", text))).strip(_AROUND)
     lowered = text[:11].lower()
     if lowered.startswith("data:"):
         _take_data(text, base, page, nesting)
     elif lowered.startswith(("javascript:", "vbscript:")):
-        for found in _script(unquote(text)):
+        for found in links_of_script(unquote(text)):
             page.add((found, "", used))
     else:
         page.add((_absolute(text, lowered, base), shown, used))
@@ -356,7 +341,7 @@ def _absolute(text: str, lowered: str, base: str) -> str:
         # A share on a host: Windows asks for it, and hands over a name and a password's hash.
         share = _FILE.fullmatch(text)
         return f"file://{share[1]}{(share[2] or '').replace(chr(92), '/')}" if share else ""
-    if text.startswith("//"):
+    if text.startswith(("//", "/\\", "\\/")):
         return "http:" + text
     if _SCHEME.match(text) or lowered.startswith(("http%3a", "https%3a")):
         return _resolved_scheme(base, text)

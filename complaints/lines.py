@@ -13,6 +13,7 @@ from complaints.received import Received, parse_received
 # A message that begins with a blank is glued to the line that the host wrote on top of it.
 _GLUED = re.compile(rb"\n[ \t]+[A-Za-z][A-Za-z-]{2,}[ \t]*:")
 _ADDRESS = re.compile(rb"[\[(@](?:IPv6:)?([0-9A-Fa-f:.]{3,45})[\])%: ]", re.IGNORECASE)
+_PROGRAM = re.compile(rb"\(Postfix, from userid \d|invoked by uid \d|\swith local\s|\(from \S+@\S+\)\s+by\s")
 
 
 def read(header: Header) -> Received:
@@ -43,6 +44,11 @@ def hides_an_address(header: Header, line: Received) -> bool:
 def is_from_qmails_door(header: Header, line: Received) -> bool:
     """Tell whether qmail's queue says that its door called it: that one always writes a line below."""
     return line.by is None and line.from_ip is None and b"invoked from network)" in header.raw
+
+
+def is_from_a_program(header: Header, line: Received) -> bool:
+    """Tell whether a program on the writing host handed over: a filter, or the author of the lines below."""
+    return line.from_ip is None and _PROGRAM.search(header.raw) is not None
 
 
 def is_peer(above: Received, by: str | None) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from complaints import screen, terminal_lookup
-from complaints.operate import DataOption, JsonOption, load
+from complaints.operate import DataOption, JsonOption, fastest_loop, load
 from complaints.terminal import FAILED, TRY_LATER, UNAVAILABLE, UNUSABLE, Json, put, say
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def lookup(
     """Find who answers for abuse of an address, network, domain, URL or mail address."""
     settings = load(data)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    tally = asyncio.run(_look_up_all(settings, targets, as_json=as_json, explain=explain))
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        tally = runner.run(_look_up_all(settings, targets, as_json=as_json, explain=explain))
     if tally.unanswered and tally.answered:
         say(f"{tally.unanswered} of them got no answer, because servers failed; see above")
     if code := tally.code():

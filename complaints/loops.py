@@ -12,6 +12,16 @@ from complaints.tokens import ALPHABET, ID_LETTERS
 MOST_HOPS = 100
 """Received fields of a mail that may still be on its way (RFC 5321 §6.3)."""
 _LETTER = re.compile(rf"\s*<letter-([{ALPHABET}]{{{ID_LETTERS}}})@([^<>\s]+)>\s*")
+_BEFORE_HEADER = b"\r\n \t\xef"
+"""What a mail begins with whose header may come after a blank line (`message.parse`)."""
+
+
+def may_have_been_here(raw: bytes) -> bool:
+    """Whether a mail is worth reading for what is below; few are, and it costs as much as keeping it."""
+    if raw[:1] in _BEFORE_HEADER:
+        return True
+    header = raw.partition(b"\r\n\r\n")[0]
+    return header.count(b"\n") >= MOST_HOPS or b"<letter-" in header
 
 
 def in_circles(message: Message) -> bool:

@@ -66,7 +66,8 @@ COMPLAINT_STEPS: dict[ComplaintState, frozenset[ComplaintState]] = {
     C.RECEIVED: frozenset({C.ANALYSED, C.REFUSED}),
     C.ANALYSED: frozenset({C.AWAITING_CONSENT, C.REFUSED}),
     # `received` again: the reporter asked to trace and look up anew (refresh)
-    C.AWAITING_CONSENT: frozenset({C.CONFIRMED, C.DISCARDED, C.EXPIRED, C.RECEIVED}),
+    # `refused`: when its reports were to be written, none could be without giving the reporter away
+    C.AWAITING_CONSENT: frozenset({C.CONFIRMED, C.DISCARDED, C.EXPIRED, C.RECEIVED, C.REFUSED}),
     C.CONFIRMED: frozenset({C.CLOSED, C.AWAITING_CONSENT}),
     C.CLOSED: frozenset(),
     # `received` again: the reporter said that a host of it is theirs, so its source may lie further down
@@ -246,13 +247,17 @@ class Complaint(SQLModel, table=True):
 
 
 class Report(SQLModel, table=True):
-    """What one desk gets of a complaint: the frozen bytes, and what became of them."""
+    """What one desk gets of a complaint: the frozen bytes, and what became of them.
+
+    A draft that nobody has looked at has no bytes yet, and "" as its digest (`draft.written`).
+    """
 
     __tablename__: ClassVar[Any] = "report"
     __table_args__ = (
         UniqueConstraint("complaint_id", "to", name="one_report_per_desk"),
         Index("report_by_state", "state", "next_at"),
         Index("report_to_desk", "to", "sent_at"),
+        Index("report_to_in_state", "to", "state"),
     )
     id: str = Field(primary_key=True)
     complaint_id: str = Field(foreign_key="complaint.id", index=True)

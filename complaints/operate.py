@@ -316,7 +316,7 @@ def erase(
                 erasure.erase(session, office, reporter)
             except erasure.ErasureError as error:
                 fail(str(error), TRY_LATER)
-        erasure.sweep(office.db)
+        erasure.sweep(office)
     say(f"{address} and everything of theirs is removed")
 
 

@@ -25,7 +25,7 @@ def backup(
             fail(str(error), UNUSABLE)
         keys = backup_keys.place(office.vault)
     say(
-        f"wrote {file}: {count} reporters. It opens with master.key and {keys.name} of {keys.parent}: "
+        f"wrote {file}: {_reporters(count)}. It opens with master.key and {keys.name} of {keys.parent}: "
         "copy that folder to a place of its own, each time over the copy before, and keep no older one"
     )
 
@@ -48,6 +48,11 @@ def restore(
         except backups.BackupError as error:
             fail(f"nothing was restored: {error}", UNUSABLE)
     say(
-        f"restored {told['reporters']} reporters; of {told['erased_since']} who were erased since nothing "
-        f"can be read. {told['unconfirmed']} reports may have left since; they leave only by plaint resend"
+        f"restored {_reporters(told['reporters'])}; erased since, so that nothing of them can be read: "
+        f"{told['erased_since']}. Reports that may have left since, and leave only by plaint resend: "
+        f"{told['unconfirmed']}"
     )
+
+
+def _reporters(count: int) -> str:
+    return f"{count} reporter{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from complaints.clauses import pieces_of
-from complaints.dialects import Dialect
+from complaints.dialects import GENERIC, Dialect
 from complaints.hosts import canonical_ip, clean_host
 
 TWO_ADDRESSES = "two-addresses"
@@ -18,7 +18,7 @@ TWO_ADDRESSES = "two-addresses"
 
 UNKNOWN = frozenset(
     {"", "unknown", "unverified", "untrusted", "unavailable", "really", "softdnserr", "localhost.localdomain"}
-    | {"no.name.available"}
+    | {"no.name.available", "nxdomain", "dnserror", "unknownhost", "unknown_domain"}
 )
 """What software writes where it knows no name."""
 
@@ -35,6 +35,9 @@ _USUAL = re.compile(
     r" \((?:([A-Za-z0-9][A-Za-z0-9._-]*+ )?\[((?:IPv6:)?[0-9A-Fa-f.:]+)\]|([0-9A-Fa-f.:]+))\)"
 )
 _AFTER_ADDRESS = frozenset(" :")
+# What PMDF and MailMarshal put before the address; what SquirrelMail says of the header of a browser's proxy.
+_NO_NAME = re.compile(r"\"port \d{1,5}\"@|Not Verified")
+_PROXYING = re.compile(r"proxying for [0-9A-Fa-f.:, ]+")
 _LOGGED_IN = re.compile(
     r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
     r"|\w+ authenticated user |account ",
@@ -49,7 +52,8 @@ class Origin:
     doubts it, `helo` and `ident` what the client said. The attributes in the second group are what the pieces
     say while they are read: `strong` an address in brackets inside a comment, `weak` one alone in a comment,
     `literal` one in brackets outside, `alone` a name alone in a comment, `marked` what stands behind an
-    address; `strange` tells of a comment that nobody can read.
+    address; `strange` tells of a comment that nobody can read, `greets` of `EHLO [IP]`, where EHLO may
+    also be the name that was looked up.
     """
 
     ip: str | None = None
@@ -68,6 +72,7 @@ class Origin:
     marked: str = ""
     refuted: bool = False
     strange: bool = False
+    greets: bool = False
 
 
 @lru_cache(maxsize=2048)
@@ -104,7 +109,7 @@ def _read_usual(usual: re.Match[str], origin: Origin, dialect: Dialect) -> bool:
     """Read `SAID (NAME [IP])`, `SAID ([IP])` and `SAID (IP)`; tell whether it is one of them."""
     said, name, in_brackets, alone = usual.groups()
     ip = canonical_ip(in_brackets or alone)
-    if ip is None or not (in_brackets or dialect.bare):
+    if ip is None or not (in_brackets or dialect.bare) or (name and name[:-1].upper() in _GREETINGS):
         return False
     origin.ip = ip
     origin.helo = clean_host(said)
@@ -158,7 +163,10 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
     if _NAME_ONLY.fullmatch(inner):
         origin.alone = clean_host(word) if canonical_ip(word) is None else None
         return
-    strange = bracket or word.count(".") == 3 or any(canonical_ip(one) for one in inner.split(" ")[:9])
+    # What a browser's proxy says is a claim that cannot be taken for anything else.
+    strange = not _PROXYING.fullmatch(inner) and (
+        bracket or word.count(".") == 3 or any(canonical_ip(one) for one in inner.split(" ")[:9])
+    )
     origin.strange = origin.strange or strange
     if "uth" in inner or "UTH" in inner or inner.startswith("account "):
         known = origin.strong or origin.weak or " " in inner
@@ -198,8 +206,9 @@ def _read_bracketed(inner: str, origin: Origin) -> bool:
         ip = _address_in(address)
         if ip is None or (after and after[0] not in _AFTER_ADDRESS):
             return False
-    name = name.strip()
+    name = _NO_NAME.sub("", name).strip() if " " in name else name
     if name and (" " in name or "=" in name or "(" in name or name.upper() in _GREETINGS):
+        origin.greets = origin.greets or name.upper() in _GREETINGS
         return False
     if (origin.strong or ip) != ip or (origin.weak or ip) != ip:
         origin.defect = TWO_ADDRESSES
@@ -264,7 +273,8 @@ def _conclude(said: str, origin: Origin, dialect: Dialect) -> None:
         return
     if ip is None:
         believed = announced or (dialect.literal and (said[:1] == "[" or dialect.plain != "helo"))
-        if numeric and believed and not origin.strange:
+        strange = origin.strange or (origin.greets and dialect is GENERIC)
+        if numeric and believed and not strange:
             ip, said = numeric, ""
         else:
             origin.name = origin.rdns = origin.alone

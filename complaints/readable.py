@@ -18,6 +18,31 @@ _CARD_NAMES = (".ics", ".vcf", ".vcs")
 _UNTYPED = frozenset(
     {"application/octet-stream", "application/unknown", "application/x-unknown", "application/html"}
 )
+# What has links in it and is neither text nor page: only what begins like a link counts there, no bare name.
+_CODE_TYPES = frozenset(
+    f"application/{name}"
+    for name in ("json", "xml", "rtf", "javascript", "x-javascript", "ecmascript", "hta", "internet-shortcut")
+) | {"text/javascript", "text/x-javascript", "text/vbscript"}
+_CODE_NAMES = (
+    *(
+        ".url",
+        ".website",
+        ".webloc",
+        ".desktop",
+        ".js",
+        ".jse",
+        ".mjs",
+        ".vbs",
+        ".hta",
+        ".wsf",
+        ".ps1",
+        ".bat",
+        ".cmd",
+    ),
+    *(".xml", ".json", ".rtf", ".iqy", ".jnlp", ".xsl", ".library-ms", ".search-ms", ".settingcontent-ms"),
+)
+_UUENCODED = frozenset({"x-uuencode", "uuencode", "x-uue"})
+_UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} [^\r\n]{1,200}\r?\n")
 _PAGE_START = re.compile(
     r"(?:\ufeff|\s)*(?:<!--.{0,400}?-->\s*)?<(?:!doctype|html|head|body|meta|table|div|p|a|center|style|svg)[\s>]",
     re.IGNORECASE | re.DOTALL,
@@ -38,7 +63,7 @@ _CARD_ESCAPE = re.compile(r"\\[nN,;\\]")
 
 
 class Readable(NamedTuple):
-    """The text of a part; `kind` is `text`, `page` or `calendar`."""
+    """The text of a part; `kind` is `text`, `page`, `calendar`, or `code` for what only programs read."""
 
     kind: str
     text: str
@@ -51,7 +76,9 @@ def readable(part: Part, limit: int) -> Readable | None:
         return Readable("page", _decoded(part, limit, page=True))
     if kind in _CARD_TYPES or name.endswith(_CARD_NAMES):
         return Readable("calendar", _decoded(part, limit))
-    if kind.startswith("text/") or name.endswith((".txt", ".eml")):
+    if kind in _CODE_TYPES or name.endswith(_CODE_NAMES):
+        return Readable("code", _decoded(part, limit))
+    if kind.startswith(("text/", "multipart/")) or name.endswith((".txt", ".eml")):
         text = _decoded(part, limit)
         return Readable("page" if _is_page(text) else "text", text)
     if kind in _UNTYPED and not name.endswith((".exe", ".zip", ".pdf")):
@@ -68,12 +95,17 @@ def _is_page(text: str) -> bool:
 
 def _content(part: Part, limit: int) -> bytes:
     """Return the bytes of a part, its transfer encoding undone even where it is named wrongly."""
-    encoding = part.transfer_encoding
+    encoding = part.transfer_encoding.strip("\"'")
     content = part.content(limit)
+    if encoding in _UUENCODED or (b"\nbegin " in content and _UU_BEGIN.search(content)):
+        return _uudecoded(content)
     if encoding == "base64":
         body = part.raw[part.start : min(part.start + 400, part.end)]
+        raw = part.raw[part.start : min(part.end, part.start + limit)]
         # Nothing encoded has blanks between words, or markup.
-        return part.raw[part.start : min(part.end, part.start + limit)] if _is_plain(body) else content
+        return (
+            raw if _is_plain(body) else content if part.transfer_encoding == encoding else decode_base64(raw)
+        )
     if encoding == "quoted-printable":
         return content
     if len(content) > 80 and b" " not in content[:200] and _BASE64_LINES.match(content):
@@ -87,7 +119,36 @@ def _content(part: Part, limit: int) -> bytes:
 
 def _is_plain(body: bytes) -> bool:
     lines = body.split(b"\n")[:3]
-    return body.lstrip()[:1] == b"<" or any(line.strip().count(b" ") > 2 for line in lines)
+    if body.lstrip()[:1] == b"<":
+        return True
+    return any(line.strip().count(b" ") > 2 and not _is_in_fours(line.split()) for line in lines)
+
+
+def _is_in_fours(words: list[bytes]) -> bool:
+    """Tell base64 with blanks between its groups from a sentence."""
+    return all(len(word) % 4 == 0 for word in words)
+
+
+def _uudecoded(content: bytes) -> bytes:
+    """Put in the place of each uuencoded file what is in it, as mail readers show it."""
+    lines, kept, inside = content.splitlines(keepends=True), list[bytes](), False
+    for line in lines:
+        if not inside and line[:6] == b"begin " and _UU_BEGIN.match(line):
+            inside = True
+        elif inside and line.rstrip() == b"end":
+            inside = False
+        elif inside:
+            kept.append(_uu_line(line))
+        else:
+            kept.append(line)
+    return b"".join(kept)
+
+
+def _uu_line(line: bytes) -> bytes:
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:
+        return line
 
 
 def _decoded(part: Part, limit: int, page: bool = False) -> str:
@@ -134,6 +195,8 @@ def shown_of_calendar(text: str) -> tuple[list[str], list[str]]:
         if "base64" in parameters.lower() or "encoding=b" in parameters.lower():
             continue
         value = _CARD_ESCAPE.sub(lambda match: _CARD_ESCAPES[match[0]], escaped)
+        if "quoted-printable" in parameters.lower():
+            value = decode_text(binascii.a2b_qp(value.encode("utf-8", "replace")), None)
         if (
             "text/html" in parameters.lower()
             or name.upper() == "X-ALT-DESC"

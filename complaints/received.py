@@ -180,7 +180,7 @@ def _own_name(clause: str) -> tuple[str | None, str | None, str, tuple[str, ...]
     if name[0] == "(":
         return None, None, domain, tuple(piece for piece in (name, *more) if piece[0] == "(")
     note = more[0] if more else ""
-    address = canonical_ip(note.strip("()[] ")) if note and note[0] in "([" else None
+    address = _address_of(note) if note and note[0] in "([" else None
     host = clean_host(name)
     if host is None or host[-1].isdigit():
         # Masked mail has an address where a name was; what stands behind the @ is still the host's domain.
@@ -194,6 +194,14 @@ def _own_name(clause: str) -> tuple[str | None, str | None, str, tuple[str, ...]
     # An address names no software, unless it can be a version such as 4.3.122.
     notes = tuple(p for p in more if p[0] == "(" and (p[1:-1] != address or p[2] == "."))
     return host, address, domain, notes
+
+
+def _address_of(note: str) -> str | None:
+    """Return the address in what stands behind a host's own name: `(IP)`, `([IP]:25)`, `(inner [IP])`."""
+    if found := canonical_ip(note.strip("()[] ")):
+        return found
+    inner, bracket, rest = note.strip("()").partition("[")
+    return canonical_ip(rest.partition("]")[0]) if bracket and inner.count(" ") < 2 else None
 
 
 def _recipient(word: str) -> str | None:

@@ -162,9 +162,10 @@ class Remote:
         method, path = place(deed, said)
         return self._ask(method, path, json=said if method == "POST" else None).content
 
-    def review(self, batch: str, by: str) -> Json:
+    def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """See Client."""
-        return self._document("GET", "/review", params={"batch": batch, "by": by})
+        opened = {} if key is None else {"key": key}
+        return self._document("GET", "/review", params={"batch": batch, "by": by} | opened)
 
     def decide(self, batch: str, by: str, decision: Json) -> Json:
         """See Client."""

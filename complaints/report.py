@@ -4,7 +4,7 @@ Preview, digest and sent bytes all come from `write`, once; afterwards they are 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlmodel import Session, select
@@ -12,19 +12,25 @@ from sqlmodel import Session, select
 from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
 from complaints.declared import ids_of
-from complaints.hiding import identity_of, redacted, redacted_link
+from complaints.hiding import copies, identity_of, pseudonym_key, redacted_link
 from complaints.leaks import find_leaks, words_in
 from complaints.leaks.codes import codes_in_both, tells_the_second
-from complaints.links import Link, links
+from complaints.links import links
 from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.office import Office
 from complaints.redact import CannotRedact, Identity, redact
+from complaints.redact.copies import Copies
 
 MOST_LINKS = 10  # links named outside the enclosed spam
-HIDDEN = {"qr": "QR code", "pdf": "PDF file"}  # places that a desk's own eyes would pass over
+# Places that a desk's own eyes would pass over.
+HIDDEN = {"qr": "QR code", "pdf": "PDF file", "archive": "packed file"}
+_Site = tuple[str, str]
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()
+WRITTEN = ("raw", "digest", "message_id", "changes", "drafted_at")
+"""The columns that `write` sets; before, a draft has no bytes and no digest."""
+OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 ENDED = frozenset(
     {
         ReportState.SENT,
@@ -48,12 +54,13 @@ def write(
     Raises CannotRedact when even that would.
     """
     headers_only = False
+    shared = _Shared(copies(reporter, complaint, spam))
     for number, report in enumerate(reports):
-        raw = _freeze(office, reporter, complaint, report, spam, headers_only=headers_only)
+        raw = _freeze(office, reporter, complaint, report, shared, headers_only=headers_only)
         # They differ in pseudonyms and desk only: one is searched here, each one again before it leaves
         if number == 0 and _still_shown(raw, reporter, complaint, spam):
             headers_only = True
-            raw = _freeze(office, reporter, complaint, report, spam, headers_only=True)
+            raw = _freeze(office, reporter, complaint, report, shared, headers_only=True)
             if found := _still_shown(raw, reporter, complaint, spam):
                 raise CannotRedact(f"what you chose to hide would still show ({found})")
 
@@ -97,23 +104,51 @@ def hides_ids(reporter: Reporter, spam: bytes) -> bool:
     return ids_of(parse(done.raw)) != ids_of(message)
 
 
+@dataclass
+class _Shared:
+    """What the reports of one complaint have in common: the search of the spam, and its links."""
+
+    copies: Copies
+    first: Sequence[_Site] | None = None
+
+    def sites(self, key: bytes, message: Message) -> Sequence[_Site]:
+        """The links of the copy under this key, as (URL, host)."""
+        swap = self.copies.swap(key)
+        if swap is None or self.first is None:
+            found = [(link.url, link.host) for link in links(message).web]
+            self.first = self.first if self.first is not None else found
+            return found
+
+        def text(own: str) -> str:
+            return swap(own.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+        return [(text(url), text(host)) for url, host in self.first]
+
+
 def _freeze(
     office: Office,
     reporter: Reporter,
     complaint: Complaint,
     report: Report,
-    spam: bytes,
+    shared: _Shared,
     *,
     headers_only: bool,
 ) -> bytes:
     """Render one report onto its row; returns its bytes."""
     report.drafted_at = office.clock()
-    report.message_id = f"<{report.id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
-    hidden = redacted(office, reporter, complaint, report, spam)
-    raw = arf.compose(_values(office, reporter, complaint, report, hidden.raw, headers_only=headers_only))
+    report.message_id = new_message_id(office, report.id)
+    hidden = shared.copies.under(pseudonym_key(office, reporter, report))
+    raw = arf.compose(
+        _values(office, reporter, complaint, report, shared, hidden.raw, headers_only=headers_only)
+    )
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
     report.changes = [asdict(change) for change in hidden.changes]
     return raw
+
+
+def new_message_id(office: Office, report_id: str) -> str:
+    """A Message-ID that no report had (RFC 5322 §3.6.4)."""
+    return f"<{report_id}.{tokens.random_letters(8)}@{office.settings.mail_domain}>"
 
 
 def _values(
@@ -121,6 +156,7 @@ def _values(
     reporter: Reporter,
     complaint: Complaint,
     report: Report,
+    shared: _Shared,
     spam: bytes,
     *,
     headers_only: bool,
@@ -131,7 +167,10 @@ def _values(
     strict = complaint.redaction == "strict"
     received = _taken_over(evidence, at_border=strict)
     arrived = datetime.fromisoformat(received["date"]) if received.get("date") else None
-    found = [] if headers_only else _uris(links(message).web, parts_of(contact), identity_of(reporter))
+    found = []
+    if not headers_only:
+        sites = shared.sites(pseudonym_key(office, reporter, report), message)
+        found = _uris(sites, parts_of(contact), identity_of(reporter))
     if strict:
         found = [redacted_link(office, reporter, complaint, report, uri) for uri in found]
     recipient = message.get("Delivered-To") or message.get("X-Original-To")
@@ -205,7 +244,7 @@ def _domains(parts: list[Json]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(domains))
 
 
-def _uris(web: Sequence[Link], parts: list[Json], identity: Identity) -> list[str]:
+def _uris(web: Sequence[_Site], parts: list[Json], identity: Identity) -> list[str]:
     """What to name to a desk: first what it answers for, then the rest of what the spam advertises.
 
     `web` is read from the redacted spam; the link of a PDF file or a picture is not in it, and is named only
@@ -215,8 +254,8 @@ def _uris(web: Sequence[Link], parts: list[Json], identity: Identity) -> list[st
     boxes = [f"mailto:{part['target']}" for part in parts if part["role"] == "drop-box"]
     inside = [part["url"] for part in parts if "url" in part and set(part["found_in"]) & set(HIDDEN)]
     inside = [url for url in inside if not find_leaks(f"\r\n{url}".encode(), identity)]
-    own = [link.url for link in web if link.host in targets]
-    others = [link.url for link in web if link.host not in targets]
+    own = [url for url, host in web if host in targets]
+    others = [url for url, host in web if host not in targets]
     return list(dict.fromkeys([*boxes, *inside, *own, *others]))[:MOST_LINKS]
 
 

@@ -50,12 +50,23 @@ def review(
     left = 0
     for number, group in enumerate(found, 1):
         typer.echo(f"\nGroup {number} of {len(found)}")
-        decision = ask(group)
+        decision = ask(opened) if (opened := look(work, batch, by, group)) else {}
         if decision is None:
             break
         if decision:
             left += tell(work.decide(batch, by, decision))
     raise SystemExit(FAILED if left else 0)
+
+
+def look(work: "Client", batch: str, by: str, group: Json) -> Json | None:
+    """The group with its reports written; None, after saying so, when nothing of it waits any more."""
+    if group["written"]:
+        return group
+    now = work.review(batch, by, group["key"])["groups"]
+    found = next((one for one in now if one["key"] == group["key"]), None)
+    if found is None:
+        typer.echo("Nothing of it awaits your consent any more.")
+    return found
 
 
 def group_lines(group: Json) -> Iterator[str]:

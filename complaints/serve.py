@@ -117,7 +117,7 @@ async def _working(service: Service, lookup: AbuseLookup) -> AsyncIterator[None]
 async def _smtp(service: Service) -> AsyncIterator[None]:
     settings = service.office.settings
     reception = Reception(service.office)
-    intake = Intake(known=reception.known, accept=reception.accept)
+    intake = Intake(known=reception.known, lately=reception.lately, accept=reception.accept)
     entrance = Entrance(
         settings.mail_domain, settings.max_bytes, _certificate(settings), proxies=settings.proxies
     )

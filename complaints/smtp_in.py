@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from complaints.logs import place_of
 from complaints.smtp_limits import Limits, Lobby
@@ -42,10 +42,11 @@ class Intake(Generic[R]):
     """Answers the doors of a listener.
 
     `known(address)` gives what is known as a recipient, or None for 550 5.1.1. It is asked for every address
-    as written, also `postmaster` without a domain (RFC 5321 §4.5.1). `accept(recipients, mail_from, raw)`
-    keeps a mail durably before it returns: `mail_from` is "" for the null sender, `raw` exactly what came
-    between DATA and the dot. Both may raise `Refuse`; any other exception becomes a 451, logged without its
-    text. An `accept` that has begun is never cancelled because the client went away.
+    as written, also `postmaster` without a domain (RFC 5321 §4.5.1), unless `lately(address)` has a recipient
+    at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it returns: `mail_from` is ""
+    for the null sender, `raw` exactly what came between DATA and the dot. All may raise `Refuse`; any other
+    exception becomes a 451, logged without its text. An `accept` that has begun is never cancelled because
+    the client went away.
     """
 
     def __init__(
@@ -53,22 +54,26 @@ class Intake(Generic[R]):
         *,
         known: Callable[[str], Awaitable[R | None]],
         accept: Callable[[list[R], str, bytes], Awaitable[None]],
+        lately: Callable[[str], R | None] = lambda _: None,
         limits: Limits | None = None,
     ) -> None:
+        self._lately = lately
         self._known = known
         self._accept = accept
         self._limits = limits or Limits()
         self._waiting = 0
-        self.keeping: set[asyncio.Task[str]] = set()
-        """One per mail that `accept` has at the moment."""
+        self.keeping: set[asyncio.Task[Any]] = set()
+        """The sessions whose mail `accept` has at the moment."""
 
     async def rcpt(self, mail: Mail, address: str) -> str:
         """Answer RCPT (RFC 5321 §4.1.1.3)."""
         if address in mail.recipients:
             return "250 2.1.5 OK"
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
-                recipient = await self._known(address)
+            recipient = self._lately(address)
+            if recipient is None:
+                async with asyncio.timeout(self._limits.answer_seconds):
+                    recipient = await self._known(address)
         except Refuse as refusal:
             return refusal.reply
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
@@ -83,16 +88,12 @@ class Intake(Generic[R]):
         """Answer the final dot, once the mail is kept (RFC 5321 §4.1.1.4)."""
         if 0 < self._limits.held_bytes < self._waiting:  # a database that hangs, and clients that come again
             return _TOO_MUCH
-        task = asyncio.create_task(self._keep(mail, raw))
-        self.keeping.add(task)
-        task.add_done_callback(self.keeping.discard)
-        return await asyncio.shield(task)
-
-    async def _keep(self, mail: Mail, raw: bytes) -> str:
         recipients = cast("list[R]", list(mail.recipients.values()))
+        session = cast("asyncio.Task[Any]", asyncio.current_task())
         self._waiting += len(raw)
+        self.keeping.add(session)
         try:
-            await self._accept(recipients, mail.sender or "", raw)
+            await self._accept(recipients, mail.sender, raw)
         except Refuse as refusal:
             return refusal.reply
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
@@ -100,6 +101,7 @@ class Intake(Generic[R]):
             return _TRY_AGAIN
         finally:
             self._waiting -= len(raw)
+            self.keeping.discard(session)
         return "250 2.0.0 Kept; thank you"
 
 
@@ -107,7 +109,7 @@ class SmtpServer:
     """A listener and its sessions. `close` and `wait_closed` are used as with `asyncio.Server`."""
 
     def __init__(
-        self, server: asyncio.Server, lobby: Lobby, keeping: set[asyncio.Task[str]], path: Path | None = None
+        self, server: asyncio.Server, lobby: Lobby, keeping: set[asyncio.Task[Any]], path: Path | None = None
     ) -> None:
         self._server = server
         self._keeping = keeping

@@ -2,10 +2,10 @@
 
 LMTP as a mail server of the operator's own speaks it is the same with another greeting (RFC 2033).
 
-`Door` is aiosmtpd's server protocol with its own dialogue. aiosmtpd 1.4 reads DATA line by line, looks at
-itself for every connection, parses addresses with a general parser, takes a bare LF for the end of a command
-and refuses lines over 1,000 octets, which real spam has. Here only CRLF ends a command and only CRLF.CRLF a
-message; a bare CR or LF is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was said.
+`Door` is the dialogue of aiosmtpd's server protocol (`smtp_wire.py`). That of aiosmtpd 1.4 reads DATA line by
+line, parses addresses with a general parser, takes a bare LF for the end of a command and refuses lines over
+1,000 octets, which real spam has. Here only CRLF ends a command and only CRLF.CRLF a message; a bare CR or LF
+is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was said.
 """
 
 import asyncio
@@ -13,8 +13,6 @@ import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import Protocol
-
-from aiosmtpd.smtp import SMTP
 
 from complaints.logs import place_of
 from complaints.smtp_limits import IPNetwork, Lobby, lies_in
@@ -28,12 +26,9 @@ from complaints.smtp_syntax import (
     parse_path,
     too_big,
 )
+from complaints.smtp_wire import CHUNK, Over, Wire
 
 log = logging.getLogger(__name__)
-# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; a level would not.
-logging.getLogger("mail.log").addFilter(lambda _record: False)
-
-CHUNK = 65_536
 END = b"\r\n.\r\n"
 
 
@@ -56,8 +51,8 @@ class Entrance:
 class Mail:
     """One mail transaction, from MAIL to the answer after the dot."""
 
-    sender: str | None = None
-    """The reverse-path, "" for `<>`; None before MAIL."""
+    sender: str
+    """The reverse-path, "" for `<>`."""
     utf8: bool = False
     recipients: dict[str, object] = field(default_factory=dict)
     """What the handler made of each forward-path."""
@@ -75,27 +70,11 @@ class Handler(Protocol):
         """Take the content of a mail. A 250 promises that it is kept."""
 
 
-class _Over(Exception):  # noqa: N818 - the end of a dialogue is no error
-    """The dialogue is over; its argument, if any, is the last reply."""
-
-
-class _NoHooks:
-    """Given to aiosmtpd in place of a handler, which it would look through for every connection."""
-
-    def __dir__(self) -> tuple[str, ...]:
-        return ()
-
-
-_NO_HOOKS = _NoHooks()
-
-
-class Door(SMTP):
+class Door(Wire):
     """One SMTP session. Answers hostile input with 5xx, too much of anything with 4xx, and raises nothing.
 
     `handler` is asked at RCPT and after the dot, `lobby` about limits.
     """
-
-    line_length_limit = CHUNK  # what aiosmtpd gives its stream reader as limit
 
     def __init__(
         self,
@@ -105,71 +84,34 @@ class Door(SMTP):
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(_NO_HOOKS, hostname=entrance.hostname, loop=loop)
-        self.idle = False
-        """Whether it waits for a command, so that nothing is lost by cutting it."""
-        self.prefix = b""
+        super().__init__(lobby, entrance.hostname, loop)
         self._handler = handler
-        self._lobby = lobby
         self._entrance = entrance
         self._max_bytes = entrance.max_bytes
         self._encrypted = False
         self._greeted = False
-        self._mail = Mail()
-        self._in = bytearray()
-        self._out: list[str] = []
-        self._held = 0
+        self._mail: Mail | None = None
+        self._stuffed = False
         self._patience = lobby.limits.patience
-        self._deadline = 0.0
         self._ends = 0.0
 
-    def __dir__(self) -> tuple[str, ...]:
-        # aiosmtpd walks through dir(self) twice per connection to find commands; `_answer` knows them.
-        return ()
-
-    # What aiosmtpd calls
-
-    def eof_received(self) -> bool | None:
-        """Still answer whoever closed its half of the connection; aiosmtpd would drop the work at hand."""
-        return asyncio.StreamReaderProtocol.eof_received(self)
-
-    def _reset_timeout(self, duration: float | None = None) -> None:
-        self._deadline = self.loop.time() + (duration or self._lobby.idle_seconds())
-        if self._timeout_handle is None or self._timeout_handle.when() > self._deadline:
-            self._set_timer()
-
-    def _set_timer(self) -> None:
-        """One timer per connection, set anew when it fires early: putting a deadline off costs nothing."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-        self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
-
-    def _timeout_cb(self) -> None:
-        if self.loop.time() < self._deadline:
-            self._set_timer()
-        else:
-            self._lobby.counts["timeouts"] += 1
-            self.dismiss("421 4.4.2 Too slow; closing the connection")
-
     async def _handle_client(self) -> None:
-        inside = False
+        self._reset_timeout()
         try:
             self.prefix = self._lobby.prefix(await self._peer())
             if refusal := self._lobby.enter(self):
                 self.dismiss(refusal)
                 return
-            inside = True
+            self._inside = True
             await self._converse()
         except (ConnectionError, ssl.SSLError, ProxyError):
             self._lobby.counts["broken"] += 1
-        except _Over:  # before it began
+        except Over:  # before it began, or nobody is there any more
             pass
         except Exception as error:  # noqa: BLE001 - asyncio would write the error down as it is, with what was said
             log.error("an SMTP session failed: %s", place_of(error))  # noqa: TRY400 - ditto
         finally:
-            if inside:
-                self._hold(0)
-                self._lobby.leave(self)
+            self._leave()
             if self.transport is not None:
                 self.transport.close()
 
@@ -183,26 +125,14 @@ class Door(SMTP):
         del self._in[: header.octets]
         return (header.client, 0)
 
-    # Reading and answering
-
-    def dismiss(self, reply: str) -> None:
-        """End the session from outside its dialogue."""
-        transport = self._writer.transport
-        if transport.is_closing() or transport.get_write_buffer_size():
-            transport.abort()  # it does not even read what it was told before
-        else:
-            transport.write(f"{reply}\r\n".encode())
-            transport.close()
-
     async def _converse(self) -> None:
         self._say(f"220 {self.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
-        self._reset_timeout()
         self._ends = self.loop.time() + self._lobby.limits.session_seconds
         try:
-            while not self._lobby.closing:
+            while not self._lobby.closing and self.transport is not None:
                 await self._obey(await self._command())
             self._say(self._lobby.closing)
-        except _Over as over:
+        except Over as over:
             self._say(*over.args)
         await self._flush()
 
@@ -211,7 +141,7 @@ class Door(SMTP):
         start = 0
         while (end := self._in.find(b"\r\n", start)) < 0:
             if len(self._in) > CHUNK:
-                raise _Over("500 5.5.2 No end of the command in sight; closing the connection")
+                raise Over("500 5.5.2 No end of the command in sight; closing the connection")
             start = max(0, len(self._in) - 1)
             self.idle = True
             await self._receive()
@@ -220,35 +150,14 @@ class Door(SMTP):
         del self._in[: end + 2]
         return line
 
-    async def _receive(self) -> int:
-        """Wait for more input and tell how much came.
-
-        Replies to pipelined commands go out together (RFC 2920 §3.2).
-        """
-        await self._flush()
-        chunk = await self._reader.read(CHUNK)
-        if not chunk:
-            raise _Over
-        self._in += chunk
-        return len(chunk)
-
-    def _say(self, *replies: str) -> None:
-        self._out += replies
-
-    async def _flush(self) -> None:
-        if self._out:
-            self._writer.write(("\r\n".join(self._out) + "\r\n").encode("ascii", "replace"))
-            self._out.clear()
-            await self._writer.drain()
-
     async def _obey(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
         verb = word.upper().decode("latin-1")
         if verb in FAREWELLS:
-            raise _Over(FAREWELLS[verb])
+            raise Over(FAREWELLS[verb])
         self._reset_timeout()
-        problem = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
-        reply = problem or await self._answer(verb, rest)
+        reply = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
+        reply = reply or await self._answer(verb, rest.decode("utf-8", "surrogateescape").strip())
         if reply:
             self._say(reply)
         if reply.startswith("5"):
@@ -257,23 +166,22 @@ class Door(SMTP):
         elif verb not in MOVES_MAIL or reply.startswith("4"):
             self._patience -= 1
         if self._patience <= 0:
-            raise _Over("421 4.7.0 Too many errors or idle commands; closing the connection")
+            raise Over("421 4.7.0 Too many errors or idle commands; closing the connection")
         if self.loop.time() > self._ends:
-            raise _Over("421 4.4.2 This has lasted long enough; connect again")
+            raise Over("421 4.4.2 This has lasted long enough; connect again")
 
-    async def _answer(self, verb: str, rest: bytes) -> str:  # noqa: PLR0911 - one line per command
-        argument = rest.decode("utf-8", "surrogateescape").strip()
+    async def _answer(self, verb: str, argument: str) -> str:  # noqa: PLR0911 - one line per command
         match verb:
-            case "EHLO" | "HELO" | "LHLO":
-                return self._hello(verb, argument)
             case "MAIL":
                 return self._mail_from(argument)
             case "RCPT":
                 return await self._rcpt_to(argument)
             case "DATA":
                 return await self._data()
+            case "EHLO" | "HELO" | "LHLO":
+                return self._hello(verb, argument)
             case "RSET":
-                self._mail = Mail()
+                self._mail = None
                 return "250 2.0.0 OK"
             case "NOOP":
                 return "250 2.0.0 OK"
@@ -282,7 +190,7 @@ class Door(SMTP):
             case "STARTTLS":
                 return await self._start_tls()
             case "QUIT":
-                raise _Over("221 2.0.0 Bye")
+                raise Over("221 2.0.0 Bye")
             case _:
                 return "214 2.0.0 Forward spam to the address you were given when you registered"
 
@@ -293,7 +201,7 @@ class Door(SMTP):
         if not name:
             return f"501 5.5.4 Syntax: {verb} your-host-name"
         self._greeted = True
-        self._mail = Mail()
+        self._mail = None
         if verb == "HELO":
             return f"250 {self.hostname}"
         offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
@@ -303,22 +211,23 @@ class Door(SMTP):
 
     def _mail_from(self, argument: str) -> str:
         """RFC 5321 §4.1.1.2."""
-        if self._mail.sender is not None:
+        if self._mail is not None:
             return "503 5.5.1 A mail is under way; send RSET to drop it"
         path = parse_path(argument, "FROM:")
         if path is None:
             return "501 5.5.4 Syntax: MAIL FROM:<address>"
         address, parameters = path
         utf8 = "SMTPUTF8" in parameters
-        problem = mail_problem(parameters, self._max_bytes) or address_problem(address, utf8=utf8, code=550)
-        if problem:
+        problem = mail_problem(parameters, self._max_bytes) if parameters else ""
+        if problem := problem or address_problem(address, utf8=utf8, code=550):
             return problem
         self._mail = Mail(address, utf8)
         return "250 2.1.0 OK"
 
     async def _rcpt_to(self, argument: str) -> str:
         """RFC 5321 §4.1.1.3."""
-        if self._mail.sender is None:
+        mail = self._mail
+        if mail is None:
             return "503 5.5.1 Send MAIL first"
         address, parameters = parse_path(argument, "TO:") or ("", {})
         if not address:
@@ -326,23 +235,24 @@ class Door(SMTP):
         if parameters:
             return "555 5.5.4 RCPT parameters are not known here"
         most = self._lobby.limits.recipients
-        if most and self._mail.taken >= most:
+        if most and mail.taken >= most:
             return f"452 4.5.3 {most} recipients are taken at most; send the rest in another mail"
         if not self._lobby.may_ask(self):
             return "450 4.7.1 Too many recipients from your network in this minute; try again later"
-        problem = address_problem(address, utf8=self._mail.utf8, code=553)
-        reply = problem or await self._handler.rcpt(self._mail, address)
-        self._mail.taken += reply.startswith("2")
+        problem = address_problem(address, utf8=mail.utf8, code=553)
+        reply = problem or await self._handler.rcpt(mail, address)
+        mail.taken += reply.startswith("2")
         return reply
 
     async def _data(self) -> str:
         """RFC 5321 §4.1.1.4."""
-        if not self._mail.recipients:
+        mail = self._mail
+        if mail is None or not mail.recipients:
             return "503 5.5.1 No recipient was taken; send RCPT first"
         self._say("354 Go on; end with <CR><LF>.<CR><LF>")
         content = await self._content()
         self._reset_timeout()
-        mail, self._mail = self._mail, Mail()
+        self._mail = None
         reply = content if isinstance(content, str) else await self._handler.data(mail, content)
         self._hold(0)
         if reply.startswith("2"):
@@ -359,7 +269,8 @@ class Door(SMTP):
         refusal = ""
         start = 0
         self._in[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
-        while (end := self._in.find(END, start)) < 0:
+        self._stuffed = False
+        while (end := self._end(start)) < 0:
             self._hold(len(self._in))
             if len(self._in) > most:
                 refusal = too_big(self._max_bytes)
@@ -374,13 +285,17 @@ class Door(SMTP):
             received += await self._receive()
         raw = bytes(memoryview(self._in)[2 : end + 2])
         del self._in[: end + len(END)]
-        raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")  # RFC 5321 §4.5.2
+        if self._stuffed:  # RFC 5321 §4.5.2
+            raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")
         return refusal or (raw if len(raw) <= self._max_bytes else too_big(self._max_bytes))
 
-    def _hold(self, octets: int) -> None:
-        """Tell the lobby how much mail data this session has in memory."""
-        self._lobby.held += octets - self._held
-        self._held = octets
+    def _end(self, start: int) -> int:
+        """Where the message ends, or -1; on the way to it, note whether any line begins with a dot."""
+        dot = self._in.find(END[:3], start)
+        if dot < 0 or self._in.startswith(END, dot):
+            return dot
+        self._stuffed = True
+        return self._in.find(END, dot)
 
     async def _start_tls(self) -> str:
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
@@ -388,10 +303,9 @@ class Door(SMTP):
             return "502 5.5.1 TLS is not offered, or is in use already"
         self._say("220 2.0.0 Go on")
         await self._flush()
-        self._in.clear()
-        # After a flush, start_tls stops reading clear text before it waits for anything.
-        self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - as aiosmtpd does
+        self._in.clear()  # after a flush, start_tls stops reading clear text before it waits for anything
+        self._fresh, self._deaf = 0, True  # so that the old transport is not paused while the new one comes
         await self._writer.start_tls(self._entrance.tls)
         self.transport = self._writer.transport
-        self._encrypted, self._greeted, self._mail = True, False, Mail()
+        self._encrypted, self._greeted, self._mail = True, False, None
         return ""

@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import ledger, outbox, outcomes, policies, tokens
+from complaints import draft, ledger, outbox, outcomes, policies, tokens
 from complaints.consent import Choice, ConsentError, confirm
 from complaints.db import look_at
 from complaints.models import (
@@ -120,6 +120,11 @@ def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator
 
 def step(office: Office, complaint_id: str) -> None:
     """The worker's step: confirm a drafted complaint under the reporter's grant, where all of it fits."""
+    with office.db.reading() as session:
+        found = session.get(Complaint, complaint_id)
+        if found is None or current(session, found.reporter_id) is None:
+            return
+    draft.written(office, complaint_id, proposed=True)
     with office.db.transaction() as session:
         complaint = session.get(Complaint, complaint_id, with_for_update=True)
         if complaint is None or complaint.state != ComplaintState.AWAITING_CONSENT:

@@ -5,7 +5,7 @@ Every way in (SMTP, HTTP, page, command line) ends at `accept`; its row is durab
 A probe of ours that came back becomes none: its hosts are learned (`probes.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,6 +30,7 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.outcomes import Outcome
+from complaints.passed_on import PASSED_ON
 from complaints.sameness import delivery_mark
 from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 
@@ -82,7 +83,7 @@ def accept(
     or mailbox of spams. `pasted`: `raw` is the source of one as text, to be repaired. What comes under one
     `batch` label is reviewed together. Raises TooLargeError.
     """
-    row = columns(office, reporter.id, reporter.key, raw, via=via, forwarded=forwarded)
+    row = columns(office, reporter.id, office.vault.sealer(reporter.key), raw, via=via, forwarded=forwarded)
     row |= {"filename": filename, "pasted": pasted, "batch": batch or row["batch"]}
     submission = Submission(**row)
     session.add(submission)
@@ -90,11 +91,17 @@ def accept(
     return submission
 
 
-def columns(office: Office, reporter_id: str, key: bytes, raw: bytes, *, via: str, forwarded: bool) -> Json:
-    """The columns of a new submission, sealed; `accept_all` stores them. Raises TooLargeError."""
+def columns(
+    office: Office, reporter_id: str, seal: Callable[[bytes], bytes], raw: bytes, *, via: str, forwarded: bool
+) -> Json:
+    """The columns of a new submission; `accept_all` stores them. `seal` is the reporter's `Vault.sealer`.
+
+    Raises TooLargeError.
+    """
     if len(raw) > office.settings.max_bytes:
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
-    submission_id = tokens.random_letters(tokens.ID_LETTERS)
+    now = office.clock()
+    submission_id = tokens.ordered_letters(now)
     return {
         "id": submission_id,
         "reporter_id": reporter_id,
@@ -104,10 +111,10 @@ def columns(office: Office, reporter_id: str, key: bytes, raw: bytes, *, via: st
         "filename": "",
         "pasted": False,
         "batch": submission_id,
-        "received_at": office.clock(),
+        "received_at": now,
         "digest": tokens.digest(raw),
         "size": len(raw),
-        "raw": office.vault.seal(key, raw),
+        "raw": seal(raw),
         "outcome": [],
     }
 
@@ -144,7 +151,8 @@ def contents(
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
     if forwarded:
         with office.db.reading() as session:
-            return unwrap_forward(raw, partial(_is_address_of, session, reporter))
+            theirs = [reporter.address, *reporter.aliases]
+            return unwrap_forward(raw, partial(_is_address_of, session, reporter), theirs)
     return unwrap_paste(raw) if pasted else open_file(raw, filename)
 
 
@@ -196,7 +204,8 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         }  # fmt: skip
     digest, mark = tokens.digest(item.spam), delivery_mark(message)
     if known := _known(session, reporter, digest, mark, item.grade):
-        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
+        came_by = session.exec(select(Submission.via).where(Submission.id == known.submission_id)).one()
+        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at, letter=came_by != BATCH)
         return {
             "complaint": known.id, "status": "duplicate", "grade": item.grade,
             "since": rfc3339(known.received_at), "state": known.state.value,
@@ -217,6 +226,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         certain_hops=item.certain,
         received_at=submission.received_at,
         due_at=submission.received_at,
+        hide=[],
     )
     session.add(complaint)
     session.flush()
@@ -231,7 +241,7 @@ def _test_without_header(
 ) -> Item:
     """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
     inline = probes.came_inline(session, office, reporter, raw)
-    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline else item
+    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline and item.reason != PASSED_ON else item
 
 
 def _known(

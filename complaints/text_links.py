@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
 
-from complaints.hosts import organisational_domain, suffixes
-from complaints.urls import INVISIBLE, UNSEEN, lower_ascii, read_host, refang
+from complaints.bare_names import is_link, is_real
+from complaints.urls import INVISIBLE, UNSEEN, lower_ascii, refang
 
 _LONGEST_TOKEN = 20_000
 _SHORT = 100
@@ -57,6 +57,9 @@ _MAY_PLUS = re.compile(rf"\+{UNSEEN}*+\(?{UNSEEN}*+\d")
 _MAY_ZEROS = re.compile(rf"0{UNSEEN}*+0{UNSEEN}*+ ?{UNSEEN}*+[1-9]")
 _TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
 _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
+# A number of North America without its country code, where a word says that it is to be called.
+_LAST_FOUR = re.compile(r"-\d{4}(?<=[ .)-][2-9]\d\d-\d{4})(?![\w/=@+-])")
+_TO_CALL = re.compile(r"(?i:\bcall\b)[^\d\n]{0,40}?(\(?[2-9]\d\d(?:\)[ .-]?|[ .-])\d{3})\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb\u3002"
 # Nearly every word with a link or an address in it: nothing around it but brackets and the end of a sentence.
@@ -79,13 +82,6 @@ _SPOKEN_DOT = re.compile(
 _BETWEEN_SCRIPTS = re.compile(rf"(?<=[{_BLANKLESS}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{_BLANKLESS}])")
 _WIDE = {0xFF01 + n: 0x21 + n for n in range(0x5E)}
 
-# Endings that are a country or a new domain and, in running text, far more often a file name or a word.
-_FILES = frozenset({"zip", "mov", "app", "java", "cab", "bat", "doc"})
-_SOURCES = frozenset({"py", "pl", "sh", "md", "rs", "cc", "ps", "so"})
-_WORDS = frozenset(
-    {"st", "in", "is", "it", "to", "no", "my", "at", "be", "am", "as", "id", "me", "do", "la", "pm"}
-)
-
 
 def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
     """Return each reference of a running text with its kind: `web`, `mail` or `phone`.
@@ -95,12 +91,13 @@ def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
     """
     if "." not in text and "/" not in text and "+" not in text and not _DOTLESS.search(text):
         return []
-    text = _undisguised(text)
+    text, lowered = _undisguised(text)
     found: list[tuple[str, str]] = []
     for token in _tokens(text)[:most]:
         found += _short_token(token) if len(token) < _SHORT else _references_of(token)
-    if "+" in text or "00" in text or "8" in text:
-        found += [("phone", number) for number in _phones(text)]
+    calls = b"call" in lowered
+    if calls or "+" in text or "00" in text or "8" in text:
+        found += [("phone", number) for number in _phones(text, calls)]
     return found
 
 
@@ -134,11 +131,16 @@ def _around(text: str, start: int, place: int, stop: int) -> str:
     return text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
 
 
-def _undisguised(text: str) -> str:
-    """Undo what spans several words: bracketed dots, spaced letters, a link broken over lines."""
+def _undisguised(text: str) -> tuple[str, bytes]:
+    """Undo what spans several words: bracketed dots, spaced letters, a link broken over lines.
+
+    Behind the text what it was in lower case.
+    """
     if "\x1b" in text:
         text = _ESCAPES.sub(" ", text)
-    if not text.isascii() and ("\uff0e" in text or "\uff1a\uff0f" in text):
+    if not text.isascii() and (
+        "\uff0e" in text or "\uff1a\uff0f" in text or "\uff48\uff54\uff54\uff50" in text
+    ):
         text = text.translate(_WIDE)
     lowered = lower_ascii(text)
     text = refang(text, lowered)
@@ -149,7 +151,7 @@ def _undisguised(text: str) -> str:
     if "<" in text and _OPENED.search(text):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
         text = _IN_ANGLES.sub(_rejoined, text)
-    return text
+    return text, lowered
 
 
 def _rejoined(match: re.Match[str]) -> str:
@@ -180,7 +182,7 @@ def _references_of(token: str) -> list[tuple[str, str]]:
         return [("mail", plain[1])] if is_real(plain[2]) else []
     if plain := _PLAIN_NAME.fullmatch(token):
         name, rest = plain.groups()
-        return [("web", _with_scheme(name + rest))] if _is_link(name.lower(), name, rest, "") else []
+        return [("web", _with_scheme(name + rest))] if is_link(name.lower(), name, rest, "") else []
     if "@" in token or "&" in token or ":/" in token or ":\\" in token or _HOSTLIKE.search(token):
         return _any_references_of(token)
     return []
@@ -203,11 +205,16 @@ def _any_references_of(token: str) -> list[tuple[str, str]]:
         if "." not in piece:
             continue
         if "@" in piece and not _USERINFO.match(piece):
-            addresses = [match[1] for match in _ADDRESS.finditer(piece)]
+            addresses = [match[1] for match in _ADDRESS.finditer(piece) if not _names_a_part(piece, match)]
             found += [("mail", address) for address in addresses if is_real(address.rpartition("@")[2])]
         if _HOSTLIKE.search(piece) and len(piece) <= _LONGEST_BARE and (url := schemeless(_unopened(piece))):
             found.append(("web", url))
     return found
+
+
+def _names_a_part(piece: str, address: re.Match[str]) -> bool:
+    """Tell the address of a part or message (RFC 2392), `cid:image001.png@01DA.ABC`, from a mail address."""
+    return piece[max(0, address.start() - 4) : address.start()].lower() in {"cid:", "mid:"}
 
 
 def schemed(text: str) -> Iterator[str]:
@@ -229,13 +236,13 @@ def _separate(url: str) -> Iterator[str]:
 
 
 def _settled(url: str) -> str:
-    """End a link where its host ends, when the sentence goes on in another script without a blank."""
-    if url.isascii():
+    """End a link where its host ends, when the sentence goes on in another script or behind a semicolon."""
+    if url.isascii() and ";" not in url:
         return url
     _, _, after = url.partition(":")
     place = re.match(r"[/\\]*([^/\\?#]*)", after)
     host = place[1].rpartition("@")[2] if place else ""
-    if host.isascii() or is_real(host):
+    if (host.isascii() and ";" not in host) or is_real(host):
         return url
     start = re.match(r"(?i)[a-z0-9.-]+", host)
     if start is None or not is_real(start[0].rstrip(".")):
@@ -277,7 +284,7 @@ def schemeless(token: str) -> str | None:
     if run is None or "://" in token or "@" in token.partition("/")[0]:
         return None
     before, found = token[: run.start()], _BARE_REST.fullmatch(token, run.end())
-    if found is None or not _is_link(run[0].lower(), run[0], found[1], before):
+    if found is None or not is_link(run[0].lower(), run[0], found[1], before):
         return None
     return _with_scheme(run[0] + found[1])
 
@@ -286,50 +293,8 @@ def _with_scheme(link: str) -> str:
     return ("ftp://" if link[:4].lower() == "ftp." else "http://") + link
 
 
-def _is_link(host: str, written: str, rest: str, before: str) -> bool:
-    """Tell a host name in running text from a file name, an abbreviation or a sentence without its blank."""
-    if host.startswith(("www.", "ftp.")):
-        return is_real(host) or (is_real(host, bare_suffix=True) and host.count(".") > 1)
-    if before.lower().endswith(("/", "\\", "cid:", "mid:")) or not is_real(host):
-        return False
-    if rest.startswith(("/", ":")):
-        return True
-    name, _, last = written.rpartition(".")
-    if last[0].isupper() and last[1:].islower():
-        return False
-    ending = last.lower()
-    if "." in name or ending not in _FILES | _SOURCES | _WORDS:
-        return True
-    # No word and no usual source file has a digit before its ending.
-    marked = any(letter.isdigit() for letter in name) and not name.isdigit()
-    return marked and (ending in _WORDS or (ending in _SOURCES and last.isupper()))
-
-
-@lru_cache(maxsize=4096)
-def _is_listed(ending: str) -> bool:
-    """Tell whether names below this are registered by the Public Suffix List."""
-    return suffixes().publicsuffix(ending, accept_unknown=False) is not None
-
-
-@lru_cache(maxsize=16384)
-def is_real(host: str, bare_suffix: bool = False) -> bool:
-    """Tell whether a name could be registered: it ends in a listed suffix, or in `example` (RFC 2606).
-
-    `bare_suffix` accepts a top-level domain that registers nothing directly below itself.
-    """
-    name = read_host(host)
-    if name is None or "-." in name or ".-" in name:
-        return False
-    if domain := organisational_domain(name):
-        ending = domain.partition(".")[2]
-        if ending == "example" or _is_listed(ending):
-            return "_" not in domain
-    ending = name.rpartition(".")[2]
-    return bare_suffix and any(_is_listed(f"{second}.{ending}") for second in ("co", "com", "gov"))
-
-
-def _phones(text: str) -> list[str]:
-    """Find numbers with a country code, and numbers that are free of charge in North America."""
+def _phones(text: str, calls: bool) -> list[str]:
+    """Find numbers with a country code, and those of North America that are free or that one is to call."""
     found: list[tuple[int, str]] = []
     plus = "+" in text and _MAY_PLUS.search(text)
     zeros = "00" in text and _MAY_ZEROS.search(text)
@@ -344,6 +309,9 @@ def _phones(text: str) -> list[str]:
         start = opened.start() if opened else match.start()
         if (")" in match[0]) == ("(" in text[start : match.start()]):
             found.append((start, text[start : match.end()]))
+    for match in _LAST_FOUR.finditer(text) if calls else ():
+        if told := _TO_CALL.search(text, max(0, match.start() - 60), match.start()):
+            found.append((told.start(1), text[told.start(1) : match.end()]))
     return _unjoined(text, found) if found else []
 
 

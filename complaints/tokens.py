@@ -7,9 +7,11 @@ person can type them and mail software can change their case unharmed.
 import hashlib
 import hmac
 import secrets
+from datetime import datetime
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
 
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # ten bits each
 _LETTER_OF_BYTE = (ALPHABET * 8).encode()  # 256 is eight times 32: each letter as likely as any other
 
 SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
@@ -21,6 +23,16 @@ CAPABILITY_LETTERS = 32  # 160 bits
 def random_letters(count: int) -> str:
     """`count` random letters, five bits each, from the system's randomness."""
     return secrets.token_bytes(count).translate(_LETTER_OF_BYTE).decode()
+
+
+def ordered_letters(moment: datetime) -> str:
+    """16 letters: eight that sort by the millisecond, for 34 years, and eight random ones (40 bits).
+
+    What is stored one after the other is so beside each other in every index, and a page of it is written
+    once for many rows. For what a table's primary key keeps unique, and whose time is no secret.
+    """
+    stamp = int(moment.timestamp() * 1000)
+    return "".join([_PAIRS[stamp >> shift & 1023] for shift in (30, 20, 10, 0)]) + random_letters(8)
 
 
 def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:

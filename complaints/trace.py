@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
-from complaints.lines import hides_an_address, is_from_qmails_door, is_peer, read
+from complaints.lines import hides_an_address, is_from_a_program, is_from_qmails_door, is_peer, read
 from complaints.message import Header, Message
 from complaints.rebuild import contradicts, is_late, order
 from complaints.received import Received
@@ -311,6 +311,10 @@ def _judge(walk: _Walk, n: int) -> None:
         walk.doubts.append("the line does not fully name the host that wrote it")
     if line.date is None:
         walk.doubts.append("the line has no readable date")
+    if not walk.doubts and any(is_from_a_program(walk.fields[i], walk.lines[i]) for i in range(n)):
+        walk.doubts.append(
+            "a program on the recipient's host passed it on, and may have written the lines below"
+        )
     top = walk.lines[0].date
     if n and top and line.date and not -_GAP < top - line.date < _GAP:
         walk.notes.append(f"The clocks of hop 0 and hop {n} lie more than a day apart.")

@@ -36,10 +36,11 @@ TWO_READINGS = "a line can be read in two ways, and was read as its software mus
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*)"
 _IP = r"(?:IPv6:)?[0-9A-Fa-f.:]+"
-# What Postfix and its kin write of an encrypted session, of which the client chooses nothing.
+# What Postfix and its kin write of a session: the client chooses nothing of it but its login, in one word.
 _SESSION = (
     r"(?:\s+\((?:using\s(?:TLS|SSL)v[^()\"\[\]]*(?:\([^()\"\[\]]*\)[^()\"\[\]]*)*"
-    r"|No\sclient\scertificate\srequested|Client\sdid\snot\spresent\sa\scertificate)\))*"
+    r"|No\sclient\scertificate\srequested|Client\sdid\snot\spresent\sa\scertificate"
+    r"|Authenticated\ssender:\s[A-Za-z0-9._+=@-]+|authenticated\sbits=\d+)\))*"
 )
 # What most lines are: HELO or name, and last before `by` the address.
 _USUAL = re.compile(
@@ -59,13 +60,15 @@ _ADDRESS = re.compile(
     r"|(?:IPv6:)?((?=[0-9A-F]*:[0-9A-F:.]*:)[0-9A-F:.]{2,45}))",
     re.IGNORECASE,
 )
-_WORD = r"\[?[A-Za-z0-9._:-]+\]?"
+_WORD = r"\[?[A-Za-z0-9._:?-]+\]?"
 # What a client said of itself, where it says so and is one word.
 _CLAIM = re.compile(
     rf"(?<=[( ])(?:(?:HELO|EHLO|LHLO)[ =]|helo=|ident=){_WORD}(?=[ )])|claiming to be \"[^\"()]*\""
-    rf"|\({_WORD}@",
+    rf"|\({_WORD}@(?:{_WORD}@)?|\(proxying for [0-9A-Fa-f.:, ]+\)",
     re.IGNORECASE,
 )
+# What s/qmail writes of an encrypted session, last before `by`.
+_DECRYPTED = re.compile(r" de-crypted with TLSv[0-9.]+: [\w-]+ \[\d+/\d+\] DN=[\w.=,-]*(?= \Z)")
 _ANNOUNCED = re.compile(r"HELO|EHLO|LHLO|\(.*\(", re.IGNORECASE)
 # The client said one word, and what was seen stands behind it.
 _ONE_WORD = re.compile(rf"from {_HOST} \({_WORD}\) \[{_IP}\] ", re.IGNORECASE)
@@ -135,6 +138,7 @@ def _tells_one(before: str, line: Received) -> bool:  # noqa: PLR0911 - one retu
     """Tell whether the words on the client hold no address but the one that was read, and no other clause."""
     if line.by is None and line.dialect in _MADE_BY_ITSELF and line.from_ip:
         return False
+    before = _DECRYPTED.sub("", before) if "de-crypted" in before else before
     smap = _SMAP.match(_CLAIM.sub("", before))
     if line.by is not None and not smap and not _CLAUSES.isdisjoint(map(str.lower, pieces_of(before)[1:])):
         return False

@@ -7,9 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from complaints import worker
@@ -86,6 +84,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+LONG = (
+    "test_real_mail",
+    "test_crash",
+    "test_promises",
+    "test_demo",
+    "test_wheel",
+    "test_erasure",
+    "test_browser",
+)
+"""Where single tests take seconds, of which most are waited."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: one worker begins with them, and nobody waits for the last of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(scope="session")
 def postgres(postgres_server: postgresql.Server) -> str:
     """The URL of this test run's own PostgreSQL server, without a database name."""
@@ -111,12 +126,28 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     yield request.getfixturevalue("postgresql_url")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """As `database_url`, but nothing was ever made there: for what is about the schema itself."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'plaint.sqlite'}"
+        return
+    with postgresql.database(request.getfixturevalue("postgres")) as url:
+        yield url
+
+
 @pytest.fixture
-def postgresql_url(postgres: str) -> Iterator[str]:
-    """A fresh PostgreSQL database."""
-    server, name = postgres, f"test_{uuid4().hex}"
-    with psycopg.connect(server + "postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield server + name
-    with psycopg.connect(server + "postgres", autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def postgresql_url(postgres: str, _postgresql_schema: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with the schema."""
+    with postgresql.database(postgres, _postgresql_schema) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _postgresql_schema(postgres: str) -> Iterator[str]:
+    """The name of a database that went through every migration, to be copied."""
+    with postgresql.database(postgres) as url:
+        made = Database(url)
+        made.upgrade()
+        made.close()
+        yield url.rpartition("/")[2]

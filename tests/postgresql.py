@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
+
+import psycopg
 
 from complaints.demo import free_port
 
@@ -69,3 +72,14 @@ def running(programs: Path, options: str = "") -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+@contextmanager
+def database(server: str, template: str = "template1") -> Iterator[str]:
+    """The URL of a database of its own on a server (a URL without a name), a copy of `template`."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server + "postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield server + name
+    with psycopg.connect(server + "postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,34 @@ pytestmark = pytest.mark.skipif(
 WIDE, NARROW = {"width": 1100, "height": 900}, {"width": 320, "height": 640}
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
+Run = Callable[[Callable[[Browser], Awaitable[None]]], None]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[tuple[asyncio.Runner, Browser]]:
+    """One browser for all tests here, and the loop it lives on."""
+    with asyncio.Runner() as runner:
+        playwright = runner.run(async_playwright().start())
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = runner.run(started)
+        yield runner, browser
+        runner.run(browser.close())
+        runner.run(playwright.stop())
+
+
+@pytest.fixture
+def run(chromium: tuple[asyncio.Runner, Browser]) -> Run:
+    """Runs a scene with the browser; what it opened there is closed."""
+    runner, browser = chromium
+
+    async def scene(main: Callable[[Browser], Awaitable[None]]) -> None:
+        try:
+            await main(browser)
+        finally:
+            for context in browser.contexts:
+                await context.close()
+
+    return lambda main: runner.run(scene(main))
 
 
 @pytest.fixture
@@ -99,22 +120,23 @@ def account_pages(website: Website, sent: str) -> list[str]:
     return [urlsplit(url).path for url in urls]
 
 
-def on_every_page(website: Website, look: Callable[[Page, str], Awaitable[None]], **context: Any) -> None:
+def on_every_page(
+    run: Run, website: Website, look: Callable[[Page, str], Awaitable[None]], **context: Any
+) -> None:
     """Look at each page in a fresh browser window."""
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await (await browser.new_context(**context)).new_page()
-            for path in pages_of(website):
-                await page.goto(str(website.http.base_url) + path)
-                await look(page, path)
+    async def main(browser: Browser) -> None:
+        page = await (await browser.new_context(**context)).new_page()
+        for path in pages_of(website):
+            await page.goto(str(website.http.base_url) + path)
+            await look(page, path)
 
-    asyncio.run(main())
+    run(main)
 
 
-def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with house(tmp_path, undo_seconds=8) as home, chromium() as browser:
+def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(run: Run, tmp_path: Path) -> None:
+    async def main(browser: Browser) -> None:
+        async with house(tmp_path, undo_seconds=8) as home:
             await home.forward([fresh_spam()])
             [notice] = await home.internet.wait_for(1, to=ALICE)
             letter = message_from_bytes(notice.raw, policy=policy.default).get_content()
@@ -158,51 +180,49 @@ def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(tmp_path: Pat
             assert not page.context.pages[1:]
             assert await page.context.cookies() == []
 
-    asyncio.run(main())
+    run(main)
 
 
-def test_an_incomplete_decision_leads_to_the_missing_field(website: Website) -> None:
+def test_an_incomplete_decision_leads_to_the_missing_field(run: Run, website: Website) -> None:
     complaint = website.waiting()
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await browser.new_page()
-            await page.goto(str(website.http.base_url) + website.review(complaint))
-            await page.get_by_label("Your words to the desk").fill("Kept as it is: é 你好 <b>")
-            await page.get_by_label("With my address").check()
-            await page.locator("#buttons").evaluate("form => form.noValidate = true")
-            await page.get_by_role("button", name="Confirm").click()
-            assert (await page.title()).startswith("Error: ")
-            await page.get_by_role("link", name="Tick that you have read").click()
-            assert page.url.endswith("#read")
-            await expect(page.get_by_label("Your words to the desk")).to_have_value(
-                "Kept as it is: é 你好 <b>"
-            )
-            await expect(page.get_by_label("With my address")).to_be_checked()
-            assert website.show(complaint)["state"] == "awaiting_consent"
-            await page.get_by_label("I have read what will be sent").check()
-            await page.get_by_role("button", name="Confirm").click()
-            await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    async def main(browser: Browser) -> None:
+        page = await browser.new_page()
+        await page.goto(str(website.http.base_url) + website.review(complaint))
+        await page.get_by_label("Your words to the desk").fill("Kept as it is: é 你好 <b>")
+        await page.get_by_label("With my address").check()
+        await page.locator("#buttons").evaluate("form => form.noValidate = true")
+        await page.get_by_role("button", name="Confirm").click()
+        assert (await page.title()).startswith("Error: ")
+        await page.get_by_role("link", name="Tick that you have read").click()
+        assert page.url.endswith("#read")
+        await expect(page.get_by_label("Your words to the desk")).to_have_value("Kept as it is: é 你好 <b>")
+        await expect(page.get_by_label("With my address")).to_be_checked()
+        assert website.show(complaint)["state"] == "awaiting_consent"
+        await page.get_by_label("I have read what will be sent").check()
+        await page.get_by_role("button", name="Confirm").click()
+        await expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
-    asyncio.run(main())
+    run(main)
 
 
-def test_what_the_browser_shows_of_a_report_is_its_bytes(website: Website) -> None:
+def test_what_the_browser_shows_of_a_report_is_its_bytes(run: Run, website: Website) -> None:
     complaint = website.waiting(
         spam(body="\r\n\r\n  <b>&amp;</b>\x00\x1b[2J\u202e\u2028\t|\r|\udcff caf\udce9\r\n")
     )
     raw = website.office.vault.unseal(website.alice.reporter.key, reports(website)[NETWORK_DESK].raw)
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await browser.new_page()
-            await page.goto(str(website.http.base_url) + website.review(complaint))
-            assert await page.locator("pre").first.text_content() == visible_bytes(raw)
+    async def main(browser: Browser) -> None:
+        page = await browser.new_page()
+        await page.goto(str(website.http.base_url) + website.review(complaint))
+        assert await page.locator("pre").first.text_content() == visible_bytes(raw)
 
-    asyncio.run(main())
+    run(main)
 
 
-def test_the_browser_blocks_nothing_asks_nobody_else_and_runs_no_script_of_a_spam(website: Website) -> None:
+def test_the_browser_blocks_nothing_asks_nobody_else_and_runs_no_script_of_a_spam(
+    run: Run, website: Website
+) -> None:
     said: list[str] = []
     asked_for: set[str] = set()
 
@@ -219,18 +239,18 @@ def test_the_browser_blocks_nothing_asks_nobody_else_and_runs_no_script_of_a_spa
             said[1:] = []
         assert said == ["listening"], path
 
-    on_every_page(website, look)
+    on_every_page(run, website, look)
     assert asked_for
     assert {url for url in asked_for if not url.startswith(str(website.http.base_url))} == set()
 
 
-def test_no_page_is_wider_than_a_small_screen(website: Website) -> None:
+def test_no_page_is_wider_than_a_small_screen(run: Run, website: Website) -> None:
     """WCAG 2.2, success criterion 1.4.10: only tables and the bytes of mail scroll, inside themselves."""
 
     async def look(page: Page, path: str) -> None:
         assert await page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
 
-    on_every_page(website, look, viewport=NARROW)
+    on_every_page(run, website, look, viewport=NARROW)
 
 
 CONTRASTS = """() => {
@@ -260,13 +280,13 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(website: Website, scheme: str) -> None:
+def test_every_text_stands_out_from_its_ground(run: Run, website: Website, scheme: str) -> None:
     """WCAG 2.2, success criterion 1.4.3: at least 4.5 to 1."""
 
     async def look(page: Page, path: str) -> None:
         assert await page.evaluate(CONTRASTS) == [], path
 
-    on_every_page(website, look, viewport=WIDE, color_scheme=scheme)
+    on_every_page(run, website, look, viewport=WIDE, color_scheme=scheme)
 
 
 PICTURE_CONTRASTS = """() => {
@@ -294,44 +314,40 @@ PICTURE_CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_picture_of_the_way_stands_out_and_is_seen(website: Website, scheme: str) -> None:
+def test_the_picture_of_the_way_stands_out_and_is_seen(run: Run, website: Website, scheme: str) -> None:
     """WCAG 2.2, success criteria 1.4.3 and 1.4.11."""
     complaint = website.waiting(spam(helo="x" * 120))
     context: dict[str, Any] = {"viewport": WIDE, "color_scheme": scheme}
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await (await browser.new_context(**context)).new_page()
-            await page.goto(str(website.http.base_url) + website.review(complaint))
-            assert await page.evaluate(PICTURE_CONTRASTS) == []
-            picture = await page.get_by_role("img", name="You got it from mx.victim.example").bounding_box()
-            listed = await page.locator(".hops").first.bounding_box()
-            assert picture is not None
-            assert listed is not None
-            assert picture["y"] + picture["height"] < listed["y"], (
-                "it is drawn above the list it stands behind"
-            )
-            assert await page.locator(".picture rect").count() == 4
+    async def main(browser: Browser) -> None:
+        page = await (await browser.new_context(**context)).new_page()
+        await page.goto(str(website.http.base_url) + website.review(complaint))
+        assert await page.evaluate(PICTURE_CONTRASTS) == []
+        picture = await page.get_by_role("img", name="You got it from mx.victim.example").bounding_box()
+        listed = await page.locator(".hops").first.bounding_box()
+        assert picture is not None
+        assert listed is not None
+        assert picture["y"] + picture["height"] < listed["y"], "it is drawn above the list it stands behind"
+        assert await page.locator(".picture rect").count() == 4
 
-    asyncio.run(main())
+    run(main)
 
 
-def test_a_hop_leads_to_its_line_in_the_closed_source(website: Website) -> None:
+def test_a_hop_leads_to_its_line_in_the_closed_source(run: Run, website: Website) -> None:
     complaint = website.waiting()
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await (await browser.new_context(java_script_enabled=False)).new_page()
-            await page.goto(str(website.http.base_url) + website.review(complaint))
-            await expect(page.locator("#raw-1")).not_to_be_visible()
-            await page.get_by_role("link", name="the line itself").nth(1).click()
-            await expect(page.locator("#raw-1")).to_be_visible()
-            await expect(page.locator("#raw-1")).to_contain_text("by relay.seller.example with SMTP")
+    async def main(browser: Browser) -> None:
+        page = await (await browser.new_context(java_script_enabled=False)).new_page()
+        await page.goto(str(website.http.base_url) + website.review(complaint))
+        await expect(page.locator("#raw-1")).not_to_be_visible()
+        await page.get_by_role("link", name="the line itself").nth(1).click()
+        await expect(page.locator("#raw-1")).to_be_visible()
+        await expect(page.locator("#raw-1")).to_contain_text("by relay.seller.example with SMTP")
 
-    asyncio.run(main())
+    run(main)
 
 
-def test_what_can_be_pressed_is_large_enough_and_has_a_name(website: Website) -> None:
+def test_what_can_be_pressed_is_large_enough_and_has_a_name(run: Run, website: Website) -> None:
     """WCAG 2.2, success criteria 2.5.8 and 4.1.2."""
 
     async def look(page: Page, path: str) -> None:
@@ -349,45 +365,43 @@ def test_what_can_be_pressed_is_large_enough_and_has_a_name(website: Website) ->
         )
         assert unnamed == [], path
 
-    on_every_page(website, look, viewport=WIDE)
+    on_every_page(run, website, look, viewport=WIDE)
 
 
-def test_the_keyboard_alone_confirms_and_the_focus_is_seen(website: Website) -> None:
+def test_the_keyboard_alone_confirms_and_the_focus_is_seen(run: Run, website: Website) -> None:
     complaint = website.waiting()
     outline = "[getComputedStyle(document.activeElement).outlineStyle, getComputedStyle(document.activeElement).outlineWidth]"
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await browser.new_page()
-            await page.goto(str(website.http.base_url) + website.review(complaint))
+    async def main(browser: Browser) -> None:
+        page = await browser.new_page()
+        await page.goto(str(website.http.base_url) + website.review(complaint))
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.className") == "skip"
+        assert (await page.locator(".skip").bounding_box() or {"x": -1})["x"] >= 0
+        for _ in range(60):
             await page.keyboard.press("Tab")
-            assert await page.evaluate("document.activeElement.className") == "skip"
-            assert (await page.locator(".skip").bounding_box() or {"x": -1})["x"] >= 0
-            for _ in range(60):
-                await page.keyboard.press("Tab")
-                assert await page.evaluate(outline) == ["solid", "3px"]
-                if await page.evaluate("document.activeElement.id") == "read":
-                    break
-            await page.keyboard.press("Space")
-            await page.keyboard.press("Tab")
-            await page.keyboard.press("Enter")
-            await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+            assert await page.evaluate(outline) == ["solid", "3px"]
+            if await page.evaluate("document.activeElement.id") == "read":
+                break
+        await page.keyboard.press("Space")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Undo")).to_be_visible()
 
-    asyncio.run(main())
+    run(main)
     assert website.show(complaint)["state"] == "confirmed"
 
 
-def test_a_printed_page_shows_the_whole_report(website: Website) -> None:
+def test_a_printed_page_shows_the_whole_report(run: Run, website: Website) -> None:
     complaint = website.waiting(spam(body="".join(f"line {n} {'w' * 150}\r\n" for n in range(200))))
 
-    async def main() -> None:
-        async with chromium() as browser:
-            page = await browser.new_page()
-            await page.goto(str(website.http.base_url) + website.review(complaint))
-            await page.emulate_media(media="print")
-            clipped = await page.locator(".bytes[open] .scroll").evaluate(
-                "box => [box.scrollHeight > box.clientHeight + 1, box.scrollWidth > box.clientWidth + 1]"
-            )
-            assert clipped == [False, False]
+    async def main(browser: Browser) -> None:
+        page = await browser.new_page()
+        await page.goto(str(website.http.base_url) + website.review(complaint))
+        await page.emulate_media(media="print")
+        clipped = await page.locator(".bytes[open] .scroll").evaluate(
+            "box => [box.scrollHeight > box.clientHeight + 1, box.scrollWidth > box.clientWidth + 1]"
+        )
+        assert clipped == [False, False]
 
-    asyncio.run(main())
+    run(main)

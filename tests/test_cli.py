@@ -688,9 +688,9 @@ def test_upgrading_twice_is_upgrading_once(tmp_path: Path) -> None:
 
 
 def test_upgrading_makes_exactly_the_declared_schema(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bare_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PLAINT_DATABASE_URL", database_url)
+    monkeypatch.setenv("PLAINT_DATABASE_URL", bare_database_url)
     good("db", "upgrade", "--data", str(tmp_path / "data"))
     database = Database(load(data=tmp_path / "data").database)
     own = {"include_name": lambda name, kind, _parents: kind != "table" or name in metadata().tables}
@@ -699,8 +699,10 @@ def test_upgrading_makes_exactly_the_declared_schema(
     database.close()
 
 
-def test_an_old_database_keeps_its_reporters_through_the_upgrade(database_url: str, tmp_path: Path) -> None:
-    database = Database(load(data=tmp_path / "data", database_url=database_url).database)
+def test_an_old_database_keeps_its_reporters_through_the_upgrade(
+    bare_database_url: str, tmp_path: Path
+) -> None:
+    database = Database(load(data=tmp_path / "data", database_url=bare_database_url).database)
     alembic.command.upgrade(database._alembic(), "0001")
     old = "INSERT INTO reporter (id, address, names, aliases, trust, key, created_at)"
     with database.transaction() as session:

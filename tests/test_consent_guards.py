@@ -52,15 +52,36 @@ def test_no_report_enters_its_way_out_without_a_consent(tmp_path: Path, database
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("column", ["raw", "digest", '"to"', "message_id"])
-def test_a_report_consented_to_is_not_written_anew(tmp_path: Path, database_url: str, column: str) -> None:
+def test_a_report_consented_to_is_not_written_anew(tmp_path: Path, database_url: str) -> None:
+    columns = ("raw", "digest", '"to"', "message_id")
+
     async def main() -> None:
         async with awaiting(tmp_path, database_url) as (home, document):
-            value = b"other" if column == "raw" else "other"
-            assert run_sql(home.office, f"UPDATE report SET {column} = {column}") > 0
+            for column in columns:
+                assert run_sql(home.office, f"UPDATE report SET {column} = {column}") > 0
             assert (await home.confirm(document, [CLOUD_DESK])).status_code == 202
-            change = f"UPDATE report SET {column} = :value WHERE state = 'queued'"
-            assert "not written anew" in refused(home.office, change, value=value)
+            for column in columns:
+                value = b"other" if column == "raw" else "other"
+                change = f"UPDATE report SET {column} = :value WHERE state = 'queued'"
+                assert "not written anew" in refused(home.office, change, value=value)
+
+    asyncio.run(main())
+
+
+def test_what_was_not_written_is_neither_consented_to_nor_sent(tmp_path: Path, database_url: str) -> None:
+    async def main() -> None:
+        async with awaiting(tmp_path, database_url) as (home, document):
+            await home.confirm(document, [CLOUD_DESK])
+            unwritten = "UPDATE report SET raw = :none, digest = '' WHERE state = 'draft'"
+            assert run_sql(home.office, unwritten, none=b"") > 0
+            consented = (
+                'INSERT INTO consented_report SELECT k.id, r.id, r.digest, r."to" FROM consent AS k, report AS r'
+                " WHERE r.state = 'draft'"
+            )
+            assert "not written yet" in refused(home.office, consented)
+            run_sql(home.office, "UPDATE report SET raw = :none WHERE state = 'queued'", none=b"")
+            sending = "UPDATE report SET state = 'sending' WHERE state = 'queued'"
+            assert "not written yet" in refused(home.office, sending)
 
     asyncio.run(main())
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, select
 
 from abuse_lookup import open_lookup
-from complaints import consent, forward, replies, reporters, submission
+from complaints import consent, draft, forward, replies, reporters, submission
 from complaints.consent import Choice, ConsentError
 from complaints.db import OvertakenError
 from complaints.forward import Forwarder, Outgoing, Send
@@ -80,7 +80,19 @@ class Stage:
 
     # -- what people and machines do; each returns when it is done or refused -----------------------------
 
+    async def look(self) -> None:
+        """At everything that awaits consent: what was not written yet is now."""
+        with self.office.db.reading() as session:
+            ids = session.exec(select(Complaint.id).where(Complaint.state == ComplaintState.AWAITING_CONSENT))
+            waiting = sorted(ids)
+        for complaint_id in waiting:
+            await asyncio.to_thread(draft.written, self.office, complaint_id)
+
     async def confirm(self) -> None:
+        """Also what nobody looked at, which the code or the database refuses."""
+        if self.rng.random() < 0.8:
+            await self.look()
+
         def act(session: Session) -> dict[str, tuple[str, str]]:
             complaint, rows = self._any_complaint(session, ComplaintState.AWAITING_CONSENT)
             rows = [row for row in rows if row.to in REACHABLE]
@@ -299,6 +311,7 @@ def test_the_comparison_sees_a_report_that_nobody_consented_to(tmp_path: Path) -
     async def main() -> None:
         async with stage(tmp_path, f"sqlite:///{tmp_path / 'plaint.sqlite'}", 1) as made:
             while not made.internet.messages:
+                await made.look()
                 await made.confirm()
                 made.ahead += timedelta(seconds=61)
                 await made.work()

@@ -75,7 +75,7 @@ def website(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Website]:
 @pytest.fixture(scope="module")
 def api(website: Website) -> Api:
     for n in range(8):
-        website.waiting(spam(subject=f"Number {n}"))
+        website.look(website.waiting(spam(subject=f"Number {n}")))
     with website.office.db.reading() as session:
         reports = list(session.exec(select(Report).order_by(Report.id)))
     app = create_app(website.office, ready=_ready, look_up=nobody)

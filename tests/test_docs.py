@@ -5,6 +5,7 @@ import asyncio
 import dataclasses
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,11 @@ def test_files_functions_and_tests_named_in_a_paper_exist(paper: str) -> None:
             assert not file.exists() or verb[2] in definitions(file) | {"md", "py"}, word
 
 
-def definitions(file: Path) -> set[str]:
+@cache
+def definitions(file: Path) -> frozenset[str]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return {node.name for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, kinds)}
+    tree = ast.parse(file.read_bytes())
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))
 
 
 def test_every_promise_has_a_mechanism_and_a_test() -> None:

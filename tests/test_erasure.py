@@ -1,21 +1,42 @@
 """A reporter who goes leaves nothing behind: planted everywhere, erased, and looked for in every file there is."""
 
 import asyncio
+import gzip
 import io
 import json
+import logging
 import re
 import zipfile
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
+import aiosmtplib
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from complaints import accountability, choices, erasure, export, probes, replies, reporters, step_up
+from complaints import (
+    accountability,
+    choices,
+    doctor,
+    erasure,
+    evidence,
+    export,
+    probes,
+    replies,
+    reporters,
+    retention,
+    show,
+    step_up,
+    submission,
+    worker,
+)
 from complaints.db import metadata
 from complaints.loopback import World
 from complaints.models import Letter, Report, Reporter, Suppression
-from complaints.office import Office
+from complaints.office import Office, utc_now
 from complaints.receipts import verify
 from tests.house import ALICE, BOB, House, house, spam
 from tests.test_cli import plaint
@@ -47,9 +68,11 @@ async def plant(home: House) -> None:
             session, home.office, alice, authority="Court", law="§ 1", what="Zyzzyva", at=home.office.clock()
         )
         reporters.add(session, home.office, BOB, verified=True)
-    first, second, third = await home.waiting(
-        *(spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(3))
-    )
+    spams = [spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(4)]
+    packed, keyed = gzip.compress(spams[3]), {"Idempotency-Key": "zyzzyva"}
+    assert (await home.api("POST", "/submissions", content=packed, headers=keyed)).status_code == 202
+    await home.forward(spams[:3])
+    first, second, third, _ = [await home.show(item["id"]) for item in await home.complaints(4)]
     await home.confirm(first, [CLOUD_DESK], note="Zyzzyva, says the reporter.")
     await home.until(first["id"], "sent")
     await home.confirm(second, [CLOUD_DESK])
@@ -68,7 +91,7 @@ def gone(home: House) -> None:
     with home.office.db.transaction() as session:
         alice = session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
         erasure.erase(session, home.office, alice)
-    erasure.sweep(home.office.db)
+    erasure.sweep(home.office)
 
 
 def everything(office: Office) -> bytes:
@@ -78,6 +101,22 @@ def everything(office: Office) -> bytes:
         for table in metadata().sorted_tables:
             found += [repr(row).encode() for row in connection.execute(table.select())]
     return b"\n".join(found)
+
+
+def sealed_columns(office: Office) -> dict[str, bytes]:
+    """What the columns hold that the data map calls sealed, by table and column."""
+    tables = {table.name: table for table in metadata().sorted_tables}
+    with office.db.engine.connect() as connection:
+        return {
+            f"{row['name']}.{column}": b"".join(
+                value or b""
+                for (value,) in connection.execute(
+                    tables[row["name"]].select().with_only_columns(tables[row["name"]].c[column])
+                )
+            )
+            for row in retention.data_map()["table"]
+            for column in row.get("sealed", [])
+        }
 
 
 def database_files(office: Office) -> bytes:
@@ -101,8 +140,11 @@ async def emptied(office: Office) -> None:
 
 
 def test_an_erasure_answers_at_once_though_the_tables_cannot_be_written_anew_yet(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(erasure, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(worker, "FIRST_PAUSE", 0.5)
+
     async def main() -> None:
         async with house(tmp_path, database_url) as home:
             with home.office.db.transaction() as session:
@@ -117,7 +159,16 @@ def test_an_erasure_answers_at_once_though_the_tables_cannot_be_written_anew_yet
                 erased = await asyncio.wait_for(home.api("POST", "/account/erase", json=body), 10)
                 assert erased.json() == {"erased": True}
                 assert b"Zyzzyva" in await asyncio.to_thread(database_files, home.office)
+                # It does not wait for ever, keeps what is left to do, and tells the operator of it
+                while len((left := await asyncio.to_thread(erasure.unfinished, home.office))[0].left) > 1:
+                    await asyncio.sleep(0.1)
+                assert left[0].left == ["reporter"]
+                later = replace(home.office, clock=lambda: utc_now() + timedelta(hours=2))
+                ok, told = await doctor._erasures(later, cast(Any, None))
+                assert (ok, "to be written anew: reporter)" in told) == (False, True)
             await emptied(home.office)
+            while await asyncio.to_thread(erasure.unfinished, home.office):
+                await asyncio.sleep(0.1)
 
     if not database_url.startswith("sqlite"):  # that overwrites what it frees at once
         asyncio.run(main())
@@ -141,6 +192,9 @@ def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: 
             await plant(home)
             before = everything(home.office)
             assert [mark for mark in MARKS if mark not in before] == []
+            sealed = sealed_columns(home.office)
+            assert [name for name, held in sealed.items() if not held] == [], "nothing was looked at"
+            assert [name for name, held in sealed.items() for mark in MARKS if mark in held] == []
             await asyncio.to_thread(gone, home)
             after = everything(home.office)
             assert [mark for mark in MARKS if mark in after] == []
@@ -155,13 +209,59 @@ def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: 
     asyncio.run(main())
 
 
+def test_promise_10_nothing_that_the_service_writes_into_its_log_tells_of_anybody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when all goes well, nor when a step, a page, the API and the door fail over a mail."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot read the mail of Alice Victim <{ALICE}>: Zyzzyva")
+
+    async def main() -> None:
+        async with house(tmp_path, undo_seconds=2) as home:
+            await plant(home)
+            document = (await home.api("GET", "/complaints")).json()["items"][0]
+            look = home.office.review_url(document["id"])
+            with monkeypatch.context() as patch:
+                patch.setattr(evidence, "step", fails)
+                patch.setattr(show, "complaint_document", fails)
+                patch.setattr(submission, "accept_all", fails)
+                with pytest.raises(aiosmtplib.SMTPDataError):
+                    await home.forward([spam(subject="Zyzzyva")])
+                assert (await home.api("GET", f"/complaints/{document['id']}")).status_code == 500
+                uploaded = await home.api("POST", "/submissions", content=spam(subject="Zyzzyva again"))
+                assert uploaded.status_code == 202
+                while "step evidence failed" not in caplog.text:
+                    await asyncio.sleep(0.1)
+            assert (await home.http.get(look)).status_code == 200
+            account, token = home.office.account_url(alice_of(home)), home.token
+            await asyncio.to_thread(gone, home)
+            secrets = [document["id"], look, account, token, home.submission_address]
+            secrets += ["198.51.100.23", "pills.example"]
+            written = "\n".join(caplog.messages) + caplog.text
+            marks = [mark.decode() for mark in MARKS]
+            assert [mark for mark in (*marks, *map(str, secrets)) if mark in written] == []
+
+    # As `plaint serve` writes, and besides everything that is ours
+    caplog.set_level(logging.WARNING)
+    for name in ("complaints", "abuse_lookup"):
+        caplog.set_level(logging.DEBUG, name)
+    asyncio.run(main())
+
+
+def alice_of(home: House) -> Reporter:
+    with home.office.db.reading() as session:
+        return session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
+
+
 def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_path: Path) -> None:
     async def main() -> None:
         async with house(tmp_path, undo_seconds=2) as home:
             [document] = await home.waiting()
             await home.confirm(document, [CLOUD_DESK])
             await asyncio.to_thread(gone, home)
-            await asyncio.sleep(5)
+            await asyncio.sleep(2)  # the undo window
+            await home.sweeps()
             assert [m for m in home.internet.messages if CLOUD_DESK in m.rcpt_tos] == []
 
     asyncio.run(main())
@@ -170,7 +270,7 @@ def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_p
 def test_nobody_is_erased_while_a_mail_of_theirs_is_being_handed_over(tmp_path: Path) -> None:
     async def main() -> None:
         world = World.load("demo").extended(
-            f'[world]\nslow_seconds = 5\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
+            f'[world]\nslow_seconds = 3\n[mailboxes]\n"{CLOUD_DESK}" = "slow"\n'
         )
         async with house(tmp_path, world=world) as home:
             [document] = await home.waiting()
@@ -219,7 +319,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
         for name in names
         if name.startswith("complaints/") and name.endswith(".eml") and name.count("-") == 1
     ]
-    assert len(spams) == 3
+    assert len(spams) == 4
     assert all(b"Subject: Zyzzyva" in archive.read(name) for name in spams)
     assert any(
         b"Zyzzyva, says the desk." in archive.read(name) for name in names if name.startswith("replies/")

@@ -21,6 +21,7 @@ from abuse_lookup.shelf import Entry, Shelf
 from abuse_lookup.target import Target
 from complaints.db import Database
 from complaints.lookup_store import LookupStore
+from tests import postgresql
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -66,7 +67,7 @@ def test_a_database_keeps_answers_by_key_until_they_expire(postgresql_url: str) 
         asyncio.run(run(database))
 
 
-def test_a_database_that_cannot_be_asked_is_a_miss(postgresql_url: str) -> None:
+def test_a_database_that_cannot_be_asked_is_a_miss(postgres: str) -> None:
     """Here it has no tables yet."""
 
     async def run(database: Database) -> None:
@@ -78,7 +79,7 @@ def test_a_database_that_cannot_be_asked_is_a_miss(postgresql_url: str) -> None:
             await store.change("s", lambda page, _: page.silences)
         store.close()
 
-    with closing(opened(postgresql_url)) as database:
+    with postgresql.database(postgres) as url, closing(opened(url)) as database:
         asyncio.run(run(database))
 
 

@@ -359,6 +359,20 @@ def test_what_the_registry_itself_doubts_is_said() -> None:
     assert "ARIN got no answer" in finding.why
 
 
+def test_a_contact_that_the_registry_found_invalid_counts_little() -> None:
+    said = [{"title": "remarks", "description": ["abuse@net.example is invalid"]}]
+    assert weights(entity(email("abuse@net.example"), remarks=said)) == {"abuse@net.example": "low"}
+
+
+def test_a_notice_that_the_limit_is_reached_is_told_from_terms_that_speak_of_limits() -> None:
+    def limit(words: str) -> str:
+        body = json.dumps({"handle": "N", "notices": [{"title": "Notice", "description": [words]}]}).encode()
+        return reply_of(Page(httpx.URL("https://rdap.example/x"), 200, httpx.Headers(), body)).limit
+
+    assert limit("Query rate limit exceeded. Reduced information.")
+    assert not limit("Access is limited: when too many queries come, further ones are rejected for a while.")
+
+
 @pytest.mark.parametrize("wrapped", ["[%s]", "\ufeff%s", "%s"])
 def test_an_object_is_read_in_whatever_it_is_wrapped(wrapped: str) -> None:
     body = (wrapped % json.dumps({"handle": "N"})).encode()
@@ -373,6 +387,14 @@ def test_an_object_is_read_in_whatever_it_is_wrapped(wrapped: str) -> None:
         (200, '{"errorCode": 404}', Status.ABSENT, "knows nothing"),
         (200, '{"errorCode": "501", "title": "no\\u0007bell"}', Status.PERMANENT, "answered 501 (no bell)"),
         (400, "<html>", Status.PERMANENT, "answered 400"),
+        (
+            403,
+            '{"title": "Forbidden", "description": ["Rate limit exceeded"]}',
+            Status.TEMPORARY,
+            "answered 403",
+        ),
+        (403, "<html><p>You are being rate limited</p></html>", Status.TEMPORARY, "answered 403"),
+        (403, '{"title": "Forbidden"}', Status.PERMANENT, "answered 403"),
         (408, "", Status.TEMPORARY, "answered 408"),
         (204, "", Status.TEMPORARY, "answered 204"),
         (200, "[1, 2]", Status.TEMPORARY, "no RDAP"),

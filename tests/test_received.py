@@ -246,6 +246,46 @@ DIALECTS: list[tuple[str, str, dict[str, Any]]] = [
         "from bücher.example (bücher.example [192.0.2.1]) by mx.example (Postfix) with UTF8SMTPS id 4ABC" + DATE,
         {"from_ip": "192.0.2.1", "helo": "bücher.example", "from_name": "bücher.example"},
     ),
+    (
+        "Nemesis writes what the client said",
+        "from imap.example.com ([192.0.2.1]) by mx.kundenserver.de (mxeue103 [10.2.3.4]) with ESMTPS (Nemesis) id 1M1YlB" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "imap.example.com", "from_name": None, "verified": False, "by_ip": "10.2.3.4"},
+    ),
+    (
+        "Symantec's cloud",
+        "from [192.0.2.1] (using TLSv1.2 with cipher X (256 bits)) by server-1.bemta.az-a.eu-west-1.aws.symcld.net id AB/CD-1" + DATE,
+        {"from_ip": "192.0.2.1", "helo": None, "id": "AB/CD-1", "tls": "TLSv1.2"},
+    ),
+    (
+        "MailMarshal",
+        "from helo.example (Not Verified[192.0.2.1]) by mx.example with MailMarshal (v6,4,5,1) id <B4>" + DATE,
+        {"from_ip": "192.0.2.1", "helo": "helo.example", "from_name": None, "id": "B4"},
+    ),
+    (
+        "Haraka, no name",
+        "from helo.example (NXDOMAIN [192.0.2.1]) by mx.example (Haraka/3.0.1) with ESMTP id A.1" + DATE,
+        {"from_ip": "192.0.2.1", "from_name": None, "rdns": None},
+    ),
+    (
+        "PMDF",
+        'from helo.example ("port 4711"@[192.0.2.1]) by mx.example (PMDF V6.2-X31 #31) with ESMTP id <01K@mx.example>' + DATE,
+        {"from_ip": "192.0.2.1", "helo": "helo.example", "ident": None, "from_name": None},
+    ),
+    (
+        "XMail, with ports",
+        "from helo.example ([192.0.2.1]:23198) by mx.example ([192.0.2.9]:25) with [XMail 1.27 ESMTP Server] id <S1>" + DATE,
+        {"from_ip": "192.0.2.1", "by_ip": "192.0.2.9", "id": "S1"},
+    ),
+    (
+        "SquirrelMail behind a proxy",
+        "from 192.0.2.1 (proxying for 10.0.0.5, 203.0.113.9) (SquirrelMail authenticated user joe) by web.example with HTTP" + DATE,
+        {"from_ip": "192.0.2.1", "authenticated": True, "dialect": "webmail"},
+    ),
+    (
+        "a date with comments in it",
+        "from helo.example ([192.0.2.1]) by mx.example with ESMTP id 1; Tue (day), 24 (of) Nov 2026 (AD) 01:02:03 +0100",
+        {"from_ip": "192.0.2.1"},
+    ),
     ("local", "by host.example (Postfix, from userid 0) id 39DE" + DATE, {"from_ip": None, "by": "host.example", "id": "39DE"}),
     ("a claimed address is no seen one", "from 192.0.2.66 by mx.example with ESMTP id 1" + DATE, {"from_ip": None, "helo": "192.0.2.66"}),
     (
@@ -289,6 +329,7 @@ ATTACKS = [
     "from x[{claimed}] ({seen}) by mx.example with Microsoft SMTP Server id 1",
     "from {claimed} ({claimed} [{seen}]) by mx.example (Postfix) with ESMTP id 1",
     "from {claimed} (EHLO {claimed}) ({seen}) by mta1.mail.yahoo.com with SMTP",
+    "from {seen} (EHLO [{claimed}]) by mta1.mail.yahoo.com with SMTP",
     "from {claimed} ({seen}) by mx.example with SMTP; 24 Nov 2026 00:02:03 -0000",
     "from unknown (HELO x) (a@{claimed}@{seen}) by mx.example with SMTP; 24 Nov 2026 00:02:03 -0000",
     "from helo.example (IDENT:a@{claimed}@rdns.example [{seen}]) by mx.example (8.17.1/8.17.1) with ESMTP id 1",
@@ -342,6 +383,14 @@ def test_where_it_cannot_be_told_what_was_seen_no_address_is_named(attack: str) 
     received = parse_received(attack.format(seen=SEEN, claimed=CLAIMED) + DATE)
     assert (received.from_ip, received.from_name, received.verified) == (None, None, False)
     assert received.by in {None, "mx.example"}
+
+
+@pytest.mark.parametrize("word", ["HELO", "EHLO", "LHLO"])
+def test_a_greeting_before_an_address_in_brackets_is_no_name_that_was_looked_up(word: str) -> None:
+    value = f"from {SEEN} ({word} [{CLAIMED}]) by"
+    # Software that nobody described may also have looked up such a name, and seen the other address.
+    assert parse_received(f"{value} mx.example with ESMTP id 1{DATE}").from_ip is None
+    assert parse_received(f"{value} mta1.mail.yahoo.com with SMTP{DATE}").from_ip == SEEN
 
 
 @pytest.mark.parametrize(

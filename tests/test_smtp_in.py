@@ -21,7 +21,7 @@ import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from complaints import smtp_protocol
+from complaints import smtp_wire
 from complaints.smtp_in import Intake, Refuse, SmtpServer, serve_smtp
 from complaints.smtp_limits import Limits, Lobby
 from complaints.smtp_protocol import Entrance
@@ -719,7 +719,7 @@ def test_starttls_encrypts_forgets_the_greeting_and_is_not_offered_twice() -> No
 
 @pytest.mark.parametrize("chunk", [65_536, 64], ids=["read with the command", "not read yet"])
 def test_what_is_slipped_in_before_tls_is_thrown_away(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp_protocol, "CHUNK", chunk)
+    monkeypatch.setattr(smtp_wire, "CHUNK", chunk)
 
     async def scene() -> None:
         post = Post()

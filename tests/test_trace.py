@@ -235,6 +235,34 @@ def test_a_message_that_begins_with_a_blank_is_not_glued_to_the_line_above() -> 
     assert source(glued, FORGED) == SPAMMER
 
 
+CONTINUED = [
+    "\tfrom v (v [203.0.113.99]) by mx.reporter.example (Postfix) with ESMTP id 1; {date}",
+    " (v [203.0.113.99]) by mx.reporter.example; {date}",
+    " [203.0.113.99]",
+    " ([203.0.113.99])",
+    " by imap ([203.0.113.99]) with LMTP id 1; {date}",
+    " with LMTP id 1; {date}",
+    " with local; {date}",
+    " invoked from network); {date}",
+    " from <x@[203.0.113.99]>; {date}",
+    " via SMTP by mx.reporter.example; {date}",
+    "\r\tfrom v (v [203.0.113.99]) by mx.reporter.example; {date}",
+    " \r\n from v (v [203.0.113.99])\r\n by mx.reporter.example\r\n with POP3 (fetchmail-6.4); {date}",
+    "\t\0by mx.reporter.example ([203.0.113.99])",
+    " (qmail 1 invoked from network); {date}",
+    " helo=[203.0.113.99]",
+]
+
+
+@pytest.mark.parametrize("continued", CONTINUED)
+def test_a_message_that_begins_like_the_rest_of_a_line_moves_nothing(continued: str) -> None:
+    v6 = BORDER.replace(SPAMMER, "IPv6:2a02:db8::66")
+    for border, seen in ((BORDER, SPAMMER), (v6, "2a02:db8::66")):
+        glued = f"{border}\r\n{continued.replace('{date}', DATE)}"
+        for trust in ((), ("reporter.example",)):
+            assert source(glued, FORGED, trust=trust) in {None, seen}
+
+
 def test_a_line_that_hides_an_address_is_no_delivery_inside() -> None:
     broken = f"Received: from x with LMTP y (unknown [{SPAMMER}]) by mx.reporter.example (Postfix) with ESMTP id 1; {DATE}"
     assert source(broken, FORGED) in {None, SPAMMER}
@@ -248,6 +276,22 @@ def test_qmails_own_lines_are_walked_through() -> None:
     assert (found.source.ip, found.source.hop, found.source.confidence) == (SPAMMER, 1, "high")
     inner = line("scanner", "scanner", "192.0.2.30", "store.reporter.example")
     assert source(inner, queue, door, FORGED, trust=("192.0.2.30",)) == SPAMMER
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "by mx.reporter.example (Postfix, from userid 33) id 4AB",
+        "(qmail 1 invoked by uid 89)",
+        "from www by mx.reporter.example with local (Exim 4.97) id 1ab",
+        "(from www@localhost) by mx.reporter.example (8.17.1/8.17.1/Submit) id 3AB",
+    ],
+)
+def test_what_a_program_on_the_own_host_handed_on_is_less_certain(program: str) -> None:
+    found = walked(f"Received: {program}; {DATE}", BORDER, trust=("reporter.example",))
+    assert found.source is not None
+    assert (found.source.ip, found.confidence) == (SPAMMER, "medium")
+    assert "a program on the recipient's host" in found.source.doubts[0]
 
 
 def test_an_own_address_that_a_line_above_showed_is_never_accused() -> None:

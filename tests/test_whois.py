@@ -100,6 +100,30 @@ def test_remarks_count_only_where_they_speak_of_abuse_and_not_of_what_not_to_do(
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "desks"),
+    [
+        ("contact security@net.example for spam, not noc@net.example", ["security@net.example"]),
+        ("This is not for spam complaint,please send spam complaint to gd@net.example", ["gd@net.example"]),
+        ("Do not send spam reports, abuse reports or the like to noc@net.example", []),
+        ("Do not send spam to noc@net.example, info@net.example or tech@net.example", []),
+        ("Spam complaints to noc@net.example are ignored", []),
+        ("Non-abuse issues: noc@net.example", []),
+        ("for anything other than abuse write to noc@net.example", []),
+        ("Spam: desk@net.example, peering: peering@net.example", ["desk@net.example"]),
+        ("Spam: desk@net.example and cert@net.example", ["cert@net.example", "desk@net.example"]),
+        ("desk@net.example (abuse)", ["desk@net.example"]),
+        ("abuse@net.example (do not call)", ["abuse@net.example"]),
+        ("Send abuse ONLY to: desk [at] net [dot] example", ["desk@net.example"]),
+        ("If you report spam, do not use the addresses above but desk@net.example", ["desk@net.example"]),
+        ("For abuse related issues,\nkindly send your complaint to\ndesk@net.example", ["desk@net.example"]),
+        ("For abuse see our page\nTechnical contact:\nnoc@net.example", []),
+    ],
+)
+def test_each_address_of_a_remark_counts_for_what_is_said_of_it(text: str, desks: list[str]) -> None:
+    assert sorted(address for address, _ in complaint_addresses(text.splitlines())) == desks
+
+
 def test_addresses_are_found_whole() -> None:
     assert complaint_addresses(["abuse: <24x7-abuse.desk+x@mail2.net1.example>."]) == [
         ("24x7-abuse.desk+x@mail2.net1.example", "medium")
@@ -236,8 +260,8 @@ def test_reading_takes_linear_time(junk: str, target: str) -> None:
         return time.process_time() - started
 
     small = max(seconds(32 * 1024), 0.005)
-    # The better of two: a processor shared with other work is slower for a while
-    assert min(seconds(256 * 1024) for _ in range(2)) < 8 * 4 * small
+    # A second try: a processor shared with other work is slower for a while
+    assert any(seconds(256 * 1024) < 8 * 4 * small for _ in range(2))
 
 
 def test_every_row_of_knowledge_says_where_and_when() -> None:
@@ -281,6 +305,13 @@ def test_an_undated_row_is_refused(row: dict[str, Any]) -> None:
         ("bbb@aaa.com", "", True),
         ("abuse@cloud.example", "", False),
         ("mail-abuse@cert.br", "", False),
+        ("not.available@net.example", "Net", True),
+        ("asdf@asdf.com", "Net", True),
+        ("abuse@spam.invalid", "Net", True),
+        ("compliance@arin.net", "Net", True),
+        ("mailer-daemon@net.example", "Net", True),
+        ("abuse@invalid.net.example", "Net", False),
+        ("abuse@none-such.example", "Net", False),
     ],
 )
 def test_placeholders_and_registries_are_refused_but_on_their_own_networks(

@@ -9,7 +9,7 @@ import httpx
 from sqlmodel import col, select
 
 from complaints import reporters
-from complaints.models import Letter, Report
+from complaints.models import Complaint, Letter, Report
 from tests.website import Website, forms, spam
 
 PUBLIC = ("/", "/help", "/privacy", "/register", "/submit")
@@ -45,6 +45,11 @@ def confirm(website: Website, complaint: str, **more: Any) -> httpx.Response:
 
 
 def reports(website: Website) -> dict[str, Report]:
+    """Every report by its desk, as it is once somebody looks at it."""
+    with website.office.db.reading() as session:
+        complaints = session.exec(select(Complaint.id)).all()
+    for complaint in complaints:
+        website.look(complaint)
     with website.office.db.reading() as session:
         return {report.to: report for report in session.exec(select(Report))}
 

@@ -3,6 +3,8 @@
 Only the asking of registries is left out: what they would answer is given as the lookup's own values.
 """
 
+import asyncio
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +29,7 @@ from complaints.reporters import Secrets
 from complaints.settings import load
 from complaints.spam import Trust, read
 from complaints.web.app import create_app
-from tests.house import ALICE, BOB, CLOUD
+from tests.house import ALICE, BOB, CLOUD, NO_TLS
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 NETWORK_DESK = "abuse@cloud.example"
@@ -177,7 +179,8 @@ class Website:
             raw = self.office.spam_of(session, row)
         trust = Trust.of(["mx.victim.example"])
         found = read(raw, trust, row.way_in_grade, certain=row.certain_hops)
-        evidence._record(self.office, row, found, [])
+        with self.office.db.transaction() as session:
+            evidence.record(session, self.office, row, found, [])
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
         if row.source_ip:
@@ -185,8 +188,13 @@ class Website:
             answers += [
                 (Question(one.target, "link"), one) if isinstance(one, Lookup) else one for one in links
             ]
-            contacts._record(self.office, row, answers, 0)
+            with self.office.db.transaction() as session:
+                contacts.record(session, self.office, row, answers, 0)
             draft.step(self.office, complaint_id)
+
+    def look(self, complaint_id: str) -> None:
+        """Somebody is about to look at a complaint: its reports are written."""
+        draft.written(self.office, complaint_id)
 
     def show(self, complaint_id: str) -> Json:
         """The document of one of Alice's complaints."""
@@ -221,25 +229,50 @@ def running_website(folder: Path, **settings: Any) -> Iterator[Website]:
     with office.db.transaction() as session:
         alice = reporters.add(session, office, ALICE, names=["Alice Liddell"], verified=True)
         bob = reporters.add(session, office, BOB, verified=True)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, verify=NO_TLS) as http:
         website = Website(office, clock, alice, bob, http)
 
         async def ready() -> bool:
             return website.up
 
         app = create_app(office, ready=ready, look_up=nobody)
-        config = uvicorn.Config(app, port=port, log_config=None, access_log=False)
-        server = uvicorn.Server(config)
+        server = _Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, name="website")
         thread.start()
         try:
-            while not server.started and thread.is_alive():
-                thread.join(0.01)
+            while not server.up.wait(1) and thread.is_alive():
+                pass
             yield website
         finally:
-            server.should_exit = True
+            server.end()
             thread.join()
             office.close()
+
+
+class _Server(uvicorn.Server):
+    """Starts and stops at once: the real one looks ten times a second whether it is to stop, and then waits."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = threading.Event()
+
+    async def main_loop(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self.up.set()
+        await self._over.wait()
+
+    def end(self) -> None:
+        if self.up.is_set():
+            self._loop.call_soon_threadsafe(self._over.set)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)
+        await self._wait_tasks_to_complete()
+        await self.lifespan.shutdown()
 
 
 @dataclass

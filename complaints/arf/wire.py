@@ -18,8 +18,12 @@ def legal(spam: bytes) -> tuple[bytes, list[str]]:
     stays untouched.
     """
     changed = []
-    lines = _LINE_END.split(spam)
-    if len(lines) - 1 != spam.count(b"\r\n") and b"\r" in spam:
+    ends = spam.count(b"\r\n")
+    if ends == spam.count(b"\n") == spam.count(b"\r"):
+        lines = spam.split(b"\r\n")
+    else:
+        lines = _LINE_END.split(spam) if b"\r" in spam else spam.split(b"\n")
+    if len(lines) - 1 != ends and b"\r" in spam:
         changed.append("bare CR or LF characters are written as line ends")
     if b"\0" in spam:
         changed.append(f"{spam.count(0)} NUL octets are written as spaces")

@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from complaints.leaks.charsets import declared, decoded
-from complaints.leaks.opened import Opened, bodies, is_binary, readable_in, short_bodies, tokens, told
+from complaints.leaks.opened import (
+    Opened,
+    bodies,
+    is_binary,
+    is_shaped,
+    readable_in,
+    short_bodies,
+    tokens,
+    told,
+)
 from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
 from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read
@@ -145,7 +154,7 @@ class _Search:
                 )
         plain = text.octets.translate(None, b"\0") if b"\0" in text.octets else text.octets
         if text.inside and not text.attached and is_binary(text.octets):
-            self._found(text, Reading("", plain, whole=True), words=False)
+            self._found(text, [Reading("", plain, whole=True)], words=False)
             self.add(
                 _Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True)
             )
@@ -153,19 +162,9 @@ class _Search:
         self._read(text, plain)
 
     def _read(self, text: _Text, plain: bytes) -> None:
-        rest, long = bodies(plain)
-        for body, first in zip(long, _lines(plain, long), strict=True):
-            where = f"the body at line {first}" if text.where == "message" and not text.inside else text.where
-            if body.is_likely:
-                self._open(text, body, where)
-            else:
-                for token in told(body.how, body.octets, self.wanted):
-                    self._open(text, token, where)
-        for short in short_bodies(rest):
-            self._open(text, short)
+        rest = self._open_bodies(text, plain) if is_shaped(plain) else plain
         done = read(rest)
-        for reading in done.readings:
-            self._found(text, reading, words=not text.attached)
+        self._found(text, done.readings, words=not text.attached)
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
         whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
@@ -178,14 +177,31 @@ class _Search:
         for how, found in readable.items():
             self._open(text, Opened(how, b"\n".join(found), is_likely=False))
 
+    def _open_bodies(self, text: _Text, plain: bytes) -> bytes:
+        """Open the base64 that fills lines of a text; returns the text without what is long of it."""
+        rest, long = bodies(plain)
+        for body, line in zip(long, _lines(plain, long), strict=True):
+            where = f"the body at line {line}" if text.where == "message" and not text.inside else text.where
+            if body.is_likely:
+                self._open(text, body, where)
+            else:
+                for token in told(body.how, body.octets, self.wanted):
+                    self._open(text, token, where)
+        for short in short_bodies(rest):
+            self._open(text, short)
+        return rest
+
     def _open(self, text: _Text, opened: Opened, where: str = "") -> None:
         how, where = _then(text.how, opened.how), where or text.where
         inside = text.inside + 1
         self.add(_Text(opened.octets, how, where, inside, text.attached, edged=opened.is_likely))
 
-    def _found(self, text: _Text, reading: Reading, *, words: bool) -> None:
-        for what, way in self.wanted.found(reading, words=words, edges=text.edged):
-            self._leak(text, what, _then(reading.how, way))
+    def _found(self, text: _Text, readings: list[Reading], *, words: bool) -> None:
+        for reading in readings:
+            if not self.wanted.may_stand_in(reading.octets):
+                continue
+            for what, way in self.wanted.found(reading, words=words, edges=text.edged):
+                self._leak(text, what, _then(reading.how, way))
 
     def _leak(self, text: _Text, what: str, how: str) -> None:
         how = _then(text.how, how) or "as it stands"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from complaints.leaks.reading import letters_of
-from complaints.leaks.wanted import Wanted
+from complaints.leaks.scan import ARCHIVES, FUNCTIONS, finder
+from complaints.leaks.wanted import TELLING, Wanted
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _LETTERS + b"+/-_")
@@ -30,19 +31,25 @@ _READABLE = bytes(
 _WIDE = b"1Z" * 6
 _BETWEEN = b"\1"
 """Ends what can be read."""
-_LONG_LINE = b"1" * 60
+_LONG_LINE = re.compile(rb"[A-Za-z0-9+/]{60}")
 _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
-_PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:1++=*\r?(?:\n|\Z))+)")
+_FIRST_LINE = rb"\n\r?\n[A-Za-z0-9+/]+=*\r?(?:\n|\z)"
+_LONG_LINE_FROM = finder(rb"\n[A-Za-z0-9+/]{60}")
+_PARAGRAPH_START = finder(_FIRST_LINE)
+_SHAPED = finder(rb"\n[A-Za-z0-9+/]{60}", _FIRST_LINE, rb"begin [0-7]{3,4} |=ybegin ")
+_PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
 _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
 _FEWEST_LINES = 2
-_TELLING = 16
-"""So many readable characters in a row noise does not hold by chance."""
-_PACKED = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM")
-"""With what archives begin in base64: zip, gzip, xz, bzip2."""
-_STARTS = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"FBWSZTW")
+_MARGIN = 32
+"""More letters than fewer whole groups than are asked for, and what stands beside them, can have."""
+_APART = b"/" * 8
+"""Whole groups that decode to nothing readable."""
+_STRETCH, _LONGEST_STRETCH = 512, 8192
+_ARCHIVES = re.compile(ARCHIVES)
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} |=ybegin ")
+_LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
@@ -60,39 +67,49 @@ class Opened:
     is_likely: bool = True
 
 
+def is_shaped(text: bytes) -> bool:
+    """Whether a text may hold any that `bodies` or `short_bodies` finds."""
+    return _SHAPED(text, 0) >= 0 or _LONG_LINE.match(text) is not None
+
+
 def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
     """Cut out long base64, such as bodies; returns the text without them, and what they hold.
 
     The last line, which may be a short word, stays in the text as well.
     """
-    kinds = text.translate(_KINDS)
-    place = kinds.find(_LONG_LINE)
+    place = _body_from(text, 0)
     if place < 0:
         return text, []
+    kinds = text.translate(_KINDS)
     rest: list[bytes] = []
     found: list[Opened] = []
     position = 0
     while place >= 0:
-        start = max(kinds.rfind(b"\n", 0, place) + 1, position)
-        lines = _LINES.match(kinds, place) if start == place else None
-        if lines is None or kinds.count(b"\n", start, lines.end()) < _FEWEST_LINES:
-            place = kinds.find(_LONG_LINE, _end_of_line(kinds, place))
-            continue
-        cut = text[start : lines.end()]
-        if not cut.translate(None, _HEX_DIGITS + b"\r\n"):
-            place = kinds.find(_LONG_LINE, lines.end())
-            continue  # a text in hex
-        last = _ONES.match(kinds, lines.end())
-        end = last.end() if last else lines.end()
-        letters = text[start:end].translate(None, _NO_TOKEN)
-        found += [
-            Opened("base64", octets, start, is_likely=phase == 0)
-            for phase, octets in enumerate(_phases(letters))
-        ]
-        rest.append(text[position:start])
-        position = lines.end()
-        place = kinds.find(_LONG_LINE, position)
+        lines = _LINES.match(kinds, place)
+        end = lines.end() if lines else place + 1
+        if lines and kinds.count(b"\n", place, end) >= _FEWEST_LINES and not _is_hex(text[place:end]):
+            last = _ONES.match(kinds, end)
+            letters = text[place : last.end() if last else end].translate(None, _NO_TOKEN)
+            found += [
+                Opened("base64", octets, place, is_likely=phase == 0)
+                for phase, octets in enumerate(_phases(letters))
+            ]
+            rest.append(text[position:place])
+            position = end
+        place = _body_from(text, end)
     return b"\n".join((*rest, text[position:])) if found else text, found
+
+
+def _body_from(text: bytes, start: int) -> int:
+    """Where the next line begins, from an offset on, of which many letters of base64 are the first; or -1."""
+    if start == 0 and _LONG_LINE.match(text):
+        return 0
+    place = _LONG_LINE_FROM(text, max(start - 1, 0))
+    return place + 1 if place >= 0 else -1
+
+
+def _is_hex(lines: bytes) -> bool:
+    return not lines.translate(None, _HEX_DIGITS + b"\r\n")
 
 
 def short_bodies(text: bytes) -> Iterator[Opened]:
@@ -100,18 +117,17 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
 
     Most of these are words of a text.
     """
-    if b"begin " in text:
+    if _UU_BEGIN.search(text):
         yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
-    kinds = text.translate(_KINDS)
-    for match in _PARAGRAPH.finditer(kinds):
-        letters = text[match.start() : match.end()].translate(None, _NO_TOKEN)
+    if b"=ybegin " in text:
+        yield Opened("yEnc", b"\n".join(_ydecoded(text)))
+    place = _PARAGRAPH_START(text, 0)
+    while place >= 0:
+        end = _PARAGRAPH.match(text, place).end()  # type: ignore[union-attr]  # it begins there
+        letters = text[place:end].translate(None, _NO_TOKEN)
         if len(letters) >= _SHORTEST_BODY:
-            yield Opened("base64", next(_phases(letters)), match.start())
-
-
-def _end_of_line(kinds: bytes, place: int) -> int:
-    end = kinds.find(b"\n", place)
-    return len(kinds) if end < 0 else end + 1
+            yield Opened("base64", next(_phases(letters)), place)
+        place = _PARAGRAPH_START(text, end)
 
 
 def _phases(letters: bytes) -> Iterator[bytes]:
@@ -131,62 +147,96 @@ def _phases(letters: bytes) -> Iterator[bytes]:
 def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     """Yield what in all encoded tokens of a text can be read, or may hold what is wanted."""
     standard = text.translate(_STANDARD, _NO_TOKEN)
-    for octets in wanted.digested_in(standard):
-        yield Opened("base64", octets)
+    if len(standard) < wanted.fewest_letters:
+        return
+    place = wanted.anything_encoded(standard, 0)
+    if place < 0:
+        return
+    otherwise = wanted.told_otherwise(standard, place) >= 0
     # What can be read from each of four letters is searched as one text anyway.
-    yield from told("base64", _BETWEEN.join(_phases(standard)), wanted)
-    yield from _archives(standard)
+    whole = [slice(None)]
+    stretches = whole if otherwise and wanted.foreign else _stretches(standard, place, wanted)
+    if stretches:
+        octets = _BETWEEN.join(_phases(_APART.join([standard[stretch] for stretch in stretches])))
+        kinds = octets.translate(_READABLE)
+        if stretches != whole and _WIDE in kinds:
+            octets = _BETWEEN.join(_phases(standard))
+            kinds = octets.translate(_READABLE)
+        yield from told("base64", octets, wanted, kinds)
+    if otherwise:
+        yield from (Opened("base64", digest) for digest in wanted.digested_in(standard))
+        yield from _archives(standard)
+        yield from _hex_tokens(text, wanted)
+
+
+def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     letters = letters_of(text)
     if letters.count(b"0x") >= _SHORTEST_BODY:
         letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
-    if _HEX_RUN in kinds:
-        if b"1" * 32 in kinds:
-            yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
-        for octets in _hex_in(letters, kinds):
-            yield from told("hex", octets, wanted)
-    if any(word in letters for word in (b"fromcharcode", b"fromcodepoint", b"uint8array")):
+    if b"1" * 32 in kinds:
+        yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+    for octets in _hex_in(letters, kinds):
+        yield from told("hex", octets, wanted)
+    if any(word in letters for word in FUNCTIONS):
         for match in _NUMBERS.finditer(text):
             numbers = (int(number) for number in match[0].split(b","))
             yield Opened("character codes", bytes(number for number in numbers if number < 256))
 
 
+def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[slice]:
+    """The stretches, of whole groups of four, in which enough is readable from some letter on.
+
+    They hold all of each row of readable characters, wherever in a group it begins: where it goes on behind a
+    stretch, it is seen there again, or goes on for no more than the margin.
+    """
+    found: list[slice] = []
+    place, size = wanted.readable_in_base64(standard, place), _STRETCH
+    while place >= 0:
+        start, end = max(place - _MARGIN, 0) // 4 * 4, (place + size) // 4 * 4
+        size = _STRETCH
+        if found and found[-1].stop >= start:
+            start = found.pop().start
+            size = min(end - start, _LONGEST_STRETCH)
+        found.append(slice(start, end + _MARGIN))
+        place = wanted.readable_in_base64(standard, end)
+    return found
+
+
 def _archives(standard: bytes) -> Iterator[Opened]:
     """Decode from where archives seem to begin: the first of each place in a group of four letters."""
     places: dict[int, int] = {}
-    if not any(start in standard for start in _STARTS):
-        return
-    for match in _PACKED.finditer(standard):
+    for match in _ARCHIVES.finditer(standard):
         if len(places) < 4:
             places.setdefault(match.start() % 4, match.start())
     for place in places.values():
         yield Opened("base64", next(_phases(standard[place:])))
 
 
-def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
-    """Yield what can be read in octets that were most likely decoded in vain."""
+def told(how: str, octets: bytes, wanted: Wanted, kinds: bytes = b"") -> Iterator[Opened]:
+    """Yield what can be read in octets that were most likely decoded in vain; `kinds` if they are known."""
     if wanted.foreign and any(form in octets for form in wanted.foreign):
         yield Opened(how, octets, is_likely=False)
         return
-    kinds = octets.translate(_READABLE)
-    runs = _runs(octets, kinds, b"1" * min(wanted.shortest, _TELLING))
+    kinds = kinds or octets.translate(_READABLE)
+    runs = _runs(octets, kinds, b"1" * wanted.readable)
     if _WIDE in kinds:
         narrow = octets.replace(b"\0", b"")
-        runs += _runs(narrow, narrow.translate(_READABLE), b"1" * min(wanted.shortest, _TELLING))
+        runs += _runs(narrow, narrow.translate(_READABLE), b"1" * wanted.readable)
     # A picture of one colour is a row of one letter, and so may be what that decodes to, again and again.
     runs = [run for run in runs if _is_varied(run, wanted.fewest)]
-    if runs and (max(map(len, runs)) >= _TELLING or wanted.hinted(b"\n".join(runs))):
+    if runs and (max(map(len, runs)) >= TELLING or wanted.hinted(b"\n".join(runs))):
         yield Opened(how, b"\n".join(runs), is_likely=False)
 
 
 def _is_varied(run: bytes, fewest: int) -> bool:
     """Whether so many different characters stand in a run; nearly always the first of it tell."""
-    return len(set(run[:_TELLING])) >= fewest or len(set(run)) >= fewest
+    return len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest
 
 
 def readable_in(octets: bytes) -> bytes:
     """Return the stretches of at least 16 readable characters, each on a line."""
-    return b"\n".join(_runs(octets, octets.translate(_READABLE), b"1" * _TELLING))
+    return b"\n".join(_runs(octets, octets.translate(_READABLE), b"1" * TELLING))
 
 
 def _runs(octets: bytes, kinds: bytes, run: bytes) -> list[bytes]:
@@ -220,6 +270,18 @@ def _uudecoded(text: bytes) -> Iterator[bytes]:
                 yield binascii.a2b_uu(line.rstrip(b"\r"))
             except binascii.Error:
                 continue  # no line of it
+
+
+def _ydecoded(text: bytes) -> Iterator[bytes]:
+    """Decode what is in yEnc: each octet is 42 more, and some have a sign before them (yEnc draft 1.3)."""
+    for piece in text.split(b"=ybegin ")[1:]:
+        lines = piece.partition(b"=yend")[0].split(b"\n")[1:]
+        first, *marked = b"".join(
+            line.rstrip(b"\r") for line in lines if not line.startswith(b"=ypart")
+        ).split(b"=")
+        whole = [first.translate(_LESS_42)]
+        whole += [bytes(((one[0] - 106) % 256,)) + one[1:].translate(_LESS_42) for one in marked if one]
+        yield b"".join(whole)
 
 
 def is_binary(octets: bytes) -> bool:

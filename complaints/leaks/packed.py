@@ -6,18 +6,18 @@ archives would find them too.
 
 import bz2
 import lzma
-import re
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from complaints.leaks.scan import finder
+
 MOST_OCTETS = 32 * 1024 * 1024
 """Unpacked octets of one message that are looked at."""
 MOST_STREAMS = 2_000
-_STARTS_IN = (b"PK\x03\x04", b"\x1f\x8b\x08", b"1AY&SY", b"\xfd7zXZ\x00")
-"""With what an archive begins that is opened here."""
-_STARTS = re.compile(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00")
+_START = finder(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00")
+"""Where an archive begins that is opened here."""
 _ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
 _ENCRYPTED = 1
 _CHUNK = 65_536
@@ -34,15 +34,14 @@ class Room:
 
 def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
     """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
-    if not any(start in octets for start in (_STARTS_IN[:1] if octets.isascii() else _STARTS_IN)):
+    if b"\x04" not in octets and octets.isascii():
         return
     view, place = memoryview(octets), 0
-    while (found := _STARTS.search(octets, place)) is not None:
+    while (start := _START(octets, place)) >= 0:
         if room.streams <= 0 or room.octets <= 0:
             room.full = True
             return
         room.streams -= 1
-        place = start = found.start()
         if octets.startswith(b"PK", start):
             content, end = _member(octets, view, start, room)
         else:

@@ -10,13 +10,17 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from html.entities import html5
+from itertools import groupby
+from operator import itemgetter
 
 from complaints.leaks.reading import Reading
+from complaints.leaks.scan import BASE64, finder
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
 _QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_CODE = re.compile(rb"=(?:[0-9A-F]{2}|[ \t]*+\r?\n)")
 _DAMAGED = re.compile(rb"=([0-9A-Fa-f]{2}[^\s\"'>]{4,})")
 _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
@@ -24,6 +28,7 @@ _ENCODED_WORDS = re.compile(
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
 _CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
 _CONTINUATION = re.compile(rb"\*[1-9]\d{0,3}\*?=")
+_PIECE = re.compile(rb"([A-Za-z-]{1,20})\*(\d{1,4})\*?=(\"[^\"\n]*\"|[^;\s]*)")
 _CONCATENATED = re.compile(rb"['\"`]\s{0,9}\+\s{0,9}['\"`]")
 _JOINT = re.compile(rb"\+\s{0,9}['\"`]")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
@@ -35,11 +40,7 @@ _BACKSLASH = re.compile(
 _CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
 _CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
 _BESIDE = 80
-_NO_BASE64 = bytes(
-    octet
-    for octet in range(256)
-    if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-)
+_NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _TAG = re.compile(rb"<[^<>]*+>")
 _UNSEEN = re.compile(
     "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
@@ -50,21 +51,30 @@ _ALIKE = re.compile(
     "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
     "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
 )
-_BEYOND_ASCII = re.compile(rb"([\x80-\xff]+)")
 _SHORT_SIGNS = 32
-_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff][\u0300-\u036f]+")
-_SIGN = re.compile(
-    rb"[\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3](?:(?<=\xe2)(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|(?<=\xc2)[\xaa\xad\xb2\xb3\xb9\xba]"
-    rb"|(?<=\xef)[\xb8-\xbe]|(?<=[\xca\xcc\xcd])|(?<=\xcb)[\xa0-\xa4]|(?<=\xf0)(?:\x9d|\x9f[\x84\x85])|(?<=\xe1)[\x85\x9e\xa0\xb4-\xb6]"
-    rb"|(?<=\xd8)\x9c|(?<=\xe3)\x85\xa4|(?<=\xf3)\xa0)"
+_MARK = re.compile(rb"\xcc[\x80-\xbf]|\xcd[\x80-\xaf]")
+_MARKS = re.compile("[\u0300-\u036f]+")
+_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
+_SIGN = (
+    rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|\xc2[\xaa\xad\xb2\xb3\xb9\xba]|\xef[\xb8-\xbe]"
+    rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
 )
 """With what all of these begin in UTF-8."""
+_HAS_SIGN = finder(_SIGN)
+_REMARK = rb"\)[ \t]?@|@[ \t]?\("
+"""A comment beside the @ of an address (RFC 5322 §3.2.2)."""
+_BESIDE_AT = finder(_REMARK)
+_ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
+_UNUSUAL = finder(_SIGN, rb"\+[\t-\r ]{0,9}['\"`]", b"<!--", _REMARK)
+_SIGNS_ON = re.compile(rb"(?:" + _SIGN + rb")[\x80-\xff]*")
 _NO_CHARSETS = frozenset(
     ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
      "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
 )  # fmt: skip
 """Nothing to decode, or names of things in Python that are no charset, some of which take quadratic time."""
 _FEW = 50_000
+_NO_ESCAPE = bytes(octet for octet in range(256) if octet in b" \t\"'<>=,!()*:-_~|^$[]+?`" or octet >= 0x80)
+"""Of these no escape consists, and none needs one of them beside it."""
 
 
 class _Codes(dict[bytes, bytes]):
@@ -122,7 +132,7 @@ def read(text: bytes) -> Read:
     """Read a text, which holds no zeros, in every way."""
     bases = [Reading("", text)]
     aside: list[Reading] = []
-    if b"=?" in text and (words := _around_words(text)):
+    if words := _around_words(text):
         aside.append(Reading("encoded words", words))
     if b"=" in text and _QUOTED.search(text):
         bases.append(Reading("quoted-printable", binascii.a2b_qp(_SOFT_BREAK.sub(b"=", text))))
@@ -133,6 +143,8 @@ def read(text: bytes) -> Read:
     finished = True
     for base in (bases[-1], *aside):
         finished &= _see_through(base, done)
+    if len(bases) > 1 and (again := _around_codes(bases[1].octets)):
+        done.readings.append(Reading("quoted-printable twice", again))
     return Read(done.readings, finished)
 
 
@@ -141,19 +153,25 @@ def _see_through(base: Reading, done: Read) -> bool:
     done.readings.append(base)
     last = _plain(base, done)
     for _ in range(ROUNDS):
-        before, last = last, _then(last, "escaped", _unescaped(last.octets), done)
-        if before is last:
+        before, (octets, more) = last, _unescaped(last.octets)
+        last = _then(last, "escaped", octets, done)
+        if before is last or not more:
             finished = True
             break
     else:
-        finished = _unescaped(last.octets) == last.octets
+        finished = _unescaped(last.octets)[0] == last.octets
     done.readings[-1] = last = replace(last, whole=True)
-    if b"+" in last.octets and _JOINT.search(last.octets):
-        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
-    if not last.octets.isascii() and _SIGN.search(last.octets):
-        last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
-    if b"<!--" in last.octets:
-        last = _then(last, "split by comments", _uncommented(last.octets), done)
+    if b"*" in base.octets and _CONTINUATION.search(base.octets):
+        done.readings.append(Reading("parameters in order", _unescaped(_in_order(base.octets))[0]))
+    if _UNUSUAL(last.octets, 0) >= 0:
+        if b"+" in last.octets and _JOINT.search(last.octets):
+            last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
+        if not last.octets.isascii() and _HAS_SIGN(last.octets, 0) >= 0:
+            last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
+        if b"(" in last.octets and _BESIDE_AT(last.octets, 0) >= 0:
+            _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
+        if b"<!--" in last.octets:
+            last = _then(last, "split by comments", _uncommented(last.octets), done)
     if b"<" in last.octets:
         _then(last, "split by tags", _TAG.sub(b"", last.octets), done)
     return finished
@@ -162,12 +180,21 @@ def _see_through(base: Reading, done: Read) -> bool:
 def _plain(last: Reading, done: Read) -> Reading:
     """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
     text = last.octets
-    if b"\n " in text or b"\n\t" in text:
-        last = _then(last, "folded", _CUT_ENTITY.sub(_mended, _CUT_PERCENT.sub(_mended, text)), done)
+    mended = _CUT_PERCENT.sub(_mended, text) if b"%" in text else text
+    mended = _CUT_ENTITY.sub(_mended, mended) if b"&" in text else mended
+    last = _then(last, "folded", mended, done)
     if b"*" in text and _CONTINUATION.search(text):
         joined = _CONTINUED.sub(b"", last.octets.replace(b'";', b";"))
         last = _then(last, "continued parameters", joined, done)
     return last
+
+
+def _in_order(text: bytes) -> bytes:
+    """The values of continued parameters, each whole, by their numbers (RFC 2231 §3)."""
+    pieces: dict[bytes, dict[int, bytes]] = {}
+    for name, number, value in _PIECE.findall(text):
+        pieces.setdefault(name.lower(), {})[int(number)] = value.strip(b'"')
+    return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
 def _then(last: Reading, how: str, octets: bytes, done: Read) -> Reading:
@@ -195,16 +222,46 @@ def _around_words(text: bytes) -> bytes:
     return b"\n".join(pieces)
 
 
+def _around_codes(text: bytes) -> bytes:
+    """Undo quoted-printable in what stands beside codes of it, each on a line."""
+    pieces: list[bytes] = []
+    first = end = -1
+    for match in _CODE.finditer(text):
+        if match.start() > end:
+            pieces += [text[first:end]] * (first >= 0)
+            first = max(match.start() - _BESIDE, 0)
+        end = match.end() + _BESIDE
+    return binascii.a2b_qp(b"\n".join((*pieces, text[first:end]))) if first >= 0 else b""
+
+
 def _words(match: re.Match[bytes]) -> bytes:
     """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
     found: list[tuple[str, bytes]] = []
-    for charset, kind, payload in _ENCODED_WORD.findall(match[0]):
-        octets = base64_octets(payload) if kind in b"bB" else binascii.a2b_qp(payload, header=True)
+    for (charset, kind), words in groupby(_ENCODED_WORD.findall(match[0]), _of_words):
+        octets = _decoded(kind, [payload for _, _, payload in words])
         name = charset.decode("ascii", "replace").lower()
         if found and found[-1][0] == name:
             octets = found.pop()[1] + octets
         found.append((name, octets))
     return b"".join(in_utf8(octets, name) for name, octets in found)
+
+
+_of_words = itemgetter(0, 1)
+
+
+def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
+    """Decode encoded words of one kind, in one go where none ends within a group or a code."""
+    joined = b"".join(payloads)
+    if kind in b"qQ":
+        if any(b"=" in payload[-2:] for payload in payloads):
+            return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
+        return binascii.a2b_qp(joined, header=True)
+    within = any(len(payload) % 4 for payload in payloads)
+    if within or joined.rstrip(b"=").translate(None, BASE64):
+        each = b"".join(map(base64_octets, payloads))
+        # Some break a text only after it was encoded, within a group.
+        return each + b"\n" + base64_octets(joined) if within and len(payloads) > 1 else each
+    return binascii.a2b_base64(joined)
 
 
 def in_utf8(octets: bytes, charset: str) -> bytes:
@@ -223,27 +280,57 @@ def base64_octets(letters: bytes) -> bytes:
     return binascii.a2b_base64(whole + b"A" * (-len(whole) % 4))[: len(whole) * 3 // 4]
 
 
-def _unescaped(text: bytes) -> bytes:
-    """Undo percent-encoding, HTML entities and the escapes of scripts and style sheets, once each."""
+def _unescaped(text: bytes) -> tuple[bytes, bool]:
+    """Undo percent-encoding, HTML entities and the escapes of scripts and style sheets, once each.
+
+    Returns also whether there may be more of them in what is left.
+    """
+    more = False
     for sign, pattern in ((b"%", _PERCENT), (b"&", _ENTITY), (b"\\", _BACKSLASH)):
         if sign in text:
             pieces = pattern.split(text)
             if len(pieces) > 1:
-                pieces[1::2] = map(_CODES.__getitem__, pieces[1::2])
+                codes = pieces[1::2]
+                pieces[1::2] = map(_CODES.__getitem__, codes)
                 text = b"".join(pieces)
-    return text
+                more = more or any(map(_leads_on, set(codes)))
+    return text, more
+
+
+def _leads_on(code: bytes) -> bool:
+    """Whether what an escape stands for may be a piece of another one."""
+    meant = _CODES[code]
+    return meant != code and not (meant and not meant.translate(None, _NO_ESCAPE))
 
 
 def _visible(text: bytes) -> bytes:
     """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
-    if b"\xcc" in text or b"\xcd" in text:
+    text = text.decode("utf-8", "ignore").encode()
+    if _MARK.search(text):
         # Marks belong to letters, which may be ASCII.
-        bare = _UNSEEN.sub("", text.decode("utf-8", "ignore"))
-        return _ALIKE.sub(_folded, _MARKED.sub(_folded, bare)).encode("utf-8", "ignore")
-    # All of the rest is beyond ASCII, and what is done to it depends on nothing beside it.
-    pieces = _BEYOND_ASCII.split(text)
-    pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
-    return b"".join(pieces)
+        text = _marked(_SIGNS_ON.sub(_bare, text).decode()).encode()
+    return _SIGNS_ON.sub(_shown, text)
+
+
+def _bare(match: re.Match[bytes]) -> bytes:
+    return _UNSEEN.sub("", match[0].decode()).encode()
+
+
+def _marked(text: str) -> str:
+    """Compose letters with the marks behind them."""
+    pieces: list[str] = []
+    position = 0
+    for match in _MARKS.finditer(text):
+        start = match.start() - 1
+        if start >= position and _MARKED.match(text, start):
+            pieces += (text[position:start], unicodedata.normalize("NFKC", text[start : match.end()]))
+            position = match.end()
+    return "".join((*pieces, text[position:]))
+
+
+def _shown(match: re.Match[bytes]) -> bytes:
+    # What is done to them depends on nothing beside them: all before are ASCII, or none of these.
+    return _SIGNS[match[0]]
 
 
 def _seen(signs: bytes) -> bytes:

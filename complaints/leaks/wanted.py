@@ -9,13 +9,29 @@ import hashlib
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from complaints.leaks.reading import ROT13, Reading, letters_of
-from complaints.leaks.words import Word, words_of
+from complaints.leaks.scan import (
+    ARCHIVES,
+    FUNCTIONS,
+    Place,
+    beside_signs,
+    exactly,
+    finder,
+    in_base64,
+    joined,
+    maybe,
+    readable,
+    readable_hex,
+    spread,
+    standing_alone,
+)
+from complaints.leaks.words import Word, garbled, latin, words_of
 
+_SIGNS = re.compile(rb"[^a-z0-9\x80-\xff]+")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LONG = 5
 """From this length on a local part counts also behind other letters, as in a bounce address."""
@@ -26,7 +42,16 @@ _GAP = rb"[^a-z0-9\x80-\xff._+@=-]{0,4}"
 _GAP_AT = rb"[^a-z0-9\x80-\xff@=]{0,6}[@=][^a-z0-9\x80-\xff]{0,6}"
 _ONE_MAILBOX = ("gmail.com", "googlemail.com")
 """Two names of one provider, which takes no notice of dots in local parts (support.google.com/mail, 2026)."""
-_ALGORITHMS = ("md5", "sha1", "sha256")
+_TOLD = 5
+"""So many letters on either side of the @ are looked at beforehand."""
+TELLING = 16
+"""So many readable characters in a row noise does not hold by chance."""
+_HEAD = 6
+"""So many letters of a digest are looked for first."""
+_DIGEST_HEAD = 4
+_FEW = 1024
+_TELLING_JOINED = 10
+"""So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +75,22 @@ class Address:
             ("rot13", tuple(needle.translate(ROT13) for needle in needles)),
         )
 
+    def described(self) -> Iterator[bytes]:
+        """Patterns of which one matches any reading it stands in, however it is turned around there."""
+        local, labels = letters_of(self.local), list(map(letters_of, self.domain.split(b".")))
+        for turn, order in ((bytes, 1), (_rotated, 1), (_reversed, -1)):
+            host: list[bytes] = []
+            left = _TOLD
+            for label in labels:
+                if left > 0:
+                    host += [maybe(turn(b"dot"))] * bool(host) + [spread(turn(label[:left]))]
+                    left -= len(label)
+            box = spread(turn(local[-_TOLD:]))
+            yield joined(*(box, maybe(turn(b"at")), *host)[::order])
+            yield joined(*(box, b"[+/]")[::order])  # the tag behind it may hold any letters
+            front = spread(turn(b"".join(labels)[-_TOLD:]))
+            yield joined(*(front, spread(turn(local[:_TOLD])))[::order])
+
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[bytes], ...]:
         local = re.escape(self.local)
@@ -59,7 +100,17 @@ class Address:
         return (
             re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
             re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
+            *self._run_together,
         )
+
+    @property
+    def _run_together(self) -> tuple[re.Pattern[bytes], ...]:
+        """The address as a name of something else: with dashes for its signs, or without any."""
+        parts = [[piece for piece in _SIGNS.split(part) if piece] for part in (self.local, self.domain)]
+        if not parts[0] or sum(len(piece) for part in parts for piece in part) < _TELLING_JOINED:
+            return ()
+        local, domain = (rb"[_-]?".join(map(re.escape, part)) for part in parts)
+        return (re.compile(rb"(?P<local>" + local + rb")[_-]?(?:at[_-])?" + domain),)
 
     @cached_property
     def _spaced(self) -> re.Pattern[bytes]:
@@ -106,7 +157,53 @@ class Wanted:
         """What is beyond ASCII, in UTF-8: it may stand in any charset."""
         forms = [form for word in self.words for form in word.forms]
         forms += [part for one in self.addresses for part in (one.local, one.domain)]
-        return tuple(form for form in forms if not form.isascii())
+        return tuple(
+            dict.fromkeys(each for form in forms if not form.isascii() for each in _in_each_case(form))
+        )
+
+    @cached_property
+    def _may_stand(self) -> Place:
+        addresses = (pattern for address in self.addresses for pattern in address.described())
+        return finder(*addresses, *(standing_alone(form) for word in self.words for form in word.forms))
+
+    @cached_property
+    def _in_base64(self) -> tuple[bytes, ...]:
+        """What tells in letters of base64 of a digest, of letters beyond ASCII, or of an archive."""
+        heads = {encoded[:_HEAD] for _, encoded in self._base64}
+        heads |= {letters for form in self.foreign for letters in in_base64(form)}
+        return (ARCHIVES, *map(exactly, heads))
+
+    @cached_property
+    def _in_hex(self) -> tuple[bytes, ...]:
+        """What tells there, too, of anything in hex, or in the numbers of a script."""
+        heads = {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign)
+        hexed = (octets.hex().encode() for octets in heads)
+        return (readable_hex(self.readable), *map(beside_signs, (*FUNCTIONS, *hexed)))
+
+    @cached_property
+    def anything_encoded(self) -> Place:
+        """Where in letters of base64 anything may begin that can be read, is packed, or is wanted."""
+        return finder(readable(self.readable), *self._in_base64, *self._in_hex)
+
+    @cached_property
+    def fewest_letters(self) -> int:
+        """So many letters of base64 are needed to hold anything."""
+        sizes = [self.readable, *map(len, self.foreign)]
+        return min(sizes) * 4 // 3
+
+    @cached_property
+    def told_otherwise(self) -> Place:
+        """Where there anything may begin that is told in another way than by what can be read in base64."""
+        return finder(*self._in_base64, *self._in_hex)
+
+    def may_stand_in(self, octets: bytes) -> bool:
+        """Whether any address or word may stand in a reading."""
+        return self._may_stand(octets, 0) >= 0
+
+    @cached_property
+    def readable_in_base64(self) -> Place:
+        """Where in letters of base64 a group begins from which on enough is readable."""
+        return finder(readable(self.readable))
 
     def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
         """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.
@@ -144,6 +241,11 @@ class Wanted:
         """The length of the shortest address."""
         return min((len(one.local) + 1 + len(one.domain) for one in self.addresses), default=6)
 
+    @property
+    def readable(self) -> int:
+        """So many readable characters in a row are looked at in what was decoded."""
+        return min(self.shortest, TELLING)
+
     @cached_property
     def fewest(self) -> int:
         """How many different characters stand in the address that has the fewest, or 5."""
@@ -168,8 +270,14 @@ class Wanted:
         """Yield the digests that stand in letters in lower case."""
         return (octets for _, octets in self.digests if octets.hex().encode() in letters)
 
+    @cached_property
+    def _any_digest(self) -> Place:
+        return finder(*(exactly(digest[:_DIGEST_HEAD]) for _, digest in self.digests))
+
     def digested(self, octets: bytes) -> Iterator[str]:
         """Yield what is digested of the digests that stand in octets."""
+        if len(octets) > _FEW and self._any_digest(octets, 0) < 0:
+            return iter(())
         return (what for what, digest in self.digests if digest in octets)
 
     def hinted(self, octets: bytes) -> bool:
@@ -182,6 +290,14 @@ class Wanted:
         return False
 
 
+def _rotated(letters: bytes) -> bytes:
+    return letters.translate(ROT13)
+
+
+def _reversed(letters: bytes) -> bytes:
+    return letters[::-1]
+
+
 def _any_in(needles: tuple[bytes, ...], letters: bytes) -> bool:
     for needle in needles:  # noqa: SIM110 - a generator costs as much as the search
         if needle in letters:
@@ -192,6 +308,16 @@ def _any_in(needles: tuple[bytes, ...], letters: bytes) -> bool:
 def _inmost(forms: set[bytes]) -> tuple[bytes, ...]:
     """Those that hold none of the others: where none of them stands, none of the others does."""
     return tuple(form for form in sorted(forms) if not any(other in form for other in forms - {form}))
+
+
+_TURNS: tuple[tuple[Callable[[str], str], tuple[str, ...]], ...] = (
+    (str.lower, ("md5", "sha1", "sha256", "sha512")),
+    (str.strip, ("md5", "sha1", "sha256")),
+    (str.upper, ("md5", "sha1", "sha256")),
+    (lambda address: f"mailto:{address.lower()}", ("md5", "sha1")),
+    (lambda address: f"{address.lower()}\n", ("md5", "sha1", "sha256")),
+)
+"""What of an address people take the digest of: first as most do."""
 
 
 @lru_cache(maxsize=256)
@@ -212,11 +338,13 @@ def wanted(
                     spellings.setdefault((one, other), Address(what, one, other, dots))
     digests: dict[bytes, str] = {}
     usual = 0
-    for turn in (str.lower, str.strip, str.upper):
+    for turn, algorithms in _TURNS:
         for address in addresses:
-            for algorithm in _ALGORITHMS:
-                octets = hashlib.new(algorithm, turn(address).encode(), usedforsecurity=False).digest()
-                digests.setdefault(octets, f"digest of {address.lower()}")
+            forms = dict.fromkeys((address, *("@".join(one) for one in _same(address))))
+            for form in forms if not usual else (address,):
+                for algorithm in algorithms:
+                    octets = hashlib.new(algorithm, turn(form).encode(), usedforsecurity=False).digest()
+                    digests.setdefault(octets, f"digest of {address.lower()}")
         usual = usual or len(digests)
     return Wanted(
         tuple(spellings.values()),
@@ -244,11 +372,24 @@ def _same(address: str) -> Iterator[tuple[str, str]]:
 
 
 def _forms(text: str) -> list[bytes]:
-    """The octets of a text whose ASCII is in lower case, its other letters in either."""
-    return list(
-        dict.fromkeys(
-            form.encode().lower()
-            for case in (text.lower(), text.title(), text.upper())
-            for form in (unicodedata.normalize("NFC", case), case)
-        )
-    )
+    """The octets of a text whose ASCII is in lower case, its other letters in either; also in Windows' Latin.
+
+    And in UTF-8 that was taken for that, and written in UTF-8 again.
+    """
+    forms = [
+        form.encode().lower()
+        for case in (text.lower(), text.title(), text.upper())
+        for form in (unicodedata.normalize("NFC", case), case, *garbled(case))
+    ]
+    forms += [octets.lower() for octets in latin(text)]
+    return list(dict.fromkeys(forms))
+
+
+def _in_each_case(form: bytes) -> Iterator[bytes]:
+    yield form
+    try:
+        text = form.decode()
+    except UnicodeDecodeError:
+        yield from (form.title(), form.upper())
+    else:
+        yield from (text.title().encode(), text.upper().encode())

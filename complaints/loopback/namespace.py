@@ -6,6 +6,7 @@ world's own `[zones]` text mixes with what is derived.
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 
 import dns.exception
@@ -52,8 +53,12 @@ def zone_texts(world: World, places: Places) -> dict[str, str]:
     return {origin: "\n".join(lines) + "\n" for origin, lines in texts.items()}
 
 
+@lru_cache(maxsize=256)
 def zone(origin: str, text: str) -> dns.zone.Zone:
-    """Parse one of `zone_texts`. Raises WorldError naming the zone and what its master file says wrong."""
+    """Parse one of `zone_texts`, to be read only. Raises WorldError naming the zone and what is wrong.
+
+    Kept, since whoever starts many worlds starts mostly the same ones.
+    """
     try:
         return dns.zone.from_text(text, origin=origin, relativize=False, check_origin=False)
     except (dns.exception.DNSException, ValueError) as error:

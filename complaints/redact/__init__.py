@@ -15,8 +15,8 @@ encoding is written anew only where something had to be hidden inside it.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from complaints.redact.codes import Codes
@@ -63,11 +63,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Redacted:
-    """The bytes a desk may see, each replacement, and in sentences what could not or was not to be hidden."""
+    """The bytes a desk may see, each replacement, and in sentences what could not or was not to be hidden.
+
+    `stands`: each pseudonym that may have been put in, and what it stands for.
+    """
 
     raw: bytes
     edits: tuple[Edit, ...]
     not_hidden: tuple[str, ...]
+    stands: Mapping[bytes, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -99,14 +103,22 @@ def redact(
             f"{identity.addresses!r} holds something that is no mail address; correct it and try again"
         )
     finder = hider(key, addresses, identity.names, identity.words)
+    stands = {new: private.encode() for private, new in finder.pseudonyms.items()}
     codes = None
     if level == "strict":
-        # The same code stands in many places of a message.
-        codes = Codes(cache(lambda code: pseudonym(key, code)), lambda text: splice(text, finder.finds(text)))
+
+        @cache  # the same code stands in many places of a message
+        def standing(code: bytes) -> bytes:
+            new = pseudonym(key, code)
+            stands[new] = code
+            return new
+
+        codes = Codes(standing, lambda text: splice(text, finder.finds(text)))
     walk = Walk(finder, codes)
     new = walk.message(raw, own_hops)
     told = _STRICT if codes else _IDENTITY
-    return Redacted(new, tuple(walk.edits), tuple(dict.fromkeys((*walk.kept, *_domains(addresses), *told))))
+    not_hidden = tuple(dict.fromkeys((*walk.kept, *_domains(addresses), *told)))
+    return Redacted(new, tuple(walk.edits), not_hidden, stands)
 
 
 _IDENTITY = (

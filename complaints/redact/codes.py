@@ -54,7 +54,10 @@ _ADDRESS = re.compile(
 _LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
 _MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
 _CID = re.compile(rb"\bcid:(?P<id>[^\s<>\"'@)]{1,200})", re.IGNORECASE)
-_ID = re.compile(rb"(?P<left>[^\s<>@,;\"]{1,400}+)@(?P<right>[^\s<>,;@\"]{1,255})")
+_NOT_IN_ID = b' \t\n\r\f\v<>@,;"'
+_IN_ID = bytes(octet for octet in range(256) if octet not in _NOT_IN_ID)
+_LONGEST_LEFT = 400
+_RIGHT = re.compile(rb"[^\s<>,;@\"]{1,255}")
 _WORD = re.compile(rb"[^\s<>,;:()\[\]\"'@/=?&#]+")
 _SRS = re.compile(rb"srs[01]", re.IGNORECASE)
 
@@ -93,12 +96,12 @@ class Codes:
         """Find the ids of a field that names messages or parts: `<left@right>`, or words."""
         finds: list[Find] = []
         position = 0
-        for match in _ID.finditer(text) if b"@" in text else ():
+        for left, at, end in _ids(text):
             # What stands between is an id without a host
-            finds += [find.moved(position) for find in self.in_all(text[position : match.start()])]
-            finds.append(self._code(*match.span("left"), match["left"], "id"))
-            finds += self._in_right(match["right"], match.start("right"))
-            position = match.end()
+            finds += [find.moved(position) for find in self.in_all(text[position:left])]
+            finds.append(self._code(left, at, text[left:at], "id"))
+            finds += self._in_right(text[at + 1 : end], at + 1)
+            position = end
         return [*finds, *(find.moved(position) for find in self.in_all(text[position:]))]
 
     def _in_right(self, right: bytes, at: int) -> list[Find]:
@@ -312,6 +315,19 @@ class Codes:
     def _within(self, link: bytes, depth: int) -> bytes:
         """Write a link anew, without its codes and the reporter."""
         return self.clean(splice(link, apart(self.in_url(link, 0, depth + 1))))
+
+
+def _ids(text: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield start, place of the @ and end of each `left@right`; a word without an @ costs nothing."""
+    done, at = 0, text.find(b"@")
+    while at >= 0:
+        before = text[max(done, at - _LONGEST_LEFT) : at]
+        left = len(before.rstrip(_IN_ID)) - len(before)
+        right = _RIGHT.match(text, at + 1) if left else None
+        if right is not None:
+            yield at + left, at, right.end()
+            done = right.end()
+        at = text.find(b"@", max(done, at + 1))
 
 
 def _starts_with_host(value: bytes) -> bool:

@@ -7,17 +7,18 @@ in its own encoding.
 """
 
 import base64
-import codecs
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
+from complaints.redact.sieve import Sieve, few_looks
 from complaints.redact.spellings import Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
@@ -29,18 +30,14 @@ MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
 _SHORTEST_TOKEN = 8
 _SHORTEST_DIGEST = 22
-_SHORTEST_HEX_DIGEST = 32
-_LONG_TOKEN = 40
-_LONG_LETTERS = 5
 _PIECE, _OVERLAP = 131_072, 4_096
+_GROUPS = 8
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
 _SPACE = re.compile(rb"\s+")
-_AFTER_LETTERS = 1_000
-"""Octets behind the letters of a secret in which the rest of it stands, whatever is in between."""
 _ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
@@ -53,81 +50,64 @@ class Hider:
 
     key: bytes
     secrets: tuple[Secret, ...]
-    by_letters: Mapping[tuple[bytes, ...], list[Secret]]
-    gates: tuple[bytes, ...]
-    """What the first letters of every secret hold one of: where none stands in a view, nothing does."""
-    always: bool
-    """Whether a secret has no letters that a view could be asked for."""
+    sieve: Sieve
     locals: tuple[bytes, ...]
     """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
     base64_digests: tuple[bytes, ...]
-    letters: tuple[bytes, ...]
-    """What a view of a text (`glance.py`) must hold one of to hold anything; those of at least five."""
-    short: tuple[bytes, ...]
-    """The shorter ones, which noise holds by chance: inside a token they count as they stand."""
-    foreign: tuple[bytes, ...]
-    """Names that have no such letters, in UTF-8 and in each case."""
+    hex_digests: tuple[bytes, ...]
     shortest: int
+    """Letters of the shortest token that can hold anything."""
     pseudonyms: Mapping[str, bytes]
     """What stands for each private string: `redacted-` and 65 bits of HMAC-SHA-256 (RFC 6590 §3, §4)."""
 
-    def finds(self, text: bytes, *, tokens: bool = True, escapes: bool = True, depth: int = 0) -> list[Find]:
+    def finds(self, text: bytes, *, tokens: bool = True, depth: int = 0) -> list[Find]:
         """Return what gives the identity away in `text`, in order, none overlapping another.
 
-        `tokens` opens what is encoded inside the text, without `escapes` only plain spellings are looked for;
-        `depth` counts the encodings opened already.
+        `tokens` opens what is encoded inside the text; `depth` counts the encodings opened already.
         """
-        found: list[Find] = []
-        lower = text.lower()
-        for letters, whole in self._suspects(lower, escapes=escapes).items():
-            for secret in self.by_letters[letters]:
-                found += self._spelled(secret, lower, whole=whole)
+        found = self._spelled(text)
         if tokens and depth < MAX_DEPTH:
-            found += self._encoded_words(text, depth)
+            words = list(ENCODED_WORDS.finditer(text)) if b"=?" in text else []
+            found += self._encoded_words(words, depth)
             found += self._uuencoded(text, depth)
-            found += self._tokens(text, depth)
+            found += self._tokens(text, words, depth)
         return _apart(found) if found else found
 
-    def _suspects(self, lower: bytes, *, escapes: bool) -> dict[tuple[bytes, ...], bool]:
-        """Return the letters of the secrets that may stand in a text, and whether always in one piece."""
-        suspects: dict[tuple[bytes, ...], bool] = {}
-        for view, with_gaps in glance.views(lower, escapes=escapes):
-            # Nearly always none of the few strings that all of the secrets begin with is in a view.
-            if not self.always and not glance.holds(view, self.gates):
-                continue
-            for letters in self.by_letters:
-                if not letters:
-                    suspects[letters] = False
-                elif letters[0] in view and all(more in view for more in letters[1:]):
-                    whole = with_gaps is not None and view.count(letters[0]) == with_gaps().count(letters[0])
-                    suspects[letters] = whole and suspects.get(letters, True)
-        return suspects
+    def _spelled(self, text: bytes) -> list[Find]:
+        """Find what is written there in any spelling."""
+        starts = list(islice(self.sieve.starts(text), few_looks(text)))
+        if not starts:
+            return []
+        lower = text.lower()
+        if len(starts) == few_looks(text):
+            matches = [(one, match) for one in self.secrets for match in one.pattern.finditer(lower)]
+        else:
+            matches = list(_at(self.secrets, lower, starts))
+        return [find for one, match in matches if (find := self._counted(one, lower, match)) is not None]
 
-    def _spelled(self, secret: Secret, lower: bytes, *, whole: bool) -> Iterator[Find]:
-        for match in _near(secret, lower) if whole else secret.pattern.finditer(lower):
-            start, end = match.span("hide")
-            word = secret.word or ("rest" in secret.pattern.groupindex and match["rest"] is None)
-            if word and not (secret.word or secret.bare):
-                continue
-            if _counts(secret, lower, start, end, word=word):
-                new = self.pseudonyms[secret.private]
-                if b"\0" in lower[start:end]:
-                    new = b"".join(bytes((octet, 0)) for octet in new)
-                yield Find(start, end, new, "local part" if word and secret.bare else secret.rule)
+    def _counted(self, secret: Secret, lower: bytes, match: re.Match[bytes]) -> Find | None:
+        start, end = match.span("hide")
+        word = secret.word or ("rest" in secret.pattern.groupindex and match["rest"] is None)
+        if word and not (secret.word or secret.bare):
+            return None
+        if not _counts(secret, lower, start, end, word=word):
+            return None
+        new = self.pseudonyms[secret.private]
+        if b"\0" in lower[start:end]:
+            new = b"".join(bytes((octet, 0)) for octet in new)
+        return Find(start, end, new, "local part" if word and secret.bare else secret.rule)
 
-    def _encoded_words(self, text: bytes, depth: int) -> Iterator[Find]:
-        if b"=?" not in text:
-            return
-        words = [(match, decoded(match[0])) for match in ENCODED_WORDS.finditer(text)]
+    def _encoded_words(self, words: list[re.Match[bytes]], depth: int) -> Iterator[Find]:
+        said = [decoded(match[0]) for match in words]
         # Most say nothing, which is told of all of them at once.
-        if not words or not self.finds(b"\n\n".join([said for _, said in words]), depth=depth + 1):
+        if not words or not self.finds(b"\n\n".join(said), depth=depth + 1):
             return
-        for match, said in words:
-            if inside := self.finds(said, depth=depth + 1):
+        for match, text in zip(words, said, strict=True):
+            if inside := self.finds(text, depth=depth + 1):
                 rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), as_words(splice(said, inside)), rule, plain=False)
+                yield Find(match.start(), match.end(), as_words(splice(text, inside)), rule, plain=False)
 
     def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
         found = list(blocks(text)) if b"begin " in text else []
@@ -137,8 +117,8 @@ class Hider:
         for block in found:
             yield from block.encoded(text, self.finds(block.content, depth=depth + 1))
 
-    def _tokens(self, text: bytes, depth: int) -> Iterator[Find]:
-        bare = ENCODED_WORDS.sub(b" ", text) if b"=?" in text else text
+    def _tokens(self, text: bytes, words: list[re.Match[bytes]], depth: int) -> Iterator[Find]:
+        bare = splice(text, (Find(*match.span(), b" ", "") for match in words)) if words else text
         if not self._may_hold(glance.glued(bare), depth):
             return
         matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
@@ -152,40 +132,47 @@ class Hider:
     def _promising(
         self, tokens: list[tuple[re.Match[bytes], bytes]], depth: int
     ) -> list[tuple[re.Match[bytes], bytes]]:
-        """Return the tokens that may hold something: most lists end at once, others are halved."""
-        if not tokens or not self._may_hold(glance.glued(b"".join([token for _, token in tokens])), depth):
-            return []
-        if len(tokens) == 1:
+        """Return those that may hold something, when one does: by groups, of which few are parted again."""
+        if len(tokens) <= 1:
             return tokens
-        half = len(tokens) // 2
-        return self._promising(tokens[:half], depth) + self._promising(tokens[half:], depth)
+        size = -(-len(tokens) // _GROUPS)
+        groups = (tokens[start : start + size] for start in range(0, len(tokens), size))
+        return [
+            token
+            for group in groups
+            if self._may_hold(glance.glued(b"".join([token for _, token in group])), depth)
+            for token in self._promising(group, depth)
+        ]
 
-    def _may_hold(self, letters: bytes, depth: int) -> bool:
-        """Tell whether anything is encoded in glued letters, by opening all of them at once."""
+    def misread(self, body: bytes) -> bool:
+        """Tell whether base64 may show something to whom reads it as it stands, or from another letter on.
+
+        What it says when read from the first letter is not looked at.
+        """
+        if b"=?" in body or b"begin " in body or self.sieve.spells(body):
+            return True
+        return self._may_hold(glance.glued(body), 0, shifted=True)
+
+    def _may_hold(self, letters: bytes, depth: int, *, shifted: bool = False) -> bool:
+        """Tell whether anything is encoded in glued letters, by opening all of them at once.
+
+        `shifted`: as base64 not from the first letter on.
+        """
         if len(letters) < self.shortest:
             return False
         if glance.holds(letters, self.base64_digests):
             return True
-        digits = glance.hex_digits(letters)
-        if digits >= _SHORTEST_HEX_DIGEST and self._digested(letters):
+        hexes = glance.hex_runs(letters)
+        if hexes and glance.holds(b" ".join(hexes).lower(), self.hex_digests):
             return True
-        return any(self._opens(piece, depth, hexadecimal=digits > 0) for piece in _pieces(letters))
+        if hexes and self._tells(glance.from_hex(hexes), depth):
+            return True
+        return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
 
-    def _opens(self, letters: bytes, depth: int, *, hexadecimal: bool) -> bool:
-        """Tell whether anything is encoded in a piece of glued letters."""
-        octets = glance.opened(letters, hexadecimal=hexadecimal)
-        if self.hinted(octets):
-            return True
-        readable = glance.readable_in(octets)
-        if readable and self.finds(readable, depth=depth + 1):
-            return True
-        return glance.has_twins(octets) and bool(self.finds(octets, depth=depth + 1))
-
-    def hinted(self, octets: bytes) -> bool:
-        """Tell whether anything of the identity stands in `octets` as it is, or in UTF-16."""
-        if self.short and glance.holds(octets.lower(), self.short):
-            return True
-        return glance.holds(octets, self.foreign) or glance.holds(glance.letters_in(octets), self.letters)
+    def _tells(self, octets: bytes, depth: int) -> bool:
+        """Tell whether anything may stand in opened letters."""
+        spelled, readable = self.sieve.look(octets)
+        return spelled or (bool(readable) and bool(self.finds(readable, depth=depth + 1)))
 
     def _digest(self, token: bytes) -> tuple[bytes, str] | None:
         found = self._digested(token) if len(token) >= _SHORTEST_DIGEST else None
@@ -198,10 +185,7 @@ class Hider:
     def _digested(self, text: bytes) -> tuple[int, int, str] | None:
         """Return offset, length and address of the first digest in `text`."""
         lower, standard = text.lower(), text.translate(URL_SAFE)
-        has_hex = glance.hex_digits(text) >= _SHORTEST_HEX_DIGEST
         for digest, is_hex, address in self.digests:
-            if is_hex and not has_hex:
-                continue
             place = (lower if is_hex else standard).find(digest)
             if place >= 0:
                 return place, len(digest), address
@@ -235,73 +219,43 @@ class Hider:
         return None
 
     def _inside(self, octets: bytes, depth: int) -> list[Find]:
-        """Look into a decoded token, unless it is noise: nothing readable, and no hint."""
-        if glance.readable_in(octets) or self.hinted(octets) or _is_foreign_text(octets):
-            return self.finds(octets, depth=depth + 1)
-        return []
+        """Look into a decoded token, unless it is noise."""
+        return self.finds(octets, depth=depth + 1) if self.sieve.tells(octets) else []
 
 
-def _is_foreign_text(octets: bytes) -> bool:
-    """Tell text beyond ASCII from noise: noise of some length is never UTF-8. The end may be cut."""
-    if octets.isascii() or len(octets) < _LONG_TOKEN // 2:
-        return False
-    try:
-        codecs.utf_8_decode(octets, "strict", False)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def hider(
     key: bytes, addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...] = ()
 ) -> Hider:
     """Prepare the hiding of one identity under one key; kept, for one reporter sends many spams."""
-    found = _secrets(addresses, names, words)
+    found, sieve = _secrets(addresses, names, words)
     digests = _all_digests(addresses)
-    by_letters: dict[tuple[bytes, ...], list[Secret]] = {}
-    for secret in found:
-        by_letters.setdefault(secret.letters, []).append(secret)
-    hints = dict.fromkeys(max(secret.letters, key=len) for secret in found if secret.letters)
+    hints = [secret.letters for secret in found if secret.letters]
     return Hider(
         key=key,
         secrets=found,
-        by_letters=by_letters,
-        gates=_inmost(letters[0] for letters in by_letters if letters),
-        always=() in by_letters,
+        sieve=sieve,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
-        letters=_inmost(letters for letters in hints if len(letters) >= _LONG_LETTERS),
-        short=tuple(letters for letters in hints if len(letters) < _LONG_LETTERS),
-        foreign=_foreign(found),
+        hex_digests=tuple(digest for digest, is_hex, _ in digests if is_hex),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
         pseudonyms={private: pseudonym(key, private) for private in {secret.private for secret in found}},
     )
 
 
-def _inmost(letters: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Drop those that hold another one: where that does not stand, they do not either."""
-    distinct = dict.fromkeys(letters)
-    return tuple(one for one in distinct if not any(other in one for other in distinct if other != one))
-
-
-def _foreign(found: tuple[Secret, ...]) -> tuple[bytes, ...]:
-    private = [secret.private for secret in found if not secret.letters and not secret.private.isascii()]
-    return tuple(form.encode() for text in private for form in (text.lower(), text.title(), text.upper()))
-
-
 def privates_of(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return every private string that a pseudonym may stand for."""
-    return tuple(dict.fromkeys(secret.private for secret in _secrets(addresses, names, ())))
+    return tuple(dict.fromkeys(secret.private for secret in secrets(addresses, names)))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=32)
 def _secrets(
     addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...]
-) -> tuple[Secret, ...]:
-    """Making patterns takes some 10 ms an address, and one reporter's spam is redacted for several desks."""
-    return tuple(secrets(addresses, names, words))
+) -> tuple[tuple[Secret, ...], Sieve]:
+    """Making them takes some 20 ms an address, and one reporter's spam is redacted for several desks."""
+    found = tuple(secrets(addresses, names, words))
+    return found, Sieve(secret.loose for secret in found)
 
 
 @lru_cache(maxsize=512)
@@ -325,24 +279,26 @@ def _pieces(letters: bytes) -> Iterator[bytes]:
         yield letters[start : start + _PIECE + _OVERLAP]
 
 
-def _near(secret: Secret, lower: bytes) -> Iterator[re.Match[bytes]]:
-    """Match only where the letters of a secret stand in one piece."""
-    letters = secret.letters[0]
-    place, done = lower.find(letters), 0
-    while place >= 0:
-        start, stop = max(done, place - secret.lead), place + len(letters) + _AFTER_LETTERS
-        if secret.lead:
-            # The first that is found may be another that begins before: all up to this place are tried
-            for match in secret.pattern.finditer(lower, start, stop):
-                yield match
+def _at(
+    all_: tuple[Secret, ...], lower: bytes, starts: list[int]
+) -> Iterator[tuple[Secret, re.Match[bytes]]]:
+    """Match where something may begin, each secret as its `finditer` would."""
+    places = [(start, first) for start in starts if (first := lower[start : start + 1])]
+    for secret in all_:
+        lead, done = secret.lead, 0
+        for start, first in places:
+            if start < done or (lead and first.isalnum() and lead[:1] != first):
+                continue
+            if _may_begin(lead, lower, start) and (match := secret.pattern.match(lower, start)):
+                yield secret, match
                 done = match.end()
-                if match.start() > place:
-                    break
-            done = max(done, place + 1)
-        elif there := secret.pattern.match(lower, start, stop):
-            yield there
-            done = max(there.end(), place + 1)
-        place = lower.find(letters, max(place + 1, done))
+
+
+def _may_begin(lead: bytes, lower: bytes, start: int) -> bool:
+    """Tell whether a secret may begin there: as far as plain letters stand there, they are its own."""
+    there = lower[start : start + len(lead)]
+    other = next((at for at, pair in enumerate(zip(there, lead, strict=False)) if pair[0] != pair[1]), None)
+    return other is None or not there[other : other + 1].isalnum()
 
 
 def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -> bool:

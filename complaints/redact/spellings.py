@@ -3,9 +3,9 @@
 A secret's characters may each stand as themselves or in any escape of the web (percent, entity, JavaScript,
 CSS, quoted-printable, full-width), with invisible things between them (tags, soft hyphens, folds).
 
-All patterns run over lower-case bytes in linear time: each starts with a set of literals, which the engine
-looks for at more than 100 MB/s, repeats are bounded or possessive, and nothing that repeats overlaps what
-follows it.
+All patterns run over lower-case bytes in linear time: repeats are bounded or possessive, and nothing that
+repeats overlaps what follows it. Beside each stands a loosened one, which says where it is worth a try
+(`sieve.py`).
 """
 
 import codecs
@@ -13,10 +13,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from html.entities import codepoint2name, html5
 
-from complaints.redact.glance import letters_of
+from complaints.redact import sieve
 
 # Local parts that are words of everyday mail or roles (RFC 2142): alone they point at nobody.
 COMMON = frozenset(
@@ -75,9 +75,9 @@ GAP = (
     r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n[ \t]{1,8}|\\\r?\n|['\"]\s{0,5}\+\s{0,5}['\"]"
     r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12})"
 )
-_SHORTEST_LETTERS = 2
 _SHORTEST_GLUED = 6
-_LONG_LEAD = 400
+_BLANK = r"\t-\r "
+"""What `\\s` is in a class of octets, for both engines."""
 _AT_SEPARATORS = "@=#!~*:/|%._-,"
 _DOT_SEPARATORS = "._-"
 # Full-width, small, circled and mathematical letters: what NFKC folds to ASCII one by one.
@@ -88,20 +88,21 @@ _TWIN_BLOCKS = ((0xFF01, 0xFF5E), (0xFE50, 0xFE6B), (0x24B6, 0x24E9), (0x1D400, 
 class Secret:
     """One thing to hide: where `pattern` (over lower-case bytes) matches, its group `hide` is private.
 
-    `private` is what the pseudonym is made of. `letters` are what a view of the text must hold for the
-    pattern to find anything (`glance.py`). `bare`: the local part counts also without the domain (no group
-    `rest`), like a word. A `word` counts only as a whole word, and not inside a host name or an address of
-    somebody else.
+    `private` is what the pseudonym is made of. `loose` matches wherever `pattern` does (`sieve.py`),
+    `letters` is the longest run of ASCII letters and digits in it. `bare`: the local part counts also without
+    the domain (no group `rest`), like a word. A `word` counts only as a whole word, and not inside a host
+    name or an address of somebody else.
     """
 
     rule: str
     private: str
     source: str = field(repr=False)
-    letters: tuple[bytes, ...] = ()
+    loose: str = field(repr=False)
+    lead: bytes
+    """The ASCII letters and digits that it begins with."""
+    letters: bytes = b""
     bare: bool = False
     word: bool = False
-    lead: int = 0
-    """Octets before the first of `letters` in which a match may begin."""
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
@@ -156,42 +157,72 @@ def _domains(domain: str) -> list[str]:
 def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     plain = local.replace(".", "") if dots else local
     between = f"(?:{letter('.')}{GAP})?" if dots else ""
+    loose_between = f"(?:{loose_letter('.')}{sieve.GAP})?" if dots else ""
     left = spelled(plain, between)
     tag = f'(?:{GAP}(?:{letter("+")}|/){GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}}?)?'
-    spoken = f"[\\s\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[\\s\\])}}>_.-]{{0,6}}"
+    spoken = f"[{_BLANK}\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[{_BLANK}\\])}}>_.-]{{0,6}}"
     at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|{spoken}){GAP}"
-    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[\\s\\[({{_-]{{0,6}}(?:dot|\\.)[\\s\\])}}_-]{{0,6}})"
+    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[{_BLANK}\\[({{_-]{{0,6}}(?:dot|\\.)[{_BLANK}\\])}}_-]{{0,6}})"
     right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
     # One pass finds the address and the bare local part: `rest` takes part only where the domain follows.
     pattern = f"(?P<hide>{left}(?P<rest>{tag}(?={at}{right}))?)"
     bare = len(local) >= 4 and local not in COMMON
-    needed = _letters(plain) if bare else _letters(plain, domain)
-    yield Secret("address", local, pattern, needed, bare=bare, lead=_lead(plain))
+    loose = loosely(plain, loose_between)
+    letters = _letters(plain) if bare else _letters(plain, domain)
+    if not bare:
+        tag = f'(?:{sieve.GAP}(?:{loose_letter("+")}|/){sieve.GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}})?'
+        at = f"{sieve.GAP}(?:{sieve.loosened(_any_of(_AT_SEPARATORS))}|{sieve.loosened(spoken)}){sieve.GAP}"
+        loose = loosely(plain, loose_between, most=len(plain)) + tag + at + loosely(domain, most=1)
+    yield Secret("address", local, pattern, loose, _lead(plain), letters, bare=bare)
     # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
     first = f"{right}{GAP}{_any_of('=!/#_-')}{{1,3}}{GAP}(?P<hide>{left})(?![a-z0-9])"
-    yield Secret("address", local, first, _letters(plain, domain), lead=_LONG_LEAD)
+    dot = sieve.loosened(dot)
+    loose = f"{sieve.GAP}{dot}{sieve.GAP}".join(
+        loosely(label, most=len(label)) for label in domain.split(".")
+    )
+    loose += (
+        f"{sieve.GAP}{sieve.loosened(_any_of('=!/#_-'))}+{sieve.GAP}{loosely(plain, loose_between, most=3)}"
+    )
+    yield Secret("address", local, first, loose, _lead(domain), _letters(plain, domain))
+    joint = f"{GAP}{_any_of('@=')}{GAP}"
     back, host_back = local[::-1], domain[::-1]
-    pattern = f"{spelled(host_back)}{GAP}{_any_of('@=')}{GAP}(?P<hide>{spelled(back)})"
-    yield Secret("reversed address", local, pattern, _letters(back, host_back), lead=_LONG_LEAD)
+    pattern = f"{spelled(host_back)}{joint}(?P<hide>{spelled(back)})"
+    loose = _loose_pair(host_back, back)
+    yield Secret("reversed address", local, pattern, loose, _lead(host_back), _letters(back, host_back))
     turned, host_turned = codecs.encode(local, "rot13"), codecs.encode(domain, "rot13")
-    pattern = f"(?P<hide>{spelled(turned)}){GAP}{_any_of('@=')}{GAP}{spelled(host_turned)}"
-    yield Secret("rot13 address", local, pattern, _letters(turned, host_turned), lead=_lead(turned))
+    pattern = f"(?P<hide>{spelled(turned)}){joint}{spelled(host_turned)}"
+    loose = _loose_pair(turned, host_turned)
+    yield Secret("rot13 address", local, pattern, loose, _lead(turned), _letters(turned, host_turned))
+
+
+def _loose_pair(first: str, second: str) -> str:
+    """The start of the first, and of the second only where that is short."""
+    if len(first) >= sieve.MOST_LETTERS:
+        return loosely(first)
+    return f"{loosely(first)}{sieve.GAP}{sieve.loosened(_any_of('@='))}{sieve.GAP}{loosely(second, most=4)}"
 
 
 def _word(rule: str, private: str, words: tuple[str, ...]) -> Secret:
-    joined = f"{GAP}(?:{_any_of(' ._+,-')}|\\s|\\xc2\\xa0|&nbsp;){{1,4}}{GAP}".join(map(spelled, words))
-    lead = _lead(words[0])
-    return Secret(rule, private, f"(?P<hide>{joined})", _letters(*words), word=True, lead=lead)
+    between = f"(?:{_any_of(' ._+,-')}|[{_BLANK}]|\\xc2\\xa0|&nbsp;)"
+    pattern = f"{GAP}{between}{{1,4}}{GAP}".join(map(spelled, words))
+    loose, left = [], sieve.MOST_LETTERS
+    for word in words:
+        if left > 0:
+            loose.append(loosely(word, most=left))
+            left -= len(word)
+    joined = f"{sieve.GAP}{sieve.loosened(between)}+{sieve.GAP}".join(loose)
+    hide = f"(?P<hide>{pattern})"
+    return Secret(rule, private, hide, joined, _lead(words[0]), _letters(*words), word=True)
 
 
-def _lead(text: str) -> int:
-    letters = letters_of(text)
-    return 0 if len(letters) >= _SHORTEST_LETTERS and text.encode().startswith(letters) else _LONG_LEAD
+def _lead(text: str) -> bytes:
+    return (re.match(rb"[a-z0-9]*", text.lower().encode("utf-8")) or [b""])[0]
 
 
-def _letters(*texts: str) -> tuple[bytes, ...]:
-    """Return what a view must hold of each text, without the too short, which is in every view."""
-    return tuple(letters for letters in map(letters_of, texts) if len(letters) >= _SHORTEST_LETTERS)
+def _letters(*texts: str) -> bytes:
+    """Return the longest run of ASCII letters and digits in some texts; one alone tells nothing."""
+    runs = [run for text in texts for run in re.findall(rb"[a-z0-9]{2,}", text.lower().encode("utf-8"))]
+    return max(runs, key=len, default=b"")
 
 
 def spelled(text: str, between: str = "") -> str:
@@ -207,35 +238,59 @@ def spelled(text: str, between: str = "") -> str:
     return first + glance + (GAP + between).join(("", *rest))
 
 
+def loosely(text: str, between: str = "", *, most: int = sieve.MOST_LETTERS) -> str:
+    """Return a pattern in the syntax of RE2 that matches wherever `spelled(text)` does: its first letters."""
+    return (sieve.GAP + between).join(map(loose_letter, text[:most]))
+
+
+@lru_cache(maxsize=1024)
 def letter(char: str) -> str:
     """Return the pattern of all spellings of one character in lower-case bytes (as latin-1 text)."""
     if char in _DOT_SEPARATORS:
         return _any_of(_DOT_SEPARATORS)
-    forms = sorted({char.lower(), char.upper()} if len(char.upper()) == 1 else {char})
-    literal = list(dict.fromkeys(_literals(forms)))
+    forms = _forms(char)
+    twins = "".join(f"|{_escaped(twin.encode('utf-8'))}" for twin in _TWINS.get(forms[-1].lower(), ()))
+    return f"(?:{'|'.join(_literals(forms))}{twins}{_escapes(forms)})"
+
+
+@lru_cache(maxsize=1024)
+def loose_letter(char: str) -> str:
+    """The same, loosened (`sieve.py`)."""
+    if char in _DOT_SEPARATORS:
+        return sieve.loosened(_any_of(_DOT_SEPARATORS))
+    forms = _forms(char)
+    twins = sieve.twins(_TWINS.get(forms[-1].lower(), ()))
+    return f"(?:{'|'.join(_literals(forms))}{twins}{sieve.loosened(_escapes(forms))})"
+
+
+def _forms(char: str) -> list[str]:
+    return sorted({char.lower(), char.upper()} if len(char.upper()) == 1 else {char})
+
+
+def _escapes(forms: list[str]) -> str:
+    """Every escape of a character, as further alternatives."""
     hexes = "|".join(dict.fromkeys(f"{ord(form):x}" for form in forms))
     numbers = "|".join(dict.fromkeys(f"{ord(form)}" for form in forms))
     octal = "|".join(dict.fromkeys(f"{ord(form):o}" for form in forms))
     names = "".join(f"|{name.lower()}" for name in _entities(forms))
     percent = "|".join(dict.fromkeys(_percent(form) for form in forms))
     return (
-        f"(?:{'|'.join(literal)}|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
+        f"|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
         f"|&(?:amp;|#0*38;|#x0*26;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes}){names});?"
-        f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x)?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?)"
+        f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x)?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?"
     )
 
 
-def _literals(forms: list[str]) -> Iterator[str]:
-    """Yield the character itself (UTF-8, Windows-1252) and what NFKC makes equal to it."""
+def _literals(forms: list[str]) -> list[str]:
+    """The character itself (UTF-8, Windows-1252)."""
+    found: list[str] = []
     for form in forms:
         if form.isascii():
-            yield re.escape(form.lower())
+            found.append(re.escape(form.lower()))
             continue
-        for variant in (form, unicodedata.normalize("NFD", form)):
-            yield _escaped(variant.encode("utf-8"))
-        yield _escaped(form.encode("cp1252", "ignore") or form.encode("utf-8"))
-    for twin in _TWINS.get(forms[-1].lower(), ()):
-        yield _escaped(twin.encode("utf-8"))
+        found += [_escaped(variant.encode("utf-8")) for variant in (form, unicodedata.normalize("NFD", form))]
+        found.append(_escaped(form.encode("cp1252", "ignore") or form.encode("utf-8")))
+    return list(dict.fromkeys(found))
 
 
 def _escaped(octets: bytes) -> str:
@@ -253,6 +308,7 @@ def _entities(forms: list[str]) -> list[str]:
     return list(dict.fromkeys(re.escape(name.lower()) for name in (*named, *extra)))
 
 
+@cache
 def _any_of(characters: str) -> str:
     """Return the pattern of any of these characters, plain or escaped; one alternative instead of many."""
     hexes = "|".join(f"{ord(char):x}" for char in characters)

@@ -12,6 +12,7 @@ from complaints.redact.find import CannotRedact, Find, splice
 from complaints.redact.glance import holds
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
+from complaints.redact.sieve import automaton
 from complaints.redact.strict import boundary_finds, header_finds
 
 MAX_NESTED = 8
@@ -29,10 +30,11 @@ _BASE64_LINES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 _BINARY = ("image/", "audio/", "video/", "font/", "application/")
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_CUT_ESCAPE = re.compile(
-    rb"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
-    rb"|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
+_CUT = (
+    r"(?:%(?:25){0,4}u?[0-9A-Fa-f]{0,3}|=[0-9A-Fa-f]|&(?:amp;){0,4}#?x?[0-9A-Za-z]{0,8};?"
+    r"|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
 )
+_CUT_ESCAPE, _MAY_CUT = re.compile(_CUT.encode()), automaton([_CUT])
 # Charsets whose ASCII does not look like ASCII: only their decoded text can be searched.
 _NOT_ASCII = re.compile(
     r"utf-?(?:16|32|7)|unicode|ucs-?[24]|cp(?:037|273|424|500|875|1026|1140)|hz|ebcdic", re.IGNORECASE
@@ -95,7 +97,7 @@ class Walk:
         """Take out the folds of a field where one cuts an escape in two and so hides something."""
         pieces, position = [], 0
         # A field's folds are its own, so one look over all fields tells of each of them: nearly always no.
-        first = _CUT_ESCAPE.search(message.raw, 0, message.body)
+        first = _MAY_CUT.search(message.raw, 0, message.body)
         for header in message.headers if first else ():
             if _CUT_ESCAPE.search(header.raw):
                 joined = _FOLD.sub(b"", header.raw)
@@ -168,12 +170,14 @@ class Walk:
             return self._readable(new, where, line)
         if encoding == "base64" and new is body and _is_odd(part, content):
             # Damaged: somebody may read it from another letter on.
-            return self._readable(new, where, line, tokens=True)
+            searched = _is_plain(part, content) and b"=" not in body.rstrip(b"= \t\r\n")
+            if not searched or body.translate(None, _BASE64_LINES + b"=") or self.hider.misread(body):
+                return self._readable(new, where, line, tokens=True)
         return new
 
     def _readable(self, body: bytes, where: str, line: int, *, tokens: bool = False) -> bytes:
         """Hide in an encoded body what can be read without decoding it."""
-        finds = self.hider.finds(body, tokens=tokens, escapes=False)
+        finds = self.hider.finds(body, tokens=tokens)
         for find in finds:
             self._changed(find, body, where, line + body.count(b"\n", 0, find.start))
         return splice(body, finds)
@@ -205,8 +209,6 @@ class Walk:
         self.kept.append(
             f"{where} is no text: what it holds compressed, or as a picture, was not looked into."
         )
-        if not self.hider.hinted(content):
-            return content
         finds = [find for find in self.hider.finds(content, tokens=False) if find.rule not in WORDS]
         for find in finds:
             self._changed(find, content, where, line)
@@ -268,6 +270,14 @@ def _is_text(content: bytes) -> bool:
         return False
     odd = len(head.translate(None, bytes(range(0x20, 0x7F)) + b"\t\r\n"))
     return odd * 8 <= len(head) or len(head.decode("utf-8", "ignore").encode("utf-8")) > len(head) - 4
+
+
+def _is_plain(part: Part, content: bytes) -> bool:
+    """Tell whether a body was searched as the text that it says when decoded."""
+    if part.content_type.startswith("message/") or is_archive(content):
+        return False
+    foreign = part.charset is not None and _NOT_ASCII.search(part.charset) is not None
+    return not foreign and _TEXTUAL.match(part.content_type) is not None
 
 
 def _is_odd(part: Part, content: bytes) -> bool:

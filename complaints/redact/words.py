@@ -5,16 +5,15 @@ import binascii
 import re
 
 from complaints.encodings import decode_base64, decode_words
+from complaints.redact.sieve import automaton
 
 ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
-_ALL_PLAIN = re.compile(rb"(?>\s*+=\?(?:utf-?8|us-ascii)\?(?:b\?[^?]*+|q\?[^?]*+)\?=)+", re.IGNORECASE)
-_WHOLE_GROUPS = re.compile(
-    rb"(?>\s*+=\?(?:utf-?8|us-ascii)\?b\?(?>[a-z0-9+/]{4})*(?:[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)?\?=)+",
-    re.IGNORECASE,
-)
+_ALL_PLAIN = automaton([r"(?:[\t-\r ]*=\?(?:utf-?8|us-ascii)\?[bq]\?[^?]*\?=)+"])
+_LAST_GROUP = r"(?:[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)?"
+_WHOLE_GROUPS = automaton([rf"(?:[\t-\r ]*=\?(?:utf-?8|us-ascii)\?b\?(?:[a-z0-9+/]{{4}})*{_LAST_GROUP}\?=)+"])
 _MOST_AT_ONCE = 3_000
 _IN_WORD = 45
 """Octets of an encoded word that fill it."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from sqlmodel import Session
 from starlette.responses import Response
 
-from complaints import consent, hiding, once, show
+from complaints import consent, draft, hiding, once, show
 from complaints.batches import LABEL
 from complaints.consent import Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
@@ -127,6 +127,7 @@ def complaints(
 @router.get("/complaints/{complaint_id}", response_model=ComplaintDocument, responses=documented(404))
 def complaint(office: Opened, reporter: Asking, complaint_id: str) -> Json:
     """Everything about one complaint: its evidence, and each report with what became of it."""
+    look(office, reporter, complaint_id)
     with office.db.reading() as session:
         return show.complaint_document(session, office, own(session, reporter, complaint_id))
 
@@ -146,17 +147,19 @@ def raw(office: Opened, reporter: Asking, complaint_id: str) -> Response:
 )
 def report(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Response:
     """Exactly the bytes this desk gets; `digest` in the complaint's document is of these."""
+    look(office, reporter, complaint_id)
     with office.db.reading() as session:
         found = own(session, reporter, complaint_id)
         row = session.get(Report, _id(report_id))
         if row is None or row.complaint_id != found.id:
             raise not_found()
-        return kept_file(office.report_bytes(reporter, row), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id, written=bool(row.digest))
 
 
 @router.get("/complaints/{complaint_id}/reports/{report_id}/redaction", responses=documented(404))
 def redaction(office: Opened, reporter: Asking, complaint_id: str, report_id: str) -> Json:
     """What redaction took out of the spam for this desk and put there instead; it holds what was hidden."""
+    look(office, reporter, complaint_id)
     with office.db.reading() as session:
         found = own(session, reporter, complaint_id)
         row = session.get(Report, _id(report_id))
@@ -182,6 +185,7 @@ def confirm(
     office: Opened, reporter: Asking, complaint_id: str, confirmation: Confirmation, again: Again
 ) -> Json:
     """Consent to sending these reports; they leave after the undo window."""
+    look(office, reporter, complaint_id)
     note = None if confirmation.note is None else intake.plain_note(confirmation.note)
     hide = None if confirmation.hide is None else intake.words_to_hide(confirmation.hide)
     choice = Choice(confirmation.reports, confirmation.redaction, note, hide)
@@ -238,6 +242,13 @@ def repairs(office: Opened, reporter: Asking, complaint_id: str, wish: Repair, a
         lambda session, row: consent.repair(session, office, row, wish.kind, revoked=wish.revoked),
         again,
     )
+
+
+def look(office: Office, reporter: Reporter, complaint_id: str) -> None:
+    """Have the reports of one's own complaint written, before they are shown. Raises Problem."""
+    with office.db.reading() as session:
+        found = own(session, reporter, complaint_id).id
+    draft.written(office, found)
 
 
 def act(office: Office, reporter: Reporter, complaint_id: str, decide: Act, again: Key | None) -> Json:

@@ -204,7 +204,7 @@ def export(office: Opened, reporter: Asking, wish: Code) -> Response:
 def erase(office: Opened, reporter: Asking, wish: Leave) -> Json:
     """Remove you and everything of yours, for good. What desks got stays with them."""
     _coded(office, reporter, lambda session, row: account.erase(session, office, row, wish.code))
-    erasure.sweep(office.db)
+    erasure.sweep(office)
     return {"erased": True}
 
 

@@ -25,6 +25,9 @@ By = Annotated[
     Literal["source", "campaign", "desk"],
     Query(description="; ".join(f"{name}: {words}" for name, words in BY.items())),
 ]
+Key = Annotated[
+    str | None, Query(description="The `key` of a group to look at: its reports are written now.")
+]
 
 
 class GroupDecision(BaseModel):
@@ -40,9 +43,13 @@ class GroupDecision(BaseModel):
 
 
 @router.get("/review")
-def review(office: Opened, reporter: Asking, batch: Batch = "", by: By = "source") -> Json:
-    """What awaits your consent, in groups, the largest first; each under its own `review_url` too."""
-    return batches.document(office, reporter, batch, by)
+def review(office: Opened, reporter: Asking, batch: Batch = "", by: By = "source", key: Key = None) -> Json:
+    """What awaits your consent, in groups, the largest first; each under its own `review_url` too.
+
+    Reports are written when somebody looks: those of small groups now, a larger one's (`written`: false) when
+    its `key` is given. Only what was written can be confirmed.
+    """
+    return batches.document(office, reporter, batch, by, key)
 
 
 @router.post("/review", responses=documented(409))

@@ -106,8 +106,11 @@ def not_found() -> Problem:
     return Problem(404, *WORDS[404])
 
 
-def kept_file(content: bytes, name: str) -> Response:
-    """Stored mail, to be saved. Raises Problem (410) when it was deleted after its time."""
+def kept_file(content: bytes, name: str, *, written: bool = True) -> Response:
+    """Stored mail, to be saved. Raises Problem (410) when it was deleted after its time, or never written."""
+    if not written:
+        detail = "It was not written: a report is when somebody looks at it before it is decided on."
+        raise Problem(410, "Not written", detail, "Nothing of it was sent, and nothing will be.")
     if not content:
         detail = "Its bytes were deleted when their time here was over."
         raise Problem(410, "Deleted", detail, "The digest of a report stands in the complaint's document.")

@@ -66,7 +66,10 @@ class ReportDocument(_Document):
     why: str
     confidence: str
     state: ReportState
-    digest: str = Field(description="sha256: and the hex SHA-256 of exactly the bytes of this report")
+    digest: str = Field(
+        description="sha256: and the hex SHA-256 of exactly the bytes of this report; empty while it is not"
+        " written: reports are when the complaint is looked at (GET)"
+    )
     ticked: bool
     attempts: list[dict[str, Any]]
     next_at: datetime | None

@@ -30,5 +30,5 @@ def upgrade() -> None:
     )
     op.create_index("consent_entry_of_complaint", "consent_entry", ["complaint_id"], unique=False)
     op.add_column("reporter", sa.Column("erased_at", UTCDateTime(), nullable=True))
-    for statement in install_statements(op.get_bind().dialect.name):
+    for statement in install_statements(op.get_bind().dialect.name, revision):
         op.execute(statement)

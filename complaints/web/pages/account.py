@@ -82,7 +82,7 @@ def _change(office: Office, token: str, fields: Fields, ticked: Sequence[str]) -
         with office.db.reading() as session:
             return _page(session, office, token, 422, [wrong], fields)
     if do == "erase":
-        erasure.sweep(office.db)
+        erasure.sweep(office)
         return page("erased.html")
     if do == "export":
         with office.db.reading() as session:

@@ -14,7 +14,7 @@ from sqlmodel import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from complaints import batches
-from complaints.batches import BY, Decided, Decision
+from complaints.batches import BY, Decided, Decision, Group
 from complaints.consent import REDACTIONS, STATISTICS, ConsentError, EmptyError, StaleError
 from complaints.models import ComplaintState, Reporter
 from complaints.office import Office
@@ -55,13 +55,13 @@ class Said:
 
 
 By = Annotated[str, Query(description=f"one of: {', '.join(BY)}")]
+Key = Annotated[str | None, Query(description="the group that is opened: its reports are written now")]
 
 
 @router.get("/batch/{token}")
-def batch(office: Opened, token: str, by: By = DEFAULT) -> HTMLResponse:
+def batch(office: Opened, token: str, by: By = DEFAULT, key: Key = None) -> HTMLResponse:
     """Show what awaits consent, in groups."""
-    with office.db.reading() as session:
-        return _page(session, office, token, by)
+    return _page(office, token, by, key)
 
 
 @router.post("/batch/{token}")
@@ -87,8 +87,7 @@ def decide(office: Opened, token: str, form: Annotated[GroupForm, Form()], by: B
         said, status = Said(changes=tuple(changes)), 409
     if said.decided and not said.decided.left:
         return RedirectResponse(f"/batch/{token}" + (f"?by={by}" if by != DEFAULT else ""), 303)
-    with office.db.reading() as session:
-        return _page(session, office, token, by, said, status)
+    return _page(office, token, by, form.key, said, status)
 
 
 NO_DESK = "Choose at least one desk of the group, or discard it."
@@ -126,11 +125,27 @@ def _label(token: str) -> str:
 
 
 def _page(
-    session: Session, office: Office, token: str, by: str, said: Said | None = None, status: int = 200
+    office: Office, token: str, by: str, key: str | None, said: Said | None = None, status: int = 200
 ) -> HTMLResponse:
-    reporter: Reporter = own_page(session, office, "batch", token)
+    with office.db.reading() as session:
+        reporter: Reporter = own_page(session, office, "batch", token)
     label, by = _label(token), by if by in BY else DEFAULT
-    found = batches.groups(session, office, reporter.id, label, by)
+    found = batches.look(office, reporter.id, label, by, key)
+    found.sort(key=lambda group: group.key != key)
+    with office.db.reading() as session:
+        return _shown(session, office, reporter, label, by, found, said, status)
+
+
+def _shown(
+    session: Session,
+    office: Office,
+    reporter: Reporter,
+    label: str,
+    by: str,
+    found: list[Group],
+    said: Said | None,
+    status: int,
+) -> HTMLResponse:
     return page(
         "batch.html",
         status,

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlmodel import Session, select
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from complaints import consent, ledger, policies
+from complaints import consent, draft, ledger, policies
 from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, Report, Reporter
@@ -64,6 +64,7 @@ class FieldsError(Exception):
 @router.get("/review/{token}")
 def review(office: Opened, token: str) -> HTMLResponse:
     """Show the complaint."""
+    _write(office, token)
     with office.db.reading() as session:
         return review_page(session, office, _complaint(session, office, token))
 
@@ -112,13 +113,14 @@ def receipt(office: Opened, token: str) -> Response:
 @router.get("/review/{token}/reports/{report_id}")
 def report(office: Opened, token: str, report_id: str) -> Response:
     """Exactly the bytes one desk gets, to be saved."""
+    _write(office, token)
     with office.db.reading() as session:
         complaint = _complaint(session, office, token)
         row = next((row for row in _reports(session, complaint) if row.id == report_id), None)
         if row is None:
             raise not_found()
         reporter = session.get_one(Reporter, complaint.reporter_id)
-        return kept_file(office.report_bytes(reporter, row), row.id)
+        return kept_file(office.report_bytes(reporter, row), row.id, written=bool(row.digest))
 
 
 def _confirm(session: Session, office: Office, complaint: Complaint, decision: Decision) -> None:
@@ -222,8 +224,16 @@ def _shown(session: Session, office: Office, complaint: Complaint, decision: Dec
 
 def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:
     """The page as things are now, with what was typed."""
+    _write(office, token)
     with office.db.reading() as session:
         return review_page(session, office, _complaint(session, office, token), status, said)
+
+
+def _write(office: Office, token: str) -> None:
+    """What is about to be shown has its bytes first."""
+    with office.db.reading() as session:
+        complaint_id = _complaint(session, office, token).id
+    draft.written(office, complaint_id)
 
 
 def _complaint(session: Session, office: Office, token: str, *, lock: bool = False) -> Complaint:

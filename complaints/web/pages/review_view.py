@@ -10,13 +10,14 @@ from sqlmodel import Session, col, select
 from starlette.responses import HTMLResponse
 
 from complaints import consent, hiding, outcomes, outline, policies, show
-from complaints.consent import OPEN, REDACTIONS
+from complaints.consent import REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
+from complaints.report import OPEN
 from complaints.web import words
 from complaints.web.hop_picture import picture
 from complaints.web.intake import LONGEST_NOTE

@@ -1,0 +1,150 @@
+"""Asking a text in one pass whether it may hold any of many things: takes patterns, leaves where.
+
+The machine is RE2's: its time is linear in the text whatever the patterns are, and the same for one as for
+hundreds. An answer is `no` only where nothing that the patterns describe is there; whoever gets a `yes` looks
+for himself.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable
+from functools import cache
+
+import re2
+
+LETTERS = rb"A-Za-z0-9\x80-\xff"
+"""What `letters_of` leaves of a text, as the inside of a class."""
+BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+ARCHIVES = rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM"
+"""With what archives begin in base64: zip, gzip, xz, bzip2."""
+FUNCTIONS = (b"fromcharcode", b"fromcodepoint", b"uint8array")
+"""With what scripts make texts of numbers."""
+_GAP = b"[^" + LETTERS + b"]*"
+_HEX_GAP = b"(?:0[xX]|[+/])*"
+_SPACE = rb"(?:[\t-\r ._+,-]|\xc2\xa0|&nbsp;)+"
+_EACH_CASE = {octet: bytes({octet, ord(chr(octet).upper())}) for octet in b"abcdefghijklmnopqrstuvwxyz"}
+_PRINTABLE = frozenset(range(0x20, 0x7F))
+_ZERO = frozenset((0,))
+Place = Callable[[bytes, int], int]
+"""Where in these octets, from this offset on, what is asked for may begin; -1 when nowhere."""
+
+
+def finder(*patterns: bytes) -> Place:
+    """Make ready to ask where one of these patterns, in the syntax of RE2 over octets, first matches."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.never_capture = True
+    options.log_errors = False
+    if not patterns:
+        return lambda _, __: -1
+    try:
+        search = re2.compile(b"|".join(patterns), options).search
+    except re2.error:  # larger than the machine takes: nothing can be told beforehand
+        return everywhere
+    return lambda text, start: -1 if (match := search(text, start)) is None else match.start()
+
+
+def everywhere(text: bytes, start: int) -> int:
+    """Tell nothing: what is asked for may begin wherever anything is left."""
+    return start if start < len(text) else -1
+
+
+def exactly(octets: bytes) -> bytes:
+    """These octets."""
+    return b"".join(b"\\x%02x" % octet for octet in octets)
+
+
+def spread(letters: bytes) -> bytes:
+    """These letters, in lower case, in either case and with anything between them that is no letter."""
+    return _GAP.join(_octet(octet) for octet in letters)
+
+
+def joined(*patterns: bytes) -> bytes:
+    """Patterns behind each other, with anything between them that is no letter."""
+    return _GAP.join(pattern for pattern in patterns if pattern)
+
+
+def standing_alone(text: bytes) -> bytes:
+    """Words, in lower case, in either case, that no other letter of ASCII touches."""
+    words = (b"".join(map(_octet, one)) for one in text.split(b" "))
+    return rb"(?:\A|[^A-Za-z0-9])" + _SPACE.join(words) + rb"(?:[^A-Za-z0-9]|\z)"
+
+
+def maybe(letters: bytes) -> bytes:
+    """These letters, or nothing."""
+    return b"(?:" + spread(letters) + b")?"
+
+
+def _octet(octet: int) -> bytes:
+    return _class(_EACH_CASE.get(octet, bytes((octet,))))
+
+
+def _class(octets: bytes) -> bytes:
+    escaped = b"".join(b"\\x%02x" % octet for octet in sorted(set(octets)))
+    return b"[" + escaped + b"]" if len(octets) > 1 else escaped
+
+
+@cache
+def readable(shortest: int) -> bytes:
+    """Letters of base64, with nothing between them, that decode from some letter on to readable ASCII.
+
+    So many printable octets, or six each followed by a zero (UTF-16), wherever in a group they begin; of
+    those only the groups that they fill are described.
+    """
+    groups = max((shortest - 2) // 3, 1)
+    wide = ((_PRINTABLE, _ZERO, _PRINTABLE), (_ZERO, _PRINTABLE, _ZERO))
+    return b"|".join(
+        (
+            b"(?:" + _group(_PRINTABLE, _PRINTABLE, _PRINTABLE) + b"){%d}" % groups,
+            b"".join(_group(*wide[number % 2]) for number in range(3)),
+            b"".join(_group(*wide[number % 2]) for number in (1, 2, 3)),
+        )
+    )
+
+
+def _group(first: frozenset[int], second: frozenset[int], third: frozenset[int]) -> bytes:
+    """Four letters of base64 that decode to three octets, each one of a set."""
+    high = {octet & 3 for octet in first}
+    middle = {octet >> 4 for octet in second}
+    low = {octet & 15 for octet in second}
+    ends: dict[frozenset[int], set[int]] = {}
+    for top in range(4):
+        rest = frozenset(octet & 63 for octet in third if octet >> 6 == top)
+        if rest:
+            ends.setdefault(rest, set()).add(top)
+    return (
+        _letters({octet >> 2 for octet in first})
+        + _letters({value for value in range(64) if value >> 4 in high and value & 15 in middle})
+        + b"(?:"
+        + b"|".join(
+            _letters({value for value in range(64) if value >> 2 in low and value & 3 in tops})
+            + _letters(rest)
+            for rest, tops in ends.items()
+        )
+        + b")"
+    )
+
+
+def _letters(values: set[int] | frozenset[int]) -> bytes:
+    return _class(bytes(BASE64[value] for value in values))
+
+
+@cache
+def readable_hex(shortest: int) -> bytes:
+    """Hex digits among letters of base64 that decode to readable ASCII, also in UTF-16."""
+    pair = b"[2-7]" + _HEX_GAP + b"[0-9a-fA-F]" + _HEX_GAP
+    zero = (b"0" + _HEX_GAP) * 2
+    return b"(?:" + pair + b"){%d}" % shortest + b"|(?:" + pair + zero + b"){6}"
+
+
+def beside_signs(letters: bytes) -> bytes:
+    """These letters and digits, with anything between them that is none in letters of base64."""
+    return _HEX_GAP.join(_octet(octet) for octet in letters)
+
+
+def in_base64(octets: bytes) -> tuple[bytes, ...]:
+    """The letters of base64 that these octets alone fill, from each place in a group."""
+    found = []
+    for place in range(3):
+        letters = b64encode(bytes(place) + octets + bytes(2))
+        found.append(letters[-(-place * 4 // 3) : (place + len(octets)) * 4 // 3])
+    return tuple(found)

@@ -1,0 +1,111 @@
+"""One automaton for every spelling of an identity: takes bytes, leaves the few offsets worth a closer look.
+
+Nearly all of a mail holds nothing of its reporter, and the patterns of `spellings.py` are slow beside a
+search that tells so. Here each of them is loosened until RE2 can run all at once as one automaton, at the
+speed of reading: it never goes back, whatever a sender writes. Loosened means: what bounds or looks ahead is
+left out and the end is cut off, so that what a pattern matches begins where this says it may. It may say so
+too often, and then the pattern decides; it must never say so too seldom.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+import re2
+
+_MEMORY = 16 << 20
+"""Octets that the states of one automaton may take at most."""
+_READ_AGAIN = 20_000_000
+_FEWEST_LOOKS = 64
+_TEXT = r"[\t\n\r -~]{16,}"
+"""So many readable characters in a row are a text; noise has none."""
+_WHOLE_TEXT = re.compile(_TEXT.encode())
+_LONGEST = 4_096
+"""Octets in which whatever is spelled ends, with all that stands between its letters."""
+_FEW_RUNS = 16
+MOST_LETTERS = 10
+"""Letters of a secret that are looked for: more make the automaton large, and not rarer in mail."""
+# What `spellings.GAP` may be, without its bounds.
+GAP = (
+    r"(?:\xc2?\xad|\xe2[\x80\x81][\x8b-\x8f\xa0-\xa4\xaa-\xae]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00|<[^<>]*>"
+    r"|&#?[a-z0-9]*;?|=[ \t]*\r*\n|\r*\n[ \t]+|\\\r?\n|['\"][\t-\r ]*\+[\t-\r ]*['\"]"
+    r"|\"?;[\t-\r ]*[a-z-]+\*[0-9]+\*?=\"?)*"
+)
+_BOUNDED = re.compile(r"\{0,\d+\}")
+
+
+class Sieve:
+    """Where in a text the loosened patterns match, which are in the syntax of RE2."""
+
+    def __init__(self, loose: Iterable[str]) -> None:
+        patterns = list(dict.fromkeys(loose))
+        self._spelled = automaton(patterns)
+        self._telling = automaton([*patterns, _TEXT])
+
+    def starts(self, text: bytes) -> Iterator[int]:
+        """Yield each offset at which something may be spelled, in order."""
+        match = self._spelled.search(text)
+        while match is not None:
+            start = match.start()
+            yield start
+            match = self._spelled.search(text, start + 1)
+
+    def look(self, octets: bytes) -> tuple[bool, bytes]:
+        """Tell whether something may be spelled in decoded octets; and what is readable in them, in lines.
+
+        Nothing of both in nearly all noise, which one search tells.
+        """
+        found: list[re.Match[bytes]] = []
+        for match in self._telling.finditer(octets):
+            run = _WHOLE_TEXT.match(octets, match.start())
+            if run is None or run.end() != match.end():
+                return True, b""
+            found.append(run)
+        # What begins in a run may end behind it.
+        spans = [(run.start(), run.end() + _LONGEST) for run in found]
+        if len(spans) > _FEW_RUNS:
+            spans = [(spans[0][0], len(octets))]
+        spelled = any(self._spelled.search(octets, *span) is not None for span in spans)
+        return spelled, b"\n".join([run[0] for run in found])
+
+    def spells(self, text: bytes) -> bool:
+        """Tell whether something may be spelled there."""
+        return self._spelled.search(text) is not None
+
+    def tells(self, octets: bytes) -> bool:
+        """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
+        return self._telling.search(octets) is not None
+
+
+def few_looks(text: bytes) -> int:
+    """How many places of a text may be looked at one by one, until reading on from each costs too much."""
+    return max(_FEWEST_LOOKS, _READ_AGAIN // max(1, len(text)))
+
+
+def automaton(patterns: list[str]) -> "re2._Regexp":
+    """Return what searches octets for any of some patterns, in one pass and without regard to case."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = _MEMORY
+    options.case_sensitive, options.dot_nl, options.never_capture = False, True, True
+    options.log_errors = False
+    return re2.compile("|".join(patterns).encode("latin-1"), options)
+
+
+def loosened(pattern: str) -> str:
+    """The same without upper bounds."""
+    return _BOUNDED.sub("*", pattern)
+
+
+def twins(alike: Iterable[str]) -> str:
+    """Characters that look alike, in UTF-8, as alternatives behind others: all of one row that end alike."""
+    rows: dict[bytes, list[bytes]] = {}
+    for octets in (one.encode() for one in alike):
+        rows.setdefault(octets[:-2], []).append(octets[-2:])
+    return "".join(
+        f"|{_escaped(row)}[{_escaped({end[0] for end in ends})}][{_escaped({end[1] for end in ends})}]"
+        for row, ends in rows.items()
+    )
+
+
+def _escaped(octets: Iterable[int]) -> str:
+    return "".join(f"\\x{octet:02x}" for octet in octets)
