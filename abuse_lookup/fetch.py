@@ -8,12 +8,12 @@ import asyncio
 import importlib.util
 import ssl
 import sys
-import typing
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpcore
 import httpx
@@ -63,14 +63,14 @@ class Fetcher:
     """An HTTP client for GET; close it with `aclose`.
 
     It keeps the connections of each host itself: how many questions go at once is decided elsewhere, and a
-    pool looks at all it has before and after each.
+    pool looks at all it has, and waits for locks, before and after each.
     """
 
     def __init__(self, reach: Reach, *, ca_file: Path | None, user_agent: str) -> None:
-        self._network, self._context = _Network(reach), _trust(ca_file)
+        self._reach, self._context = reach, _trust(ca_file)
         # Identity only: a compressed body could unfold to any size before we count it.
         self._fields = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._idle: dict[str, list[httpcore.AsyncHTTPConnection]] = {}
+        self._idle: dict[str, list[_Connection]] = {}
 
     async def get(self, url: httpx.URL, accept: str, more: Mapping[str, str] | None = None) -> Page:
         """Ask once, with `more` header fields; raises `FetchError`. The caller's timeout bounds it."""
@@ -94,11 +94,9 @@ class Fetcher:
             raise FetchError(f"{url.host}: {str(error) or type(error).__name__}") from error
 
     @asynccontextmanager
-    async def _connection(self, origin: httpcore.Origin) -> AsyncIterator[httpcore.AsyncHTTPConnection]:
+    async def _connection(self, origin: httpcore.Origin) -> AsyncIterator["_Connection"]:
         """Lend one connection, the one used last; it is kept where it can be used again."""
-        connection = await self._used_before(str(origin)) or httpcore.AsyncHTTPConnection(
-            origin, ssl_context=self._context, keepalive_expiry=_KEPT_OPEN, network_backend=self._network
-        )
+        connection = await self._used_before(str(origin)) or await self._opened(origin)
         try:
             yield connection
         finally:
@@ -107,7 +105,7 @@ class Fetcher:
             else:
                 await connection.aclose()
 
-    async def _used_before(self, origin: str) -> httpcore.AsyncHTTPConnection | None:
+    async def _used_before(self, origin: str) -> "_Connection | None":
         kept = self._idle.get(origin, [])
         while kept:
             if not (connection := kept.pop()).has_expired():
@@ -115,7 +113,31 @@ class Fetcher:
             await connection.aclose()
         return None
 
-    async def _keep(self, origin: str, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def _opened(self, origin: httpcore.Origin) -> "_Connection":
+        host = origin.host.decode("ascii")
+        if origin.scheme not in {b"https", b"http"}:
+            raise httpcore.UnsupportedProtocol(f"{origin.scheme.decode('ascii', 'replace')} is not spoken")
+        stream = await self._connected(host, origin.port)
+        if origin.scheme == b"https":
+            await stream.secure(self._context, host)
+        return _Connection(origin, stream, _KEPT_OPEN)
+
+    async def _connected(self, host: str, port: int) -> "_Stream":
+        """Open a socket, after `Reach` resolved and judged the name."""
+        problem: Exception = httpcore.ConnectError(f"{host} has no address")
+        try:
+            addresses = await self._reach.addresses(host)
+        except Unreachable as error:
+            raise FetchError(str(error), permanent=error.permanent) from error
+        for address in addresses:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    return _Stream(*await asyncio.open_connection(address, port))
+            except OSError as error:
+                problem = httpcore.ConnectError(f"{address} port {port}: {str(error) or 'no answer'}")
+        raise problem
+
+    async def _keep(self, origin: str, connection: "_Connection") -> None:
         self._idle[origin] = [*self._idle.pop(origin, []), connection]  # the host used last is last
         if len(self._idle) > _MOST_HOSTS:
             for old in self._idle.pop(next(iter(self._idle))):
@@ -159,6 +181,7 @@ def _unpacked(body: bytes | None, headers: httpx.Headers, host: str) -> bytes | 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
@@ -167,46 +190,22 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-class _Network(httpcore.AsyncNetworkBackend):
-    """Opens the sockets of httpcore, after `Reach` resolved and judged the name.
+class _NoLock:
+    """A connection here is lent to one question at a time; httpcore's lock gives the loop away even then."""
 
-    TLS is started by httpcore for the name in the URL, not for the address.
-    """
+    async def __aenter__(self) -> None:
+        """Nobody else has it."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
+    async def __aexit__(self, *_: object) -> None:
+        """Nobody waits for it."""
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
-        local_address: str | None = None,  # noqa: ARG002
-        socket_options: Iterable[typing.Any] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        problem: Exception = httpcore.ConnectError(f"{host} has no address")
-        try:
-            addresses = await self._reach.addresses(host)
-        except Unreachable as error:
-            raise FetchError(str(error), permanent=error.permanent) from error
-        for address in addresses:
-            try:
-                async with asyncio.timeout(min(timeout or CONNECT_SECONDS, CONNECT_SECONDS)):
-                    return _Stream(*await asyncio.open_connection(address, port))
-            except OSError as error:
-                problem = httpcore.ConnectError(f"{address} port {port}: {str(error) or 'no answer'}")
-        raise problem
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the signature is httpcore's
-        socket_options: Iterable[typing.Any] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        raise httpcore.UnsupportedProtocol(f"no lookup goes to a Unix socket ({path})")
+class _Connection(httpcore.AsyncHTTP11Connection):
+    """HTTP/1.1 over one stream."""
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    def __init__(self, origin: httpcore.Origin, stream: httpcore.AsyncNetworkStream, kept: float) -> None:
+        super().__init__(origin, stream, kept)
+        self._state_lock: Any = _NoLock()
 
 
 class _Stream(httpcore.AsyncNetworkStream):
@@ -236,23 +235,18 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._writer.transport.abort()  # the answer is complete, or nobody wants it any more
         await asyncio.sleep(0)
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - as above
-    ) -> httpcore.AsyncNetworkStream:
+    async def secure(self, context: ssl.SSLContext, name: str) -> None:
+        """Speak TLS from now on, with whoever proves to be `name`: not for the address."""
         try:
-            async with asyncio.timeout(timeout):
-                await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+            async with asyncio.timeout(_PATIENCE):
+                await self._writer.start_tls(context, server_hostname=name)
         except BaseException as error:
             self._writer.transport.abort()
             if not isinstance(error, OSError):
                 raise
             raise httpcore.ConnectError(str(error) or "no TLS in time") from error
-        return self
 
-    def get_extra_info(self, info: str) -> typing.Any:
+    def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # asked of an idle connection: has the server ended it
             return self._reader.at_eof() or self._writer.is_closing()
         return self._writer.get_extra_info(info)

@@ -1,4 +1,4 @@
-"""Takes a range of addresses as some registry writes it; leaves a `Span`. Pure."""
+"""Takes a range of addresses or AS numbers as some registry writes it; leaves a `Span` or a `range`. Pure."""
 
 import ipaddress
 import re
@@ -10,6 +10,7 @@ from abuse_lookup.target import IPAddress
 
 _RANGE = re.compile(r"([0-9A-Fa-f:.]{2,45})\s*-\s*([0-9A-Fa-f:.]{2,45})")
 _PREFIX = re.compile(r"([0-9A-Fa-f:.]{1,45})/(\d{1,3})")
+_AS_NUMBERS = re.compile(r"(?i)(?:AS)?(\d{1,10})(?: *- *(?:AS)?(\d{1,10}))?")
 
 
 def parse_span(text: str) -> Span | None:
@@ -68,3 +69,9 @@ def _ip(text: str) -> IPAddress | None:
         return ipaddress.ip_address(bare)
     except ValueError:
         return None
+
+
+def as_numbers(text: str) -> range:
+    """Read which AS numbers a text names: `AS64500`, `64500`, ARIN's `64500 - 64510`; none for other text."""
+    match = _AS_NUMBERS.fullmatch(text.strip())
+    return range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from abuse_lookup.answer import CONFIDENCES, Confidence, Finding, Sighting, Span
 from abuse_lookup.knowledge import rows
 from abuse_lookup.mailbox import addresses_in, complaint_addresses, found_invalid, is_desk_name
-from abuse_lookup.span import is_beyond_registries, parse_span
+from abuse_lookup.span import as_numbers, is_beyond_registries, parse_span
 from abuse_lookup.target import Target, normal_host
 from abuse_lookup.whois_dialect import (
     RWHOIS_PORT,
     Refused,
+    field_of,
     hands_numbers_out,
     is_hearsay,
     meaning,
@@ -30,10 +31,8 @@ from abuse_lookup.whois_dialect import (
 _MOST_LINES = 20_000
 _LONGEST_REFUSAL = 60  # lines
 _MOST_ABSENT_LINES = 300  # with terms of use, an answer about nothing has fewer
-_LONGEST_KEY = 48
 _MOST_FINDINGS = 50  # every one costs a look at the DNS
 _SEGMENT_START = re.compile(r"(?i)# start|% information related to|\[ network information ]")
-_BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _ABUSE_COMMENT = re.compile(r"(?i)[%#]+ *abuse contact for '?[^']{1,120}'? is '?([^'\s]{3,320})'?")
 _ARIN_HANDLE = re.compile(r"\((NET6?-[0-9A-F-]{3,60})\)\s+([0-9A-Fa-f:.]{2,45} - [0-9A-Fa-f:.]{2,45})")
 _REFERRAL = re.compile(r"(?:(r?whois)://)?([A-Za-z0-9.-]{3,253})(?::(\d{1,5}))?(?:/.*)?")
@@ -77,6 +76,8 @@ class _Segment:
     main: str = ""
     """What the segment is about: `range`, `number`, `other`, or unknown."""
     subject: str = ""
+    main_at: int = 0
+    """The line that says so."""
 
     @property
     def span(self) -> Span | None:
@@ -138,31 +139,12 @@ def _refusal(lines: list[str], *, known: bool) -> Refused | None:
     return refused(lines, beside_data=False) if len(lines) <= _LONGEST_REFUSAL else None
 
 
-def _parsed(line: str) -> tuple[str, str, str]:
-    bare = line.strip().removeprefix("** ")  # TRABIS puts that before its headings
-    if bare[:1] in {"%", "#"} or not bare:
-        return "", bare, line
-    if match := _BRACKETED.match(bare):
-        return match[1].strip().lower(), match[2].strip(), line
-    if bare.startswith(("network:", "contact:", "referral:")):
-        kind, _, rest = bare.partition(":")
-        name, _, value = rest.partition(":")
-        return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
-    key, colon, value = bare.partition(":")
-    if colon and len(key) <= _LONGEST_KEY:
-        return key.rstrip(" .\t").lower(), value.strip(), line
-    key, _, value = bare.partition("\t")
-    if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
-        return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
-    return "", bare, line
-
-
 def _segments(lines: list[str]) -> list[_Segment]:
     found = [_Segment()]
-    after_gap = True
+    after_gap, blank = True, 0  # where the last object in the segment begins
     heading = ""
     for line in lines:
-        key, value, whole = _parsed(line)
+        key, value, whole = field_of(line)
         if key and not value:
             heading = key if meaning(key) in {"abuse", "manager", "registrar"} else ""
         elif heading and value and (not key or meaning(key) in {"mailbox", "name", "holder"}):
@@ -170,12 +152,21 @@ def _segments(lines: list[str]) -> list[_Segment]:
         what = meaning(key)
         heading = heading if value or key else ""
         is_main = what in {"range", "number", "other"} and bool(value)
-        if _SEGMENT_START.match(line.strip()) or (is_main and after_gap and found[-1].main):
+        begun = found[-1].lines
+        if _SEGMENT_START.match(line.strip()):
             found.append(_Segment())
+            blank = 0
+        elif is_main and found[-1].main and (after_gap or blank > found[-1].main_at):
+            # What stands above it in the same object (RWhois: its class, its name) goes with it
+            start = len(begun) if after_gap else blank
+            found.append(_Segment(begun[start:]))
+            del begun[start:]
+            blank = 0
         if is_main and not found[-1].main:
-            found[-1].main, found[-1].subject = what, value
+            found[-1].main, found[-1].subject, found[-1].main_at = what, value, len(found[-1].lines)
         found[-1].lines.append((key, value, whole))
         after_gap = not value
+        blank = blank if key or value else len(found[-1].lines)
     return found
 
 
@@ -184,8 +175,7 @@ def _covering(segments: list[_Segment], target: Target) -> list[_Segment]:
     if target.host is not None:
         return segments
     if target.asn is not None:
-        wanted = str(target.asn)
-        mine = [s for s in segments if s.main == "number" and s.subject.upper().removeprefix("AS") == wanted]
+        mine = [s for s in segments if s.main == "number" and target.asn in as_numbers(s.subject)]
     else:
         spans = [(span.size, s) for s in segments if (span := s.span) and _covers(span, target)]
         spans = [(size, s) for size, s in spans if s.span and not is_beyond_registries(s.span)]
@@ -246,6 +236,15 @@ def _registrar_findings(segments: list[_Segment]) -> Iterator[Finding]:
         for value in segment.values("abuse"):
             for address in addresses_in(value):
                 yield Finding("high", why, address, scope="registrar")
+    why = "the WHOIS answer lists it for the registrar, and its name says that it takes complaints"
+    for address in (
+        found
+        for segment in segments
+        for value in segment.values("registrar")
+        for found in addresses_in(value)
+    ):
+        if is_desk_name(address):
+            yield Finding("medium", why, address, scope="registrar")
 
 
 def _registrar(segments: list[_Segment]) -> str:

@@ -20,8 +20,12 @@ _FEW, _LONGEST_ALONE = 5, 320
 LONGEST_LINE = 120
 """Characters of a line by which a server refuses or says that there is nothing; longer ones are terms."""
 _MOST_SECONDS = 86400.0
+_LONGEST_KEY = 48
+_BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _SERVER_IN_TEXT = re.compile(r"(?i)\b(r?whois\.[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})\b")
 _SECONDS = re.compile(r"(?i)\b(\d{1,7}) ?(s|sec|seconds?|m|min|minutes?|h|hours?)\b")
+_TERMS = re.compile(r"(?i)\b(?:may|might|will|would|reserve|if|once|whenever|results? in|in case of)\b")
+"""Words of a line that says what would happen; among others it is a term of use, and refuses nothing."""
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -133,11 +137,33 @@ def meaning(key: str) -> str:
     return next((str(row["gives"]) for row in named), "")
 
 
+def field_of(line: str) -> tuple[str, str, str]:
+    """Read a line of an answer: its field (lower case, without padding; empty for text), value, the line."""
+    bare = line.strip().removeprefix("** ")  # TRABIS puts that before its headings
+    if bare[:1] in {"%", "#"} or not bare:
+        return "", bare, line
+    if match := _BRACKETED.match(bare):
+        return match[1].strip().lower(), match[2].strip(), line
+    if bare.startswith(("network:", "contact:", "referral:")):
+        kind, _, rest = bare.partition(":")
+        name, _, value = rest.partition(":")
+        return f"{kind}:{name.partition(';')[0].strip().lower()}", value.removeprefix("I:").strip(), line
+    key, colon, value = bare.partition(":")
+    if colon and len(key) <= _LONGEST_KEY:
+        return key.rstrip(" .\t").lower(), value.strip(), line
+    key, _, value = bare.partition("\t")
+    if len(key) <= _LONGEST_KEY and meaning(key.lower()) == "registrar":
+        return key.lower(), value.strip(), line  # SWITCH and registro.it write no colon here
+    return "", bare, line
+
+
 def refused(lines: Iterable[str], *, beside_data: bool) -> Refused | None:
     """Find the line by which a server refuses; `beside_data`: only texts that go with a shortened answer."""
     said = [bare for line in lines if (bare := line.strip())]
-    longest = LONGEST_LINE if len(said) > _FEW else _LONGEST_ALONE
-    short = [bare for bare in said if len(bare) <= longest]
+    if len(said) > _FEW:
+        short = [line for line in said if len(line) <= LONGEST_LINE and not _TERMS.search(line)]
+    else:
+        short = [line for line in said if len(line) <= _LONGEST_ALONE]
     found = [
         Refused(line, _said_seconds(" ".join(short[number : number + 2]), row))
         for row in rows("whois", "refusal")

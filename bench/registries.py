@@ -6,8 +6,11 @@ that it claims to read, the columns are `[peer, ours, of]`:
 
 - `contact`: the best mailbox is a right one; where there is none, nothing, or one of a last resort
 - `scope`: it is right, and said to be the desk of the network (or of the registrar, for a domain)
+- `past_traps`: of the answers that hold other mailboxes too, those read right without proposing any of them
+- `step`: what is next; a peer need only tell whether to write, ours also whom else to ask
 - `unsafe`: answers from which a mailbox is proposed that must not get a complaint, or that is nobody's desk
 - `refused`, `absent`: refusals, and names that are not registered, told from answers
+- `told`: of all raw answers about domains, those told right: an answer, a refusal, nothing registered
 - `mistaken`: answers that were taken for a refusal or for a name that is not registered
 
 Of `unsafe` and `mistaken` fewer are better. A peer that is absent stands in `skipped` with the reason.
@@ -22,9 +25,9 @@ import base64
 import json
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,38 +36,17 @@ from abuse_lookup.answer import Answer, Sighting
 from abuse_lookup.desks import KnownDesks
 from abuse_lookup.judge import Case, Judge
 from abuse_lookup.mail_domain import MailDomains
+from abuse_lookup.mailbox import addresses_in
 from abuse_lookup.ranking import ranked
 from abuse_lookup.rdap_answer import read_domain, read_number, related_links
 from abuse_lookup.whois import next_steps
 from abuse_lookup.whois_answer import Referral, read
 from abuse_lookup.whois_dialect import decoded
+from bench.registry_corpus import REGISTRY, Question, domains, numbers, raw_domains
 
-REGISTRY = Path(__file__).parents[1] / "../shared/data/registry"
 PEERS = Path(__file__).with_name("peer_registries.py")
 EX_UNAVAILABLE = 69
 KNOWN = KnownDesks()
-
-
-@dataclass(frozen=True)
-class Question:
-    """One answer of a registry, and what a careful person reads off it."""
-
-    file: str
-    raw: bytes
-    query: str
-    kind: str
-    """`ip`, `asn`, `autnum` or `domain`."""
-    server: str
-    abuse: frozenset[str]
-    weak: frozenset[str]
-    must_not: frozenset[str]
-    unclassified: frozenset[str]
-    action: str
-    registry: str = ""
-
-    @property
-    def is_rdap(self) -> bool:
-        return self.file.startswith("rdap/")
 
 
 @dataclass(frozen=True)
@@ -90,109 +72,6 @@ class AllTakeMail(MailDomains):
         return MailAnswer(Status.FOUND, ((10, f"mx.{domain}"),))
 
 
-def servers(folder: Path) -> dict[str, str]:
-    """The server that gave each answer, where the index says it."""
-    found: dict[str, str] = {}
-    for part in ("whois-ip", "rdap"):
-        rows = json.loads((folder / part / "index.json").read_text("utf-8"))
-        found |= {f"{part}/{row['file']}": row.get("server") or "" for row in rows}
-    return found
-
-
-def numbers(folder: Path = REGISTRY) -> list[Question]:
-    """Answers about addresses and AS numbers, and RDAP's about domains."""
-    known, said = servers(folder), json.loads((folder / "expected.json").read_text("utf-8"))
-    return [
-        Question(
-            entry["file"],
-            (folder / entry["file"]).read_bytes(),
-            f"AS{entry['query']}" if str(entry["query"]).isdecimal() else entry["query"],
-            entry["kind"],
-            known.get(entry["file"], ""),
-            lowered(entry["abuse"]),
-            lowered(entry["weak"]),
-            lowered(entry["must_not"]),
-            lowered(entry["unclassified_emails"]),
-            entry["action"],
-            entry["registry"] or "",
-        )
-        for entry in said["ip_asn_rdap"]
-    ]
-
-
-def domains(folder: Path = REGISTRY) -> list[Question]:
-    """WHOIS answers about domains, with the registrar's desk where a field names it."""
-    said = json.loads((folder / "expected.json").read_text("utf-8"))["domain_whois"]
-    with zipfile.ZipFile(folder / "whois-domain.zip") as answers:
-        index = {f"whois-domain/{row['file']}": row for row in json.loads(answers.read("index.json"))}
-        return [
-            Question(
-                entry["file"],
-                answers.read(entry["file"].removeprefix("whois-domain/")),
-                entry["domain"],
-                "domain",
-                index[entry["file"]].get("server") or "",
-                lowered(entry["registrar_abuse"]),
-                frozenset(),
-                frozenset(),
-                frozenset(),
-                entry["action"],
-            )
-            for entry in said
-        ]
-
-
-REFUSED = ("throttled", "response_unavailable")
-ABSENT = ("notfound", "_free.", "status_available")
-MISLABELLED = {
-    "php-whois/ml_free.txt": ("refused", "it can temporarily not be answered"),
-    "php-whois/ga_free.txt": ("refused", "it can temporarily not be answered"),
-    "php-whois/nz_free.txt": ("refused", "440 Request Denied"),
-    "phpWhois/google.ch.txt": ("refused", "requests of this client are not permitted"),
-    "phpWhois/nic.li.txt": ("refused", "requests of this client are not permitted"),
-    "phpWhois/peter.morgan.name.txt": ("absent", "No match"),
-    "phpWhois/a2ba91bff88c6983f6af010c41236206df64001d.de.txt": ("absent", "Status: free"),
-    "phpWhois/urllog.net.txt": ("absent", "No match for domain"),
-    "phpWhois/www.tv.txt": ("absent", "No match for"),
-    "php-whois/vu_free.txt": ("", "the name is not valid"),
-    "php-whois/tr_free.txt": ("", "invalid input"),
-    "php-whois/gf_google.gf.txt": ("", "NO OBJECT FOUND!, of the contacts"),
-    "likexian-notfound/name_science.name.txt": ("", "not available for second level registration"),
-    "ruby-whois/whois.sx__sx__status_unavailable.txt": ("", "premium name (No match)"),
-    "ruby-whois/whois.nic.bo__bo__status_available.txt": ("", "takes no questions but about .bo"),
-    "ruby-whois/whois.nic.wed__wed__status_available.txt": ("", "prohibited string"),
-}
-"""Raw answers that do not say what their name does: what they are ("" for neither), and what they say."""
-
-
-def called(file: str) -> str:
-    """What an answer is by its file name, or by what it says where the name is wrong."""
-    if file in MISLABELLED:
-        return MISLABELLED[file][0]
-    if any(word in file for word in REFUSED):
-        return "refused"
-    return "absent" if any(word in file for word in ABSENT) else "found"
-
-
-def raw_domains(folder: Path = REGISTRY) -> list[Question]:
-    """Every raw WHOIS answer about a domain; `action` is what its name says: refused, absent or found."""
-    with zipfile.ZipFile(folder / "whois-domain.zip") as answers:
-        rows = [row for row in json.loads(answers.read("index.json")) if called(row["file"])]
-        nobody: frozenset[str] = frozenset()
-        return [
-            Question(
-                f"raw/{row['file']}",
-                answers.read(row["file"]),
-                row["domain"] or "example.com",
-                "domain",
-                row.get("server") or "",
-                *(nobody, nobody, nobody, nobody),
-                called(row["file"]),
-            )
-            for row in rows
-        ]
-
-
 def status(question: Question) -> str:
     """Tell a refusal and a name that is not there from an answer."""
     report = read(decoded(question.raw, question.server), _target(question))
@@ -205,10 +84,6 @@ def _target(question: Question) -> Target:
         return Target.parse(question.query)
     except UnusableTarget:
         return Target.parse("example.com")
-
-
-def lowered(addresses: list[str]) -> frozenset[str]:
-    return frozenset(address.lower() for address in addresses)
 
 
 def ours(question: Question) -> Reading:
@@ -306,17 +181,37 @@ def marked(question: Question, proposed: list[str], *, says_desk: bool) -> Marks
     best = proposed[0] if proposed else None
     right = best in question.abuse if question.abuse else not proposed or best in question.weak
     nobodys = set(proposed) & (question.must_not | question.unclassified)
-    return {
+    unsafe = bool(nobodys) or (bool(proposed) and not question.abuse and not right)
+    marks = {
         "contact": int(right),
         "scope": int(right and bool(proposed) and says_desk),
-        "unsafe": int(bool(nobodys) or (bool(proposed) and not question.abuse and not right)),
+        "unsafe": int(unsafe),
     }
+    if others(question):
+        marks["past_traps"] = int(right and not others(question) & set(proposed))
+    return marks
+
+
+@cache
+def others(question: Question) -> frozenset[str]:
+    """Mailboxes that stand in an answer and that a careful person would not write to."""
+    lines = decoded(question.raw, question.server).splitlines()
+    named = {address.lower() for line in lines for address in addresses_in(line)}
+    return frozenset(named - question.abuse - question.weak)
+
+
+def next_step(question: Question, action: str | None, *, writes: bool) -> Marks:
+    """Judge the next step; who names no step is right when it writes, or does not, as a person would."""
+    if action is not None:
+        return {"step": int(action == question.action)}
+    return {"step": int(writes == (question.action == "send"))}
 
 
 def told(question: Question, said: str) -> Marks:
     """Judge whether a refusal or a name that is not there was told from an answer."""
     right = said == question.action
     return {
+        "told": int((said if said in {"refused", "absent"} else "found") == question.action),
         "refused": int(right and question.action == "refused"),
         "absent": int(right and question.action == "absent"),
         "mistaken": int(question.action == "found" and said in {"refused", "absent"}),
@@ -336,10 +231,12 @@ def table(
         if (answer := answers.get(question.file)) is not None:
             proposed = [address.lower() for address in answer["addresses"]]
             theirs.append(marked(question, proposed, says_desk=answer["says_desk"]))
+            theirs.append(next_step(question, None, writes=bool(proposed)))
             reading = ours(question)
             wanted = "registrar" if question.kind == "domain" else "network"
             scoped = all(contact.scope == wanted for contact in reading.contacts)
             own.append(marked(question, reading.proposed, says_desk=scoped))
+            own.append(next_step(question, reading.action, writes=bool(reading.contacts)))
     read_too = [question for question in raw if question.file in answers]
     for question in read_too:
         said = answers[question.file]["status"]
@@ -357,7 +254,10 @@ def _asked(answers: dict[str, Any], labelled: list[Question], raw: list[Question
     counts = {
         "contact": len(read_here),
         "scope": sum(bool(question.abuse) for question in read_here),
+        "past_traps": sum(bool(others(question)) for question in read_here),
+        "step": len(read_here),
         "unsafe": len(read_here),
+        "told": len(raw),
         **{name: sum(question.action == name for question in raw) for name in ("refused", "absent")},
         "mistaken": sum(question.action == "found" for question in raw),
     }

@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from complaints.encodings import printable
 
@@ -32,10 +31,6 @@ ORDINARY = "Pack it again as an ordinary zip file."
 _BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 PASSWORD = b"infected"
 """The customary password for samples that a mail server would refuse."""
-
-# RFC 4155: `From `, an address, a time; then a header field, for a sentence may begin with "From" too.
-_MBOX = re.compile(rb"^From [^\n]{0,500}\d:\d\d[^\n]{0,500}\n(?=[!-9;-~]+[ \t]*:)", re.MULTILINE)
-_MBOX_START = re.compile(rb"From [^\n]*\n(?=[!-9;-~]+[ \t]*:|>From )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +154,3 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: Room) ->
             return Packed(name, None, f"{name} is encrypted with a password that is not known here.", remedy)
         reason = printable(f"{name} cannot be unpacked ({error}).")
         return Packed(name, None, reason, ORDINARY)
-
-
-def mbox_slices(raw: bytes) -> list[tuple[int, int]]:
-    """Return where the messages of an mbox (RFC 4155) lie, without their `From ` lines; or nothing.
-
-    Of more than `MAX_MESSAGES` there is one slice more, of all the others. A `From ` line counts at the start
-    and after a blank line, where a header field follows.
-    """
-    first = _MBOX_START.match(raw)
-    if first is None:
-        return []
-    found = (m for m in _MBOX.finditer(raw, first.end()) if raw.endswith((b"\n\n", b"\n\r\n"), 0, m.start()))
-    marks = list(islice(found, MAX_MESSAGES))
-    starts = [first.end(), *(mark.end() for mark in marks)]
-    ends = [*(_without_blank_line(raw, mark.start()) for mark in marks), len(raw)]
-    return list(zip(starts, ends, strict=True))
-
-
-def _without_blank_line(raw: bytes, end: int) -> int:
-    """Return the end of a message: the blank line before the next one belongs to the mbox."""
-    return end - (2 if raw.endswith(b"\r\n", 0, end) else 1)

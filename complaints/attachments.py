@@ -1,8 +1,8 @@
-"""Links in PDF attachments and in QR codes of pictures.
+"""Links in PDF attachments, in QR codes of pictures, and in the files of archives.
 
-Takes a message; leaves the texts found there, each with its place (`pdf` or `qr`), and sentences about what
-was not looked into. What strangers made is opened by a child process with limits (`decoders.py`); without the
-extras `pdf` and `qr` nothing is opened. Nothing is fetched.
+Takes a message; leaves the texts found there, each with its place (`pdf` or `qr`), the files of archives that
+may have links in them, and sentences about what was not looked into. What strangers made is opened by a child
+process with limits (`decoders.py`); without the extras `pdf` and `qr` only archives are. Nothing is fetched.
 """
 
 import json
@@ -12,47 +12,53 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
-from struct import unpack_from
 from urllib.parse import unquote_to_bytes
 
 from complaints.confined import run
-from complaints.decoders import LIBRARIES, MOST_OUTPUT, SMALLEST
+from complaints.decoders import LIBRARIES, MOST_OUTPUT, kind_of
 from complaints.encodings import decode_base64
 from complaints.message import Message, leaves_within
 
 SECONDS = 3.0
 """Wall time after which the child is ended, however busy the machine; its own limit is processor time."""
-MOST_FILES = {"pdf": 6, "image": 24}
+MOST_FILES = {"pdf": 6, "image": 24, "archive": 4}
 """Files of one kind that are opened in one message; what real mail has, and no more work than a second."""
 LARGEST = 12 << 20
 """Bytes of one file, and of all that are opened in one message."""
 _MOST_PEEKED = 500
 _HEAD = 1_500
-_SMALLEST_FILE = 60
 _DATA_IMAGE = re.compile(
     rb"(?i)data:image/(?:png|jpe?g|gif|webp)[^,\"'<>]{0,100};base64,([A-Za-z0-9+/=\s%]++)"
 )
 _HTML_READ = 4 << 20
-_NAMES = {"pdf": ("PDF attachment", "PDF attachments"), "image": ("picture", "pictures")}
+_NAMES = {
+    "pdf": ("PDF attachment", "PDF attachments"),
+    "image": ("picture", "pictures"),
+    "archive": ("packed file", "packed files"),
+}
 _EXTRAS = {"pdf": "pdf", "image": "qr"}
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """`references` are (text, `pdf` or `qr`); `notes` say what was not looked into, and why."""
+    """`references` are (text, `pdf` or `qr`); `notes` say what was not looked into, and why.
+
+    `files` are those of archives that may have links in them, each with its name.
+    """
 
     references: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 def look_into(message: Message) -> Looked:
-    """Open the PDF files and pictures of a message, as far as the extras are installed."""
+    """Open the archives of a message, and its PDF files and pictures as far as the extras are installed."""
     files: list[tuple[str, bytes]] = []
     left_out = dict.fromkeys(MOST_FILES, 0)
     missing = dict.fromkeys(MOST_FILES, 0)
     room, seen = LARGEST, set[bytes]()
     for kind, content in _files(message):
-        if not is_installed(_EXTRAS[kind]):
+        if kind in _EXTRAS and not is_installed(_EXTRAS[kind]):
             missing[kind] += 1
         elif content in seen:
             continue
@@ -71,7 +77,7 @@ def look_into(message: Message) -> Looked:
         f" (pip install 'plaint[{_EXTRAS[kind]}]')."
         for kind, number in missing.items() if number
     ]  # fmt: skip
-    return Looked(found.references, (*found.notes, *notes))
+    return Looked(found.references, (*found.notes, *notes), found.files)
 
 
 def references(message: Message) -> tuple[tuple[str, str], ...]:
@@ -94,33 +100,18 @@ def _count(kind: str, number: int) -> str:
 
 
 def _files(message: Message) -> Iterator[tuple[str, bytes]]:
-    """The PDF files and pictures of a message, told by how they begin, not by what they are called."""
+    """The PDF files, pictures and archives of a message, told by how they begin, not by their names."""
     for part in islice(leaves_within(message), _MOST_PEEKED):
         if part.content_type in {"text/html", "application/xhtml+xml", "image/svg+xml"}:
             for hit in _DATA_IMAGE.finditer(part.content(_HTML_READ)):
                 encoded = unquote_to_bytes(hit[1]) if b"%" in hit[1] else hit[1]
                 content = decode_base64(encoded)
-                if kind := _kind(content[:_HEAD], len(content)):
+                if kind := kind_of(content[:_HEAD], len(content)):
                     yield kind, content
         elif not part.content_type.startswith("text/"):
             size = (part.end - part.start) * 3 // 4
-            if kind := _kind(part.content(_HEAD), size):
+            if kind := kind_of(part.content(_HEAD), size):
                 yield kind, part.content(2 * LARGEST)
-
-
-def _kind(head: bytes, size: int) -> str | None:
-    """Tell a PDF file or a picture worth opening by its first bytes; a tracking pixel is not."""
-    if b"%PDF-" in head[:1_024]:
-        return "pdf"
-    if size < _SMALLEST_FILE:
-        return None
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
-        return "image" if min(unpack_from(">II", head, 16)) >= SMALLEST else None
-    if head.startswith(b"GIF8") and len(head) >= 10:
-        return "image" if min(unpack_from("<HH", head, 6)) >= SMALLEST else None
-    if head.startswith(b"\xff\xd8\xff") or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
-        return "image"  # where their size stands takes reading; the child asks before it unpacks
-    return None
 
 
 def _open(files: list[tuple[str, bytes]]) -> Looked:
@@ -134,6 +125,7 @@ def _heard(said: bytes) -> Looked:
     """Read what the child said; its last line may be cut."""
     found: list[tuple[str, str]] = []
     unread: set[int] = set()
+    packed: list[tuple[str, bytes]] = []
     ended = False
     for line in said.splitlines():
         try:
@@ -143,6 +135,8 @@ def _heard(said: bytes) -> Looked:
         match item:
             case {"found": str(text), "in": "pdf" | "qr" as place}:
                 found.append((text, place))
+            case {"member": str(name), "content": str(content)}:
+                packed.append((name, decode_base64(content.encode("ascii", "replace"))))
             case {"unread": int(number)}:
                 unread.add(number)
             case {"ended": True}:
@@ -155,4 +149,4 @@ def _heard(said: bytes) -> Looked:
         notes.append(
             "Looking into the attachments was ended before its end; there may be more links in them."
         )
-    return Looked(tuple(found), tuple(notes))
+    return Looked(tuple(found), tuple(notes), tuple(packed))

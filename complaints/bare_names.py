@@ -66,13 +66,13 @@ def _is_member(name: str, ending: str) -> bool:
     return (name in _OBJECTS and ending in _MEMBERS) or (ending == "net" and name in _DOTNET)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _is_listed(ending: str) -> bool:
     """Tell whether names below this are registered by the Public Suffix List."""
     return suffixes().publicsuffix(ending, accept_unknown=False) is not None
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def is_real(host: str, bare_suffix: bool = False) -> bool:
     """Tell whether a name could be registered: it ends in a listed suffix, or in `example` (RFC 2606).
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FilesArgument = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="Mail files; - is standard input.")
 ]
+BEGAN = "\0began"
+"""The key of when a batch began that has not ended; no mail has such a one."""
 SINCE_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -161,7 +163,11 @@ def _opened(
 def _password(where: str, file: Path | None) -> str:
     """The password of an IMAP folder; exits 2 where there is none and nobody to ask."""
     if file is not None:
-        return file.read_text().rstrip("\r\n")
+        try:
+            return file.read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
+            fail(f"--password-file {file}: {why}", USAGE)
     if (given := os.environ.get("PLAINT_IMAP_PASSWORD")) is not None:
         return given
     if not sys.stdin.isatty():
@@ -176,9 +182,9 @@ def _hand_in(
     from complaints.checkpoint import Checkpoint
     from complaints.progress import Progress, drawn
 
-    tally, stop, progress = Tally(), Stop(), Progress(sys.stderr, limit or None)
+    tally, stop, progress, label = Tally(), Stop(), Progress(sys.stderr, limit or None), ""
     name = re.sub(r"[^0-9A-Za-z]+", "-", source.name.rstrip("/").rpartition("/")[2]).strip("-")
-    label = f"{name[:40]}-{datetime.now(UTC):%Y-%m-%d-%H-%M}"
+    began = f"{datetime.now(UTC):%Y-%m-%d-%H-%M}"
 
     def tell(line: Json) -> None:
         if sys.stdout.isatty():
@@ -193,6 +199,9 @@ def _hand_in(
         ):
             if not resume:
                 checkpoint.forget()
+            began = checkpoint.get(BEGAN) or began  # what was stopped goes on under its own label
+            checkpoint.keep([(BEGAN, began)])
+            label = f"{name[:40]}-{began}"
 
             def keep(done: "Sequence[Mail]") -> None:
                 sys.stdout.flush()
@@ -202,6 +211,7 @@ def _hand_in(
 
             mails = chosen(source.mails(checkpoint), moment, limit, tally)
             Batch(work, label, stop, tell, source.settle, keep).run(mails, tally)
+            checkpoint.keep([(BEGAN, "")])  # what comes later is another batch
     except StoppedError:
         _say_sum(tally)
         _say_where(work, label, tally)

@@ -271,8 +271,6 @@ class Local:
             row = session.get(Report, report_id)
             if row is None or row.complaint_id != self._own_evidence(session, complaint_id).id:
                 raise _unknown(report_id)
-            if not row.digest:
-                raise ClientError(f"{report_id}: it was not written, since nobody looked in time", UNUSABLE)
             return _kept(self._office.report_bytes(self._reporter, row), report_id)
 
     def confirm(self, complaint_id: str, choice: Choice) -> Json:
@@ -367,7 +365,7 @@ class Local:
 
 def _kept(content: bytes, what: str) -> bytes:
     if not content:
-        raise ClientError(f"{what}: its bytes were deleted when their time here was over", UNUSABLE)
+        raise ClientError(f"{what}: deleted when its time here was over, or never written", UNUSABLE)
     return content
 
 
@@ -381,25 +379,21 @@ def _account_code(error: AccountError) -> int:
     return NOT_ALLOWED if isinstance(error, CodeError) else UNUSABLE
 
 
-class _refusals:  # noqa: N801 - reads as a word in a with statement
+@contextmanager
+def _refusals() -> Iterator[None]:
     """Turn what consent refuses into the contract's exit codes."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        if isinstance(error, AccountError):
-            raise ClientError(f"not done: {error}", _account_code(error)) from error
-        if isinstance(error, HostError):
-            raise ClientError(f"not trusted: {error}", UNUSABLE) from error
-        if isinstance(error, EmptyError):
-            raise ClientError(str(error), UNUSABLE) from error
-        if isinstance(error, CannotRedact):
-            raise ClientError(f"not sent: {error}", UNUSABLE) from error
-        if isinstance(error, ConsentError):
-            changes = "".join(f"\n  {change}" for change in getattr(error, "changes", []))
-            raise ClientError(f"{error}{changes}", FAILED) from error
-        if isinstance(error, OvertakenError):
-            raise ClientError(f"{error}; look again with: plaint show", FAILED) from error
+    try:
+        yield
+    except AccountError as error:
+        raise ClientError(f"not done: {error}", _account_code(error)) from error
+    except HostError as error:
+        raise ClientError(f"not trusted: {error}", UNUSABLE) from error
+    except EmptyError as error:
+        raise ClientError(str(error), UNUSABLE) from error
+    except CannotRedact as error:
+        raise ClientError(f"not sent: {error}", UNUSABLE) from error
+    except ConsentError as error:
+        changes = "".join(f"\n  {change}" for change in getattr(error, "changes", []))
+        raise ClientError(f"{error}{changes}", FAILED) from error
+    except OvertakenError as error:
+        raise ClientError(f"{error}; look again with: plaint show", FAILED) from error

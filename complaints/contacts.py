@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
 from abuse_lookup import AbuseLookup, Contact, Lookup, Reason, Rejected, Target
 from abuse_lookup.errors import UnusableTarget
 from complaints.db import look_at
@@ -38,19 +41,25 @@ class Question:
     facts: Json = field(default_factory=dict)
 
 
-async def step(office: Office, lookup: AbuseLookup, complaint_id: str) -> None:
-    """The worker's step: look up the desks of an analysed complaint."""
-    found = await asyncio.to_thread(_load, office, complaint_id)
-    if found is None:
-        return
-    complaint, reporter = found
-    if complaint.evidence is None or complaint.source_ip is None:
-        return
-    asked, not_asked = questions(complaint.source_ip, complaint.evidence, office.own_domains(reporter))
-    answers = await asyncio.gather(*(lookup.find_contacts(question.target) for question in asked))
-    told = [*zip(asked, answers, strict=True), *await declared(lookup, complaint.evidence)]
-    told.sort(key=lambda pair: bool(pair[0].facts.get("bystander")))  # bystanders stay last
-    await asyncio.to_thread(_record, office, complaint, told, not_asked)
+Told = list[tuple[Question, Lookup]]
+
+
+async def step(office: Office, lookup: AbuseLookup, *complaint_ids: str) -> None:
+    """The worker's step: look up the desks of analysed complaints. What several ask for is asked once."""
+    found = await asyncio.to_thread(_load, office, complaint_ids)
+    asked = [
+        questions(complaint.source_ip or "", complaint.evidence or {}, office.own_domains(reporter))
+        for complaint, reporter in found
+    ]
+    targets = list(dict.fromkeys(question.target for some, _ in asked for question in some))
+    answers = dict(zip(targets, await asyncio.gather(*map(lookup.find_contacts, targets)), strict=True))
+    done = []
+    for (complaint, _), (some, not_asked) in zip(found, asked, strict=True):
+        told = [(question, answers[question.target]) for question in some]
+        told += await declared(lookup, complaint.evidence or {})
+        told.sort(key=lambda pair: bool(pair[0].facts.get("bystander")))  # bystanders stay last
+        done.append((complaint, told, not_asked))
+    await asyncio.to_thread(_keep, office, done)
 
 
 def questions(source_ip: str, evidence: Json, own: set[str]) -> tuple[list[Question], int]:
@@ -161,28 +170,41 @@ def _of_domain(contact: Contact) -> Contact | None:
     )
 
 
-def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter] | None:
+def _load(office: Office, complaint_ids: Sequence[str]) -> list[tuple[Complaint, Reporter]]:
+    wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.ANALYSED)
     with office.db.reading() as session:
-        complaint = session.get(Complaint, complaint_id)
-        if complaint is None or complaint.state != ComplaintState.ANALYSED:
-            return None
-        return complaint, session.get_one(Reporter, complaint.reporter_id)
+        return [
+            (one, session.get_one(Reporter, one.reporter_id))
+            for one in session.exec(select(Complaint).where(*wanted))
+            if one.evidence is not None and one.source_ip is not None
+        ]
 
 
-def _record(
-    office: Office, seen: Complaint, answers: Sequence[tuple[Question, Lookup]], not_asked: int
-) -> None:
+def _keep(office: Office, done: Sequence[tuple[Complaint, Told, int]]) -> None:
+    """The answers for all of them, in one transaction."""
+    if not done:
+        return
+    with office.db.transaction() as session:
+        for complaint, told, not_asked in done:
+            record(session, office, complaint, told, not_asked)
+
+
+def record(session: Session, office: Office, seen: Complaint, answers: Told, not_asked: int) -> None:
+    """Keep what was answered, the source's first, where the complaint is still as it was `seen`."""
     source = answers[0][1]
     unsure = not source.contacts and any(not failure.permanent for failure in source.failures)
-    with office.db.transaction() as session:
-        complaint = session.get_one(Complaint, seen.id)
-        if complaint.state != ComplaintState.ANALYSED or complaint.version != seen.version:
-            return
-        complaint.lookups += 1
-        if unsure and complaint.lookups < TRIES:
-            complaint.due_at = office.clock() + timedelta(seconds=15 * 2**complaint.lookups)
-            look_at(session, "contacts", complaint.id, complaint.due_at)
-        else:
-            complaint.contacts = snapshot(answers, not_asked)
-            look_at(session, "draft", complaint.id)
-        session.add(complaint)
+    now: Json = {"lookups": seen.lookups + 1}
+    if later := unsure and seen.lookups + 1 < TRIES:
+        now["due_at"] = office.clock() + timedelta(seconds=15 * 2 ** now["lookups"])
+    else:
+        now["contacts"] = snapshot(answers, not_asked)
+    as_seen = (
+        col(Complaint.id) == seen.id,
+        col(Complaint.state) == ComplaintState.ANALYSED,
+        col(Complaint.version) == seen.version,
+    )
+    kept = session.execute(
+        update(Complaint).where(*as_seen).values(**now).execution_options(synchronize_session=False)
+    )
+    if kept.rowcount:  # type: ignore[attr-defined]
+        look_at(session, "contacts" if later else "draft", seen.id, now.get("due_at"))

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Dialect, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, lookup_tables, models, standing_tables
@@ -148,28 +150,33 @@ def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[s
     """Insert rows that all have the same columns, by one statement.
 
     The ORM and executemany take each row by itself: SQLite's module then lets go of the interpreter lock for
-    every row, and queues for it again behind a busy event loop.
+    every row, and queues for it again behind a busy event loop. PostgreSQL's COPY is read and planned for no
+    row, and its text need not be searched for marks.
     """
     if not rows:
         return
-    bind = session.get_bind()
-    assert isinstance(bind, Engine)
-    names = tuple(rows[0])
-    start, marks, converters = _insert(model, names, bind.dialect)
-    values: list[Any] = []
-    for row in rows:
-        values += [convert(row[name]) if convert else row[name] for name, convert in converters]
-    session.connection().exec_driver_sql(start + ", ".join([marks] * len(rows)), tuple(values))
+    connection = session.connection()
+    into, converters = _columns(model, tuple(rows[0]), connection.dialect)
+    values = [[convert(row[name]) if convert else row[name] for name, convert in converters] for row in rows]
+    raw = connection.connection.driver_connection
+    if isinstance(raw, sqlite3.Connection):
+        marks = ", ".join([f"({', '.join('?' * len(converters))})"] * len(rows))
+        statement = f"INSERT INTO {into} VALUES {marks}"  # noqa: S608 - names of ours, values apart
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(values)))
+    else:
+        assert raw is not None
+        with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for row in values:
+                copy.write_row(row)
 
 
 @lru_cache(maxsize=8)
-def _insert(model: type[SQLModel], names: tuple[str, ...], dialect: Dialect) -> tuple[str, str, list[Any]]:
-    """The statement up to its values, the marks of one row, and what makes each value as it is stored."""
+def _columns(model: type[SQLModel], names: tuple[str, ...], dialect: Dialect) -> tuple[str, list[Any]]:
+    """The table with these columns, and what makes each value as it is stored."""
     table = model.__table__  # type: ignore[attr-defined]
-    marks = ", ".join(["?" if dialect.paramstyle == "qmark" else "%s"] * len(names))
     converters = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
-    into = f"{table.name} ({', '.join(names)})"  # names of ours, values apart
-    return f"INSERT INTO {into} VALUES ", f"({marks})", converters  # noqa: S608 - see `into`
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f"{table.name} ({columns})", converters
 
 
 def move(session: Session, row: Any, to: Any, **values: Any) -> None:
@@ -193,7 +200,8 @@ def move(session: Session, row: Any, to: Any, **values: Any) -> None:
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]
         raise OvertakenError(f"{type(row).__name__} {row.id} is no longer {row.state}")
-    session.refresh(row)
+    for name, value in ({"state": to} | values).items():
+        set_committed_value(row, name, value)
 
 
 def _engine(url: str) -> Engine:

@@ -1,14 +1,16 @@
-"""The child process that opens what strangers made: PDF files and pictures.
+"""The child process that opens what strangers made: PDF files, pictures and archives.
 
-Takes on stdin one line of JSON, `[{"kind": "pdf" | "image", "size": BYTES}, ...]`, and then the files one
-after the other; leaves on stdout lines of JSON: `{"found": TEXT, "in": "pdf" | "qr"}` for each reference at
-once, `{"unread": N}` for a file that is damaged or too large, `{"ended": true}` when all was looked at.
+Takes on stdin one line of JSON, `[{"kind": "pdf" | "image" | "archive", "size": BYTES}, ...]`, and then the
+files one after the other; leaves on stdout lines of JSON: `{"found": TEXT, "in": "pdf" | "qr"}` for each
+reference at once, `{"member": NAME, "content": BASE64}` for a file of an archive that may have links in it,
+`{"unread": N}` for a file that is damaged or too large, `{"ended": true}` when all was looked at.
 `attachments.py` runs it.
 
 Nothing here is trusted to end, to stay small or to be free of holes: limits are set before the first byte is
 read, and once the libraries are loaded no file or socket can be opened.
 """
 
+import binascii
 import importlib
 import io
 import json
@@ -18,9 +20,11 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from struct import unpack_from
 from typing import Any
 
 from complaints.confined import close_the_door, limit_space
+from complaints.unpacking import is_archive, members, rehearse
 
 SECONDS = 0.5
 """Processor time for all files of one message, once the libraries are loaded."""
@@ -31,6 +35,10 @@ SMALLEST = 21
 """Pixels of the shorter side: the smallest QR code has 21 dots (ISO/IEC 18004); less is a tracking pixel."""
 MOST_PIXELS = 8_000_000
 """Pixels of a picture that are unpacked; a few bytes can stand for many thousand million."""
+MOST_UNPACKED = 400_000
+"""Bytes of the files of archives that are told, all together."""
+_DEEPEST = 2
+_SMALLEST_FILE = 60
 _MOST_FRAMES, _MOST_PAGES, _PAGE_PIXELS = 4, 4, 1_500_000
 _MOST_OBJECTS, _MOST_TEXTS, _LONGEST_TEXT, _LONGEST_SCRIPT = 200_000, 500, 8_000, 100_000
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
@@ -47,10 +55,15 @@ def main() -> None:
     limit_space(MOST_MEMORY, MOST_OUTPUT)
     listing = json.loads(sys.stdin.buffer.readline(1 << 20))
     files = [(item["kind"], sys.stdin.buffer.read(item["size"])) for item in listing]
-    steps = _steps({kind for kind, _ in files})
+    kinds = {kind for kind, _ in files}
+    # Who knows what is in an archive.
+    steps = _steps(kinds | {"pdf", "image"} if "archive" in kinds else kinds)
     for _, step in steps:
         _rehearse(step)
+    if "archive" in kinds:
+        rehearse()
     close_the_door(SECONDS)
+    files += _unpacked(files)
     said: set[tuple[str, str]] = set()
     for step_kind, step in steps:
         for number, (kind, content) in enumerate(files):
@@ -62,6 +75,56 @@ def main() -> None:
             except Exception:  # noqa: BLE001 - foreign decoders raise what they like; the next file may be fine
                 _say({"unread": number})
     _say({"ended": True})
+
+
+def kind_of(head: bytes, size: int) -> str | None:
+    """Tell a PDF file, an archive or a picture worth opening by its first bytes; a tracking pixel is not."""
+    if b"%PDF-" in head[:1_024]:
+        return "pdf"
+    if size < _SMALLEST_FILE:
+        return None
+    return "archive" if is_archive(head) else _kind_of_picture(head)
+
+
+def _kind_of_picture(head: bytes) -> str | None:
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= 24:
+        return "image" if min(unpack_from(">II", head, 16)) >= SMALLEST else None
+    if head.startswith(b"GIF8") and len(head) >= 10:
+        return "image" if min(unpack_from("<HH", head, 6)) >= SMALLEST else None
+    if head.startswith(b"\xff\xd8\xff") or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+        return "image"  # where their size stands takes reading; the child asks before it unpacks
+    return None
+
+
+def _unpacked(files: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Tell the files of archives that may have links in them; return those that are opened themselves."""
+    opened: list[tuple[str, bytes]] = []
+    waiting = [(number, content, 1) for number, (kind, content) in enumerate(files) if kind == "archive"]
+    room = MOST_UNPACKED
+    while waiting:
+        number, content, depth = waiting.pop(0)
+        try:
+            for name, inner in members(content):
+                kind = kind_of(inner[:1_500], len(inner))
+                if kind == "archive" and depth < _DEEPEST:
+                    waiting.append((number, inner, depth + 1))
+                elif kind in {"pdf", "image"}:
+                    opened.append((kind, inner))
+                elif kind is None and len(inner) <= room and _may_have_links(inner):
+                    room -= len(inner)
+                    _say(
+                        {"member": name[-80:], "content": binascii.b2a_base64(inner, newline=False).decode()}
+                    )
+                elif kind or _may_have_links(inner):
+                    _say({"unread": number})
+        except Exception:  # noqa: BLE001 - zipfile and tarfile raise whatever they stumble over
+            _say({"unread": number})
+    return opened
+
+
+def _may_have_links(content: bytes) -> bool:
+    """Tell a text, in UTF-16 too, from a program: links in that are not meant for the reader."""
+    return bool(content) and b"\0\0" not in content[:4_000]
 
 
 def _steps(kinds: set[str]) -> list[tuple[str, Step]]:

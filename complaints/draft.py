@@ -9,16 +9,17 @@ at has neither bytes nor digest, and nobody can consent to it (docs/decisions/00
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from itertools import count
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import inspect, update
 from sqlmodel import Session, col, delete, select
 
 from complaints import learned, outcomes, report, tokens
-from complaints.db import look_at, move
+from complaints.db import insert_all, look_at, move
 from complaints.hosts import canonical_ip
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Suppression
 from complaints.office import Office
@@ -33,20 +34,51 @@ SENDERS_OWN = (
 DONE = "Every desk that answers for it has its report already."
 AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
 """States of reports that may be written anew."""
+COLUMNS = tuple(Report.__table__.columns.keys())  # type: ignore[attr-defined]
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 
 
-def step(office: Office, complaint_id: str) -> None:
-    """The worker's step: propose the reports of an analysed, looked-up complaint."""
+def step(office: Office, *complaint_ids: str) -> None:
+    """The worker's step: propose the reports of analysed, looked-up complaints."""
+    wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.ANALYSED)
     with office.db.reading() as session:
-        complaint = session.get(Complaint, complaint_id)
-        if complaint is None or complaint.state != ComplaintState.ANALYSED or complaint.contacts is None:
-            return
-        reporter = session.get_one(Reporter, complaint.reporter_id)
-        # Rows that were consented to once (and undone) stay: they are the record of a promise
-        once = (Report.complaint_id == complaint.id, col(Report.state) != ReportState.DRAFT)
-        kept = list(session.exec(select(Report).where(*once)))
-    desks, rejected = proposed_desks(complaint.contacts, office.own_domains(reporter))
+        found = [
+            (one, session.get_one(Reporter, one.reporter_id))
+            for one in session.exec(select(Complaint).where(*wanted, col(Complaint.contacts).is_not(None)))
+        ]
+        ids = [one.id for one, _ in found]
+        rows = session.exec(select(Report).where(col(Report.complaint_id).in_(ids))).all()
+    proposals = [
+        _proposal(office, one, reporter, [row for row in rows if row.complaint_id == one.id])
+        for one, reporter in found
+    ]
+    if not proposals:
+        return
+    with office.db.transaction() as session:
+        stopped = _suppressed(session, {draft.to.lower() for one in proposals for draft in one.drafts})
+        fresh = [row for one in proposals for row in _store(session, office, one, stopped)]
+        insert_all(session, Report, [{name: getattr(row, name) for name in COLUMNS} for row in fresh])
+
+
+@dataclass(frozen=True)
+class _Proposal:
+    """What is to be stored of a complaint: its drafts, without bytes; what is said of the others.
+
+    `found`: `rejected` and `beside`. `done`: there are desks, and each has its report. `stale`: it had drafts
+    before.
+    """
+
+    complaint: Complaint
+    drafts: list[Report]
+    found: Json
+    done: bool
+    stale: bool
+
+
+def _proposal(office: Office, complaint: Complaint, reporter: Reporter, rows: Sequence[Report]) -> _Proposal:
+    # Rows that were consented to once (and undone) stay: they are the record of a promise
+    kept = [row for row in rows if row.state != ReportState.DRAFT]
+    desks, rejected = proposed_desks(complaint.contacts or {}, office.own_domains(reporter))
     beside = _beside(complaint, reporter)
     _untick(desks, beside)
     if any(_only_declared(desk) for desk in desks) and _hides_ids(office, reporter, complaint):
@@ -54,9 +86,8 @@ def step(office: Office, complaint_id: str) -> None:
         rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
         desks = [desk for desk in desks if not _only_declared(desk)]
     drafts = _drafts(office, complaint, desks, kept)
-    done = bool(desks) and not drafts
-    with office.db.transaction() as session:
-        _store(session, office, complaint, drafts, {"rejected": rejected, "beside": beside}, done=done)
+    found = {"rejected": rejected, "beside": beside}
+    return _Proposal(complaint, drafts, found, bool(desks) and not drafts, len(kept) < len(rows))
 
 
 def written(office: Office, complaint_id: str, *, proposed: bool = False) -> None:
@@ -148,37 +179,31 @@ def _untick(desks: list[Json], beside: list[str] | None) -> None:
             desk["ticked"], desk["unticked"] = False, outcomes.of_neighbour(*beside).says
 
 
-def _store(
-    session: Session,
-    office: Office,
-    complaint: Complaint,
-    drafts: list[Report],
-    found: Json,
-    *,
-    done: bool,
-) -> None:
+def _store(session: Session, office: Office, one: _Proposal, stopped: set[str]) -> list[Report]:
     """Put the drafts where the reporter finds them; or refuse the complaint with the reason.
 
-    `found`: `rejected` and `beside`. `done`: there are desks, and each has its report.
+    Returns those that are new and still to be inserted. `stopped`: the mailboxes that want no reports, in
+    lower case.
     """
-    contacts = (complaint.contacts or {}) | found
-    session.add(complaint)  # it was read in an earlier session; `move` sees whether it is still as it was
-    draft_rows = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
+    complaint = session.merge(one.complaint, load=False)  # `move` sees whether it is still as it was read
+    contacts = (complaint.contacts or {}) | one.found
     look_at(session, "standing", complaint.id)
     look_at(session, "notice", complaint.submission_id)
-    if not drafts:
-        reason = DONE if done else _no_desk(contacts, found["rejected"])
+    if not one.drafts:
+        reason = DONE if one.done else _no_desk(contacts, one.found["rejected"])
         move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
-        return
+        return []
     expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
     move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires, contacts=contacts)
-    session.execute(delete(Report).where(*draft_rows))
-    stopped = _suppressed(session, [draft.to for draft in drafts])
-    for draft in drafts:
+    if one.stale:
+        mine = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
+        session.execute(delete(Report).where(*mine))
+    for draft in one.drafts:
         if draft.to.lower() in stopped:
             draft.state, draft.ticked = ReportState.SUPPRESSED, False
             draft.detail = "This desk asked for no more reports."
-        session.add(draft)
+    session.add_all(draft for draft in one.drafts if not inspect(draft).transient)
+    return [draft for draft in one.drafts if inspect(draft).transient]
 
 
 def proposed_desks(contacts: Json, own: set[str]) -> tuple[list[Json], list[Json]]:
@@ -299,13 +324,14 @@ def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -
         raw=b"",
         digest="",
         message_id=report.new_message_id(office, report_id),
+        changes=[],  # given, since SQLModel takes half a millisecond to find a default that is made
     )
 
 
-def _suppressed(session: Session, mailboxes: Sequence[str]) -> set[str]:
+def _suppressed(session: Session, mailboxes: set[str]) -> set[str]:
     """Those of the mailboxes, in lower case, that want no reports."""
-    asked = col(Suppression.address).in_([one.lower() for one in mailboxes])
-    return set(session.exec(select(Suppression.address).where(asked, col(Suppression.lifted_at).is_(None))))
+    asked = (col(Suppression.address).in_(mailboxes), col(Suppression.lifted_at).is_(None))
+    return set(session.exec(select(Suppression.address).where(*asked)))
 
 
 def _no_desk(contacts: Json, rejected: list[Json]) -> str:

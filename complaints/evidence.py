@@ -8,9 +8,10 @@ A complaint whose spam does not show where it came from is refused with the reas
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from abuse_lookup import Resolver
 from complaints import mail_hosts, outcomes
@@ -29,33 +30,55 @@ MENDED = "the header was put together again from a text"
 TRIES = 5  # how often a temporary DNS failure puts the reading off before we go on without the answer
 
 
-async def step(office: Office, resolver: Resolver, complaint_id: str) -> None:
-    """The worker's step: read the spam of a received complaint."""
-    found = await asyncio.to_thread(_load, office, complaint_id)
-    if found is None:
-        return
-    complaint, reporter, spam = found
+@dataclass(frozen=True)
+class _Waiting:
+    """A complaint to be read, and with what."""
+
+    complaint: Complaint
+    reporter: Reporter
+    spam: bytes
+
+
+async def step(office: Office, resolver: Resolver, *complaint_ids: str) -> None:
+    """The worker's step: read the spams of received complaints; what is found of all is durable at once."""
+    found = await asyncio.to_thread(_load, office, complaint_ids)
+    reporters = {one.reporter.id: one.reporter for one in found}
     # Keys are asked for once: a complaint does not wait for the name servers of whoever signed the spam
-    (trusted, failed), keys = await asyncio.gather(
-        mail_hosts.trusted(office, resolver, reporter), keys_of(resolver, spam)
+    hosts, keys = await asyncio.gather(
+        asyncio.gather(*(mail_hosts.trusted(office, resolver, one) for one in reporters.values())),
+        asyncio.gather(*(keys_of(resolver, one.spam) for one in found)),
     )
-    if failed and complaint.lookups < TRIES:
-        await asyncio.to_thread(_put_off, office, complaint_id)
-        return
-    trust = Trust.of(trusted)
-    evidence = await asyncio.to_thread(
-        read,
-        spam,
+    trusted = dict(zip(reporters, hosts, strict=True))
+    read_ones = [
+        (one, known)
+        for one, known in zip(found, keys, strict=True)
+        if not trusted[one.reporter.id][1] or one.complaint.lookups >= TRIES
+    ]
+    trust = {reporter_id: Trust.of(hosts) for reporter_id, (hosts, _) in trusted.items()}
+
+    def read_all() -> list[tuple[Complaint, Evidence, list[str]]]:
+        return [
+            (one.complaint, _read(office, one, trust[one.reporter.id], known), trusted[one.reporter.id][1])
+            for one, known in read_ones
+        ]
+
+    done = await asyncio.to_thread(read_all)
+    again = {one.complaint.id for one in found} - {one.complaint.id for one, _ in read_ones}
+    await asyncio.to_thread(_keep, office, done, again)
+
+
+def _read(office: Office, one: _Waiting, trust: Trust, keys: Keys) -> Evidence:
+    return read(
+        one.spam,
         trust,
-        complaint.way_in_grade,
+        one.complaint.way_in_grade,
         keys=keys,
         now=office.clock(),
-        own=office.own_domains(reporter),
+        own=office.own_domains(one.reporter),
         look_into=look_into,
-        certain=complaint.certain_hops,
-        doubts=[MENDED] if is_weighty(complaint.repairs) else (),
+        certain=one.complaint.certain_hops,
+        doubts=[MENDED] if is_weighty(one.complaint.repairs) else (),
     )
-    await asyncio.to_thread(_record, office, complaint, evidence, failed)
 
 
 async def keys_of(resolver: Resolver, spam: bytes) -> Keys:
@@ -68,24 +91,38 @@ async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys
     return await keys_of(Resolver(name_servers), spam)
 
 
-def _load(office: Office, complaint_id: str) -> tuple[Complaint, Reporter, bytes] | None:
+def _load(office: Office, complaint_ids: Sequence[str]) -> list[_Waiting]:
+    wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
-        complaint = session.get(Complaint, complaint_id)
-        if complaint is None or complaint.state != ComplaintState.RECEIVED:
-            return None
-        return complaint, session.get_one(Reporter, complaint.reporter_id), office.spam_of(session, complaint)
+        return [
+            _Waiting(one, session.get_one(Reporter, one.reporter_id), office.spam_of(session, one))
+            for one in session.exec(select(Complaint).where(*wanted)).all()
+        ]
 
 
-def _put_off(office: Office, complaint_id: str) -> None:
+def _keep(office: Office, done: Sequence[tuple[Complaint, Evidence, list[str]]], again: set[str]) -> None:
+    """What was read, and which complaints are to be read later, in one transaction."""
+    if not done and not again:
+        return
     with office.db.transaction() as session:
-        complaint = session.get_one(Complaint, complaint_id)
-        complaint.lookups += 1
-        complaint.due_at = office.clock() + timedelta(seconds=15 * 2**complaint.lookups)
-        session.add(complaint)
-        look_at(session, "evidence", complaint_id, complaint.due_at)
+        for complaint_id in again:
+            _put_off(session, office, complaint_id)
+        for complaint, evidence, failed in done:
+            record(session, office, complaint, evidence, failed)
 
 
-def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: list[str]) -> None:
+def _put_off(session: Session, office: Office, complaint_id: str) -> None:
+    complaint = session.get_one(Complaint, complaint_id)
+    complaint.lookups += 1
+    complaint.due_at = office.clock() + timedelta(seconds=15 * 2**complaint.lookups)
+    session.add(complaint)
+    look_at(session, "evidence", complaint_id, complaint.due_at)
+
+
+def record(
+    session: Session, office: Office, read_from: Complaint, evidence: Evidence, failed: list[str]
+) -> None:
+    """Keep what was read of a complaint. Raises OvertakenError when it changed since it was read."""
     document = evidence.document()
     document["notes"] += [f"The mail hosts of {domain} could not be looked up." for domain in failed]
     source = document["source"]
@@ -98,20 +135,19 @@ def _record(office: Office, read_from: Complaint, evidence: Evidence, failed: li
         "due_at": office.clock(),
         "lookups": 0,
     }
-    with office.db.transaction() as session:
-        complaint = session.get_one(Complaint, read_from.id)
-        if lost := _lost(session, complaint):
-            document["lost"] = lost
-        if source is None:
-            reason = outcomes.of_evidence(document).says
-            move(session, complaint, ComplaintState.REFUSED, reason=reason, **facts)
-            look_at(session, "notice", complaint.submission_id)
-            return
-        move(session, complaint, ComplaintState.ANALYSED, reason=None, **facts)
-        look_at(session, "contacts", complaint.id)
+    complaint = session.merge(read_from, load=False)
+    if lost := _lost(session, complaint):
+        document["lost"] = lost
+    if source is None:
+        reason = outcomes.of_evidence(document).says
+        move(session, complaint, ComplaintState.REFUSED, reason=reason, **facts)
+        look_at(session, "notice", complaint.submission_id)
+        return
+    move(session, complaint, ComplaintState.ANALYSED, reason=None, **facts)
+    look_at(session, "contacts", complaint.id)
 
 
 def _lost(session: Session, complaint: Complaint) -> str | None:
     """What did not survive the way in, as it was said when the submission was unwrapped."""
-    outcome = session.get_one(Submission, complaint.submission_id).outcome
-    return next((line.get("lost") for line in outcome if line["complaint"] == complaint.id), None)
+    told = session.exec(select(Submission.outcome).where(Submission.id == complaint.submission_id)).one()
+    return next((line.get("lost") for line in told if line["complaint"] == complaint.id), None)

@@ -7,7 +7,9 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from sqlmodel import col, select
 
@@ -19,26 +21,42 @@ from complaints.settings import Settings
 from complaints.vault import Vault
 from complaints.worker import Worker
 
+T = TypeVar("T")
 STEPS = ("evidence", "contacts", "draft")
 
 
+class AtOnce(ThreadPoolExecutor):
+    """Runs what is given to it then and there.
+
+    A child does one thing at a time: threads would only wait for each other, and for being woken up.
+    """
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """A future that is done."""
+        done: Future[T] = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the future is awaited
+            done.set_exception(error)
+        return done
+
+
 async def _work_off(settings: Settings) -> None:
+    asyncio.get_running_loop().set_default_executor(AtOnce())
     # The parent has looked at the schema
     office = Office(settings, Vault.open(settings.data), Database(settings.database))
     try:
         async with looking_up(office) as lookup:
             worker = Worker(office, lookup, sender(settings, lookup))
-            while line := await asyncio.to_thread(sys.stdin.readline):
+            # In a thread of its own: what the lookups do in the background goes on meanwhile
+            lines = ThreadPoolExecutor(1)
+            while line := await asyncio.get_running_loop().run_in_executor(lines, sys.stdin.readline):
                 ids: list[str] = json.loads(line)
-                await asyncio.gather(*(_steps(worker, one) for one in ids))
+                for step in STEPS:
+                    await worker.run(step, *ids)
                 _answer(await asyncio.to_thread(_states, office, ids))
     finally:
         office.close()
-
-
-async def _steps(worker: Worker, complaint_id: str) -> None:
-    for step in STEPS:
-        await worker.run(step, complaint_id)
 
 
 def _states(office: Office, ids: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ here raises on content or takes more than linear time.
 """
 
 import re
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -79,17 +80,21 @@ class Block:
     def all(self) -> tuple[Header, ...]:
         """Return the fields in their order."""
         if self._all is None:
-            self._all = tuple([self._header(place) for place in range(len(self._raws))])
+            self._all = tuple(self._made(range(len(self._raws))))
         return self._all
 
     def named(self, name: str) -> list[Header]:
         """Return all fields of this name, in lower case, topmost first."""
         places = self._places.get(name)
-        return [self._header(place) for place in places] if places else []
+        return self._made(places) if places else []
 
-    def _header(self, place: int) -> Header:
-        raw, start = self._raws[place], self._starts[place]
-        return Header(str(self._names[place], "ascii"), raw, start, start + len(raw))
+    def _made(self, places: Iterable[int]) -> list[Header]:
+        raws, names, starts, new = self._raws, self._names, self._starts, tuple.__new__
+        # What Header() does, without a call of Python code.
+        return [
+            new(Header, (str(names[n], "ascii"), raws[n], starts[n], starts[n] + len(raws[n])))
+            for n in places
+        ]
 
 
 def read_block(raw: bytes, start: int, end: int) -> Block | None:

@@ -28,7 +28,7 @@ def canonical_ip(text: str) -> str | None:
     return text if text[-1:].isdigit() and _V4.fullmatch(text) else None
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def _canonical_ipv6(text: str) -> str | None:
     bare = text[5:] if text[0] in "Ii" and text[:5].lower() == "ipv6:" else text
     try:
@@ -66,7 +66,7 @@ def suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def organisational_domain(host: str) -> str | None:
     """Return the registrable domain by the Public Suffix List, None for addresses and bare names."""
     if "." not in host or canonical_ip(host):
@@ -75,7 +75,7 @@ def organisational_domain(host: str) -> str | None:
     return str(found) if found else None
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def is_under(host: str, domain: str) -> bool:
     """Tell whether `host` is `domain` or a name below it (both in lower case)."""
     return host == domain or host.endswith("." + domain)

@@ -194,6 +194,9 @@ class Folder:
         self._validity = validity
         if self._wish.move_to and not (server.has_capability("MOVE") or server.has_capability("UIDPLUS")):
             raise SourceError(f"{self._place.url}: the server cannot move mails; use --flag", UNUSABLE)
+        if self._wish.move_to and not server.folder_exists(self._wish.move_to):
+            what = f"there is no folder {self._wish.move_to} to move mails to"
+            raise SourceError(f"{self._place.url}: {what}; make it first", UNUSABLE)
 
     def _drop(self) -> None:
         server, self._server = self._server, None

@@ -47,10 +47,14 @@ class _InOurTransaction:
     def __init__(self, connection: Connection) -> None:
         import psycopg
         from psycopg.rows import dict_row
+        from psycopg.types.array import ListBinaryDumper
 
         raw = connection.connection.driver_connection
         assert isinstance(raw, psycopg.Connection)
         self._cursor = psycopg.RawCursor(raw, row_factory=dict_row)
+        self._cursor.adapters.register_dumper(
+            list, ListBinaryDumper
+        )  # as text, every item is searched for quotes
 
     def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         self._cursor.execute(query.encode(), args or None)

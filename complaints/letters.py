@@ -17,9 +17,12 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | code | reporter, or an address to be theirs | wish, code, minutes, known |
 | policy | reporter | version, since, changes: [words], difference, url, whole |
 | news | reporter who chose to | subject, text, url |
+| people | whoever runs this installation | mailbox, mail_from, subject |
 """
 
+import base64
 import quopri
+import secrets
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,14 +71,20 @@ def compose_letter(
     date: datetime,
     reply_to: str | None = None,
     headers: Mapping[str, str] | None = None,
+    enclosed: bytes = b"",
 ) -> bytes:
     """Write a letter as a mail: text/plain, UTF-8, CRLF, `Auto-Submitted: auto-generated` (RFC 3834 §5).
+
+    `enclosed`, a mail with CRLF for its line ends, is attached to it.
 
     `sender`, `to` and `reply_to` are `address` or `Name <address>`; `headers` are further fields, e.g.
     In-Reply-To. Control characters in names and texts become spaces. Raises complaints.fields.FieldError
     for an address, Message-ID or other field value that is none.
     """
     encoding, content = _encoded(letter.body)
+    kind = b"Content-Type: text/plain; charset=utf-8\r\n" + raw_field("Content-Transfer-Encoding", encoding)
+    if enclosed:
+        kind, content = _mixed(kind + b"\r\n" + content, enclosed)
     fields = [
         address_field("From", sender),
         address_field("To", to),
@@ -85,10 +94,28 @@ def compose_letter(
         message_id_field("Message-ID", message_id),
         b"Auto-Submitted: auto-generated\r\n",
         *(raw_field(name, value) for name, value in (headers or {}).items()),
-        b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n",
-        raw_field("Content-Transfer-Encoding", encoding),
+        b"MIME-Version: 1.0\r\n",
+        kind,
     ]
     return b"".join(fields) + b"\r\n" + content
+
+
+def _mixed(text: bytes, enclosed: bytes) -> tuple[bytes, bytes]:
+    """Return the content fields and the body of a letter with a mail attached.
+
+    What no relay carries as it stands (RFC 5321 §4.5.3.1.6) is attached as a file.
+    """
+    boundary = f"={secrets.token_hex(16)}"
+    encoding = "7bit" if enclosed.isascii() and b"\0" not in enclosed else "8bit"
+    kind = b"Content-Type: message/rfc822\r\n"
+    if b"\0" in enclosed or max(map(len, enclosed.split(b"\r\n"))) > 998:
+        encoding, enclosed = "base64", base64.encodebytes(enclosed).replace(b"\n", b"\r\n")
+        kind = b'Content-Type: application/octet-stream; name="mail.eml"\r\n'
+    parts = [text, kind + raw_field("Content-Transfer-Encoding", encoding) + b"\r\n" + enclosed]
+    mark = b"--" + boundary.encode()
+    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
+    head = f'Content-Type: multipart/mixed; boundary="{boundary}"\r\n'.encode()
+    return head + raw_field("Content-Transfer-Encoding", "8bit" if encoding == "8bit" else "7bit"), body
 
 
 def _encoded(body: str) -> tuple[str, bytes]:

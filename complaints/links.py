@@ -5,7 +5,7 @@ lures: mail addresses and phone numbers the reader is to use. Nothing is fetched
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from complaints.bare_names import is_real
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.html_links import read_page
-from complaints.message import Message, Part, leaves_within
+from complaints.message import Message, Part, leaves_within, parse
 from complaints.readable import readable, shown_of_calendar
 from complaints.redirectors import inner_urls
 from complaints.schemes import read_scheme
@@ -222,11 +222,13 @@ class _Found:
             self.lures[kind, value] = Lure(kind, value, found_in)
 
 
-def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links:
+def links(
+    message: Message, references: Iterable[tuple[str, str]] = (), files: Iterable[tuple[str, bytes]] = ()
+) -> Links:
     """Return every link and lure of a message: subject first, then its parts in order.
 
     `references` are texts found by other readers, each with the place it was found in: `pdf` for a link
-    annotation, `qr` for what a picture says to a camera.
+    annotation, `qr` for what a picture says to a camera. `files`, by name, are those of attached archives.
     """
     found = _Found()
     if subject := message.subject:
@@ -237,27 +239,40 @@ def links(message: Message, references: Iterable[tuple[str, str]] = ()) -> Links
         _read_part(part, found)
     for text, found_in in references:
         found.text(text, found_in)
+    for name, content in files:
+        for part in _parts_of_file(name, content):
+            _read_part(part, found, "archive")
     return Links(tuple(found.web.values()), tuple(found.lures.values()), not found.full)
 
 
-def _read_part(part: Part, found: _Found) -> None:
+def _parts_of_file(name: str, content: bytes) -> Iterator[Part]:
+    if name.lower().endswith((".eml", ".mht", ".mhtml")):
+        yield from leaves_within(parse(content))
+    else:
+        yield Part(
+            (), "application/octet-stream", None, "binary", name or "file.txt", 0, len(content), 0, content
+        )
+
+
+def _read_part(part: Part, found: _Found, place: str = "") -> None:
+    """Take all that stands in a part; `place` is where it was found, unless its kind tells."""
     shown = readable(part, found.left)
     if shown is None:
         return
     found.left -= len(shown.text)
     if shown.kind == "page":
-        found.page(shown.text, _base_of(part), "html")
+        found.page(shown.text, _base_of(part), place or "html")
     elif shown.kind == "code":
         for url in links_of_script(shown.text):
-            found.reference(url, "text")
+            found.reference(url, place or "text")
     elif shown.kind == "calendar":
         texts, pages = shown_of_calendar(shown.text)
         for text in texts:
-            found.text(text, "text")
+            found.text(text, place or "text")
         for page in pages:
-            found.page(page, "", "html")
+            found.page(page, "", place or "html")
     else:
-        found.text(shown.text, "text")
+        found.text(shown.text, place or "text")
 
 
 def _base_of(part: Part) -> str:

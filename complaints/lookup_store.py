@@ -9,6 +9,7 @@ is changed by compare-and-set, so that nobody holds a lock while Python thinks.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,20 +26,22 @@ T = TypeVar("T")
 _PATIENCE = 5.0  # seconds for what goes together
 _MOST_GETS = 100  # that go together
 
+# Lists go over as JSON, which is written at once: the items of an array are each written by themselves.
 # One snapshot: who sees that a turn was left sees what was said in it
 _READ: LiteralString = """
-SELECT 'page', name, page, 0::float8 FROM lookup_server WHERE name = ANY(%(names)s::text[])
+SELECT 'page', name, page, 0::float8
+  FROM lookup_server WHERE name = ANY(ARRAY(SELECT json_array_elements_text(%(names)s::json)))
 UNION ALL
 SELECT 'answer', key, value, extract(epoch FROM expires_at)::float8
-  FROM lookup_answer WHERE key = ANY(%(keys)s::text[])
+  FROM lookup_answer WHERE key = ANY(ARRAY(SELECT json_array_elements_text(%(keys)s::json)))
 UNION ALL
 SELECT 'now', '', '', extract(epoch FROM clock_timestamp())::float8"""
 # In one order everywhere, lest two who write wait for each other
 _WRITE: LiteralString = """
 WITH new AS (
-  SELECT * FROM unnest(%(names)s::text[], %(was)s::text[], %(pages)s::text[]) AS new (name, was, page)
+  SELECT * FROM json_to_recordset(%(pages)s::json) AS new (name text, was text, page text)
 ), held AS MATERIALIZED (
-  SELECT name FROM lookup_server WHERE name = ANY(%(names)s::text[]) ORDER BY name FOR UPDATE
+  SELECT name FROM lookup_server WHERE name = ANY(ARRAY(SELECT name FROM new)) ORDER BY name FOR UPDATE
 ), added AS (
   INSERT INTO lookup_server (name, page) SELECT name, page FROM new WHERE was IS NULL ORDER BY name
   ON CONFLICT DO NOTHING RETURNING name
@@ -48,7 +51,7 @@ WITH new AS (
 ), kept AS (
   INSERT INTO lookup_answer (key, value, expires_at)
   SELECT key, value, to_timestamp(expires)
-    FROM unnest(%(keys)s::text[], %(values)s::text[], %(expires)s::float8[]) AS put (key, value, expires)
+    FROM json_to_recordset(%(puts)s::json) AS put (key text, value text, expires float8)
    ORDER BY key
   ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
 )
@@ -265,8 +268,8 @@ class LookupStore:
         found, answers, now = dict[str, str](), dict[str, tuple[str, float]](), 0.0
         if batch.gets or batch.changes:
             wanted = {
-                "names": list({one.server for one in batch.changes}),
-                "keys": list({key for one in batch.gets for key in one.keys}),
+                "names": json.dumps(list({one.server for one in batch.changes})),
+                "keys": json.dumps(list({key for one in batch.gets for key in one.keys})),
             }
             for kind, name, text, moment in await (await connection.execute(_READ, wanted)).fetchall():
                 if kind == "answer":
@@ -288,12 +291,12 @@ class LookupStore:
         if not names and not puts:
             return set()
         values = {
-            "names": names,
-            "was": [pages.was.get(name) for name in names],
-            "pages": [pages.is_[name] for name in names],
-            "keys": list(puts),
-            "values": [value for value, _ in puts.values()],
-            "expires": [expires for _, expires in puts.values()],
+            "pages": json.dumps(
+                [{"name": name, "was": pages.was.get(name), "page": pages.is_[name]} for name in names]
+            ),
+            "puts": json.dumps(
+                [{"key": key, "value": value, "expires": expires} for key, (value, expires) in puts.items()]
+            ),
         }
         done = await (await connection.execute(_WRITE, values)).fetchall()
         return set(names) - {name for (name,) in done}

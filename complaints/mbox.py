@@ -1,9 +1,8 @@
 """An mbox (RFC 4155) of any size: takes a stream, leaves its mails one after the other, one held at a time.
 
-A `From ` line begins a mail at the front and after a blank line, where a time stands in it and a header field
-follows. Content-Length (mboxcl) is believed where such a line or the end stands right behind it. What quoted
-`From ` at the start of a line as `>From ` (mboxo, mboxrd) is undone, one `>` of each such line, so that
-signatures hold again; in a mail with a bare `From ` line nothing was quoted (mboxcl2), and it stays as it is.
+Where a mail begins and ends is the rule of `mbox_marks.py`. What quoted `From ` at the start of a line as
+`>From ` (mboxo, mboxrd) is undone, one `>` of each such line, so that signatures hold again; in a mail with a
+bare `From ` line nothing was quoted (mboxcl2), and it stays as it is.
 """
 
 import hashlib
@@ -15,18 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from complaints.mbox_marks import BEHIND, BLANK, FIELD, LENGTH, LINE, START, told_end
+
 HEAD = 8_192
 """Bytes by whose look an mbox is known."""
 _LINE = 65_536  # bytes read at once of a line without end
 _PROOF = 4_096  # bytes by which a mail is known again
-_START = re.compile(rb"From [^\n]*\n(?:[!-9;-~]+[ \t]*:|>From )")
-_FROM = re.compile(rb"From [^\n]{0,500}\d:\d\d[^\n]{0,500}\n")
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
-_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,15})[ \t\r]*\n", re.IGNORECASE)
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _BARE = re.compile(rb"^From ", re.MULTILINE)
 _BODY = re.compile(rb"^\r?\n", re.MULTILINE)
-_BLANK = (b"\n", b"\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Piece:
 
 def is_mbox(head: bytes) -> bool:
     """Tell by the first bytes."""
-    return _START.match(head) is not None
+    return START.match(head) is not None
 
 
 def go_on(stream: BinaryIO, mark: str | None) -> tuple[int, int]:
@@ -78,7 +74,7 @@ def pieces(stream: BinaryIO, most: int, *, head: bytes = b"", at: int = 0, index
     mail = _Growing(most, at, index)
     held, quiet, blank, offset = b"", 0, True, at
     for line, whole in _lines(stream, head):
-        begins = bool(held) and (_FIELD.match(line) or line.startswith(b">From "))
+        begins = bool(held) and FIELD.match(line)
         if begins and mail.size:
             yield mail.piece(offset - len(held))
             mail = _Growing(most, offset - len(held), mail.index + 1)
@@ -86,12 +82,12 @@ def pieces(stream: BinaryIO, most: int, *, head: bytes = b"", at: int = 0, index
             mail.add(held, opens=bool(begins))
         held = b""
         looked_at = whole and offset >= quiet and (blank or offset == quiet)
-        if (looked_at and _FROM.match(line)) or offset == at:
+        if (looked_at and LINE.match(line)) or offset == at:
             held = line
         else:
             mail.add(line)
         offset += len(line)
-        blank = line in _BLANK
+        blank = line in BLANK
         if blank and mail.length is not None:
             quiet = _end_told(file, offset, mail.length)
             mail.length = None
@@ -120,8 +116,8 @@ class _Growing:
         if opens:
             return
         if self._in_header:
-            self._in_header = line not in _BLANK
-            if told := _LENGTH.match(line):
+            self._in_header = line not in BLANK
+            if told := LENGTH.match(line):
                 self.length = int(told[1])
         self.size += len(line)
         if self.size <= self._most:
@@ -157,10 +153,8 @@ def _end_told(file: int | None, body: int, length: int) -> int:
     """Where a mail ends whose body of `length` begins at `body`; 0 when that cannot be right."""
     if file is None:
         return 0
-    end, size = body + length, os.fstat(file).st_size
-    behind = os.pread(file, 7, end) if end <= size else b"?"
-    gap = len(behind) - len(behind.lstrip(b"\r\n"))
-    return end + gap if end + gap == size or behind[gap:].startswith(b"From ") else 0
+    end = body + length
+    return told_end(end, os.fstat(file).st_size, os.pread(file, BEHIND, end))
 
 
 def _unquoted(raw: bytes) -> bytes:

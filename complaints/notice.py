@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import exists, func
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select, update
 
 from complaints import choices, learned, outbox, outcomes, probes
@@ -48,12 +49,14 @@ def step(office: Office, submission_id: str) -> None:
         if due > office.clock():
             look_at(session, "notice", submission.id, due)
             return
-        waiting = _waiting(session, reporter) if wait else [submission]
-        settled = [row for row in waiting if not _underway(session, row)]
-        late = [row for row in waiting if row.received_at + wait <= office.clock() and row not in settled]
+        if session.exec(_waiting(reporter, underway=True).where(Submission.id == submission.id)).first():
+            return
         # What is late and still under way brings the letter with it once it is settled: one letter, not two
-        if submission in settled and not late:
-            _tell(session, office, reporter, settled)
+        late = _waiting(reporter, underway=True).where(col(Submission.received_at) <= office.clock() - wait)
+        if wait and session.exec(late.limit(1)).first():
+            return
+        settled = session.exec(_waiting(reporter, underway=False)).all() if wait else [submission]
+        _tell(session, office, reporter, settled)
 
 
 def _wait(session: Session, office: Office, reporter: Reporter) -> timedelta:
@@ -62,21 +65,21 @@ def _wait(session: Session, office: Office, reporter: Reporter) -> timedelta:
     return max(wait, choices.DIGEST_WAIT) if choices.chosen(session, reporter)["digests"] else wait
 
 
-def _waiting(session: Session, reporter: Reporter) -> list[Submission]:
-    query = select(Submission).where(
-        Submission.reporter_id == reporter.id, col(Submission.state) == SubmissionState.UNWRAPPED
+def _waiting(reporter: Reporter, *, underway: bool) -> Any:
+    """The reporter's submissions that no letter told of yet, settled or under way, without their mails."""
+    still = exists().where(
+        col(Complaint.submission_id) == col(Submission.id), col(Complaint.state).in_(UNDERWAY)
     )
-    return list(session.exec(query.order_by(col(Submission.received_at))))
-
-
-def _underway(session: Session, submission: Submission) -> bool:
-    query = select(Complaint.id).where(
-        Complaint.submission_id == submission.id, col(Complaint.state).in_(UNDERWAY)
+    query = select(Submission).options(defer(Submission.raw))  # type: ignore[arg-type]
+    query = query.where(
+        Submission.reporter_id == reporter.id,
+        col(Submission.state) == SubmissionState.UNWRAPPED,
+        still if underway else ~still,
     )
-    return session.exec(query).first() is not None
+    return query.order_by(col(Submission.received_at))
 
 
-def _tell(session: Session, office: Office, reporter: Reporter, submissions: list[Submission]) -> None:
+def _tell(session: Session, office: Office, reporter: Reporter, submissions: Sequence[Submission]) -> None:
     lines = [line for submission in submissions for line in submission.outcome]
     items = [_item(session, office, line) for line in lines if _is_news(session, line)]
     for submission in submissions:

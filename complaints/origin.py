@@ -75,7 +75,7 @@ class Origin:
     greets: bool = False
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def origin_of(clause: str, dialect: Dialect) -> Origin:
     """Tell apart what the writer saw and what the client claimed.
 
@@ -111,17 +111,17 @@ def _read_usual(usual: re.Match[str], origin: Origin, dialect: Dialect) -> bool:
     ip = canonical_ip(in_brackets or alone)
     if ip is None or not (in_brackets or dialect.bare) or (name and name[:-1].upper() in _GREETINGS):
         return False
-    if alone:
-        origin.weak = ip
-    else:
-        origin.strong = ip
-    if name:
-        host = clean_host(name[:-1])
-        if host in UNKNOWN:
-            origin.refuted = host == "unverified"
-        elif host and not (host[-1].isdigit() and canonical_ip(host)):
-            origin.rdns = host
-    _conclude(said, origin, dialect)
+    origin.ip = ip
+    origin.helo = clean_host(said)
+    host = clean_host(name[:-1]) if name else None
+    if host in UNKNOWN:
+        origin.refuted = host == "unverified"
+    elif host and not (host[-1].isdigit() and canonical_ip(host)):
+        origin.rdns = host
+        origin.name, origin.verified = host, dialect.confirms
+        return True
+    if dialect.plain != "helo":
+        _name_by_said(origin, said, False, _numeric(said) is not None, dialect)
     return True
 
 

@@ -40,11 +40,13 @@ def put_letter(
     mark: str = "",
     unsubscribe: str = "",
     values: Mapping[str, object],
+    enclosed: bytes = b"",
 ) -> Letter:
     """Render a letter and queue it; its null return path keeps it from bouncing in a loop.
 
     `mark` is the left side of its Message-ID, where one must be known again. `unsubscribe` is the link
-    that ends letters of this kind: a mail program offers it as a button (RFC 8058 §3.1).
+    that ends letters of this kind: a mail program offers it as a button (RFC 8058 §3.1). `enclosed` is a
+    mail to be attached, with CRLF for its line ends.
     """
     letter_id = tokens.random_letters(tokens.ID_LETTERS)
     message_id = f"<{mark or f'letter-{letter_id}'}@{office.settings.mail_domain}>"
@@ -62,6 +64,7 @@ def put_letter(
         }
         if unsubscribe
         else None,
+        enclosed=enclosed,
     )
     letter = Letter(
         id=letter_id,

@@ -194,9 +194,11 @@ def arrived(evidence: Json | None) -> datetime | None:
     return None
 
 
-def of_duplicate(complaint_id: str, state: str, first: datetime) -> Outcome:
-    """What is said of a spam that was handed in before, as `complaint_id`."""
+def of_duplicate(complaint_id: str, state: str, first: datetime, *, letter: bool = True) -> Outcome:
+    """What is said of a spam that was handed in before, as `complaint_id`; `letter`: one will tell of it."""
     stands, remedy = _STANDS[state]
+    if not letter and state in {"received", "analysed"}:
+        remedy = "Nothing; review it with the others of its batch."
     day = f"{first.day} {first:%B %Y}"
     return Outcome(
         "duplicate", f"You handed in this spam on {day} already: {complaint_id}, {stands}.", remedy

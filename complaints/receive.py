@@ -11,18 +11,15 @@ from time import monotonic
 
 from sqlmodel import Session
 
-from complaints import outbox, replies, reporters, submission, submission_address
+from complaints import outbox, people, replies, reporters, submission, submission_address
 from complaints.group_commit import GroupCommit
 from complaints.loops import MOST_HOPS, in_circles, letter_id, may_have_been_here
 from complaints.message import Message, parse
 from complaints.models import Json, Letter, Report, Reporter
 from complaints.office import Office
+from complaints.settings import Settings
 from complaints.smtp_in import Refuse
 from complaints.vault import Vault
-
-PEOPLE = frozenset({"postmaster", "abuse"})
-"""Mailboxes where a person is expected (RFC 5321 §4.5.1, RFC 2142 §4), and where nobody would read spam."""
-
 
 KNOWN_SECONDS = 5.0
 """How long a reporter's address that was found is taken as known without asking again."""
@@ -34,7 +31,7 @@ LARGE = 65_536
 
 @dataclass(frozen=True)
 class Recipient:
-    """Exactly one of: a reporter's submission address, or (word, report) of a report's address."""
+    """One of: a reporter's submission address, (word, report) of a report's address, a mailbox of people."""
 
     reporter_id: str | None = None
     key: bytes = field(default=b"", repr=False)
@@ -56,7 +53,7 @@ _NEVER = (0.0, Recipient())
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail at the final dot: its submissions, sealed, and the report's addresses that it goes to."""
+    """One mail at the final dot: its submissions, sealed, and the other addresses that it goes to."""
 
     submissions: Sequence[Json]
     replied: Sequence[Recipient]
@@ -71,6 +68,7 @@ class Reception:
         self._office = office
         self._commits = GroupCommit(self._write)
         self._found: dict[str, tuple[float, Recipient]] = {}
+        self._to_people = people.Allowance(monotonic)
 
     def lately(self, address: str) -> Recipient | None:
         """The recipient behind an address that was found a moment ago.
@@ -97,6 +95,11 @@ class Reception:
         """
         if len(raw) >= LARGE or may_have_been_here(raw):
             await self._refuse_circles(parse(raw))
+        if any(one.word in people.MAILBOXES for one in recipients):
+            if len(raw) > people.MOST_OCTETS:
+                told = f"Mail for people may have {people.MOST_OCTETS} octets at most; this has more"
+                raise Refuse(552, "5.3.4", told)
+            self._to_people.spend()
         if len(raw) < LARGE:
             mail = self._sealed(recipients, mail_from, raw)
         else:
@@ -121,8 +124,8 @@ class Reception:
     def _known(self, address: str) -> Recipient | None:
         """One statement for any address in our domain, so that the time tells nothing but known or not."""
         settings = self._office.settings
-        if settings.contact and address.lower().removesuffix(f"@{settings.mail_domain.lower()}") in PEOPLE:
-            raise Refuse(550, "5.1.1", f"People are reached at {settings.contact}")
+        if settings.contact and (mailbox := people.mailbox(settings, address)):
+            return self._person(settings, mailbox)
         local, _, domain = address.rpartition("@")
         if domain.lower() != settings.mail_domain.lower():
             return None
@@ -138,6 +141,13 @@ class Reception:
             if settings.limit_submissions:
                 self._check_limit(session, found[0])
             return Recipient(*found, self._office.vault)
+
+    def _person(self, settings: Settings, mailbox: str) -> Recipient:
+        if not people.reachable(settings):
+            raise Refuse(550, "5.1.1", f"People are reached at {settings.contact}")
+        if self._to_people.is_used_up():
+            raise Refuse(452, "4.5.3", f"Too much mail for people; try later, or write to {settings.contact}")
+        return Recipient(word=mailbox)
 
     def _check_limit(self, session: Session, reporter_id: str) -> None:
         try:
@@ -160,5 +170,8 @@ class Reception:
             submission.accept_all(session, [row for mail in mails for row in mail.submissions])
             for mail in mails:
                 for one in mail.replied:
+                    if one.word in people.MAILBOXES:
+                        people.pass_on(session, self._office, one.word, mail.mail_from, mail.raw)
+                        continue
                     report = session.get_one(Report, one.report_id)
                     replies.receive(session, self._office, one.word, report, mail.mail_from, mail.raw)

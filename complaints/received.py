@@ -24,6 +24,7 @@ _ENVELOPE = re.compile(r"envelope-(?:from|sender) <?([^ <>()]*)", re.IGNORECASE)
 _NAME_AND_ADDRESS = re.compile(
     r"([A-Za-z0-9.-]*[A-Za-z]) \(([0-9a-f.:]+:[0-9a-f.:]+|\d{2,3}(?:\.\d{1,3}){3})\)"
 )
+_NAME_AND_NOTE = re.compile(r"([A-Za-z0-9.-]{0,200}[A-Za-z])(?: (\([^()\[\]\\]*\)))?")
 _LOGIN_PROTOCOL = re.compile(r"(?:utf8)?(?:e?smtps?a|lmtps?a|asmtp)", re.IGNORECASE)
 _TLS = re.compile(r"(TLS|SSL)[ _-]?[vV]?([0-9])(?:[._]([0-9]))?(?![0-9])")
 
@@ -126,7 +127,7 @@ class _Writer(NamedTuple):
     knows: bool
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def _writer(by: str, with_: str, via: str, id_: str, utc: bool) -> _Writer:
     """Read the by and with clauses: one host writes them the same for every message."""
     host, ip, domain, notes = _own_name(by) if by else (None, None, "", ())
@@ -170,6 +171,10 @@ def _own_name(clause: str) -> tuple[str | None, str | None, str, tuple[str, ...]
         name, address = usual.groups()
         if canonical_ip(address) == address:
             return name.lower(), address, domain_of(name), ()
+    if usual := _NAME_AND_NOTE.fullmatch(clause):
+        name, note = usual.groups()
+        if note is None or canonical_ip(note[1:-1].strip()) is None:
+            return name.lower(), None, domain_of(name), (note,) if note else ()
     name, *more = pieces_of(clause)
     domain = domain_of(name)
     if name[0] == "(":

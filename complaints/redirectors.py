@@ -77,7 +77,7 @@ def _redirectors() -> dict[str, list[Redirector]]:
     return found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def redirectors_of(host: str) -> tuple[Redirector, ...]:
     """Return the services at this host, those of the host itself before those of a domain above it."""
     table = _redirectors()

@@ -23,7 +23,8 @@ from complaints.redact import CannotRedact, Identity, redact
 from complaints.redact.copies import Copies
 
 MOST_LINKS = 10  # links named outside the enclosed spam
-HIDDEN = {"qr": "QR code", "pdf": "PDF file"}  # places that a desk's own eyes would pass over
+# Places that a desk's own eyes would pass over.
+HIDDEN = {"qr": "QR code", "pdf": "PDF file", "archive": "packed file"}
 _Site = tuple[str, str]
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()

@@ -68,7 +68,7 @@ for _rows, _is_inside in ((_INSIDE, True), (_NOBODY, False)):
 _ORDINARY = (None, False)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def _row(ip: str) -> tuple[str | None, bool]:
     address = packed(ip)
     for first, last, row in _ROWS.get((len(address), address[0]), ()):

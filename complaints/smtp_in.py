@@ -93,7 +93,7 @@ class Intake(Generic[R]):
         self._waiting += len(raw)
         self.keeping.add(session)
         try:
-            await self._accept(recipients, mail.sender or "", raw)
+            await self._accept(recipients, mail.sender, raw)
         except Refuse as refusal:
             return refusal.reply
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again

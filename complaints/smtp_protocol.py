@@ -51,8 +51,8 @@ class Entrance:
 class Mail:
     """One mail transaction, from MAIL to the answer after the dot."""
 
-    sender: str | None = None
-    """The reverse-path, "" for `<>`; None before MAIL."""
+    sender: str
+    """The reverse-path, "" for `<>`."""
     utf8: bool = False
     recipients: dict[str, object] = field(default_factory=dict)
     """What the handler made of each forward-path."""
@@ -90,7 +90,7 @@ class Door(Wire):
         self._max_bytes = entrance.max_bytes
         self._encrypted = False
         self._greeted = False
-        self._mail = Mail()
+        self._mail: Mail | None = None
         self._stuffed = False
         self._patience = lobby.limits.patience
         self._ends = 0.0
@@ -156,8 +156,8 @@ class Door(Wire):
         if verb in FAREWELLS:
             raise Over(FAREWELLS[verb])
         self._reset_timeout()
-        problem = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
-        reply = problem or await self._answer(verb, rest)
+        reply = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
+        reply = reply or await self._answer(verb, rest.decode("utf-8", "surrogateescape").strip())
         if reply:
             self._say(reply)
         if reply.startswith("5"):
@@ -170,19 +170,18 @@ class Door(Wire):
         if self.loop.time() > self._ends:
             raise Over("421 4.4.2 This has lasted long enough; connect again")
 
-    async def _answer(self, verb: str, rest: bytes) -> str:  # noqa: PLR0911 - one line per command
-        argument = rest.decode("utf-8", "surrogateescape").strip()
+    async def _answer(self, verb: str, argument: str) -> str:  # noqa: PLR0911 - one line per command
         match verb:
-            case "EHLO" | "HELO" | "LHLO":
-                return self._hello(verb, argument)
             case "MAIL":
                 return self._mail_from(argument)
             case "RCPT":
                 return await self._rcpt_to(argument)
             case "DATA":
                 return await self._data()
+            case "EHLO" | "HELO" | "LHLO":
+                return self._hello(verb, argument)
             case "RSET":
-                self._mail = Mail()
+                self._mail = None
                 return "250 2.0.0 OK"
             case "NOOP":
                 return "250 2.0.0 OK"
@@ -202,7 +201,7 @@ class Door(Wire):
         if not name:
             return f"501 5.5.4 Syntax: {verb} your-host-name"
         self._greeted = True
-        self._mail = Mail()
+        self._mail = None
         if verb == "HELO":
             return f"250 {self.hostname}"
         offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
@@ -212,22 +211,23 @@ class Door(Wire):
 
     def _mail_from(self, argument: str) -> str:
         """RFC 5321 §4.1.1.2."""
-        if self._mail.sender is not None:
+        if self._mail is not None:
             return "503 5.5.1 A mail is under way; send RSET to drop it"
         path = parse_path(argument, "FROM:")
         if path is None:
             return "501 5.5.4 Syntax: MAIL FROM:<address>"
         address, parameters = path
         utf8 = "SMTPUTF8" in parameters
-        problem = mail_problem(parameters, self._max_bytes) or address_problem(address, utf8=utf8, code=550)
-        if problem:
+        problem = mail_problem(parameters, self._max_bytes) if parameters else ""
+        if problem := problem or address_problem(address, utf8=utf8, code=550):
             return problem
         self._mail = Mail(address, utf8)
         return "250 2.1.0 OK"
 
     async def _rcpt_to(self, argument: str) -> str:
         """RFC 5321 §4.1.1.3."""
-        if self._mail.sender is None:
+        mail = self._mail
+        if mail is None:
             return "503 5.5.1 Send MAIL first"
         address, parameters = parse_path(argument, "TO:") or ("", {})
         if not address:
@@ -235,23 +235,24 @@ class Door(Wire):
         if parameters:
             return "555 5.5.4 RCPT parameters are not known here"
         most = self._lobby.limits.recipients
-        if most and self._mail.taken >= most:
+        if most and mail.taken >= most:
             return f"452 4.5.3 {most} recipients are taken at most; send the rest in another mail"
         if not self._lobby.may_ask(self):
             return "450 4.7.1 Too many recipients from your network in this minute; try again later"
-        problem = address_problem(address, utf8=self._mail.utf8, code=553)
-        reply = problem or await self._handler.rcpt(self._mail, address)
-        self._mail.taken += reply.startswith("2")
+        problem = address_problem(address, utf8=mail.utf8, code=553)
+        reply = problem or await self._handler.rcpt(mail, address)
+        mail.taken += reply.startswith("2")
         return reply
 
     async def _data(self) -> str:
         """RFC 5321 §4.1.1.4."""
-        if not self._mail.recipients:
+        mail = self._mail
+        if mail is None or not mail.recipients:
             return "503 5.5.1 No recipient was taken; send RCPT first"
         self._say("354 Go on; end with <CR><LF>.<CR><LF>")
         content = await self._content()
         self._reset_timeout()
-        mail, self._mail = self._mail, Mail()
+        self._mail = None
         reply = content if isinstance(content, str) else await self._handler.data(mail, content)
         self._hold(0)
         if reply.startswith("2"):
@@ -306,5 +307,5 @@ class Door(Wire):
         self._fresh, self._deaf = 0, True  # so that the old transport is not paused while the new one comes
         await self._writer.start_tls(self._entrance.tls)
         self.transport = self._writer.transport
-        self._encrypted, self._greeted, self._mail = True, False, Mail()
+        self._encrypted, self._greeted, self._mail = True, False, None
         return ""

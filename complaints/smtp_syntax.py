@@ -19,8 +19,8 @@ _WITHOUT_ARGUMENT = frozenset(["DATA", "RSET", "QUIT", "STARTTLS"])
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # A source route is read over (RFC 5321 §3.3, appendix C); some clients leave the brackets out.
 _PATH = re.compile(
-    r'\s*(?:<(?:@[^\s<>:]*:)?(?P<path>"(?:[^"\\]|\\.)*"@[^\s<>"]+|[^\s<>"]*)>|(?P<bare>[^\s<>"]+))'
-    r"(?P<parameters>(?:\s.*)?)"
+    r'\s*(?:<(?:@[^\s<>:]*:)?("(?:[^"\\]|\\.)*"@[^\s<>"]+|[^\s<>"]*)>|([^\s<>"]+))'
+    r"((?:\s.*)?)"
 )
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 
@@ -54,13 +54,14 @@ def parse_path(argument: str, keyword: str) -> tuple[str, dict[str, str]] | None
     match = _PATH.fullmatch(argument, len(keyword))
     if match is None:
         return None
+    path, bare, words = match.groups()
     parameters = {}
-    for word in match["parameters"].split():
+    for word in words.split():
         parameter = _PARAMETER.fullmatch(word)
         if parameter is None:
             return None
         parameters[parameter[1].upper()] = (parameter[2] or "").upper()
-    return match["bare"] or match["path"] or "", parameters
+    return bare or path or "", parameters
 
 
 def mail_problem(parameters: dict[str, str], max_bytes: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from complaints.attachments import Looked
 from complaints.authentication import Result, authentication
-from complaints.bystanders import Group, drop_boxes, groups
+from complaints.bystanders import Group, drop_boxes, groups, recipients
 from complaints.dates import rfc3339
 from complaints.declared import sender_declared
 from complaints.finding import explanation
@@ -67,12 +67,12 @@ class Evidence:
         links by who answers for them, most likely guilty first; `drop_boxes` are where answers are to go;
         `sender_declared` where the sender wants complaints, and what that is worth; `hints` its other advice.
         """
-        found = self.trace
+        found, victims = self.trace, recipients(self.message)
         return {
             "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [_link(link) for link in self.links.web],
-            "lures": [lure._asdict() for lure in self.links.lures],
+            "lures": [lure._asdict() for lure in self.links.lures if lure.value.lower() not in victims],
             "hosts": [_group(group) for group in groups(self.links.web, self.own)],
             "drop_boxes": [asdict(box) for box in drop_boxes(self.message, self.links.lures, self.own)],
             "authentication": [_result(result) for result in self.authentication if result.believed],
@@ -103,8 +103,8 @@ def read(
     `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
     stands in for the time of arrival where no believed hop names one. `own` are the mail domains of the
     reporter and of this service, which are never to blame. `look_into` (`attachments.look_into`) opens PDF
-    files and pictures; without it they stay closed. `certain` is how many Received lines of a spam that came
-    as text are sure to be lines of their own, `doubts` what else that leaves.
+    files, pictures and archives; without it they stay closed. `certain` is how many Received lines of a spam
+    that came as text are sure to be lines of their own, `doubts` what else that leaves.
     """
     message = parse(raw)
     looked = look_into(message) if look_into else Looked()
@@ -116,7 +116,7 @@ def read(
     return Evidence(
         message=message,
         trace=found,
-        links=links(message, looked.references),
+        links=links(message, looked.references, looked.files),
         authentication=authentication(message, found),
         signatures=spare_own(verify(message, keys, found.grade, arrived), inside),
         own=tuple(own),

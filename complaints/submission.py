@@ -30,6 +30,7 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.outcomes import Outcome
+from complaints.passed_on import PASSED_ON
 from complaints.sameness import delivery_mark
 from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 
@@ -150,7 +151,8 @@ def contents(
         raise TooLargeError(outcomes.of_size(len(raw), office.settings.max_bytes))
     if forwarded:
         with office.db.reading() as session:
-            return unwrap_forward(raw, partial(_is_address_of, session, reporter))
+            theirs = [reporter.address, *reporter.aliases]
+            return unwrap_forward(raw, partial(_is_address_of, session, reporter), theirs)
     return unwrap_paste(raw) if pasted else open_file(raw, filename)
 
 
@@ -202,7 +204,8 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         }  # fmt: skip
     digest, mark = tokens.digest(item.spam), delivery_mark(message)
     if known := _known(session, reporter, digest, mark, item.grade):
-        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at)
+        came_by = session.exec(select(Submission.via).where(Submission.id == known.submission_id)).one()
+        outcome = outcomes.of_duplicate(known.id, known.state, known.received_at, letter=came_by != BATCH)
         return {
             "complaint": known.id, "status": "duplicate", "grade": item.grade,
             "since": rfc3339(known.received_at), "state": known.state.value,
@@ -223,6 +226,7 @@ def _take(session: Session, office: Office, reporter: Reporter, submission: Subm
         certain_hops=item.certain,
         received_at=submission.received_at,
         due_at=submission.received_at,
+        hide=[],
     )
     session.add(complaint)
     session.flush()
@@ -237,7 +241,7 @@ def _test_without_header(
 ) -> Item:
     """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
     inline = probes.came_inline(session, office, reporter, raw)
-    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline else item
+    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline and item.reason != PASSED_ON else item
 
 
 def _known(

@@ -4,7 +4,6 @@ Takes bytes and names, leaves letters of one alphabet without look-alikes, alway
 person can type them and mail software can change their case unharmed.
 """
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -12,7 +11,7 @@ from datetime import datetime
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
 
-_OF_BASE32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]  # ten bits each
 _LETTER_OF_BYTE = (ALPHABET * 8).encode()  # 256 is eight times 32: each letter as likely as any other
 
 SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
@@ -32,8 +31,8 @@ def ordered_letters(moment: datetime) -> str:
     What is stored one after the other is so beside each other in every index, and a page of it is written
     once for many rows. For what a table's primary key keeps unique, and whose time is no secret.
     """
-    stamp = int(moment.timestamp() * 1000).to_bytes(8, "big")[-5:]
-    return base64.b32encode(stamp).translate(_OF_BASE32).decode() + random_letters(8)
+    stamp = int(moment.timestamp() * 1000)
+    return "".join([_PAIRS[stamp >> shift & 1023] for shift in (30, 20, 10, 0)]) + random_letters(8)
 
 
 def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:

@@ -146,7 +146,7 @@ def providers() -> tuple[Provider, ...]:
     )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def provider_of(host: str) -> Provider | None:
     """Return the provider whose servers carry this name or internal address, or None."""
     if ip := canonical_ip(host):
@@ -197,7 +197,7 @@ def _in_ranges(ip: str, ranges: _Ranges) -> Provider | None:
     return None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def is_customer_name(name: str, ip: str) -> bool:
     """Tell whether a name looks like one that a network hands to its customers, not like its own host."""
     octets = ip.split(".")

@@ -5,18 +5,20 @@ possible, and for everything that is no spam the reason and what the reporter ca
 """
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
-from complaints.archives import MAX_DEPTH, Packed, Room, is_archive, mbox_slices, short_name, unpack
+from complaints.archives import MAX_DEPTH, MAX_MESSAGES, Packed, Room, is_archive, short_name, unpack
 from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
 from complaints.mail_clients import how_to_forward
+from complaints.mbox_marks import mails_in
 from complaints.message import Message, Part, parse
 from complaints.outcomes import without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
+from complaints.passed_on import PASSED_ON, REMEDY, passed_on
 from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
@@ -101,7 +103,7 @@ def _open(raw: bytes, name: str, depth: int, hand: _Hand) -> list[Item]:
             reason = f"{name or 'The archive'} is an archive inside archives."
             return [_refusal(reason, "Send the messages in one plain zip file.", name)]
         return _unpack(raw, name, depth, hand) or [_empty_archive(name)]
-    if slices := mbox_slices(raw):
+    if slices := mails_in(raw, MAX_MESSAGES):
         items: list[Item] = []
         _add(items, [_spam(raw, start, end, name, hand) for start, end in slices])
         return items
@@ -176,7 +178,7 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
 
 def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
     """Return the spam whose source was pasted as text, repaired but for the kinds of repair in `without`."""
-    if len(mbox_slices(raw)) > 1:
+    if len(mails_in(raw, MAX_MESSAGES)) > 1:
         return [replace(item, grade=max(item.grade, "B"), start=None, end=None) for item in open_file(raw)]
     found = repair(raw, without)
     message = parse(found.spam)
@@ -215,17 +217,22 @@ def mended_again(raw: bytes, *, forwarded: bool, without: Container[str]) -> Ite
     return items[0] if len(items) == 1 and items[0].spam is not None else None
 
 
-def unwrap_forward(raw: bytes, is_ours: Callable[[str], bool] | None = None) -> list[Item]:
+def unwrap_forward(
+    raw: bytes, is_ours: Callable[[str], bool] | None = None, theirs: Collection[str] = ()
+) -> list[Item]:
     """Return the spams in a mail that came to a submission address: every outermost message inside it.
 
     A message inside a spam is that spam's content, so of a redirected mail nothing is unwrapped. `is_ours`
     tells this reporter's submission addresses, to one of which a redirect must say it went (None: any will
-    do). Without any message, a spam forwarded inline is looked for, and failing that one refusal says how to
-    forward with the program that was used.
+    do), `theirs` are their own addresses: what came to one of those and was passed on whole is no forward,
+    and what it carries is the spam's. Without any message, a spam forwarded inline is looked for, and failing
+    that one refusal says how to forward with the program that was used.
     """
     message = parse(raw)
     if redirected := _redirected(message, is_ours):
         return [redirected]
+    if is_ours and passed_on(message, is_ours, theirs):
+        return [_refusal(PASSED_ON, REMEDY)]
     items: list[Item] = []
     hand = _Hand(message)
     for part in message.leaves():
@@ -251,7 +258,7 @@ def _from_part(part: Part, raw: bytes, hand: _Hand) -> list[Item]:
         return [_from_message(part, raw, content, hand)]
     if not _is_file(part) or not _is_source(content, name):
         return []
-    if slices := mbox_slices(content):
+    if slices := mails_in(content, MAX_MESSAGES):
         taken = (_spam(content, start, end, name, hand) for start, end in slices)
         return [replace(item, start=None, end=None) for item in taken]
     return [_from_message(part, raw, content, hand)]
@@ -285,7 +292,7 @@ def _is_of_interest(content: bytes, name: str | None) -> bool:
 
 def _is_source(content: bytes, name: str | None) -> bool:
     """Tell whether bytes look like the source of a message: a header with fields that every message has."""
-    if mbox_slices(content):
+    if mails_in(content, MAX_MESSAGES):
         return True
     names = {header.name.lower() for header in parse(content).headers}
     named = name is not None and name.lower().endswith((".eml", ".eml.txt", ".mht"))

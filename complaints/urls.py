@@ -104,18 +104,18 @@ def direct_host(text: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _is_plain(host: str) -> bool:
     return _PLAIN_HOST.fullmatch(host) is not None or canonical_ip(host) is not None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _is_direct(host: str) -> bool:
     """Tell whether a link to this host needs no more than its URL: no service there leads on, no disguise."""
     return _is_plain(host) and "xn--" not in host and not redirectors_of(host)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _read_short(text: str) -> Target | None:
     return _read(text)
 
@@ -181,7 +181,7 @@ def read_host(text: str) -> str | None:
     return _read_host(text) if len(text) <= _LONGEST_HOST else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _read_host(text: str) -> str | None:
     host = text
     if host.isascii() and _PLAIN_HOST.fullmatch(plain := host.lower()) and len(host) <= _LONGEST_NAME:

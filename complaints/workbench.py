@@ -31,7 +31,8 @@ class Workbench:
 
     def __init__(self, settings: Settings) -> None:
         self.states: Counter[str] = Counter()
-        """How many complaints came to which state."""
+        """How many complaints came to which state; whole once the block has ended."""
+        self._counting = threading.Lock()
         self._settings = settings
         hands = len(os.sched_getaffinity(0))
         self._work: queue.Queue[Sequence[str] | None] = queue.Queue(maxsize=hands)
@@ -69,9 +70,11 @@ class Workbench:
                 try:
                     child.stdin.write(f"{said}{json.dumps(list(ids))}\n")
                     child.stdin.flush()
-                    self.states.update(json.loads(child.stdout.readline()))
+                    came_to = Counter(json.loads(child.stdout.readline()))
                 except (OSError, ValueError):
-                    self.states[UNREAD] += len(ids)
+                    came_to = Counter({UNREAD: len(ids)})
+                with self._counting:
+                    self.states.update(came_to)
                 ids, said = self._work.get(), ""
 
 

@@ -59,11 +59,11 @@ class Worker:
         self._sweeping: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         forwarder = Forwarder(office, self.name, send, random.Random())  # noqa: S311 - jitter is no secret
-        self._steps: dict[str, Callable[[str], Awaitable[None]]] = {
+        self._steps: dict[str, Callable[..., Awaitable[None]]] = {
             "unwrap": lambda row_id: asyncio.to_thread(submission.step, office, row_id),
-            "evidence": lambda row_id: evidence.step(office, lookup.resolver, row_id),
-            "contacts": lambda row_id: contacts.step(office, lookup, row_id),
-            "draft": lambda row_id: asyncio.to_thread(draft.step, office, row_id),
+            "evidence": lambda *row_ids: evidence.step(office, lookup.resolver, *row_ids),
+            "contacts": lambda *row_ids: contacts.step(office, lookup, *row_ids),
+            "draft": lambda *row_ids: asyncio.to_thread(draft.step, office, *row_ids),
             "notice": lambda row_id: asyncio.to_thread(notice.step, office, row_id),
             "standing": lambda row_id: asyncio.to_thread(standing.step, office, row_id),
             "expire": lambda row_id: asyncio.to_thread(consent.step, office, row_id),
@@ -97,9 +97,17 @@ class Worker:
         assert self._engine is not None
         await asyncio.shield(self._engine.finished)
 
-    async def run(self, step: str, row_id: str) -> None:
-        """One step on one row, now (for a process without a queue of its own)."""
-        await self._guarded(step)(row_id)
+    async def run(self, step: str, *row_ids: str) -> None:
+        """One step on these rows, now (for a process without a queue of its own).
+
+        Of the steps up to the draft on all of them at once; where that fails, each row has its own try.
+        """
+        if len(row_ids) > 1:
+            with contextlib.suppress(Exception):
+                await self._steps[step](*row_ids)
+                return
+        for row_id in row_ids:
+            await self._guarded(step)(row_id)
 
     def _guarded(self, step: str) -> Callable[[str], Awaitable[None]]:
         async def run(row_id: str) -> None:

@@ -22,7 +22,7 @@ MEANINGS = {
     "http": "Where pages and API are served. Put a TLS proxy before it.",
     "public_url": "The address people use, with which every mailed link begins. Plain http is accepted on loopback only. Empty: `http://` and PLAINT_HTTP.",
     "mail_domain": "The domain of all our addresses: submissions, reports, bounces.",
-    "contact": "How whoever runs this installation is reached: a mail address or an https address. Shown on /privacy, told to registries. `plaint serve` refuses to start without it where PLAINT_PUBLIC_URL is https.",
+    "contact": "How whoever runs this installation is reached: a mail address or an https address. Shown on /privacy, told to registries; mail to postmaster and abuse at PLAINT_MAIL_DOMAIN goes to it where it is an address of another domain. `plaint serve` refuses to start without it where PLAINT_PUBLIC_URL is https.",
     "hosted_in": "Where the machines are, for /privacy, e.g. `Frankfurt, Germany`.",
     "smtp_cert": "PEM file with the certificate chain for STARTTLS; without it STARTTLS is not offered.",
     "smtp_key": "PEM file with its private key, where that is not in the same file.",

@@ -96,6 +96,9 @@ def test_the_page_says_what_is_kept_for_how_long_and_where_it_went(website: Webs
     for path in (f"{place}/{drafted}-01", f"{place}/%00", f"{other}/reports/{name}"):
         assert website.http.get(path).status_code == 404
     assert "/review/" not in page
+    for row in retention.data_map()["table"]:
+        assert f'<th scope="row">{row["called"]}<' in page
+        assert "_" not in row["called"]
     assert "30 days after it was handed in" in page
     assert website.http.get(path_of(website) + "/receipt").json()
 

@@ -84,6 +84,7 @@ def test_a_list_shows_one_state_when_asked(website: Website) -> None:
 
 def test_the_document_of_a_complaint_is_what_the_command_line_shows(website: Website) -> None:
     complaint = website.waiting()
+    website.look(complaint)
     with website.office.db.reading() as session:
         wanted = show.complaint_document(session, website.office, session.get_one(Complaint, complaint))
     assert website.show(complaint) == json.loads(json.dumps(wanted))

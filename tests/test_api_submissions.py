@@ -1,6 +1,7 @@
 """Handing in spam through the API: what is taken, what is refused, and that nothing is half-kept."""
 
 import base64
+import contextlib
 import gzip
 import io
 import json
@@ -9,9 +10,11 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
+import time
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +27,8 @@ from sqlmodel import select
 from complaints.demo import as_attachments
 from complaints.models import Complaint, Submission
 from complaints.office import Office
+from complaints.spam import Trust, read
+from complaints.web.security import AT_ONCE, ENVELOPE_BYTES
 from tests.test_architecture import ROOT
 from tests.visitor import problem
 from tests.website import Website, running_website, spam
@@ -163,6 +168,61 @@ def test_what_is_too_large_is_refused_while_it_comes(tmp_path: Path, way: str) -
         assert stored(website) == 0
         exactly = spam() + b"x" * (100_000 - len(spam()))
         assert items(website.api("POST", "/submissions", content=exactly, headers=MAIL))
+
+
+def test_no_mail_is_written_in_clear_to_a_temporary_file(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form of more than a mebibyte, and a spam whose attachments a child process reads."""
+
+    def opened(*_: Any, **__: Any) -> None:
+        raise AssertionError("a temporary file was made")
+
+    page = b"--b\r\nContent-Type: application/pdf\r\n\r\n%PDF-1.4\r\n--b--\r\n"
+    mail = spam().replace(b"text/plain; charset=utf-8", b"multipart/mixed; boundary=b") + page
+    for maker in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
+        monkeypatch.setattr(tempfile, maker, opened)
+    large = mail + b"x" * 2_000_000
+    for answer in (
+        website.api("POST", "/submissions", files={"file": ("a.eml", large)}),
+        website.api("POST", "/submissions", content=mail, headers=MAIL),
+    ):
+        assert items(answer)[0]["status"] in {"accepted", "duplicate"}
+    read(mail, Trust.of(["mx.victim.example"]))
+
+
+def test_many_large_uploads_at_once_take_bounded_room_and_slow_ones_only_for_what_came(
+    tmp_path: Path,
+) -> None:
+    with running_website(tmp_path, max_bytes=100_000) as website, contextlib.ExitStack() as stack:
+        url = website.http.base_url
+        most = AT_ONCE * (100_000 + ENVELOPE_BYTES)
+        head = (
+            f"POST /api/v1/submissions HTTP/1.1\r\nHost: x\r\nContent-Length: 160000\r\n"
+            f"Authorization: Bearer {website.alice.token}\r\n\r\n"
+        )
+        for _ in range(most // 155_000):  # each says it will send more, and does not
+            opened = socket.create_connection((url.host, url.port or 0), timeout=20)
+            stack.enter_context(opened).sendall(head.encode() + b"x" * 155_000)
+        exactly = spam() + b"x" * (100_000 - len(spam()))
+
+        def upload() -> httpx.Response:
+            return website.api("POST", "/submissions", content=exactly, headers=MAIL)
+
+        answer = until(upload, lambda answer: answer.status_code == 503)
+        assert problem(answer, 503)["title"] == "Too much at a time"
+        assert answer.headers["Retry-After"]
+        assert items(website.api("POST", "/submissions", content=spam(), headers=MAIL))
+        stack.close()
+        until(upload, lambda answer: answer.status_code == 202)
+
+
+def until(look: Callable[[], httpx.Response], wanted: Callable[[httpx.Response], bool]) -> httpx.Response:
+    for _ in range(100):
+        if wanted(answer := look()):
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(answer.text)
 
 
 @pytest.mark.parametrize("head", ["POST /api/v1/submissions", "POST /api/v1/nothing", "POST /submit"])

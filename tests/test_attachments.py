@@ -1,11 +1,14 @@
 """What PDF attachments and QR codes lead to is found, and what they are made of hurts nobody."""
 
 import base64
+import gzip
 import io
 import json
 import struct
 import subprocess
 import sys
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -205,6 +208,69 @@ def test_what_is_found_becomes_links_and_lures() -> None:
     assert [(lure.value, lure.found_in) for lure in found.lures] == [("a@b.example", "qr")]
 
 
+def zipped(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), content)
+    return out.getvalue()
+
+
+def tarred(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+PAGE = f'<a href="{PAYS}">your invoice</a>'.encode()
+RELATIONS = (
+    f'<Relationships><Relationship Id="1" Type="hyperlink" Target="{PAYS}" TargetMode="External"/>'
+    '<Relationship Id="2" Type="http://type.example.com/" Target="http://inside.example.com/"/></Relationships>'
+).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        zipped(invoice_html=PAGE),
+        zipped(empty=b"", folder__Invoice_url=f"[InternetShortcut]\nURL={PAYS}".encode()),
+        zipped(inner_zip=zipped(invoice_html=PAGE)),
+        zipped(spam_eml=b"Content-Type: text/html\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(PAGE)),
+        zipped(code_png=saved(qr()), x_exe=bytes(90)),
+        zipped(invoice_pdf=pdf(with_link)),
+        zipped(bomb_html=bytes(5 << 20), invoice_html=PAGE),
+        tarred("a/invoice.html", PAGE),
+        gzip.compress(PAGE + b" " * 90),
+        zipped(**{"[Content_Types]_xml": b"<x/>", "word___rels__document_xml_rels": RELATIONS, "word__document_xml": PAGE}),
+    ],
+    ids=["zip", "shortcut", "zip in zip", "mail", "qr", "pdf", "beside a large one", "tar", "gzip", "office"],
+)  # fmt: skip
+def test_links_in_a_packed_file_are_found(content: bytes) -> None:
+    message = mail(("application/octet-stream", content))
+    looked = look_into(message)
+    assert [link.url for link in links(message, looked.references, looked.files).web] == [PAYS]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        zipped(bomb_html=bytes(5 << 20)),
+        zipped(**{f"a{n}_txt": b"http://a.example/ " * 9_000 for n in range(9)}),
+        zipped(invoice_html=PAGE)[:-30],
+        zipped(**{f"{n}_txt": b"a.b" for n in range(70)}),
+        zipped(a_zip=zipped(b_zip=zipped(invoice_html=PAGE))),
+        tarred("a/invoice.html", PAGE)[:60] + bytes(90),
+    ],
+    ids=["large", "many letters", "cut", "many", "deep", "damaged"],
+)
+def test_what_of_a_packed_file_was_not_read_is_said(content: bytes) -> None:
+    looked = look_into(mail(("application/zip", content)))
+    assert looked.notes == ("1 attachment is damaged, locked or too large to be looked into.",)
+
+
 def test_an_ordinary_mail_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attachments, "_open", pytest.fail)
     pixel, logo = saved(Image.new("P", (1, 1)), "GIF"), saved(Image.new("L", (600, 20)))
@@ -278,6 +344,11 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "pages that hold themselves": ("application/pdf", lambda: pdf(loop)),
     "objects in objects": ("application/pdf", lambda: b"%PDF-1.7\n" + b"1 0 obj\n<<" * 50_000),
     "brackets in brackets": ("application/pdf", lambda: b"%PDF-1.7\n" + b"[" * 1_000_000),
+    "an archive of zeros": ("application/gzip", lambda: gzip.compress(bytes(300 << 20), 1)),
+    "an archive of 9,000 files": (
+        "application/zip",
+        lambda: zipped(**{f"a{n}_txt": b"x" for n in range(9_000)}),
+    ),
     "noise called JPEG": ("image/jpeg", lambda: b"\xff\xd8\xff" + bytes(range(256)) * 4_000),
     "noise called WebP": ("image/webp", lambda: b"RIFF\xff\xff\xff\xffWEBPVP8 " + bytes(5_000)),
 }

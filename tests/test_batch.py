@@ -8,17 +8,20 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, tzinfo
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import col, func, select
 
-from complaints import progress
+from complaints import batch, batch_verb, progress
 from complaints.client import Local
+from complaints.mailboxes import Mail
 from complaints.models import Complaint, ComplaintState, Letter, Submission
 from complaints.office import Office
 from tests.house import ALICE, CLOUD, SAVANNA, House, house, in_a_thread, spam
@@ -264,6 +267,33 @@ def running(*words: str) -> Iterator["subprocess.Popen[bytes]"]:
             yield process
         finally:
             process.kill()
+
+
+def test_what_was_stopped_goes_on_under_its_own_label_and_what_comes_after_its_end_under_another(
+    server: list[str], spams: Callable[[int], list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, run, hour = mbox(tmp_path / "stopped.mbox", spams(2)), batch.Batch.run, iter(range(1, 9))
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls(2026, 11, 26, next(hour), 0, tzinfo=tz)
+
+    def stopped(one: batch.Batch, mails: Iterable[Mail], tally: batch.Tally) -> None:
+        run(one, islice(mails, 1), tally)
+        raise batch.StoppedError
+
+    def label(*words: str) -> str:
+        [found] = re.findall(r"review --batch (\S+)\n", plaint("batch", file, *words, *server).err)
+        return str(found)
+
+    monkeypatch.setattr(batch_verb, "datetime", Later)
+    with monkeypatch.context() as patched:
+        patched.setattr(batch.Batch, "run", stopped)
+        first = label()
+    assert label("--resume") == first
+    mbox(tmp_path / "stopped.mbox", spams(3))
+    assert label("--resume") != first
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])

@@ -311,6 +311,7 @@ def test_the_comparison_sees_a_report_that_nobody_consented_to(tmp_path: Path) -
     async def main() -> None:
         async with stage(tmp_path, f"sqlite:///{tmp_path / 'plaint.sqlite'}", 1) as made:
             while not made.internet.messages:
+                await made.look()
                 await made.confirm()
                 made.ahead += timedelta(seconds=61)
                 await made.work()

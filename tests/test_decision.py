@@ -92,6 +92,7 @@ def test_a_choice_that_cannot_be_is_refused_and_nothing_changes(
     website: Website, more: dict[str, Any]
 ) -> None:
     complaint = website.waiting()
+    website.look(complaint)
     before = website.dump()
     answer = press(website, complaint, "confirm", read="yes", **more)
     assert answer.status_code == 422
@@ -101,6 +102,7 @@ def test_a_choice_that_cannot_be_is_refused_and_nothing_changes(
 
 def test_an_unknown_button_does_nothing(website: Website) -> None:
     complaint = website.waiting()
+    website.look(complaint)
     before = website.dump()
     form, *_ = forms(review(website, complaint))
     for do in ("", "send", "CONFIRM"):

@@ -1,8 +1,10 @@
 """A reporter who goes leaves nothing behind: planted everywhere, erased, and looked for in every file there is."""
 
 import asyncio
+import gzip
 import io
 import json
+import logging
 import re
 import zipfile
 from dataclasses import replace
@@ -10,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import aiosmtplib
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
@@ -19,11 +22,15 @@ from complaints import (
     choices,
     doctor,
     erasure,
+    evidence,
     export,
     probes,
     replies,
     reporters,
+    retention,
+    show,
     step_up,
+    submission,
     worker,
 )
 from complaints.db import metadata
@@ -61,9 +68,11 @@ async def plant(home: House) -> None:
             session, home.office, alice, authority="Court", law="§ 1", what="Zyzzyva", at=home.office.clock()
         )
         reporters.add(session, home.office, BOB, verified=True)
-    first, second, third = await home.waiting(
-        *(spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(3))
-    )
+    spams = [spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(4)]
+    packed, keyed = gzip.compress(spams[3]), {"Idempotency-Key": "zyzzyva"}
+    assert (await home.api("POST", "/submissions", content=packed, headers=keyed)).status_code == 202
+    await home.forward(spams[:3])
+    first, second, third, _ = [await home.show(item["id"]) for item in await home.complaints(4)]
     await home.confirm(first, [CLOUD_DESK], note="Zyzzyva, says the reporter.")
     await home.until(first["id"], "sent")
     await home.confirm(second, [CLOUD_DESK])
@@ -92,6 +101,22 @@ def everything(office: Office) -> bytes:
         for table in metadata().sorted_tables:
             found += [repr(row).encode() for row in connection.execute(table.select())]
     return b"\n".join(found)
+
+
+def sealed_columns(office: Office) -> dict[str, bytes]:
+    """What the columns hold that the data map calls sealed, by table and column."""
+    tables = {table.name: table for table in metadata().sorted_tables}
+    with office.db.engine.connect() as connection:
+        return {
+            f"{row['name']}.{column}": b"".join(
+                value or b""
+                for (value,) in connection.execute(
+                    tables[row["name"]].select().with_only_columns(tables[row["name"]].c[column])
+                )
+            )
+            for row in retention.data_map()["table"]
+            for column in row.get("sealed", [])
+        }
 
 
 def database_files(office: Office) -> bytes:
@@ -167,6 +192,9 @@ def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: 
             await plant(home)
             before = everything(home.office)
             assert [mark for mark in MARKS if mark not in before] == []
+            sealed = sealed_columns(home.office)
+            assert [name for name, held in sealed.items() if not held] == [], "nothing was looked at"
+            assert [name for name, held in sealed.items() for mark in MARKS if mark in held] == []
             await asyncio.to_thread(gone, home)
             after = everything(home.office)
             assert [mark for mark in MARKS if mark in after] == []
@@ -179,6 +207,51 @@ def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: 
             assert (await home.api("GET", "/complaints")).status_code == 401
 
     asyncio.run(main())
+
+
+def test_promise_10_nothing_that_the_service_writes_into_its_log_tells_of_anybody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when all goes well, nor when a step, a page, the API and the door fail over a mail."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError(f"cannot read the mail of Alice Victim <{ALICE}>: Zyzzyva")
+
+    async def main() -> None:
+        async with house(tmp_path, undo_seconds=2) as home:
+            await plant(home)
+            document = (await home.api("GET", "/complaints")).json()["items"][0]
+            look = home.office.review_url(document["id"])
+            with monkeypatch.context() as patch:
+                patch.setattr(evidence, "step", fails)
+                patch.setattr(show, "complaint_document", fails)
+                patch.setattr(submission, "accept_all", fails)
+                with pytest.raises(aiosmtplib.SMTPDataError):
+                    await home.forward([spam(subject="Zyzzyva")])
+                assert (await home.api("GET", f"/complaints/{document['id']}")).status_code == 500
+                uploaded = await home.api("POST", "/submissions", content=spam(subject="Zyzzyva again"))
+                assert uploaded.status_code == 202
+                while "step evidence failed" not in caplog.text:
+                    await asyncio.sleep(0.1)
+            assert (await home.http.get(look)).status_code == 200
+            account, token = home.office.account_url(alice_of(home)), home.token
+            await asyncio.to_thread(gone, home)
+            secrets = [document["id"], look, account, token, home.submission_address]
+            secrets += ["198.51.100.23", "pills.example"]
+            written = "\n".join(caplog.messages) + caplog.text
+            marks = [mark.decode() for mark in MARKS]
+            assert [mark for mark in (*marks, *map(str, secrets)) if mark in written] == []
+
+    # As `plaint serve` writes, and besides everything that is ours
+    caplog.set_level(logging.WARNING)
+    for name in ("complaints", "abuse_lookup"):
+        caplog.set_level(logging.DEBUG, name)
+    asyncio.run(main())
+
+
+def alice_of(home: House) -> Reporter:
+    with home.office.db.reading() as session:
+        return session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
 
 
 def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_path: Path) -> None:
@@ -246,7 +319,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
         for name in names
         if name.startswith("complaints/") and name.endswith(".eml") and name.count("-") == 1
     ]
-    assert len(spams) == 3
+    assert len(spams) == 4
     assert all(b"Subject: Zyzzyva" in archive.read(name) for name in spams)
     assert any(
         b"Zyzzyva, says the desk." in archive.read(name) for name in names if name.startswith("replies/")

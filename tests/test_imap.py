@@ -87,6 +87,14 @@ def test_only_what_was_taken_is_moved_or_flagged(
     assert (flags(there), flags(there, "Done")) == ([[]], [[KEYWORD]] * 2)
 
 
+def test_a_folder_to_move_to_that_is_absent_is_told_before_anything_is_handed_in(
+    junk: Callable[..., str], there: Dovecot, server: list[str]
+) -> None:
+    ran = plaint("batch", junk(spam(subject="not yet")), "--move-to", "Absent", "--json", *server)
+    assert (ran.code, ran.documents) == (65, [])
+    assert "there is no folder Absent" in ran.err
+
+
 def test_nothing_is_moved_while_the_server_has_not_confirmed(
     junk: Callable[..., str], there: Dovecot, world: House
 ) -> None:
@@ -186,5 +194,8 @@ def test_a_password_comes_from_a_file_and_nobody_is_asked_in_a_script(
     url = junk()
     monkeypatch.delenv("PLAINT_IMAP_PASSWORD")
     assert plaint("batch", url, *server).code == 2
+    (tmp_path / "password").write_bytes(b"\xff\xfe")
+    ran = plaint("batch", url, "--password-file", str(tmp_path / "password"), *server)
+    assert (ran.code, "UTF-8" in ran.err) == (2, True), ran.err
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     assert good("batch", url, "--password-file", str(tmp_path / "password"), *server).out == b""

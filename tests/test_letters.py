@@ -33,6 +33,7 @@ COMPLAINT = {
     "remedy": EVIL,
 }
 VALUES: dict[str, dict[str, Any]] = {
+    "people": {"mailbox": "postmaster@plaint.example", "mail_from": EVIL, "subject": EVIL},
     "registration": {"link": "https://plaint.example/r/abc", "code": "012345", "minutes": 30},
     "notice": {
         "complaints": [

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from complaints.mailboxes import mails_at
 from complaints.mbox import Piece, go_on, is_mbox, pieces
+from complaints.mbox_marks import mails_in
+from complaints.unwrap import open_file
 
 FROM = b"From bulk@pills.example Thu Nov 26 10:00:00 2026\n"
 MOST = 10_000
@@ -163,3 +166,40 @@ def test_an_mbox_of_any_name_in_a_folder_goes_on_where_it_was_left(tmp_path: Pat
     assert [mail.index for mail in rest] == [1, 2, None]
     done |= {mail.key: mail.mark for mail in rest}
     assert list(mails_at(str(tmp_path), 1_000, done)) == []
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        [FROM, FROM.replace(b"\n", b"\r\n"), b"Subject: x\n", b"\n", b"\r\n", b"A\n", b">From B at 1:00\n", b"From C\n"]
+        + [b"Content-Length: %d\n" % length for length in (0, 2, 3, 13, 53, 67)]
+    ),
+    max_size=30,
+)  # fmt: skip
+
+
+@given(PARTS)
+def test_what_is_uploaded_is_cut_as_what_is_read_from_a_file(parts: list[bytes]) -> None:
+    raw = FROM + b"Subject: one\n" + b"".join(parts)
+    with tempfile.TemporaryFile() as file:
+        file.write(raw)
+        file.seek(0)
+        # Content of one line end only is no mail in either
+        read = [(piece.start, piece.raw) for piece in pieces(file, MOST)]
+    cut = [(raw.rindex(b"From ", 0, start), raw[start:end]) for start, end in mails_in(raw, 100)]
+    assert [start for start, _ in cut] == [start for start, _ in read]
+    assert all(
+        mine == theirs or b"\n>From" in mine for (_, mine), (_, theirs) in zip(cut, read, strict=True)
+    ), (cut, read)
+
+
+def test_what_a_sender_made_look_like_another_mail_is_no_mail_where_the_length_is_told() -> None:
+    """Else whoever the made-up line names would be accused."""
+    body = (
+        b"Look:\n\n"
+        + FROM
+        + b"Received: from [203.0.113.9] by mx.victim.example; today\nSubject: forged\n\n.\n"
+    )
+    mail = b"Subject: one\nContent-Length: %d\n\n%b" % (len(body), body)
+    two = FROM + mail + b"\n" + FROM + b"Subject: two\n\nB\n"
+    assert [item.spam for item in open_file(two, "spam.mbox")] == [mail, b"Subject: two\n\nB\n"]
+    assert [item.spam for item in open_file(FROM + mail, "spam.eml")] == [mail]

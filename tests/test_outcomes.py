@@ -17,6 +17,7 @@ from complaints import choices, notice, outcomes, submission
 from complaints.demo import as_attachments
 from complaints.message import parse
 from complaints.models import Complaint, Json, Letter, Reporter, Submission, SubmissionState
+from complaints.passed_on import PASSED_ON, REMEDY
 from complaints.sameness import delivery_mark
 from complaints.spam import Trust, read
 from tests.house import ALICE, CLOUD, house
@@ -311,6 +312,16 @@ def case(kind: str) -> tuple[bytes, Lookup | None]:
         return spam(), source_answer(contact("postmaster@victim.example"))
     assert kind == "no_desk"
     return spam(), Lookup(CLOUD, "ip", "198.51.100.0/26")
+
+
+def test_a_rule_that_passes_spam_on_whole_is_told_what_to_do(website: Website) -> None:
+    passed = spam(body="\r\n").replace(b"Cheap pills", b"Passed on by a rule")
+    with website.office.db.transaction() as session:
+        reporter = session.get_one(Reporter, website.alice.reporter.id)
+        row = submission.accept(session, website.office, reporter, passed, via="smtp", forwarded=True)
+        found = submission.contents_of(website.office, reporter, row)
+        [line] = submission.unwrap(session, website.office, row, found).outcome
+    assert (line["status"], line["reason"], line["remedy"]) == ("refused", PASSED_ON, REMEDY)
 
 
 @pytest.mark.parametrize("kind", ["no_received", "own_host", "own_domain", "no_desk"])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from complaints import passed_on
 from complaints.archives import Room, unpack
 from complaints.message import parse
 from complaints.unwrap import MAX_ITEMS, open_file, unwrap_forward, unwrap_paste
@@ -206,6 +207,28 @@ def test_a_name_that_a_stranger_gave_a_file_says_little_in_our_letters(of_zip: b
     assert "locked" not in (item.reason or "")
     assert "http" not in (item.reason or "")
     assert len(item.reason or "") < 150
+
+
+PASSED_ON = {
+    "Sieve": b"Delivered-To: me@reporter.example\r\n",
+    "forward file": b"Received: from a.example by mx.reporter.example for <Me@reporter.example>; x\r\n",
+}
+
+
+@pytest.mark.parametrize("trace", PASSED_ON.values(), ids=PASSED_ON.keys())
+def test_a_spam_that_a_rule_passed_on_is_told_from_a_forward_and_what_it_carries_is_not_taken(
+    trace: bytes,
+) -> None:
+    mine = trace + forward(TEXT, attached(SPAM), extra=b"To: undisclosed <a@b.example>\r\n")
+    spam = mine.replace(b"From: me@reporter.example", b"From: x@spam.example")
+    (item,) = unwrap_forward(spam, lambda _: False, ["me@reporter.example"])
+    assert (item.spam, item.reason) == (None, passed_on.PASSED_ON)
+    for forwarded in (
+        unwrap_forward(spam, lambda _: True, ["me@reporter.example"]),  # it is written to us
+        unwrap_forward(mine, lambda _: False, ["me@reporter.example"]),  # by the reporter
+        unwrap_forward(spam, lambda _: False, ["me@elsewhere.example"]),  # it came to somebody else
+    ):
+        assert [one.spam for one in forwarded] == [SPAM]
 
 
 def test_few_of_very_many_resent_to_addresses_are_looked_up() -> None:

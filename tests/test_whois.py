@@ -305,6 +305,13 @@ def test_an_undated_row_is_refused(row: dict[str, Any]) -> None:
         ("bbb@aaa.com", "", True),
         ("abuse@cloud.example", "", False),
         ("mail-abuse@cert.br", "", False),
+        ("not.available@net.example", "Net", True),
+        ("asdf@asdf.com", "Net", True),
+        ("abuse@spam.invalid", "Net", True),
+        ("compliance@arin.net", "Net", True),
+        ("mailer-daemon@net.example", "Net", True),
+        ("abuse@invalid.net.example", "Net", False),
+        ("abuse@none-such.example", "Net", False),
     ],
 )
 def test_placeholders_and_registries_are_refused_but_on_their_own_networks(

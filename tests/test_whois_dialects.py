@@ -7,7 +7,8 @@ from abuse_lookup.answer import Finding
 from abuse_lookup.knowledge import rows
 from abuse_lookup.whois_answer import Report, read
 from abuse_lookup.whois_dialect import decoded, gone, port_of, present_name, query_for, refused, says_absent
-from bench.registries import Question, ours
+from bench.registries import ours
+from bench.registry_corpus import Question
 
 IP = Target.parse("198.51.100.7")
 
@@ -228,6 +229,18 @@ def test_terms_of_use_refuse_nothing(line: str) -> None:
     assert refused([line], beside_data=False) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Once you have reached the daily limit, further queries are rejected.",
+        "We reserve the right to restrict access in case of too many queries.",
+        "IP addresses will be blocked due to excessive querying.",
+    ],
+)
+def test_among_other_lines_one_that_says_what_would_happen_refuses_nothing(line: str) -> None:
+    assert refused([*(["Terms of use."] * 6), line], beside_data=False) is None
+
+
 def test_a_refusal_beside_data_without_mailboxes_is_a_refusal() -> None:
     data = "\n\ninetnum: 198.51.100.0/24\nowner: Rede\nabuse-c: ABC\n\nnic-hdl-br: ABC\nperson: X\n"
     assert read("% Query rate limit exceeded. Reduced information." + data, IP).refusal
@@ -399,3 +412,24 @@ def test_the_abuse_mailbox_of_a_registrant_or_reseller_is_not_the_registrars() -
 )
 def test_a_server_that_answers_only_this_has_not_answered(text: str) -> None:
     assert read(text + "\n", Target.parse("pills.example")).refusal
+
+
+def test_of_two_networks_in_one_rwhois_answer_the_smaller_speaks() -> None:
+    text = (
+        "network:Class-Name:network\nnetwork:IP-Network:198.51.96.0/19\nnetwork:Abuse-Contact:abuse@up.example\n\n"
+        "network:Class-Name:network\nnetwork:IP-Network:198.51.100.0/29\nnetwork:Abuse-Contact:abuse@down.example\n"
+    )
+    assert named(read(text, IP)) == [("abuse@down.example", "high"), ("abuse@up.example", "low")]
+
+
+def test_arin_tells_of_several_as_numbers_at_once() -> None:
+    text = "ASNumber:       64496 - 64500\nASName: X\n\nOrgAbuseEmail:  abuse@net.example\n"
+    assert named(read(text, Target.parse("AS64498"))) == [("abuse@net.example", "high")]
+    assert named(read(text, Target.parse("AS64501"))) == []
+
+
+def test_a_mailbox_in_the_registrars_block_counts_when_its_name_says_that_it_takes_complaints() -> None:
+    block = "DOMAIN NAME: pills.example\n\nREGISTRAR:\nSeller sp. z o.o.\n{}\nwww.seller.example\n"
+    pills = Target.parse("pills.example")
+    assert named(read(block.format("abuse@seller.example"), pills)) == [("abuse@seller.example", "medium")]
+    assert named(read(block.format("info@seller.example"), pills)) == []

@@ -179,7 +179,8 @@ class Website:
             raw = self.office.spam_of(session, row)
         trust = Trust.of(["mx.victim.example"])
         found = read(raw, trust, row.way_in_grade, certain=row.certain_hops)
-        evidence._record(self.office, row, found, [])
+        with self.office.db.transaction() as session:
+            evidence.record(session, self.office, row, found, [])
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
         if row.source_ip:
@@ -187,7 +188,8 @@ class Website:
             answers += [
                 (Question(one.target, "link"), one) if isinstance(one, Lookup) else one for one in links
             ]
-            contacts._record(self.office, row, answers, 0)
+            with self.office.db.transaction() as session:
+                contacts.record(session, self.office, row, answers, 0)
             draft.step(self.office, complaint_id)
 
     def look(self, complaint_id: str) -> None:
@@ -270,6 +272,7 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         await asyncio.sleep(0)
         await self._wait_tasks_to_complete()
+        await self.lifespan.shutdown()
 
 
 @dataclass

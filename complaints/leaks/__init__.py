@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from complaints.leaks.charsets import declared, decoded
-from complaints.leaks.opened import Opened, bodies, is_binary, readable_in, short_bodies, tokens, told
+from complaints.leaks.opened import (
+    Opened,
+    bodies,
+    is_binary,
+    is_shaped,
+    readable_in,
+    short_bodies,
+    tokens,
+    told,
+)
 from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
 from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read
@@ -153,9 +162,7 @@ class _Search:
         self._read(text, plain)
 
     def _read(self, text: _Text, plain: bytes) -> None:
-        rest = self._open_bodies(text, plain)
-        for short in short_bodies(rest):
-            self._open(text, short)
+        rest = self._open_bodies(text, plain) if is_shaped(plain) else plain
         done = read(rest)
         self._found(text, done.readings, words=not text.attached)
         if not done.finished:
@@ -171,7 +178,7 @@ class _Search:
             self._open(text, Opened(how, b"\n".join(found), is_likely=False))
 
     def _open_bodies(self, text: _Text, plain: bytes) -> bytes:
-        """Open the long base64 in a text; returns the rest of it."""
+        """Open the base64 that fills lines of a text; returns the text without what is long of it."""
         rest, long = bodies(plain)
         for body, line in zip(long, _lines(plain, long), strict=True):
             where = f"the body at line {line}" if text.where == "message" and not text.inside else text.where
@@ -180,6 +187,8 @@ class _Search:
             else:
                 for token in told(body.how, body.octets, self.wanted):
                     self._open(text, token, where)
+        for short in short_bodies(rest):
+            self._open(text, short)
         return rest
 
     def _open(self, text: _Text, opened: Opened, where: str = "") -> None:

@@ -32,9 +32,11 @@ _WIDE = b"1Z" * 6
 _BETWEEN = b"\1"
 """Ends what can be read."""
 _LONG_LINE = re.compile(rb"[A-Za-z0-9+/]{60}")
-_LONG_LINE_FROM = finder(rb"\n[A-Za-z0-9+/]{60}")
 _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
-_PARAGRAPH_START = finder(rb"\n\r?\n[A-Za-z0-9+/]+=*\r?(?:\n|\z)")
+_FIRST_LINE = rb"\n\r?\n[A-Za-z0-9+/]+=*\r?(?:\n|\z)"
+_LONG_LINE_FROM = finder(rb"\n[A-Za-z0-9+/]{60}")
+_PARAGRAPH_START = finder(_FIRST_LINE)
+_SHAPED = finder(rb"\n[A-Za-z0-9+/]{60}", _FIRST_LINE, rb"begin [0-7]{3,4} |=ybegin ")
 _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
 _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
@@ -46,7 +48,8 @@ _APART = b"/" * 8
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} |=ybegin ")
+_LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
@@ -62,6 +65,11 @@ class Opened:
     octets: bytes
     start: int = 0
     is_likely: bool = True
+
+
+def is_shaped(text: bytes) -> bool:
+    """Whether a text may hold any that `bodies` or `short_bodies` finds."""
+    return _SHAPED(text, 0) >= 0 or _LONG_LINE.match(text) is not None
 
 
 def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
@@ -111,6 +119,8 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
     """
     if _UU_BEGIN.search(text):
         yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
+    if b"=ybegin " in text:
+        yield Opened("yEnc", b"\n".join(_ydecoded(text)))
     place = _PARAGRAPH_START(text, 0)
     while place >= 0:
         end = _PARAGRAPH.match(text, place).end()  # type: ignore[union-attr]  # it begins there
@@ -140,26 +150,23 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     if len(standard) < wanted.fewest_letters:
         return
     place = wanted.anything_encoded(standard, 0)
-    if place >= 0:
-        yield from _base64_tokens(standard, place, wanted)
-        if wanted.told_in_hex(standard, place) >= 0:
-            yield from _hex_tokens(text, wanted)
-
-
-def _base64_tokens(standard: bytes, place: int, wanted: Wanted) -> Iterator[Opened]:
-    """Yield what of that stands in letters of base64 from a place on."""
-    anyway = wanted.told_in_base64(standard, place) >= 0
-    for octets in wanted.digested_in(standard) if anyway else ():
-        yield Opened("base64", octets)
+    if place < 0:
+        return
+    otherwise = wanted.told_otherwise(standard, place) >= 0
     # What can be read from each of four letters is searched as one text anyway.
-    stretches = [slice(None)] if anyway and wanted.foreign else _stretches(standard, place, wanted)
+    whole = [slice(None)]
+    stretches = whole if otherwise and wanted.foreign else _stretches(standard, place, wanted)
     if stretches:
         octets = _BETWEEN.join(_phases(_APART.join([standard[stretch] for stretch in stretches])))
-        if _WIDE in octets.translate(_READABLE):
+        kinds = octets.translate(_READABLE)
+        if stretches != whole and _WIDE in kinds:
             octets = _BETWEEN.join(_phases(standard))
-        yield from told("base64", octets, wanted)
-    if anyway:
+            kinds = octets.translate(_READABLE)
+        yield from told("base64", octets, wanted, kinds)
+    if otherwise:
+        yield from (Opened("base64", digest) for digest in wanted.digested_in(standard))
         yield from _archives(standard)
+        yield from _hex_tokens(text, wanted)
 
 
 def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
@@ -206,12 +213,12 @@ def _archives(standard: bytes) -> Iterator[Opened]:
         yield Opened("base64", next(_phases(standard[place:])))
 
 
-def told(how: str, octets: bytes, wanted: Wanted) -> Iterator[Opened]:
-    """Yield what can be read in octets that were most likely decoded in vain."""
+def told(how: str, octets: bytes, wanted: Wanted, kinds: bytes = b"") -> Iterator[Opened]:
+    """Yield what can be read in octets that were most likely decoded in vain; `kinds` if they are known."""
     if wanted.foreign and any(form in octets for form in wanted.foreign):
         yield Opened(how, octets, is_likely=False)
         return
-    kinds = octets.translate(_READABLE)
+    kinds = kinds or octets.translate(_READABLE)
     runs = _runs(octets, kinds, b"1" * wanted.readable)
     if _WIDE in kinds:
         narrow = octets.replace(b"\0", b"")
@@ -263,6 +270,18 @@ def _uudecoded(text: bytes) -> Iterator[bytes]:
                 yield binascii.a2b_uu(line.rstrip(b"\r"))
             except binascii.Error:
                 continue  # no line of it
+
+
+def _ydecoded(text: bytes) -> Iterator[bytes]:
+    """Decode what is in yEnc: each octet is 42 more, and some have a sign before them (yEnc draft 1.3)."""
+    for piece in text.split(b"=ybegin ")[1:]:
+        lines = piece.partition(b"=yend")[0].split(b"\n")[1:]
+        first, *marked = b"".join(
+            line.rstrip(b"\r") for line in lines if not line.startswith(b"=ypart")
+        ).split(b"=")
+        whole = [first.translate(_LESS_42)]
+        whole += [bytes(((one[0] - 106) % 256,)) + one[1:].translate(_LESS_42) for one in marked if one]
+        yield b"".join(whole)
 
 
 def is_binary(octets: bytes) -> bool:

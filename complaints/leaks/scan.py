@@ -39,8 +39,13 @@ def finder(*patterns: bytes) -> Place:
     try:
         search = re2.compile(b"|".join(patterns), options).search
     except re2.error:  # larger than the machine takes: nothing can be told beforehand
-        return lambda _, start: start
+        return everywhere
     return lambda text, start: -1 if (match := search(text, start)) is None else match.start()
+
+
+def everywhere(text: bytes, start: int) -> int:
+    """Tell nothing: what is asked for may begin wherever anything is left."""
+    return start if start < len(text) else -1
 
 
 def exactly(octets: bytes) -> bytes:
@@ -97,7 +102,7 @@ def readable(shortest: int) -> bytes:
 
 
 def _group(first: frozenset[int], second: frozenset[int], third: frozenset[int]) -> bytes:
-    """Four letters of base64 that decode to three octets, each one of a set (RFC 4648 §4)."""
+    """Four letters of base64 that decode to three octets, each one of a set."""
     high = {octet & 3 for octet in first}
     middle = {octet >> 4 for octet in second}
     low = {octet & 15 for octet in second}

@@ -4,6 +4,7 @@ A raw body is one FILE; a form is as many as it has files. All FILEs of a reques
 in one transaction: either every one of them is acknowledged or none was kept.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from fastapi import Request
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartParser
 
 from complaints import once, submission, tokens
 from complaints.fields import one_line
@@ -21,6 +23,8 @@ from complaints.unwrap import Item
 from complaints.web import idempotency
 from complaints.web.problems import Problem
 
+# A file of a form stays in memory, which `security.BodyLimit` bounds: on the disk it would lie in clear
+MultiPartParser.spool_max_size = sys.maxsize
 MOST_FILES = 100
 MOST_FIELDS = 20
 LONGEST_NOTE = 4000  # characters; a desk reads a few lines

@@ -39,6 +39,8 @@ PUBLIC = frozenset({"/", "/help", "/privacy", "/register", "/submit"})  # the pa
 UPLOADS = frozenset({"/submit", "/api/v1/submissions"})
 FORM_BYTES = 1_048_576  # any request but an upload
 ENVELOPE_BYTES = 65_536  # what multipart/form-data adds around the files of an upload
+AT_ONCE = 8  # of the largest uploads, what bodies may take of memory together
+FEW_SECONDS = 5
 # How much of a refused body is read away, so that its sender hears the answer
 LINGER_BYTES, LINGER_SECONDS = 67_108_864, 20
 
@@ -85,15 +87,34 @@ class Guard:
             headers["X-Robots-Tag"] = "noindex, nofollow"
 
 
+class _Room:
+    """What bodies may take of this process's memory, all of them together, until they are answered."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> bool:
+        """Whether there was room for so many more octets; they are taken then."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give(self, size: int) -> None:
+        self._left += size
+
+
 class BodyLimit:
     """Refuses bodies over the limit while they come in, and reads the rest of a refused one away.
 
-    Without that a client that is still sending would meet a reset connection in place of the answer.
+    Without that a client that is still sending would meet a reset connection in place of the answer. Whoever
+    sends slowly takes no more room than what has come of theirs.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._room = _Room(AT_ONCE * (max_bytes + ENVELOPE_BYTES))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -101,25 +122,29 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._max_bytes + ENVELOPE_BYTES if scope["path"] in UPLOADS else FORM_BYTES
-        body = _Body(Headers(scope=scope), receive, limit)
+        body = _Body(Headers(scope=scope), receive, limit, self._room)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await body.drain()
             await send(message)
 
-        await self._app(scope, body.receive, answer)
+        try:
+            await self._app(scope, body.receive, answer)
+        finally:
+            body.forget()
 
 
 class _Body:
     """One request body on its way in."""
 
-    def __init__(self, headers: Headers, receive: Receive, limit: int) -> None:
+    def __init__(self, headers: Headers, receive: Receive, limit: int, room: _Room) -> None:
         length = headers.get("content-length", "")
         self._declared = int(length) if length.isdecimal() else 0
         self._waits = headers.get("expect", "").lower() == "100-continue"  # RFC 9110 §10.1.1
         self._receive = receive
         self._limit = limit
+        self._room, self._taken = room, 0
         self._size = 0
         self._ended = False
 
@@ -129,7 +154,22 @@ class _Body:
         message = await self._next()
         if self._size > self._limit:
             raise self._too_large()
+        size = len(message.get("body", b""))
+        if not self._room.take(size):
+            raise Problem(
+                503,
+                "Too much at a time",
+                "Other uploads take all the room there is right now; nothing of this one was kept.",
+                "Send it again in a few seconds.",
+                headers={"Retry-After": str(FEW_SECONDS)},
+            )
+        self._taken += size
         return message
+
+    def forget(self) -> None:
+        """The request is answered, and its body is in nobody's memory."""
+        self._room.give(self._taken)
+        self._taken = 0
 
     async def _next(self) -> Message:
         message = await self._receive()

@@ -1,15 +1,19 @@
 """Targets that check signatures and open PDF files, pictures and files of Outlook's, where their extras are installed."""
 
 import base64
+import io
 import signal
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from unittest.mock import patch
 
 import dkim
 
-from complaints import attachments, decoders, outlook, outlook_reader
+from complaints import attachments, decoders, outlook, outlook_reader, unpacking
 from complaints.attachments import is_installed
+from complaints.links import links
 from complaints.message import parse
 from complaints.remake import File, remake
 from complaints.signatures import MOST_SIGNATURES, key_names, verify
@@ -102,6 +106,18 @@ def check_decoders(data: bytes) -> Hashable:
     return tuple(kinds)
 
 
+def check_unpacking(data: bytes) -> Hashable:
+    """What the child takes out of an archive: files with their names, within the bounds."""
+    try:
+        given = list(unpacking.members(data))
+    except Exception as error:  # noqa: BLE001 - zipfile and tarfile raise what they like, and the child goes on
+        return type(error).__name__
+    assert len(given) <= unpacking.MOST_MEMBERS
+    assert all(len(content) <= unpacking.LARGEST_MEMBER for _, content in given)
+    links(parse(b"\n"), (), given)
+    return min(len(given), 3)
+
+
 def check_attached(data: bytes) -> Hashable:
     """What we do around the child: finding files, hearing what it says."""
     files = list(attachments._files(parse(data)))
@@ -191,6 +207,22 @@ _TAGS = (
     b"x=99",
     b"DKIM-Signature: ",
 )
+
+
+def _archive(mode: str) -> bytes:
+    out = io.BytesIO()
+    if mode == "zip":
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("[Content_Types].xml", "<x/>")
+            archive.writestr("a.rels", '<Relationship Target="http://a.example/" TargetMode="External"/>')
+    else:
+        with tarfile.open(fileobj=out, mode="w:gz") as tape:
+            entry = tarfile.TarInfo("a.html")
+            entry.size = 40
+            tape.addfile(entry, io.BytesIO(b"<a href=http://a.example/>x</a>".ljust(40)))
+    return out.getvalue()
+
+
 _SAID = b'{"found": "http://a.example", "in": "pdf"}\n{"unread": 1}\n{"ended": true}\n'
 _LINES = "Received: from a ([192.0.2.1]) by c.example; x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
 _KEPT: Properties = {HEADERS: _LINES, BODY: "hello", HTML: b"<p>", CODEPAGE: 1252}
@@ -200,6 +232,7 @@ _MAIL = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/
 TARGETS = (
     Target("signatures", check_signatures, (_SIGNED, _CANNED), seeds.messages, longest=20_000, seconds=0.4, words=_TAGS),
     Target("attached", check_attached, (_SAID, _MAIL % base64.b64encode(_png()), b"Content-Type: text/html\n\n<img src='data:image/png;base64,iVBORw0KGgo='>"), seeds.messages, longest=20_000, seconds=0.4),
+    Target("unpacking", check_unpacking, (_archive("zip"), _archive("tar"), b"PK\x03\x04"), longest=20_000, seconds=0.4, words=(b"PK\x01\x02", b"PK\x05\x06", b"ustar", b"\x1f\x8b\x08")),
     Target("remade", check_remade, (_LINES.encode(), _TOLD, _PLAIN), seeds.messages, longest=20_000, seconds=0.4),
     *(
         (Target("outlook", check_outlook, _OUTLOOK, longest=8_000, seconds=0.5, words=(b"\x07\xd0", b"\x1f\0", b"\2\1", b"\xfe\xff\xff\xff")),)

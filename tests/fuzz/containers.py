@@ -3,10 +3,11 @@
 import io
 from collections.abc import Hashable
 
-from complaints.archives import MAX_FILES, is_archive, mbox_slices, unpack
+from complaints.archives import MAX_FILES, MAX_MESSAGES, is_archive, unpack
 from complaints.arf import parse_report
 from complaints.arf.wire import LONGEST_LINE, legal
 from complaints.leaks import find_leaks
+from complaints.mbox_marks import mails_in
 from complaints.pasted import repair
 from complaints.redact import CannotRedact, Identity, redact
 from complaints.redact.difference import explain
@@ -66,7 +67,7 @@ def check_archive(data: bytes) -> Hashable:
         for packed in unpack(data, "x.zip"):
             assert (packed.content is None) == bool(packed.reason)
             kinds.add((packed.content is None, packed.reason[-12:]))
-    slices = mbox_slices(data)
+    slices = mails_in(data, MAX_MESSAGES)
     end = 0
     for start, stop in slices:
         assert start >= end, "messages of an mbox lie in each other"

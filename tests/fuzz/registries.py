@@ -100,7 +100,7 @@ def check_rdap(data: bytes) -> Hashable:
     named = [*linked_contacts(document, domain=True), *linked_contacts(document, domain=False)]
     printable(*(each.handle for each in named), domain_name(document))
     links = [*named, *related_links(document), *parent_links(document), parent_span(document)]
-    assert isinstance(notices(document), str)
+    assert all(notices(document))
     return (*kinds, min(len(links), 3), bool(reply.limit), withheld(document), numbers(document) is None)
 
 

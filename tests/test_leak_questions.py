@@ -1,0 +1,103 @@
+"""Asking first whether a text can hold anything never hides what looking at all of it finds."""
+
+import base64
+import random
+from collections.abc import Callable
+
+import pytest
+
+from complaints import leaks
+from complaints.leaks import find_leaks, readings, scan
+from complaints.leaks.wanted import Wanted, wanted
+from complaints.redact import Identity
+from tests.leak_nests import texts
+
+NUMBER = 400
+Patch = pytest.MonkeyPatch
+Found = set[tuple[str, str]]
+
+
+class Everything(Wanted):
+    """What is wanted, where the answer to every question is that it may be anywhere."""
+
+    anything_encoded = told_otherwise = readable_in_base64 = staticmethod(scan.everywhere)
+    fewest_letters = 0
+
+    def may_stand_in(self, octets: bytes) -> bool:
+        return True
+
+
+def everything(
+    addresses: tuple[str, ...], names: tuple[str, ...], phrases: tuple[str, ...], own_words: frozenset[str]
+) -> Everything:
+    one = wanted(addresses, names, phrases, own_words)
+    return Everything(one.addresses, one.digests, one.words, one.usual)
+
+
+def seen(raw: bytes, who: Identity) -> Found:
+    return {(leak.what, leak.where) for leak in find_leaks(raw, who)}
+
+
+@pytest.fixture(scope="module")
+def complete() -> list[tuple[bytes, Identity, Found]]:
+    """Texts in which people are nested, and what the search that asks nothing beforehand finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaks, "wanted", everything)
+        patch.setattr(leaks, "is_shaped", lambda _: True)
+        patch.setattr(readings, "_UNUSUAL", scan.everywhere)
+        patch.setattr(readings, "_leads_on", lambda _: True)
+        return [(raw, who, seen(raw, who)) for raw, who in texts(7, NUMBER)]
+
+
+def test_what_is_found_is_the_same_whether_it_is_asked_for_first_or_not(
+    complete: list[tuple[bytes, Identity, Found]],
+) -> None:
+    assert sum(bool(found) for _, _, found in complete) > NUMBER / 3
+    for raw, who, found in complete:
+        assert seen(raw, who) == found, (raw, who)
+
+
+def test_what_is_readable_or_wanted_is_seen_wherever_in_a_group_it_begins() -> None:
+    rng = random.Random(3)
+    person = wanted(("ж@victim.example",), (), (), frozenset())
+    for shortest in (6, 12, 16):
+        seen_in_base64, seen_in_hex = (
+            scan.finder(one(shortest)) for one in (scan.readable, scan.readable_hex)
+        )
+        for place in range(6):
+            row = bytes(rng.randrange(0x20, 0x7F) for _ in range(shortest))
+            wide = bytes(rng.randrange(0x20, 0x7F) if not number % 2 else 0 for number in range(12))
+            for octets in (row, wide):
+                noise = b"\xff" * place + octets + b"\xff\xff"
+                assert seen_in_base64(base64.b64encode(noise), 0) >= 0, (shortest, place, octets)
+                assert seen_in_hex(b"0" * place + noise.hex("+").encode(), 0) >= 0, (shortest, place, octets)
+                assert seen_in_hex(b"0x" + noise.hex("x").replace("x", "0x").encode(), 0) >= 0
+            said = b"\xff" * place + "ж".encode() + b"\xff\xff"
+            assert person.told_otherwise(base64.b64encode(said), 0) >= 0
+            assert person.told_otherwise(said.hex().encode(), 0) >= 0
+
+
+def nowhere(_: bytes, __: int) -> int:
+    return -1
+
+
+QUESTIONS: dict[str, Callable[[Patch], None]] = {
+    "may it stand in a reading": lambda patch: patch.setattr(Wanted, "may_stand_in", lambda _, __: False),
+    "is anything encoded": lambda patch: patch.setattr(Wanted, "anything_encoded", staticmethod(nowhere)),
+    "is anything readable": lambda patch: patch.setattr(Wanted, "readable_in_base64", staticmethod(nowhere)),
+    "is anything told otherwise": lambda patch: patch.setattr(
+        Wanted, "told_otherwise", staticmethod(nowhere)
+    ),
+    "are there lines of base64": lambda patch: patch.setattr(leaks, "is_shaped", lambda _: False),
+    "is anything unusual": lambda patch: patch.setattr(readings, "_UNUSUAL", nowhere),
+    "may an escape lead on": lambda patch: patch.setattr(readings, "_leads_on", lambda _: False),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_each_question_can_hide_something_if_it_is_answered_wrongly(
+    question: str, complete: list[tuple[bytes, Identity, Found]], monkeypatch: Patch
+) -> None:
+    wanted.cache_clear()  # each remembers its answers
+    QUESTIONS[question](monkeypatch)
+    assert any(seen(raw, who) < found for raw, who, found in complete)
