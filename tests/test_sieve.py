@@ -47,7 +47,7 @@ def ids(who: Identity) -> str:
 
 
 @pytest.mark.parametrize("who", WHO, ids=ids)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     spelling=st.sampled_from([*SPELLINGS]),
     layers=st.lists(st.sampled_from([*LAYERS]), max_size=3),
