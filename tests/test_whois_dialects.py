@@ -229,6 +229,18 @@ def test_terms_of_use_refuse_nothing(line: str) -> None:
     assert refused([line], beside_data=False) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Once you have reached the daily limit, further queries are rejected.",
+        "We reserve the right to restrict access in case of too many queries.",
+        "IP addresses will be blocked due to excessive querying.",
+    ],
+)
+def test_among_other_lines_one_that_says_what_would_happen_refuses_nothing(line: str) -> None:
+    assert refused([*(["Terms of use."] * 6), line], beside_data=False) is None
+
+
 def test_a_refusal_beside_data_without_mailboxes_is_a_refusal() -> None:
     data = "\n\ninetnum: 198.51.100.0/24\nowner: Rede\nabuse-c: ABC\n\nnic-hdl-br: ABC\nperson: X\n"
     assert read("% Query rate limit exceeded. Reduced information." + data, IP).refusal
