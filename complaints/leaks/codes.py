@@ -12,10 +12,10 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from complaints.leaks.opened import bodies, short_bodies
 from complaints.leaks.readings import read
+from complaints.leaks.scan import finder
 
 _MOST_INSIDE = 3
 _MOST_TIMES = 6
@@ -46,6 +46,8 @@ _URL = re.compile(
     rb"(?:\b(?:https?|ftp)://|(?<![:\w/])//(?=[a-z0-9-]{1,63}\.)|\bwww\.|\bmailto:)[^\s<>\"'\\^`{}]{3,}",
     re.IGNORECASE,
 )
+_URL_FROM = finder(rb"(?i)(?:https?|ftp)://|//[a-z0-9-]{1,63}\.|www\.|mailto:")
+"""Where one may begin, whatever stands before it."""
 _AUTHORITY = re.compile(
     rb"(?://|%2f%2f)(?:(?P<user>[^\s/?#@%<>\"]{0,250})@)?(?P<host>[^\s/?#@%<>\"]*)", re.IGNORECASE
 )
@@ -54,6 +56,9 @@ _ADDRESSED = re.compile(rb"(?:[@=\s(<;,]|%40)(?=[a-z0-9_-]{1,63}\.)", re.IGNOREC
 _IN_BASE64 = re.compile(rb"aHR0c[A-Za-z0-9+/_-]{8,}")
 _ATOM = re.compile(rb"[A-Za-z0-9]{9,}")
 _LONGEST = 200
+_DIGITS = b"0123456789"
+_KINDS = bytes(ord("1") if octet in _DIGITS else ord("A") if octet < 97 else ord("a") for octet in range(256))
+_CHANGES = (b"1A", b"A1", b"1a", b"a1", b"Aa", b"aA")
 _DATE = re.compile(rb"^(?:resent-|delivery-)?date:[^\n]*\d:\d\d:(?!00)\d\d", re.IGNORECASE | re.MULTILINE)
 _LINE_END = re.compile(rb"\r\n?")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -141,7 +146,12 @@ def _shown(code: bytes) -> str:
 
 def _links(text: bytes) -> Iterator[bytes]:
     """Links, and those that stand in base64 inside a link."""
-    for match in _URL.finditer(text):
+    end = 0
+    while (place := _URL_FROM(text, end)) >= 0:
+        match = _URL.match(text, place)
+        end = match.end() if match else place + 1
+        if match is None:
+            continue
         inner = [_decoded(one) for one in _IN_BASE64.findall(match[0])]
         # One whose codes are taken out is written anew, and begins as before
         yield _IN_BASE64.sub(b" ", match[0]) if inner else match[0]
@@ -200,14 +210,14 @@ def _is_made(atom: bytes) -> bool:
     """Whether letters and digits in a row are what no person writes: long, and changing all the time."""
     if len(atom) > _LONGEST:
         return True
-    digits = sum(48 <= octet <= 57 for octet in atom)
-    letters = len(atom) - digits
+    letters = len(atom.translate(None, _DIGITS))
+    digits = len(atom) - letters
     if not letters:
         return True
     if len(atom) < 10:
         return False
-    kinds = [48 <= octet <= 57 or (octet < 97) * 2 for octet in atom]
-    changes = sum(left != right for left, right in pairwise(kinds))
+    kinds = atom.translate(_KINDS)
+    changes = sum(map(kinds.count, _CHANGES))
     return (
         (digits >= 4 and letters >= 2)
         or (len(atom) >= 12 and digits >= 6)
