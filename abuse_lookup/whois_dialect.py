@@ -24,6 +24,8 @@ _LONGEST_KEY = 48
 _BRACKETED = re.compile(r"(?:[a-z]\. ?)?\[([^\]]{1,48})\]\s*(.*)")
 _SERVER_IN_TEXT = re.compile(r"(?i)\b(r?whois\.[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,5})\b")
 _SECONDS = re.compile(r"(?i)\b(\d{1,7}) ?(s|sec|seconds?|m|min|minutes?|h|hours?)\b")
+_TERMS = re.compile(r"(?i)\b(?:may|might|will|would|reserve|if|once|whenever|results? in|in case of)\b")
+"""Words of a line that says what would happen; among others it is a term of use, and refuses nothing."""
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -158,8 +160,10 @@ def field_of(line: str) -> tuple[str, str, str]:
 def refused(lines: Iterable[str], *, beside_data: bool) -> Refused | None:
     """Find the line by which a server refuses; `beside_data`: only texts that go with a shortened answer."""
     said = [bare for line in lines if (bare := line.strip())]
-    longest = LONGEST_LINE if len(said) > _FEW else _LONGEST_ALONE
-    short = [bare for bare in said if len(bare) <= longest]
+    if len(said) > _FEW:
+        short = [line for line in said if len(line) <= LONGEST_LINE and not _TERMS.search(line)]
+    else:
+        short = [line for line in said if len(line) <= _LONGEST_ALONE]
     found = [
         Refused(line, _said_seconds(" ".join(short[number : number + 2]), row))
         for row in rows("whois", "refusal")

@@ -181,7 +181,7 @@ def drop_boxes(message: Message, lures: Iterable[Lure], own: Iterable[str] = ())
     write there what they like), recipients, `own` domains, and well-known bystanders.
     """
     senders = {domain for _, domain in _addresses(message, "From", "Sender")}
-    recipients = {address for address, _ in _addresses(message, "To", "Cc", "Delivered-To", "X-Original-To")}
+    victims = recipients(message)
     barred = {organisational_domain(domain) or domain for domain in {*senders, *map(str.lower, own)}}
     replies = ((address, "reply-to") for address, _ in _addresses(message, "Reply-To"))
     found: dict[str, DropBox] = {}
@@ -190,11 +190,16 @@ def drop_boxes(message: Message, lures: Iterable[Lure], own: Iterable[str] = ())
         *((lure.value, lure.found_in) for lure in lures if lure.kind == "mail"),
     ):
         domain = address.rpartition("@")[2].lower()
-        if address.lower() in recipients or (organisational_domain(domain) or domain) in barred:
+        if address.lower() in victims or (organisational_domain(domain) or domain) in barred:
             continue
         if "." in domain and not is_well_known(domain):
             found.setdefault(address.lower(), DropBox(address, domain, found_in))
     return tuple(found.values())[:MOST_DROP_BOXES]
+
+
+def recipients(message: Message) -> set[str]:
+    """Return whom a spam was sent to, in lower case: its text names them too, not to be answered there."""
+    return {address for address, _ in _addresses(message, "To", "Cc", "Delivered-To", "X-Original-To")}
 
 
 def _addresses(message: Message, *names: str) -> list[tuple[str, str]]:

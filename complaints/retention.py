@@ -56,7 +56,6 @@ def rules(settings: Settings) -> dict[str, str]:
         "account": "as long as the reporter is registered",
         "hour": "an hour, if it is not completed",
         "day": "a day",
-        "week": "a week",
         "desk": "until the desk wants reports again",
         "batch": "until the same mailbox is handed in anew, or the file is deleted",
         "cache": "until the registry's answer ends, at most a few days",
@@ -116,7 +115,7 @@ def _spams(session: Session, since: Any) -> int:
     )
     ids = list(session.exec(over))
     empty: Json = {"raw": None, "evidence": None, "contacts": None, "note": "", "hide": []}
-    empty |= {"subject": "", "campaign": ""}
+    empty |= {"subject": "", "campaign": "", "repairs": []}
     done = _rows(session, update(Complaint).where(col(Complaint.id).in_(ids)).values(reason=DELETED, **empty))
     unsent = col(Report.state).in_(UNSENT) & col(Report.complaint_id).in_(ids)
     _empty(session, select(Report.id, Report.contact).where(unsent))
@@ -127,7 +126,8 @@ def _spams(session: Session, since: Any) -> int:
         col(Submission.state) == SubmissionState.NOTICED,
         col(Submission.id).not_in(alive),
     )
-    return done + _rows(session, update(Submission).where(*unused).values(raw=GONE, filename="", outcome=[]))
+    bare: Json = {"raw": GONE, "filename": "", "outcome": [], "batch": Submission.id}
+    return done + _rows(session, update(Submission).where(*unused).values(**bare))
 
 
 def _reports(session: Session, since: Any) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from complaints.attachments import Looked
 from complaints.authentication import Result, authentication
-from complaints.bystanders import Group, drop_boxes, groups
+from complaints.bystanders import Group, drop_boxes, groups, recipients
 from complaints.dates import rfc3339
 from complaints.declared import sender_declared
 from complaints.finding import explanation
@@ -67,12 +67,12 @@ class Evidence:
         links by who answers for them, most likely guilty first; `drop_boxes` are where answers are to go;
         `sender_declared` where the sender wants complaints, and what that is worth; `hints` its other advice.
         """
-        found = self.trace
+        found, victims = self.trace, recipients(self.message)
         return {
             "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [_link(link) for link in self.links.web],
-            "lures": [lure._asdict() for lure in self.links.lures],
+            "lures": [lure._asdict() for lure in self.links.lures if lure.value.lower() not in victims],
             "hosts": [_group(group) for group in groups(self.links.web, self.own)],
             "drop_boxes": [asdict(box) for box in drop_boxes(self.message, self.links.lures, self.own)],
             "authentication": [_result(result) for result in self.authentication if result.believed],

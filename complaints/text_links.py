@@ -57,6 +57,9 @@ _MAY_PLUS = re.compile(rf"\+{UNSEEN}*+\(?{UNSEEN}*+\d")
 _MAY_ZEROS = re.compile(rf"0{UNSEEN}*+0{UNSEEN}*+ ?{UNSEEN}*+[1-9]")
 _TOLL_FREE = re.compile(r"8(?:00|33|44|55|66|77|88)\)?[ .-]\d{3}[ .-]\d{4}(?![\w/=@+])")
 _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
+# A number of North America without its country code, where a word says that it is to be called.
+_LAST_FOUR = re.compile(r"-\d{4}(?<=[ .)-][2-9]\d\d-\d{4})(?![\w/=@+-])")
+_TO_CALL = re.compile(r"(?i:\bcall\b)[^\d\n]{0,40}?(\(?[2-9]\d\d(?:\)[ .-]?|[ .-])\d{3})\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb\u3002"
 # Nearly every word with a link or an address in it: nothing around it but brackets and the end of a sentence.
@@ -88,12 +91,13 @@ def references_in(text: str, most: int = 20_000) -> list[tuple[str, str]]:
     """
     if "." not in text and "/" not in text and "+" not in text and not _DOTLESS.search(text):
         return []
-    text = _undisguised(text)
+    text, lowered = _undisguised(text)
     found: list[tuple[str, str]] = []
     for token in _tokens(text)[:most]:
         found += _short_token(token) if len(token) < _SHORT else _references_of(token)
-    if "+" in text or "00" in text or "8" in text:
-        found += [("phone", number) for number in _phones(text)]
+    calls = b"call" in lowered
+    if calls or "+" in text or "00" in text or "8" in text:
+        found += [("phone", number) for number in _phones(text, calls)]
     return found
 
 
@@ -127,8 +131,11 @@ def _around(text: str, start: int, place: int, stop: int) -> str:
     return text[max(start, place - _LONGEST_TOKEN) : min(stop, place + _LONGEST_TOKEN)]
 
 
-def _undisguised(text: str) -> str:
-    """Undo what spans several words: bracketed dots, spaced letters, a link broken over lines."""
+def _undisguised(text: str) -> tuple[str, bytes]:
+    """Undo what spans several words: bracketed dots, spaced letters, a link broken over lines.
+
+    Behind the text what it was in lower case.
+    """
     if "\x1b" in text:
         text = _ESCAPES.sub(" ", text)
     if not text.isascii() and (
@@ -144,7 +151,7 @@ def _undisguised(text: str) -> str:
     if "<" in text and _OPENED.search(text):
         # RFC 3986 appendix C: white space inside the angle brackets is no part of the URL.
         text = _IN_ANGLES.sub(_rejoined, text)
-    return text
+    return text, lowered
 
 
 def _rejoined(match: re.Match[str]) -> str:
@@ -286,8 +293,8 @@ def _with_scheme(link: str) -> str:
     return ("ftp://" if link[:4].lower() == "ftp." else "http://") + link
 
 
-def _phones(text: str) -> list[str]:
-    """Find numbers with a country code, and numbers that are free of charge in North America."""
+def _phones(text: str, calls: bool) -> list[str]:
+    """Find numbers with a country code, and those of North America that are free or that one is to call."""
     found: list[tuple[int, str]] = []
     plus = "+" in text and _MAY_PLUS.search(text)
     zeros = "00" in text and _MAY_ZEROS.search(text)
@@ -302,6 +309,9 @@ def _phones(text: str) -> list[str]:
         start = opened.start() if opened else match.start()
         if (")" in match[0]) == ("(" in text[start : match.start()]):
             found.append((start, text[start : match.end()]))
+    for match in _LAST_FOUR.finditer(text) if calls else ():
+        if told := _TO_CALL.search(text, max(0, match.start() - 60), match.start()):
+            found.append((told.start(1), text[told.start(1) : match.end()]))
     return _unjoined(text, found) if found else []
 
 

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
-from tests.redaction_places import NAME_PLACES, PEOPLE, PLACES, Case, Person, body, header, lines, parts
+from tests.redaction_places import NAME_PLACES, PEOPLE, PLACES, Case, Person, body, header, lines, parts, qp
 
 _MORE = (
     Person(("bob+lists@victim.example",)),
@@ -50,6 +50,25 @@ def _zip(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 def _link(token: str) -> bytes:
     return body("text/html", f'<a href="https://click.spam.example/x?u={token}&l=en">x</a>\r\n'.encode())
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(f"hello {text} hello".encode()).decode()
+
+
+def _letters(address: str) -> str:
+    return "".join(letter for letter in address if letter.isalnum())
+
+
+def _yenc(content: bytes) -> bytes:
+    """A file in yEnc: each octet 42 more, and some behind a sign."""
+    coded = b"".join(
+        b"=%c" % ((octet + 106) % 256)
+        if (octet + 42) % 256 in {0, 10, 13, 61}
+        else b"%c" % ((octet + 42) % 256)
+        for octet in content
+    )
+    return b"=ybegin line=128 size=%d name=x\r\n%b\r\n=yend size=%d\r\n" % (len(content), coded, len(content))
 
 
 MORE_PLACES: dict[str, _Make] = {
@@ -93,6 +112,20 @@ MORE_PLACES: dict[str, _Make] = {
     "no header at all": lambda a: f"hello {a} hello".encode(),
     "only zeros around": lambda a: b"\0\0\0" + a.encode() + b"\0\0\0",
     "declared as something else": lambda a: body("image/png", lines(f"it is {a} here".encode()), "base64"),
+    "yEnc": lambda a: body("text/plain", _yenc(f"hello {a} hello".encode())),
+    "quoted-printable twice": lambda a: body(
+        "text/plain", qp("".join(f"={octet:02X}" for octet in a.encode()).encode())
+    ),
+    "file name in pieces out of order": lambda a: parts(
+        (f'Content-Type: image/png;\r\n name*1="{a[3:]}";\r\n name*0="{a[:3]}"', b"x")
+    ),
+    "encoded words broken within a group": lambda a: header(
+        f"X-To: =?utf-8?b?{_base64(a)[:7]}?=\r\n =?utf-8?b?{_base64(a)[7:]}?="
+    ),
+    "comment beside the @": lambda a: body("text/plain; charset=utf-8", a.replace("@", "@(here) ").encode()),
+    "without any signs": lambda a: body("text/plain; charset=utf-8", _letters(a).encode()),
+    "longer digest": lambda a: _link(hashlib.sha512(a.lower().encode()).hexdigest()),
+    "digest of a mailto": lambda a: _link(hashlib.sha1(f"mailto:{a.lower()}".encode()).hexdigest()),
     "encoding that nobody knows": lambda a: body("text/plain", lines(f"it is {a} here".encode()), "x-base-64"),
 }  # fmt: skip
 """Places that only the checker looks into."""
@@ -114,6 +147,9 @@ MORE_NAME_PLACES: dict[str, _Make] = {
     "name in UTF-16": lambda name: body("text/plain; charset=utf-16le", lines(f"Dear {name}, hi".encode("utf-16-le")), "base64"),
     "name in entities": lambda name: body("text/html", "".join(f"&#{ord(char)};" for char in name).encode()),
     "name split by tags": lambda name: body("text/html; charset=utf-8", f"<p>{name[:2]}<i></i>{name[2:]}</p>".encode()),
+    "name garbled": lambda name: body(
+        "text/plain; charset=utf-8", f"Dear {name.encode().decode('cp1252', 'ignore')},".encode()
+    ),
     "name decomposed": lambda name: body("text/plain; charset=utf-8", unicodedata.normalize("NFD", f"Hi {name}!").encode()),
     "name with a fold": lambda name: header(f"X-To: =?utf-8?B?{base64.b64encode(name.encode()).decode()}?=\r\n <a@b.example>"),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """A reporter who goes leaves nothing behind: planted everywhere, erased, and looked for in every file there is."""
 
 import asyncio
+import gzip
 import io
 import json
 import logging
@@ -26,6 +27,7 @@ from complaints import (
     probes,
     replies,
     reporters,
+    retention,
     show,
     step_up,
     submission,
@@ -66,9 +68,11 @@ async def plant(home: House) -> None:
             session, home.office, alice, authority="Court", law="§ 1", what="Zyzzyva", at=home.office.clock()
         )
         reporters.add(session, home.office, BOB, verified=True)
-    first, second, third = await home.waiting(
-        *(spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(3))
-    )
+    spams = [spam(subject=f"Zyzzyva {number}", body=f"Zyzzyva {number}\r\n") for number in range(4)]
+    packed, keyed = gzip.compress(spams[3]), {"Idempotency-Key": "zyzzyva"}
+    assert (await home.api("POST", "/submissions", content=packed, headers=keyed)).status_code == 202
+    await home.forward(spams[:3])
+    first, second, third, _ = [await home.show(item["id"]) for item in await home.complaints(4)]
     await home.confirm(first, [CLOUD_DESK], note="Zyzzyva, says the reporter.")
     await home.until(first["id"], "sent")
     await home.confirm(second, [CLOUD_DESK])
@@ -97,6 +101,22 @@ def everything(office: Office) -> bytes:
         for table in metadata().sorted_tables:
             found += [repr(row).encode() for row in connection.execute(table.select())]
     return b"\n".join(found)
+
+
+def sealed_columns(office: Office) -> dict[str, bytes]:
+    """What the columns hold that the data map calls sealed, by table and column."""
+    tables = {table.name: table for table in metadata().sorted_tables}
+    with office.db.engine.connect() as connection:
+        return {
+            f"{row['name']}.{column}": b"".join(
+                value or b""
+                for (value,) in connection.execute(
+                    tables[row["name"]].select().with_only_columns(tables[row["name"]].c[column])
+                )
+            )
+            for row in retention.data_map()["table"]
+            for column in row.get("sealed", [])
+        }
 
 
 def database_files(office: Office) -> bytes:
@@ -172,6 +192,9 @@ def test_what_is_erased_is_found_nowhere_any_more(tmp_path: Path, database_url: 
             await plant(home)
             before = everything(home.office)
             assert [mark for mark in MARKS if mark not in before] == []
+            sealed = sealed_columns(home.office)
+            assert [name for name, held in sealed.items() if not held] == [], "nothing was looked at"
+            assert [name for name, held in sealed.items() for mark in MARKS if mark in held] == []
             await asyncio.to_thread(gone, home)
             after = everything(home.office)
             assert [mark for mark in MARKS if mark in after] == []
@@ -296,7 +319,7 @@ def check_archive(archive: zipfile.ZipFile) -> None:
         for name in names
         if name.startswith("complaints/") and name.endswith(".eml") and name.count("-") == 1
     ]
-    assert len(spams) == 3
+    assert len(spams) == 4
     assert all(b"Subject: Zyzzyva" in archive.read(name) for name in spams)
     assert any(
         b"Zyzzyva, says the desk." in archive.read(name) for name in names if name.startswith("replies/")

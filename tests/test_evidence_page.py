@@ -14,6 +14,7 @@ from complaints.grades import GRADES
 from complaints.models import Complaint, ComplaintState, Letter
 from complaints.web.pages.review_view import MOST_CLAIMS, MOST_HOSTS, MOST_LINKS
 from complaints.web.visible import visible
+from tests.house import ALICE
 from tests.visitor import HOSTILE, confirm, review
 from tests.website import LINK_DESK, Website, contact, forms, running_website, source_answer, spam
 
@@ -91,6 +92,13 @@ def test_each_hop_leads_to_its_own_line_in_the_source(website: Website) -> None:
     assert "4F2A81C0" in lines["0"]
     assert "bank.example (bank.example [192.0.2.77])" in lines["1"]
     assert "Message-ID" not in lines["1"]
+
+
+def test_whom_the_spam_was_sent_to_is_not_where_it_wants_to_be_answered(website: Website) -> None:
+    page = review(website, website.waiting(spam(body="Write to drop@box.example\r\n"))).text
+    wants = page.partition("Where it wants")[2].partition("The spam itself")[0]
+    assert "drop@box.example" in wants
+    assert ALICE not in wants
 
 
 def test_a_clock_that_runs_back_is_said_in_words(website: Website) -> None:

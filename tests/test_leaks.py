@@ -210,3 +210,11 @@ def test_what_is_seen_of_a_text_is_what_is_seen_of_its_stretches_beyond_ascii(
 ) -> None:
     octets = text.encode() + noise.translate(None, b"\xcc\xcd") + text.encode()
     assert readings._visible(octets) == readings._seen(octets)
+
+
+@pytest.mark.parametrize("charset", ["shift_jis", "gb2312", "euc-kr", "iso-2022-jp"])
+def test_letters_in_full_width_are_seen_in_charsets_of_two_octets(charset: str) -> None:
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in ALICE.addresses[0]).encode(charset)
+    assert "address alice.reporter@victim.example" in found(
+        wide, b"Content-Type: text/plain; charset=%s\r\n" % charset.encode()
+    )

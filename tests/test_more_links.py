@@ -113,3 +113,13 @@ def test_what_only_looks_like_a_host_is_none(text: str, kind: str) -> None:
 def test_names_of_few_letters_are_hosts_all_the_same() -> None:
     text = "see a.b.com, t.co/x, mail.foo.in, Shop.Foo.it, evil.net and e.g.foo/x"
     assert hosts(text) == {"a.b.com", "t.co", "mail.foo.in", "evil.net", "e.g.foo", "shop.foo.it"}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["Call 212-555-0123 now", "please call us at (212) 555-0123.", "CALL NOW (212)555-0123"])  # fmt: skip
+def test_a_number_that_one_is_told_to_call_is_a_lure(text: str) -> None:
+    assert [lure.value for lure in found(text).lures] == ["2125550123"]
+
+
+@pytest.mark.parametrize("text", ["order 212-555-0123", "call me. 212-555-0123-9", "we call it ISBN 1-212-555-01239", "the recall of 212-555-0123"])  # fmt: skip
+def test_any_other_number_is_none(text: str) -> None:
+    assert found(text).lures == ()

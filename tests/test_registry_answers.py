@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.registries import REGISTRY, Question, domains, judged, numbers, ours, raw_domains, status
+from bench.registries import judged, ours, status
+from bench.registry_corpus import REGISTRY, Question, domains, numbers, raw_domains
 
 pytestmark = pytest.mark.skipif(not REGISTRY.is_dir(), reason="../shared/data/registry absent")
 SCOPES = {"domain": {"registrar"}}

@@ -235,6 +235,34 @@ def test_a_message_that_begins_with_a_blank_is_not_glued_to_the_line_above() -> 
     assert source(glued, FORGED) == SPAMMER
 
 
+CONTINUED = [
+    "\tfrom v (v [203.0.113.99]) by mx.reporter.example (Postfix) with ESMTP id 1; {date}",
+    " (v [203.0.113.99]) by mx.reporter.example; {date}",
+    " [203.0.113.99]",
+    " ([203.0.113.99])",
+    " by imap ([203.0.113.99]) with LMTP id 1; {date}",
+    " with LMTP id 1; {date}",
+    " with local; {date}",
+    " invoked from network); {date}",
+    " from <x@[203.0.113.99]>; {date}",
+    " via SMTP by mx.reporter.example; {date}",
+    "\r\tfrom v (v [203.0.113.99]) by mx.reporter.example; {date}",
+    " \r\n from v (v [203.0.113.99])\r\n by mx.reporter.example\r\n with POP3 (fetchmail-6.4); {date}",
+    "\t\0by mx.reporter.example ([203.0.113.99])",
+    " (qmail 1 invoked from network); {date}",
+    " helo=[203.0.113.99]",
+]
+
+
+@pytest.mark.parametrize("continued", CONTINUED)
+def test_a_message_that_begins_like_the_rest_of_a_line_moves_nothing(continued: str) -> None:
+    v6 = BORDER.replace(SPAMMER, "IPv6:2a02:db8::66")
+    for border, seen in ((BORDER, SPAMMER), (v6, "2a02:db8::66")):
+        glued = f"{border}\r\n{continued.replace('{date}', DATE)}"
+        for trust in ((), ("reporter.example",)):
+            assert source(glued, FORGED, trust=trust) in {None, seen}
+
+
 def test_a_line_that_hides_an_address_is_no_delivery_inside() -> None:
     broken = f"Received: from x with LMTP y (unknown [{SPAMMER}]) by mx.reporter.example (Postfix) with ESMTP id 1; {DATE}"
     assert source(broken, FORGED) in {None, SPAMMER}

@@ -7,7 +7,8 @@ from abuse_lookup.answer import Finding
 from abuse_lookup.knowledge import rows
 from abuse_lookup.whois_answer import Report, read
 from abuse_lookup.whois_dialect import decoded, gone, port_of, present_name, query_for, refused, says_absent
-from bench.registries import Question, ours
+from bench.registries import ours
+from bench.registry_corpus import Question
 
 IP = Target.parse("198.51.100.7")
 
@@ -226,6 +227,18 @@ def test_a_refusal_says_for_how_long_the_server_is_left_alone(text: str, seconds
 )
 def test_terms_of_use_refuse_nothing(line: str) -> None:
     assert refused([line], beside_data=False) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Once you have reached the daily limit, further queries are rejected.",
+        "We reserve the right to restrict access in case of too many queries.",
+        "IP addresses will be blocked due to excessive querying.",
+    ],
+)
+def test_among_other_lines_one_that_says_what_would_happen_refuses_nothing(line: str) -> None:
+    assert refused([*(["Terms of use."] * 6), line], beside_data=False) is None
 
 
 def test_a_refusal_beside_data_without_mailboxes_is_a_refusal() -> None:

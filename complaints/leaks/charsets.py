@@ -15,6 +15,13 @@ _SHIFTED = frozenset(("utf-7", "utf7", "unicode-1-1-utf-7"))
 _EBCDIC = re.compile(r"(?:cp|ibm|csibm|ebcdic.*)-?0?(?:37|273|424|500|875|1026|1140)?(?:_.*)?")
 _EBCDIC_PAGES = re.compile(r"ebcdic|0?37\Z|273|424|500|875|1026|1140")
 
+_TWO_OCTETS = (
+    "gb", "big5", "cp93", "cp94", "cp95", "ms932", "ms949", "shift", "sjis", "x-sjis", "windows-31j", "euc",
+    "x-euc", "ks",
+)  # fmt: skip
+_FULL_WIDTH = re.compile(rb"[\xa2\xa3][\xb0-\xfe\x40-\x7e\xa1-\xaf]|\x82[\x4f-\x9a]")
+"""Letters of ASCII in full width, in such charsets."""
+
 
 def declared(lower: bytes) -> set[str]:
     """The charsets that a text, in lower case, names."""
@@ -37,7 +44,9 @@ def decoded(octets: bytes, charsets: set[str], *, foreign: bool) -> Iterator[tup
         elif kind == "other":
             applies = not octets.isascii()
         elif kind == "escaped":
-            applies = foreign and (b"\x1b" in octets or b"~{" in octets)
+            applies = b"\x1b" in octets or b"~" in octets
+        elif kind == "of two octets":
+            applies = _FULL_WIDTH.search(octets) is not None or (foreign and not octets.isascii())
         else:
             applies = foreign and not octets.isascii()
         if applies:
@@ -55,4 +64,6 @@ def _kind(charset: str) -> str:
         return "wide"
     if _EBCDIC.fullmatch(charset) and _EBCDIC_PAGES.search(charset):
         return "other"
+    if charset.startswith(_TWO_OCTETS):
+        return "of two octets"
     return "escaped" if charset.startswith(("iso-2022", "iso2022", "csiso2022", "hz")) else "as they are"

@@ -36,7 +36,7 @@ _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
 _FIRST_LINE = rb"\n\r?\n[A-Za-z0-9+/]+=*\r?(?:\n|\z)"
 _LONG_LINE_FROM = finder(rb"\n[A-Za-z0-9+/]{60}")
 _PARAGRAPH_START = finder(_FIRST_LINE)
-_SHAPED = finder(rb"\n[A-Za-z0-9+/]{60}", _FIRST_LINE, rb"begin [0-7]{3,4} ")
+_SHAPED = finder(rb"\n[A-Za-z0-9+/]{60}", _FIRST_LINE, rb"begin [0-7]{3,4} |=ybegin ")
 _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
 _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
@@ -48,7 +48,8 @@ _APART = b"/" * 8
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} ")
+_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} |=ybegin ")
+_LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
@@ -118,6 +119,8 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
     """
     if _UU_BEGIN.search(text):
         yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
+    if b"=ybegin " in text:
+        yield Opened("yEnc", b"\n".join(_ydecoded(text)))
     place = _PARAGRAPH_START(text, 0)
     while place >= 0:
         end = _PARAGRAPH.match(text, place).end()  # type: ignore[union-attr]  # it begins there
@@ -267,6 +270,18 @@ def _uudecoded(text: bytes) -> Iterator[bytes]:
                 yield binascii.a2b_uu(line.rstrip(b"\r"))
             except binascii.Error:
                 continue  # no line of it
+
+
+def _ydecoded(text: bytes) -> Iterator[bytes]:
+    """Decode what is in yEnc: each octet is 42 more, and some have a sign before them (yEnc draft 1.3)."""
+    for piece in text.split(b"=ybegin ")[1:]:
+        lines = piece.partition(b"=yend")[0].split(b"\n")[1:]
+        first, *marked = b"".join(
+            line.rstrip(b"\r") for line in lines if not line.startswith(b"=ypart")
+        ).split(b"=")
+        whole = [first.translate(_LESS_42)]
+        whole += [bytes(((one[0] - 106) % 256,)) + one[1:].translate(_LESS_42) for one in marked if one]
+        yield b"".join(whole)
 
 
 def is_binary(octets: bytes) -> bool:

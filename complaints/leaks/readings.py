@@ -20,6 +20,7 @@ ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
 _QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_CODE = re.compile(rb"=(?:[0-9A-F]{2}|[ \t]*+\r?\n)")
 _DAMAGED = re.compile(rb"=([0-9A-Fa-f]{2}[^\s\"'>]{4,})")
 _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
@@ -27,6 +28,7 @@ _ENCODED_WORDS = re.compile(
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
 _CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
 _CONTINUATION = re.compile(rb"\*[1-9]\d{0,3}\*?=")
+_PIECE = re.compile(rb"([A-Za-z-]{1,20})\*(\d{1,4})\*?=(\"[^\"\n]*\"|[^;\s]*)")
 _CONCATENATED = re.compile(rb"['\"`]\s{0,9}\+\s{0,9}['\"`]")
 _JOINT = re.compile(rb"\+\s{0,9}['\"`]")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
@@ -59,7 +61,11 @@ _SIGN = (
 )
 """With what all of these begin in UTF-8."""
 _HAS_SIGN = finder(_SIGN)
-_UNUSUAL = finder(_SIGN, rb"\+[\t-\r ]{0,9}['\"`]", b"<!--")
+_REMARK = rb"\)[ \t]?@|@[ \t]?\("
+"""A comment beside the @ of an address (RFC 5322 §3.2.2)."""
+_BESIDE_AT = finder(_REMARK)
+_ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
+_UNUSUAL = finder(_SIGN, rb"\+[\t-\r ]{0,9}['\"`]", b"<!--", _REMARK)
 _SIGNS_ON = re.compile(rb"(?:" + _SIGN + rb")[\x80-\xff]*")
 _NO_CHARSETS = frozenset(
     ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
@@ -137,6 +143,8 @@ def read(text: bytes) -> Read:
     finished = True
     for base in (bases[-1], *aside):
         finished &= _see_through(base, done)
+    if len(bases) > 1 and (again := _around_codes(bases[1].octets)):
+        done.readings.append(Reading("quoted-printable twice", again))
     return Read(done.readings, finished)
 
 
@@ -153,11 +161,15 @@ def _see_through(base: Reading, done: Read) -> bool:
     else:
         finished = _unescaped(last.octets)[0] == last.octets
     done.readings[-1] = last = replace(last, whole=True)
+    if b"*" in base.octets and _CONTINUATION.search(base.octets):
+        done.readings.append(Reading("parameters in order", _unescaped(_in_order(base.octets))[0]))
     if _UNUSUAL(last.octets, 0) >= 0:
         if b"+" in last.octets and _JOINT.search(last.octets):
             last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
         if not last.octets.isascii() and _HAS_SIGN(last.octets, 0) >= 0:
             last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
+        if b"(" in last.octets and _BESIDE_AT(last.octets, 0) >= 0:
+            _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
         if b"<!--" in last.octets:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
     if b"<" in last.octets:
@@ -175,6 +187,14 @@ def _plain(last: Reading, done: Read) -> Reading:
         joined = _CONTINUED.sub(b"", last.octets.replace(b'";', b";"))
         last = _then(last, "continued parameters", joined, done)
     return last
+
+
+def _in_order(text: bytes) -> bytes:
+    """The values of continued parameters, each whole, by their numbers (RFC 2231 §3)."""
+    pieces: dict[bytes, dict[int, bytes]] = {}
+    for name, number, value in _PIECE.findall(text):
+        pieces.setdefault(name.lower(), {})[int(number)] = value.strip(b'"')
+    return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
 def _then(last: Reading, how: str, octets: bytes, done: Read) -> Reading:
@@ -202,6 +222,18 @@ def _around_words(text: bytes) -> bytes:
     return b"\n".join(pieces)
 
 
+def _around_codes(text: bytes) -> bytes:
+    """Undo quoted-printable in what stands beside codes of it, each on a line."""
+    pieces: list[bytes] = []
+    first = end = -1
+    for match in _CODE.finditer(text):
+        if match.start() > end:
+            pieces += [text[first:end]] * (first >= 0)
+            first = max(match.start() - _BESIDE, 0)
+        end = match.end() + _BESIDE
+    return binascii.a2b_qp(b"\n".join((*pieces, text[first:end]))) if first >= 0 else b""
+
+
 def _words(match: re.Match[bytes]) -> bytes:
     """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
     found: list[tuple[str, bytes]] = []
@@ -224,8 +256,11 @@ def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
         if any(b"=" in payload[-2:] for payload in payloads):
             return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
         return binascii.a2b_qp(joined, header=True)
-    if joined.translate(None, BASE64) or any(len(payload) % 4 for payload in payloads):
-        return b"".join(map(base64_octets, payloads))
+    within = any(len(payload) % 4 for payload in payloads)
+    if within or joined.rstrip(b"=").translate(None, BASE64):
+        each = b"".join(map(base64_octets, payloads))
+        # Some break a text only after it was encoded, within a group.
+        return each + b"\n" + base64_octets(joined) if within and len(payloads) > 1 else each
     return binascii.a2b_base64(joined)
 
 

@@ -102,7 +102,7 @@ def readable(shortest: int) -> bytes:
 
 
 def _group(first: frozenset[int], second: frozenset[int], third: frozenset[int]) -> bytes:
-    """Four letters of base64 that decode to three octets, each one of a set (RFC 4648 §4)."""
+    """Four letters of base64 that decode to three octets, each one of a set."""
     high = {octet & 3 for octet in first}
     middle = {octet >> 4 for octet in second}
     low = {octet & 15 for octet in second}

@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -29,8 +29,9 @@ from complaints.leaks.scan import (
     spread,
     standing_alone,
 )
-from complaints.leaks.words import Word, words_of
+from complaints.leaks.words import Word, garbled, latin, words_of
 
+_SIGNS = re.compile(rb"[^a-z0-9\x80-\xff]+")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LONG = 5
 """From this length on a local part counts also behind other letters, as in a bounce address."""
@@ -45,9 +46,12 @@ _TOLD = 5
 """So many letters on either side of the @ are looked at beforehand."""
 TELLING = 16
 """So many readable characters in a row noise does not hold by chance."""
-_HEAD = 10
+_HEAD = 6
 """So many letters of a digest are looked for first."""
-_ALGORITHMS = ("md5", "sha1", "sha256")
+_DIGEST_HEAD = 4
+_FEW = 1024
+_TELLING_JOINED = 10
+"""So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,17 @@ class Address:
         return (
             re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
             re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
+            *self._run_together,
         )
+
+    @property
+    def _run_together(self) -> tuple[re.Pattern[bytes], ...]:
+        """The address as a name of something else: with dashes for its signs, or without any."""
+        parts = [[piece for piece in _SIGNS.split(part) if piece] for part in (self.local, self.domain)]
+        if not parts[0] or sum(len(piece) for part in parts for piece in part) < _TELLING_JOINED:
+            return ()
+        local, domain = (rb"[_-]?".join(map(re.escape, part)) for part in parts)
+        return (re.compile(rb"(?P<local>" + local + rb")[_-]?(?:at[_-])?" + domain),)
 
     @cached_property
     def _spaced(self) -> re.Pattern[bytes]:
@@ -143,7 +157,9 @@ class Wanted:
         """What is beyond ASCII, in UTF-8: it may stand in any charset."""
         forms = [form for word in self.words for form in word.forms]
         forms += [part for one in self.addresses for part in (one.local, one.domain)]
-        return tuple(form for form in forms if not form.isascii())
+        return tuple(
+            dict.fromkeys(each for form in forms if not form.isascii() for each in _in_each_case(form))
+        )
 
     @cached_property
     def _may_stand(self) -> Place:
@@ -254,8 +270,14 @@ class Wanted:
         """Yield the digests that stand in letters in lower case."""
         return (octets for _, octets in self.digests if octets.hex().encode() in letters)
 
+    @cached_property
+    def _any_digest(self) -> Place:
+        return finder(*(exactly(digest[:_DIGEST_HEAD]) for _, digest in self.digests))
+
     def digested(self, octets: bytes) -> Iterator[str]:
         """Yield what is digested of the digests that stand in octets."""
+        if len(octets) > _FEW and self._any_digest(octets, 0) < 0:
+            return iter(())
         return (what for what, digest in self.digests if digest in octets)
 
     def hinted(self, octets: bytes) -> bool:
@@ -288,6 +310,16 @@ def _inmost(forms: set[bytes]) -> tuple[bytes, ...]:
     return tuple(form for form in sorted(forms) if not any(other in form for other in forms - {form}))
 
 
+_TURNS: tuple[tuple[Callable[[str], str], tuple[str, ...]], ...] = (
+    (str.lower, ("md5", "sha1", "sha256", "sha512")),
+    (str.strip, ("md5", "sha1", "sha256")),
+    (str.upper, ("md5", "sha1", "sha256")),
+    (lambda address: f"mailto:{address.lower()}", ("md5", "sha1")),
+    (lambda address: f"{address.lower()}\n", ("md5", "sha1", "sha256")),
+)
+"""What of an address people take the digest of: first as most do."""
+
+
 @lru_cache(maxsize=256)
 def wanted(
     addresses: tuple[str, ...],
@@ -306,11 +338,13 @@ def wanted(
                     spellings.setdefault((one, other), Address(what, one, other, dots))
     digests: dict[bytes, str] = {}
     usual = 0
-    for turn in (str.lower, str.strip, str.upper):
+    for turn, algorithms in _TURNS:
         for address in addresses:
-            for algorithm in _ALGORITHMS:
-                octets = hashlib.new(algorithm, turn(address).encode(), usedforsecurity=False).digest()
-                digests.setdefault(octets, f"digest of {address.lower()}")
+            forms = dict.fromkeys((address, *("@".join(one) for one in _same(address))))
+            for form in forms if not usual else (address,):
+                for algorithm in algorithms:
+                    octets = hashlib.new(algorithm, turn(form).encode(), usedforsecurity=False).digest()
+                    digests.setdefault(octets, f"digest of {address.lower()}")
         usual = usual or len(digests)
     return Wanted(
         tuple(spellings.values()),
@@ -338,11 +372,24 @@ def _same(address: str) -> Iterator[tuple[str, str]]:
 
 
 def _forms(text: str) -> list[bytes]:
-    """The octets of a text whose ASCII is in lower case, its other letters in either."""
-    return list(
-        dict.fromkeys(
-            form.encode().lower()
-            for case in (text.lower(), text.title(), text.upper())
-            for form in (unicodedata.normalize("NFC", case), case)
-        )
-    )
+    """The octets of a text whose ASCII is in lower case, its other letters in either; also in Windows' Latin.
+
+    And in UTF-8 that was taken for that, and written in UTF-8 again.
+    """
+    forms = [
+        form.encode().lower()
+        for case in (text.lower(), text.title(), text.upper())
+        for form in (unicodedata.normalize("NFC", case), case, *garbled(case))
+    ]
+    forms += [octets.lower() for octets in latin(text)]
+    return list(dict.fromkeys(forms))
+
+
+def _in_each_case(form: bytes) -> Iterator[bytes]:
+    yield form
+    try:
+        text = form.decode()
+    except UnicodeDecodeError:
+        yield from (form.title(), form.upper())
+    else:
+        yield from (text.title().encode(), text.upper().encode())

@@ -206,19 +206,28 @@ def _word(
 
 
 def _forms(text: str) -> tuple[bytes, ...]:
-    """The octets of a text, its ASCII in lower case: in UTF-8, composed or not, and in Latin-1."""
+    """The octets of a text, its ASCII in lower case: in UTF-8, composed or not, garbled, and in Latin-1."""
     found: dict[bytes, None] = {}
     for case in (text.lower(), text.title(), text.upper()):
         for form in ("NFC", "NFD"):
             found[unicodedata.normalize(form, case).encode().lower()] = None
-        if not text.isascii():
-            found[case.encode("cp1252", "ignore").lower() if _fits(case) else case.encode().lower()] = None
+        found.update(dict.fromkeys(form.encode().lower() for form in garbled(case)))
+    found.update(dict.fromkeys(octets.lower() for octets in latin(text)))
     return tuple(found)
 
 
-def _fits(text: str) -> bool:
-    try:
-        text.encode("cp1252")
-    except UnicodeError:
-        return False
-    return True
+def garbled(text: str) -> Iterator[str]:
+    """Yield what a text beyond ASCII looks like when its UTF-8 was taken for Windows' Latin."""
+    if not text.isascii():
+        yield text.encode().decode("cp1252", "replace").replace("\ufffd", "")
+
+
+def latin(text: str) -> Iterator[bytes]:
+    """Yield the octets of a text beyond ASCII in Windows' Latin, as far as it can be written in it."""
+    for case in (text.lower(), text.title(), text.upper()):
+        try:
+            octets = case.encode("cp1252")
+        except UnicodeError:
+            continue
+        if not octets.isascii():
+            yield octets
