@@ -22,6 +22,8 @@ from complaints.settings import Settings
 
 AT_ONCE = 16
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
+RENEWED = 640
+"""Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
 UNREAD = "not read yet"
 UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
 
@@ -55,9 +57,13 @@ class Workbench:
             self._work.put(complaint_ids[first : first + AT_ONCE])
 
     def _hand(self) -> None:
-        """One child's life, from the first complaints on. Should it die, what it had stays for later."""
-        if (ids := self._work.get()) is None:
-            return
+        """One child after the other, each from its first complaints on."""
+        ids = self._work.get()
+        while ids is not None:
+            ids = self._child(ids)
+
+    def _child(self, ids: Sequence[str] | None) -> Sequence[str] | None:
+        """One child's life; returns what the next begins with. Should it die, what it had stays for later."""
         command = [sys.executable, "-m", "complaints.hand"]
         environment = os.environ | {"MALLOC_ARENA_MAX": "1"}  # else each thread keeps memory for itself
         with subprocess.Popen(  # noqa: S603 - ourselves
@@ -65,8 +71,8 @@ class Workbench:
         ) as child:
             assert child.stdin is not None
             assert child.stdout is not None
-            said = f"{self._settings.model_dump_json()}\n"
-            while ids is not None:
+            said, done = f"{self._settings.model_dump_json()}\n", 0
+            while ids is not None and done < RENEWED:
                 try:
                     child.stdin.write(f"{said}{json.dumps(list(ids))}\n")
                     child.stdin.flush()
@@ -75,7 +81,9 @@ class Workbench:
                     came_to = Counter({UNREAD: len(ids)})
                 with self._counting:
                     self.states.update(came_to)
+                done += len(ids)
                 ids, said = self._work.get(), ""
+        return ids
 
 
 def unfinished(office: Office, reporter_id: str) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from sqlmodel import col, func, select
 
-from complaints import batch, batch_verb, progress
+from complaints import batch, batch_verb, progress, workbench
 from complaints.client import Local
 from complaints.mailboxes import Mail
 from complaints.models import Complaint, ComplaintState, Letter, Submission
@@ -90,8 +90,14 @@ def opened(where: list[str], world: House) -> Office:
 
 
 def test_an_mbox_is_handed_in_here_and_awaits_consent_and_so_does_what_an_earlier_batch_left(
-    alone: list[str], world: House, spams: Callable[[int], list[bytes]], tmp_path: Path
+    alone: list[str],
+    world: House,
+    spams: Callable[[int], list[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(workbench, "RENEWED", 1)  # the one child is replaced, and the next goes on
     office = opened(alone, world)
     with Local(office.settings, ALICE) as work:  # and then nothing reads it
         [[left]] = work.hand_in([(spams(4)[3], "")], "a label", lambda _: None)
