@@ -231,9 +231,10 @@ def _signed(message: Message, claim: Claim) -> bytes | None:
     breaks the signature (RFC 6376 §8.15), as it does for dkimpy.
     """
     used: dict[str, int] = {}
+    there = {name: message.fields(name) for name in {*claim.names, "from"}}
     chosen = []
     for name in (*claim.names, "from"):
-        fields = message.fields(name)
+        fields = there[name]
         used[name] = used.get(name, 0) + 1
         if used[name] <= len(fields):
             chosen.append(fields[-used[name]])
