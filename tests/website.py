@@ -258,6 +258,7 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        await self.on_tick(0)  # sets the Date of all answers
         self.up.set()
         await self._over.wait()
 
