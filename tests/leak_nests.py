@@ -13,6 +13,7 @@ import hashlib
 import quopri
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from html import escape
 
 from complaints.redact import Identity
@@ -110,7 +111,9 @@ WAYS: dict[str, _Way] = {
     "comments": lambda text, rng: _between(text, rng, b"<!-- x -->", b"<!--<b>-->"),
     "spaced": lambda text, rng: _between(text, rng, b" ", b".", b"\r\n "),
     "concatenated": lambda text, rng: _between(text, rng, b"' + '", b'"+"'),
-    "packed": lambda text, rng: base64.b64encode(rng.choice((gzip.compress, bz2.compress))(text)),
+    "packed": lambda text, rng: base64.b64encode(
+        rng.choice((partial(gzip.compress, mtime=0), bz2.compress))(text)
+    ),
     "upper case": lambda text, _: text.upper(),
     "uuencoded": lambda text, _: b"\r\nbegin 644 x\r\n" + binascii.b2a_uu(text[:45]) + b"`\r\nend\r\n",
     "as it is": lambda text, _: text,

@@ -168,13 +168,14 @@ class _Search:
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
         whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
-        readable: dict[str, list[bytes]] = {}
+        readable: dict[tuple[str, bool], list[bytes]] = {}
         for token in tokens(whole, self.wanted):
             if token.is_likely:
                 self._open(text, token)
             else:
-                readable.setdefault(token.how, []).append(token.octets)
-        for how, found in readable.items():
+                # Rows of readable characters are a text; octets that hold letters beyond ASCII may be none.
+                readable.setdefault((token.how, token.octets.isascii()), []).append(token.octets)
+        for (how, _), found in readable.items():
             self._open(text, Opened(how, b"\n".join(found), is_likely=False))
 
     def _open_bodies(self, text: _Text, plain: bytes) -> bytes:

@@ -217,7 +217,6 @@ def told(how: str, octets: bytes, wanted: Wanted, kinds: bytes = b"") -> Iterato
     """Yield what can be read in octets that were most likely decoded in vain; `kinds` if they are known."""
     if wanted.foreign and any(form in octets for form in wanted.foreign):
         yield Opened(how, octets, is_likely=False)
-        return
     kinds = kinds or octets.translate(_READABLE)
     runs = _runs(octets, kinds, b"1" * wanted.readable)
     if _WIDE in kinds:
