@@ -5,7 +5,7 @@ desks of link hosts, signers and drop-boxes wait for the reporter's own judgemen
 nobody is accused by a guess alone while a better answer exists.
 
 The bytes of the reports are written when somebody looks (`written`), not before: a draft that nobody looked
-at has neither bytes nor digest, and nobody can consent to it (docs/decisions/0040).
+at has neither bytes nor digest, and nobody can consent to it (docs/decisions/0038).
 """
 
 from collections.abc import Sequence
