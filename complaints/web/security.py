@@ -181,6 +181,8 @@ class _Body:
     async def drain(self) -> None:
         if self._waits:
             return  # the client asked first, so it has sent nothing
+        if not self._ended:
+            self.forget()  # it was refused: what came of it is kept by nobody, however long the rest takes
         try:
             async with asyncio.timeout(LINGER_SECONDS):
                 while not self._ended and self._size < LINGER_BYTES:
