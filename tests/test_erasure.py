@@ -256,11 +256,11 @@ def alice_of(home: House) -> Reporter:
 
 def test_what_was_consented_to_and_not_sent_is_never_sent_after_an_erasure(tmp_path: Path) -> None:
     async def main() -> None:
-        async with house(tmp_path, undo_seconds=2) as home:
+        async with house(tmp_path, undo_seconds=5) as home:
             [document] = await home.waiting()
             await home.confirm(document, [CLOUD_DESK])
             await asyncio.to_thread(gone, home)
-            await asyncio.sleep(2)  # the undo window
+            await asyncio.sleep(5)  # the undo window
             await home.sweeps()
             assert [m for m in home.internet.messages if CLOUD_DESK in m.rcpt_tos] == []
 
