@@ -36,6 +36,7 @@ AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
 """States of reports that may be written anew."""
 COLUMNS = tuple(Report.__table__.columns.keys())  # type: ignore[attr-defined]
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
+_NOT_WRITTEN: tuple[Any, ...] = (col(Report.state).in_(report.OPEN), Report.digest == "")
 
 
 def step(office: Office, *complaint_ids: str) -> None:
@@ -124,9 +125,6 @@ def written(office: Office, complaint_id: str, *, proposed: bool = False) -> Non
 def _unwritten(session: Session, complaint_id: str) -> Sequence[Report]:
     rows = select(Report).where(Report.complaint_id == complaint_id, *_NOT_WRITTEN)
     return session.exec(rows.order_by(col(Report.id))).all()
-
-
-_NOT_WRITTEN: tuple[Any, ...] = (col(Report.state).in_(report.OPEN), Report.digest == "")
 
 
 def _keep(session: Session, drafts: Sequence[Report]) -> None:
