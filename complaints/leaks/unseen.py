@@ -1,4 +1,4 @@
-"""What is seen of a text: takes UTF-8, leaves it without what nobody sees, and look-alike letters as ASCII."""
+"""What is seen of a text: takes UTF-8, leaves it without what nobody sees, look-alike letters as ASCII."""
 
 import re
 import unicodedata
