@@ -175,7 +175,7 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     if letters.count(b"0x") >= _SHORTEST_BODY:
         letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
-    if b"1" * 32 in kinds:
+    if _HEX_RUN in kinds:
         yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
     for octets in _hex_in(letters, kinds):
         yield from told("hex", octets, wanted)

@@ -77,6 +77,7 @@ def maybe(letters: bytes) -> bytes:
     return b"(?:" + spread(letters) + b")?"
 
 
+@cache
 def _octet(octet: int) -> bytes:
     return _class(_EACH_CASE.get(octet, bytes((octet,))))
 
@@ -142,6 +143,11 @@ def readable_hex(shortest: int) -> bytes:
 def beside_signs(letters: bytes) -> bytes:
     """These letters and digits, with anything between them that is none in letters of base64."""
     return _HEX_GAP.join(_octet(octet) for octet in letters)
+
+
+def in_hex(octets: bytes) -> bytes:
+    """The hex digits of these octets, in either case, with signs or `0x` between two octets."""
+    return _HEX_GAP.join(b"".join(map(_octet, b"%02x" % octet)) for octet in octets)
 
 
 def in_base64(octets: bytes) -> tuple[bytes, ...]:
