@@ -177,6 +177,7 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     kinds = letters.translate(_IS_HEX)
     if _HEX_RUN in kinds:
         yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+    yield from (Opened("base32", octets) for octets in wanted.in_base32(letters))
     for octets in _hex_in(letters, kinds):
         yield from told("hex", octets, wanted)
     if any(word in letters for word in FUNCTIONS):

@@ -7,6 +7,7 @@ a text is read in every way that could change it.
 
 import binascii
 import re
+from collections import deque
 from dataclasses import dataclass
 from html.entities import html5
 from itertools import groupby
@@ -14,7 +15,7 @@ from operator import itemgetter
 
 from complaints.leaks.reading import Reading
 from complaints.leaks.scan import BASE64, finder
-from complaints.leaks.unseen import HAS_SIGN, visible
+from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
@@ -120,7 +121,8 @@ def read(text: bytes, *, split: bool = True) -> Read:
 
     Long encoded words are then read as words only.
     """
-    words, rest = _around_words(text)
+    rows: set[bytes] = set()
+    words, rest = _around_words(text, rows)
     text = rest if split else text
     bases = [Reading("", text)]
     aside: list[Reading] = []
@@ -134,8 +136,18 @@ def read(text: bytes, *, split: bool = True) -> Read:
             aside.append(Reading("", b"\n".join(damaged)))
     done = Read(bases[:-1], finished=True)
     finished = True
-    for base in (bases[-1], *aside):
+    queue = deque((bases[-1], *aside))
+    while queue:
+        base = queue.popleft()
         finished &= _see_through(base, done)
+        inside = done.readings[-1]
+        # Words that only now show, as in a message inside quoted-printable; each round decodes some of them
+        if (
+            inside.octets is not text
+            and b"=?" in inside.octets
+            and (words := _around_words(inside.octets, rows)[0])
+        ):
+            queue.append(Reading(f"{inside.how}, encoded words".removeprefix(", "), words))
         if split:
             _join(done)
     if len(bases) > 1 and (again := _around_codes(bases[1].octets)):
@@ -168,14 +180,18 @@ def _join(done: Read) -> None:
     last = done.readings[-1]
     if b"+" in last.octets and _JOINT(last.octets, 0) >= 0:
         last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
+    mixed = False
     if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
         last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
+        mixed = IS_MIXED(last.octets, 0) >= 0
     if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<" in last.octets:
         if b"<!--" in last.octets:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
-        _then(last, "split by tags", _untagged(last.octets), done)
+        last = _then(last, "split by tags", _untagged(last.octets), done)
+    if mixed:
+        _then(last, "letters of other alphabets", in_latin(last.octets), done)
 
 
 def _untagged(text: bytes) -> bytes:
@@ -223,8 +239,10 @@ def _mended(match: re.Match[bytes]) -> bytes:
     return b"".join(match[0].split())
 
 
-def _around_words(text: bytes) -> tuple[bytes, bytes]:
+def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
     """Decode encoded words; returns them with what stands beside them, each on a line, and the rest.
+
+    Those that are `known` were decoded before, and are left out; others become known.
 
     Long rows that are nothing but a text once decoded are no longer in the rest: all their letters were read
     as they were meant. Read in another way, from another letter on, they would have to say something as well,
@@ -235,6 +253,9 @@ def _around_words(text: bytes) -> tuple[bytes, bytes]:
     end = position = 0
     first, last = text.find(b"=?"), text.rfind(b"?=") + 2
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
+        if match[0] in known:
+            continue
+        known.add(match[0])
         before = text[max(end, match.start() - _BESIDE) : match.start()]
         behind = text[match.end() : match.end() + _BESIDE]
         words = _words(match)

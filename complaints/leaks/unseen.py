@@ -23,10 +23,25 @@ _SIGN = (
     rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
 )
 """With what all of these begin in UTF-8."""
-HAS_SIGN = finder(_SIGN)
 _FROM_SIGNS = re.compile(rb"([\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3][\x80-\xff]*)")
 """From the first of these octets on; in UTF-8 they stand nowhere else."""
 _FEW = 50_000
+_LOOK_ALIKE = str.maketrans(
+    "\u0430\u0441\u0435\u04bb\u0456\u0458\u043a\u043c\u043e\u0440\u051b\u0455\u0442\u0443\u051d\u0445\u0501"
+    "\u0410\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0423\u0425"
+    "\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+    "\u0131\u0251\u0261",
+    "acehijkmopqstywxdABCEHIJKMOPSTYXaeikvoptuxABEZHIKMNOPTYXiag",
+)
+"""Letters of Cyrillic, Greek and phonetics that look like one of ASCII (Unicode UTS 39, confusables)."""
+_OTHER = rb"(?:[\xce\xcf\xd0\xd1\xd3\xd4][\x80-\xbf]|\xc4\xb1|\xc9[\x91\xa1])"
+_TAGS = rb"(?:<[^<>]*>)*"
+_MIXED = (rb"[A-Za-z]" + _TAGS + _OTHER, _OTHER + _TAGS + rb"[A-Za-z]")
+IS_MIXED = finder(*_MIXED)
+"""A letter of ASCII beside one of these: no language mixes them within a word."""
+HAS_SIGN = finder(_SIGN, *_MIXED)
+"""Anything in UTF-8 that looks otherwise than it is written."""
 
 
 def visible(text: bytes) -> bytes:
@@ -43,6 +58,11 @@ def visible(text: bytes) -> bytes:
     # What is done to them depends on nothing beside them.
     pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
     return b"".join(pieces)
+
+
+def in_latin(text: bytes) -> bytes:
+    """Write the letters of other alphabets that look like one of ASCII as that."""
+    return text.decode("utf-8", "ignore").translate(_LOOK_ALIKE).encode()
 
 
 def _bare(signs: bytes) -> bytes:

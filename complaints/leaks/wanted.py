@@ -21,6 +21,7 @@ from complaints.leaks.scan import (
     beside_signs,
     exactly,
     finder,
+    in_base32,
     in_base64,
     in_hex,
     joined,
@@ -48,6 +49,7 @@ TELLING = 16
 _HEAD = 6
 """So many letters of a digest are looked for first."""
 _DIGEST_HEAD = 4
+_BASE32_HEAD = 8
 _FEW = 1024
 _TELLING_JOINED = 10
 """So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
@@ -176,7 +178,19 @@ class Wanted:
     def _in_hex(self) -> tuple[bytes, ...]:
         """What tells there, too, of anything in hex, or in the numbers of a script."""
         heads = {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign)
-        return (readable_hex(self.readable), *map(beside_signs, FUNCTIONS), *map(in_hex, heads))
+        based = {letters[:_BASE32_HEAD] for _, letters in self._base32}
+        return (readable_hex(self.readable), *map(beside_signs, (*FUNCTIONS, *based)), *map(in_hex, heads))
+
+    @cached_property
+    def _base32(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The octets of each address, as it is and in upper case, and their letters in base32."""
+        plain = (b"%b@%b" % (one.local, one.domain) for one in self.addresses)
+        forms = (form for one in plain for form in (one, one.upper()))
+        return tuple((octets, letters) for octets in forms for letters in in_base32(octets))
+
+    def in_base32(self, letters: bytes) -> Iterator[bytes]:
+        """Yield the addresses that stand in base32 in letters and digits in lower case."""
+        return (octets for octets, encoded in self._base32 if encoded in letters)
 
     @cached_property
     def anything_encoded(self) -> Place:

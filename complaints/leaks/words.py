@@ -206,9 +206,10 @@ def _of_names(names: tuple[str, ...], own_words: frozenset[str]) -> Iterator[tup
 
 def in_ascii(text: str) -> Iterator[str]:
     """Yield how a word of Latin letters with marks is written without them: `juergen` and `jurgen`."""
-    bare = unicodedata.normalize("NFKD", text.translate(_WITHOUT_STROKE))
-    for one in (text.translate(_IN_TWO_LETTERS), "".join(letter for letter in bare if letter < "\u0300")):
-        if one != text and one.isascii():
+    apart = unicodedata.normalize("NFKD", text.translate(_WITHOUT_STROKE))
+    bare = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    for one in (text.translate(_IN_TWO_LETTERS), bare):
+        if one != text and one.isascii() and len(one) >= _SHORTEST:
             yield one
 
 
