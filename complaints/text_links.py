@@ -64,7 +64,7 @@ _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
 _PLACE = re.compile(r"[^:]*:[/\\]*([^/\\?#]*)")
 _HOST_START = re.compile(r"(?i)[a-z0-9.-]+")
 # Marks that end the host of a link in a sentence; in brackets there is no user name either.
-_MARKS = re.compile(r"[]!$'()*+,;=~{}|`[]")
+_MARKS = re.compile(r"[]!$'(*+),;=~{}|`[]")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb\u3002"
 # Nearly every word with a link or an address in it: nothing around it but brackets and the end of a sentence.
 _PLAIN_LINK = re.compile(

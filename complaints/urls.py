@@ -46,7 +46,7 @@ _ENCODED_COLON = re.compile(r"(https?|ftp)%3a", re.IGNORECASE)
 _PORT = re.compile(r":\d{0,5}$")
 # Browsers ask for a host with marks in it, and a wildcard in the DNS answers; not so for the registered part.
 _NAME = re.compile(
-    r"(?!\.)(?:[a-z0-9_&!$'()*+,;=~{}\"`.-]*\.)?(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}"
+    r"(?!\.)(?:[a-z0-9_&!$'(*+),;=~{}\"`.-]*\.)?(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}"
 )
 _NUMERIC_END = re.compile(r"\.(?:\d+|0x[0-9a-f]*)\Z")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
