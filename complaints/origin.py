@@ -41,7 +41,8 @@ _NO_NAME = re.compile(r"\"port \d{1,5}\"@|Not Verified")
 _PROXYING = re.compile(r"proxying for [0-9A-Fa-f.:, ]+")
 # What CommuniGate writes of a user, and TIS smap of a client that said another name.
 _BEFORE_OR_BEHIND = re.compile(
-    r"account [^\s\[\]()]++ \[([0-9A-Fa-f.:]+)\](?: verified)?|([0-9A-Fa-f.:]+), (?:HELO|EHLO) ([^\s()\[\]]*+)"
+    r"account [^\s\[\]()]++ \[([0-9A-Fa-f.:]+)\](?: verified)?"
+    r"|([0-9A-Fa-f.:]+), (?:HELO|EHLO) ([^\s()\[\]]*+)"
 )
 _LOGGED_IN = re.compile(
     r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
@@ -148,9 +149,7 @@ def _read_literal(ip: str | None, origin: Origin) -> None:
 def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
     """Read `name [ip]`, `[ip]:port helo=name`, `ident@ip`, `HELO name`, or whatever else is noted."""
     bracket = "[" in inner
-    if " " in inner and (known := _BEFORE_OR_BEHIND.fullmatch(inner)) and _read_known(known, origin):
-        return
-    if bracket and _read_bracketed(inner, origin):
+    if (bracket and _read_bracketed(inner, origin)) or (" " in inner and _read_known(inner, origin)):
         return
     if ("LO" in inner or "helo=" in inner) and _read_greeting(inner, origin):
         return
@@ -182,8 +181,11 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
         origin.refuted = True
 
 
-def _read_known(known: re.Match[str], origin: Origin) -> bool:
-    """Read `account user [ip] verified` and `ip, HELO name`; tell whether there is an address in it."""
+def _read_known(inner: str, origin: Origin) -> bool:
+    """Read `account user [ip] verified` and `ip, HELO name`; tell whether it is one of them."""
+    known = _BEFORE_OR_BEHIND.fullmatch(inner)
+    if known is None:
+        return False
     of_user, alone, said = known.groups()
     ip = canonical_ip(of_user or alone)
     if ip is None:
