@@ -12,6 +12,7 @@ import asyncio
 import logging
 import ssl
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 from complaints.logs import place_of
@@ -76,6 +77,12 @@ class Door(Wire):
     `handler` is asked at RCPT and after the dot, `lobby` about limits.
     """
 
+    _encrypted = False
+    _greeted = False
+    _mail: Mail | None = None
+    _stuffed = False
+    _ends = 0.0
+
     def __init__(
         self,
         handler: Handler,
@@ -88,15 +95,9 @@ class Door(Wire):
         self._handler = handler
         self._entrance = entrance
         self._max_bytes = entrance.max_bytes
-        self._encrypted = False
-        self._greeted = False
-        self._mail: Mail | None = None
-        self._stuffed = False
         self._patience = lobby.limits.patience
-        self._ends = 0.0
 
     async def _handle_client(self) -> None:
-        self._reset_timeout()
         try:
             self.prefix = self._lobby.prefix(await self._peer())
             if refusal := self._lobby.enter(self):
@@ -117,7 +118,7 @@ class Door(Wire):
 
     async def _peer(self) -> object:
         """Who is at the other end, through a proxy of ours if there is one. Raises ProxyError."""
-        peer = self._writer.get_extra_info("peername")
+        peer = self.session.peer
         if not lies_in(peer, self._entrance.proxies):
             return peer
         while (header := read_proxy(self._in)) is None:
@@ -127,13 +128,13 @@ class Door(Wire):
 
     async def _converse(self) -> None:
         self._say(f"220 {self.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
-        self._ends = self.loop.time() + self._lobby.limits.session_seconds
+        self._ends = self.heard + self._lobby.limits.session_seconds
         try:
             while not self._lobby.closing and self.transport is not None:
                 await self._obey(await self._command())
             self._say(self._lobby.closing)
         except Over as over:
-            self._say(*over.args)
+            self._say("".join(over.args))
         await self._flush()
 
     async def _command(self) -> bytes:
@@ -158,8 +159,7 @@ class Door(Wire):
         self._reset_timeout()
         reply = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
         reply = reply or await self._answer(verb, rest.decode("utf-8", "surrogateescape").strip())
-        if reply:
-            self._say(reply)
+        self._say(reply)
         if reply.startswith("5"):
             self._lobby.counts["refused"] += 1
             self._patience -= 10
@@ -167,7 +167,7 @@ class Door(Wire):
             self._patience -= 1
         if self._patience <= 0:
             raise Over("421 4.7.0 Too many errors or idle commands; closing the connection")
-        if self.loop.time() > self._ends:
+        if self.heard > self._ends:
             raise Over("421 4.4.2 This has lasted long enough; connect again")
 
     async def _answer(self, verb: str, argument: str) -> str:  # noqa: PLR0911 - one line per command
@@ -251,7 +251,6 @@ class Door(Wire):
             return "503 5.5.1 No recipient was taken; send RCPT first"
         self._say("354 Go on; end with <CR><LF>.<CR><LF>")
         content = await self._content()
-        self._reset_timeout()
         self._mail = None
         reply = content if isinstance(content, str) else await self._handler.data(mail, content)
         self._hold(0)
@@ -263,8 +262,8 @@ class Door(Wire):
 
     async def _content(self) -> bytes | str:
         """Read the message; the refusal to give where it was read to its end and thrown away."""
-        limits, received = self._lobby.limits, 0
-        ends = self.loop.time() + limits.data_seconds
+        limits = self._lobby.limits
+        self.until = self.heard + limits.data_seconds
         most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
         refusal = ""
         start = 0
@@ -280,9 +279,9 @@ class Door(Wire):
                 del self._in[: -len(END)]
                 self._hold(len(self._in))
             start = max(0, len(self._in) - len(END) + 1)
-            left = ends + received / limits.slowest - self.loop.time()
-            self._reset_timeout(max(0.001, min(self._lobby.idle_seconds(), left)))
-            received += await self._receive()
+            self.until += await self._receive() / limits.slowest
+            self.heard = self._lobby.clock()
+        self.until = inf
         raw = bytes(memoryview(self._in)[2 : end + 2])
         del self._in[: end + len(END)]
         if self._stuffed:  # RFC 5321 §4.5.2
