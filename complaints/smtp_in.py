@@ -22,6 +22,7 @@ R = TypeVar("R")
 HostPort = tuple[str, int]
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
+_OK = "250 2.1.5 OK"
 _TRY_AGAIN = "451 4.3.0 This mail cannot be kept right now; try again later"
 _TOO_MUCH = "452 4.3.1 Too much mail waits to be written down; try again later"
 _UNKNOWN = "550 5.1.1 No such address here; send to the address that you were given when you registered"
@@ -43,11 +44,11 @@ class Intake(Generic[R]):
     """Answers the doors of a listener.
 
     `known(address)` gives what is known as a recipient, or None for 550 5.1.1. It is asked for every address
-    as written, also `postmaster` without a domain (RFC 5321 §4.5.1), unless `lately(address)` has a recipient
-    at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it returns: `mail_from` is ""
-    for the null sender, `raw` exactly what came between DATA and the dot. All may raise `Refuse`; any other
-    exception becomes a 451, logged without its text. An `accept` that has begun is never cancelled, and has no
-    task of its own (`smtp_wire.Wire`).
+    as written, also `postmaster` without a domain (RFC 5321 §4.5.1), unless `lately(address)`, which raises
+    nothing, has a recipient at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it
+    returns: `mail_from` is "" for the null sender, `raw` exactly what came between DATA and the dot. `known`
+    and `accept` may raise `Refuse`; any other exception becomes a 451, logged without its text. An `accept`
+    that has begun is never cancelled, and has no task of its own (`smtp_wire.Wire`).
     """
 
     def __init__(
@@ -68,14 +69,19 @@ class Intake(Generic[R]):
         """Set while `accept` has no mail."""
         self.at_rest.set()
 
-    async def rcpt(self, mail: Mail, address: str) -> str:
+    def rcpt(self, mail: Mail, address: str) -> str | Awaitable[str]:
         """Answer RCPT (RFC 5321 §4.1.1.3)."""
         if address in mail.recipients:
-            return "250 2.1.5 OK"
+            return _OK
+        recipient = self._lately(address)
+        if recipient is None:
+            return self._ask(mail, address)
+        mail.recipients[address] = recipient
+        return _OK
+
+    async def _ask(self, mail: Mail, address: str) -> str:
         try:
-            recipient = self._lately(address)
-            if recipient is None:
-                recipient = await asyncio.create_task(self._look_up(address))
+            recipient = await asyncio.create_task(self._in_time(address))
         except Refuse as refusal:
             return refusal.reply
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
@@ -84,9 +90,9 @@ class Intake(Generic[R]):
         if recipient is None:
             return _UNKNOWN
         mail.recipients[address] = recipient
-        return "250 2.1.5 OK"
+        return _OK
 
-    async def _look_up(self, address: str) -> R | None:
+    async def _in_time(self, address: str) -> R | None:
         async with asyncio.timeout(self._limits.answer_seconds):
             return await self._known(address)
 

@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -71,12 +71,14 @@ class Visitor(Protocol):
 
     prefix: bytes
     """As `Lobby.prefix` gave it."""
-    idle: bool
-    """Whether it waits for a command, so that nothing is lost by cutting it."""
     heard: float
     """When it began to wait for what it waits for, by the lobby's clock."""
     until: float
     """When it has to end in any case."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a command, so that nothing is lost by cutting it."""
 
     def dismiss(self, reply: str) -> None:
         """Say `reply` and close."""
@@ -118,8 +120,6 @@ class Lobby:
         self.clock = clock
         self.closing = ""
         """The reply to say good-bye with, once no more is taken."""
-        self.alike: dict[str, Any] = {}
-        """What a library has in each session, and is the same in all."""
         self.inside: set[Visitor] = set()
         self.empty = asyncio.Event()
         """Set while nobody is inside."""
@@ -189,7 +189,7 @@ class Lobby:
         self._watched.discard(visitor)
 
     def _watch_on(self) -> None:
-        """One timer for all: a timer of its own, set anew for every command, costs a session more than these."""
+        """One timer for all: one for each, set anew by its commands, costs more than these."""
         limits = self.limits
         shortest = min(limits.idle_seconds, limits.crowded_seconds, limits.data_seconds)
         self._watching = asyncio.get_running_loop().call_later(min(1.0, shortest / 20), self._look_round)
