@@ -9,6 +9,7 @@ gone, the sockets end, and so do all of them.
 import asyncio
 import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -22,7 +23,10 @@ from typing import Any, TextIO, TypeVar
 from sqlalchemy.orm import configure_mappers
 from sqlmodel import col, select
 
+from abuse_lookup import AbuseLookup
+from complaints import straight
 from complaints.db import Database
+from complaints.logs import place_of
 from complaints.models import Complaint
 from complaints.office import Office
 from complaints.outside import looking_up, sender
@@ -30,6 +34,7 @@ from complaints.settings import Settings
 from complaints.vault import Vault
 from complaints.worker import Worker
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 STEPS = ("evidence", "contacts", "draft")
 
@@ -61,12 +66,23 @@ async def _work_off(settings: Settings, lines: TextIO) -> None:
             waiting = ThreadPoolExecutor(1)
             while line := await asyncio.get_running_loop().run_in_executor(waiting, lines.readline):
                 ids: list[str] = json.loads(line)
-                for step in STEPS:
-                    await worker.run(step, *ids)
+                left = await _straight(office, lookup, ids)
+                for step in STEPS if left else ():
+                    await worker.run(step, *left)
                 lines.write(json.dumps(await asyncio.to_thread(_states, office, ids)) + "\n")
                 lines.flush()
     finally:
         office.close()
+
+
+async def _straight(office: Office, lookup: AbuseLookup, ids: list[str]) -> list[str]:
+    """All that can be, in one go; returns those that are left to be done step by step."""
+    try:
+        done = await straight.step(office, lookup, *ids)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        log.error("complaints could not be worked off together: %s", place_of(error))  # noqa: TRY400 - see logs
+        return ids
+    return [one for one in ids if one not in done]
 
 
 def _states(office: Office, ids: Sequence[str]) -> list[str]:
