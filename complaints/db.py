@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Timeout
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from complaints import account_tables, lookup_tables, models, standing_tables
+from complaints import account_tables, guards, lookup_tables, models, standing_tables
 from complaints.jobs import Job, enqueue_in_transaction
 
 if TYPE_CHECKING:
@@ -110,6 +110,12 @@ class Database:
             import alembic.command
 
             alembic.command.upgrade(self._alembic(), "head")
+            with (
+                self.engine.connect().execution_options(plaint_writes=True) as connection,
+                connection.begin(),
+            ):
+                if guards.missing(connection):
+                    guards.install(connection)
 
     def revision(self) -> str | None:
         """The schema that the database has."""
@@ -119,7 +125,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check_schema(self) -> None:
-        """Raise DatabaseError unless the schema is the one this version was written for."""
+        """Raise DatabaseError unless the schema is the one this version wants, and refuses by itself."""
         from alembic.script import ScriptDirectory
 
         wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
@@ -127,6 +133,13 @@ class Database:
         if found != wanted:
             state = f"has schema {found}" if found else "has no schema"
             raise DatabaseError(f"the database {state}, this version needs {wanted}; run: plaint db upgrade")
+        with self.engine.connect() as connection:
+            lost = guards.missing(connection)
+        if lost:
+            raise DatabaseError(
+                "the database no longer refuses by itself what nobody consented to: "
+                f"{', '.join(lost)} is gone or switched off; find out why, then run: plaint db upgrade"
+            )
 
     def close(self) -> None:
         """Close every connection."""
