@@ -22,11 +22,9 @@ def doubt_about(border: Border, above: Received, below: Received) -> str | None:
     ip = above.from_ip
     if ip is None or not is_inside_only(ip):
         return None
-    if above.helo and organisational_domain(above.helo) and not border.writes(above.helo):
+    if above.helo and not border.writes(above.helo) and organisational_domain(above.helo):
         return A_STRANGERS_NAME
-    if ip in _LOOPBACK or below.by_ip == ip or border.writes(above.from_name):
-        return None
-    if border.trust.has_ip(ip) or (above.by and provider_of(above.by) in border.providers):
+    if ip in _LOOPBACK or below.by_ip == ip or (above.by and provider_of(above.by) in border.providers):
         # No stranger gets inside a mailbox provider.
         return None
-    return BY_ITS_WORD
+    return None if border.writes(above.from_name) or border.trust.has_ip(ip) else BY_ITS_WORD
