@@ -60,7 +60,7 @@ def test_a_page_hides_a_link_in_more_than_one_way(html: str) -> None:
         ("jar:http://evil.example.com!/x", "http://evil.example.com"),
         ("intent://evil.example.com/#Intent;scheme=https;end", "intent://evil.example.com/#Intent;scheme=https;end"),
         ("smb://evil.example.com/share", "smb://evil.example.com/share"),
-        ("x-safari-https://evil.example.com/x", "x-safari-https://evil.example.com/x"),
+        ("x-safari-https://evil.example.com/x", "https://evil.example.com/x"),
         ("rdp://evil.example.com:3389", "rdp://evil.example.com:3389"),
         ("http://evil.example.com<http://evil.example.com>", "http://evil.example.com"),
         ("search-ms:query=x&crumb=location:\\\\evil.example.com\\share", "file://evil.example.com/share"),
