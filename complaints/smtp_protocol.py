@@ -68,7 +68,7 @@ class Handler(Protocol):
     """Whom a door asks. Both answer with one SMTP reply line and raise nothing."""
 
     def rcpt(self, mail: Mail, address: str) -> str | Awaitable[str]:
-        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it, at once if that is known."""
+        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it; at once if it can."""
 
     async def data(self, mail: Mail, raw: bytes) -> str:
         """Take the content of a mail. A 250 promises that it is kept."""

@@ -21,8 +21,8 @@ from complaints.smtp_proxy import ProxyError
 
 log = logging.getLogger(__name__)
 
-# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; being disabled saves
-# making what a filter would throw away.
+# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; being disabled
+# saves making what a filter would throw away.
 _THEIRS = logging.getLogger("mail.log")
 _THEIRS.addFilter(lambda _record: False)
 _THEIRS.disabled = True
@@ -76,7 +76,7 @@ class Wire(SMTP):
         """Whether nothing more will come."""
         self._deaf = False
         """Whether reading from the connection is paused."""
-        self._work: Coroutine[Any, Any, None] | None = None
+        self._work: Any = None  # a coroutine: mypy would not see that a call changes it
         """What takes time."""
         self._out = ""
         self._over = False
@@ -147,7 +147,6 @@ class Wire(SMTP):
         self._step()
 
     def _step(self) -> None:
-        assert self._work is not None
         try:
             waits = self._work.send(None)
         except StopIteration:
@@ -170,7 +169,7 @@ class Wire(SMTP):
     @property
     def working(self) -> bool:
         """Whether what was read last takes time."""
-        return self._work is not None
+        return bool(self._work)
 
     def _end(self, error: Exception) -> None:
         if isinstance(error, (ConnectionError, ssl.SSLError, ProxyError)):
