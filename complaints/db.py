@@ -213,7 +213,7 @@ def _statement(into: str, columns: int, rows: int) -> str:
 def _columns(
     model: type[SQLModel], names: tuple[str, ...], dialect: Dialect
 ) -> tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]], list[tuple[int, Callable[[Any], Any]]]]:
-    """The table with these columns; the values of a row; the columns stored as another value, and how made."""
+    """The table with these columns, the values of a row, and how those that are stored as others are made."""
     table = model.__table__  # type: ignore[attr-defined]
     types = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
     columns = ", ".join(f'"{name}"' for name in names)

@@ -60,7 +60,7 @@ class Wire(SMTP):
     idle: bool
     transport: asyncio.Transport | None
     _loop: asyncio.AbstractEventLoop
-    _paused: bool
+    _paused: Any  # whether replies are not read: a bool, of which mypy would not see that a call changes it
 
     def __init__(self, lobby: Lobby, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.StreamReaderProtocol.__init__(self, None, self._cb_client_connected, loop=loop)  # type: ignore[arg-type] # may be None
@@ -76,7 +76,7 @@ class Wire(SMTP):
         """Whether nothing more will come."""
         self._deaf = False
         """Whether reading from the connection is paused."""
-        self._work: Any = None  # a coroutine: mypy would not see that a call changes it
+        self._work: Any = None  # a coroutine; see `_paused`
         """What takes time."""
         self._out = ""
         self._over = False
@@ -84,7 +84,7 @@ class Wire(SMTP):
 
     @abstractmethod
     def read(self) -> bool:
-        """Read one thing of `_in` and act on it; False when it is not all there. May raise `Over`."""
+        """Read one thing of `_in` and act on it; False when nothing more can be read now. May raise `Over`."""
 
     def _handle_client(self) -> None:  # type: ignore[override]
         """Begin; called by `connection_made` of aiosmtpd."""
@@ -128,8 +128,7 @@ class Wire(SMTP):
             return
         try:
             while not self._paused and self.read():
-                if self._work is not None:
-                    break
+                pass
             self._flush()
             if self._work is not None or self._paused:
                 return
