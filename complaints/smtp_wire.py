@@ -84,7 +84,7 @@ class Wire(SMTP):
 
     @abstractmethod
     def read(self) -> bool:
-        """Read one thing of `_in` and act on it; False when nothing more can be read now. May raise `Over`."""
+        """Read one thing of `_in` and act on it; False when no more can be read now. May raise `Over`."""
 
     def _handle_client(self) -> None:  # type: ignore[override]
         """Begin; called by `connection_made` of aiosmtpd."""
@@ -130,7 +130,7 @@ class Wire(SMTP):
             while not self._paused and self.read():
                 pass
             self._flush()
-            if self._work is not None or self._paused:
+            if self.working or self._paused:
                 return
             if self._ended:
                 self._end(Over())
