@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, create_engine, event, inspect, update
+from sqlalchemy import Connection, Dialect, bindparam, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
@@ -215,6 +215,32 @@ def move(session: Session, row: Any, to: Any, **values: Any) -> None:
         raise OvertakenError(f"{type(row).__name__} {row.id} is no longer {row.state}")
     for name, value in ({"state": to} | values).items():
         set_committed_value(row, name, value)
+
+
+def move_all(session: Session, table: Any, seen: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `move`, for new complaints that all get the same columns, by one statement.
+
+    Each row has `id`, `state` and the columns; `seen` is the state of all of them, at their first version.
+    Raises OvertakenError when one is no longer as seen.
+    """
+    if not rows:
+        return
+    legal = models.STEPS[type(seen)]
+    for to in {row["state"] for row in rows}:
+        if to not in legal[seen] and not any(to in legal[way] for way in legal[seen]):
+            raise ValueError(f"{seen} → {to} is not a legal step")
+    names = [name for name in rows[0] if name != "id"]
+    core = table.__table__
+    statement = (
+        update(core)
+        .where(core.c.id == bindparam("of_id"), core.c.state == bindparam("seen"), core.c.version == 0)
+        .values({name: bindparam(f"new_{name}") for name in names} | {"version": 1})
+    )
+    values = [
+        {f"new_{name}": row[name] for name in names} | {"of_id": row["id"], "seen": seen} for row in rows
+    ]
+    if session.connection().execute(statement, values).rowcount != len(rows):
+        raise OvertakenError(f"one of {len(rows)} rows is no longer {seen}")
 
 
 def _engine(url: str) -> Engine:

@@ -7,6 +7,7 @@ person can type them and mail software can change their case unharmed.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from datetime import datetime
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
@@ -57,6 +58,14 @@ def hashed(secret: str) -> str:
 def digest(raw: bytes) -> str:
     """The digest of evidence and reports: `sha256:` and the hex SHA-256 of exactly these bytes."""
     return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """The `digest` of what comes in parts."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return "sha256:" + whole.hexdigest()
 
 
 def _letters(source: bytes, count: int) -> str:
