@@ -18,13 +18,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, create_engine, event, inspect, update
+from sqlalchemy import Connection, Dialect, bindparam, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from complaints import account_tables, lookup_tables, models, standing_tables
+from complaints import account_tables, guards, lookup_tables, models, standing_tables
 from complaints.jobs import Job, enqueue_in_transaction
 
 if TYPE_CHECKING:
@@ -110,6 +110,12 @@ class Database:
             import alembic.command
 
             alembic.command.upgrade(self._alembic(), "head")
+            with (
+                self.engine.connect().execution_options(plaint_writes=True) as connection,
+                connection.begin(),
+            ):
+                if guards.missing(connection):
+                    guards.install(connection)
 
     def revision(self) -> str | None:
         """The schema that the database has."""
@@ -119,7 +125,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check_schema(self) -> None:
-        """Raise DatabaseError unless the schema is the one this version was written for."""
+        """Raise DatabaseError unless the schema is the one this version wants, and refuses by itself."""
         from alembic.script import ScriptDirectory
 
         wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
@@ -127,6 +133,13 @@ class Database:
         if found != wanted:
             state = f"has schema {found}" if found else "has no schema"
             raise DatabaseError(f"the database {state}, this version needs {wanted}; run: plaint db upgrade")
+        with self.engine.connect() as connection:
+            lost = guards.missing(connection)
+        if lost:
+            raise DatabaseError(
+                "the database no longer refuses by itself what nobody consented to: "
+                f"{', '.join(lost)} is gone or switched off; find out why, then run: plaint db upgrade"
+            )
 
     def close(self) -> None:
         """Close every connection."""
@@ -202,6 +215,32 @@ def move(session: Session, row: Any, to: Any, **values: Any) -> None:
         raise OvertakenError(f"{type(row).__name__} {row.id} is no longer {row.state}")
     for name, value in ({"state": to} | values).items():
         set_committed_value(row, name, value)
+
+
+def move_all(session: Session, table: Any, seen: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `move`, for new complaints that all get the same columns, by one statement.
+
+    Each row has `id`, `state` and the columns; `seen` is the state of all of them, at their first version.
+    Raises OvertakenError when one is no longer as seen.
+    """
+    if not rows:
+        return
+    legal = models.STEPS[type(seen)]
+    for to in {row["state"] for row in rows}:
+        if to not in legal[seen] and not any(to in legal[way] for way in legal[seen]):
+            raise ValueError(f"{seen} → {to} is not a legal step")
+    names = [name for name in rows[0] if name != "id"]
+    core = table.__table__
+    statement = (
+        update(core)
+        .where(core.c.id == bindparam("of_id"), core.c.state == bindparam("seen"), core.c.version == 0)
+        .values({name: bindparam(f"new_{name}") for name in names} | {"version": 1})
+    )
+    values = [
+        {f"new_{name}": row[name] for name in names} | {"of_id": row["id"], "seen": seen} for row in rows
+    ]
+    if session.connection().execute(statement, values).rowcount != len(rows):
+        raise OvertakenError(f"one of {len(rows)} rows is no longer {seen}")
 
 
 def _engine(url: str) -> Engine:

@@ -51,8 +51,8 @@ log = logging.getLogger(__name__)
 TABLES: tuple[Any, ...] = (
     Attempt,
     Reply,
-    Withdrawal,
     ConsentedReport,
+    Withdrawal,
     ConsentEntry,
     Consent,
     StandingConsent,

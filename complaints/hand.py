@@ -1,19 +1,32 @@
-"""A child of the workbench: reads lines of ids from standard input, answers each when all of them are done.
+"""The children of the workbench, and the process that makes them: each reads lines of ids from its socket.
 
-The first line is the settings. When the parent is gone, the input ends, and so does the child.
+The maker (`main`) loads the program once and forks a child for every socket that comes in on its standard
+input; so a child begins at once, and shares the memory of what was loaded. The first line of a child is the
+settings; each line after it, ids of complaints, is answered when all of them are done. When the parent is
+gone, the sockets end, and so do all of them.
 """
 
 import asyncio
+import gc
 import json
+import logging
+import os
 import signal
+import socket
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TextIO, TypeVar
 
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import col, select
 
+from abuse_lookup import AbuseLookup
+from complaints import straight
 from complaints.db import Database
+from complaints.logs import place_of
 from complaints.models import Complaint
 from complaints.office import Office
 from complaints.outside import looking_up, sender
@@ -21,6 +34,7 @@ from complaints.settings import Settings
 from complaints.vault import Vault
 from complaints.worker import Worker
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 STEPS = ("evidence", "contacts", "draft")
 
@@ -41,7 +55,7 @@ class AtOnce(ThreadPoolExecutor):
         return done
 
 
-async def _work_off(settings: Settings) -> None:
+async def _work_off(settings: Settings, lines: TextIO) -> None:
     asyncio.get_running_loop().set_default_executor(AtOnce())
     # The parent has looked at the schema
     office = Office(settings, Vault.open(settings.data), Database(settings.database))
@@ -49,14 +63,26 @@ async def _work_off(settings: Settings) -> None:
         async with looking_up(office) as lookup:
             worker = Worker(office, lookup, sender(settings, lookup))
             # In a thread of its own: what the lookups do in the background goes on meanwhile
-            lines = ThreadPoolExecutor(1)
-            while line := await asyncio.get_running_loop().run_in_executor(lines, sys.stdin.readline):
+            waiting = ThreadPoolExecutor(1)
+            while line := await asyncio.get_running_loop().run_in_executor(waiting, lines.readline):
                 ids: list[str] = json.loads(line)
-                for step in STEPS:
-                    await worker.run(step, *ids)
-                _answer(await asyncio.to_thread(_states, office, ids))
+                left = await _straight(office, lookup, ids)
+                for step in STEPS if left else ():
+                    await worker.run(step, *left)
+                lines.write(json.dumps(await asyncio.to_thread(_states, office, ids)) + "\n")
+                lines.flush()
     finally:
         office.close()
+
+
+async def _straight(office: Office, lookup: AbuseLookup, ids: list[str]) -> list[str]:
+    """All that can be, in one go; returns those that are left to be done step by step."""
+    try:
+        done = await straight.step(office, lookup, *ids)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        log.error("complaints could not be worked off together: %s", place_of(error))  # noqa: TRY400 - see logs
+        return ids
+    return [one for one in ids if one not in done]
 
 
 def _states(office: Office, ids: Sequence[str]) -> list[str]:
@@ -64,15 +90,38 @@ def _states(office: Office, ids: Sequence[str]) -> list[str]:
         return [str(one) for one in session.exec(select(Complaint.state).where(col(Complaint.id).in_(ids)))]
 
 
-def _answer(states: list[str]) -> None:
-    sys.stdout.write(json.dumps(states) + "\n")
-    sys.stdout.flush()
+def _child(ours: int) -> int:
+    """A child's whole life; returns its exit code."""
+    try:
+        with socket.socket(fileno=ours) as connection, connection.makefile("rw", encoding="utf-8") as lines:
+            asyncio.run(_work_off(Settings.model_validate_json(lines.readline()), lines))
+    except Exception:  # noqa: BLE001 - its parent sees that it is gone; what it had stays for later
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def main() -> None:
-    """A child's whole life; Ctrl-C on the terminal is for its parent, which lets it finish."""
+    """Make children until the parent is gone; Ctrl-C on the terminal is for that, which lets them end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    asyncio.run(_work_off(Settings.model_validate_json(sys.stdin.readline())))
+    configure_mappers()
+    gc.collect()
+    gc.freeze()  # what is loaded stays: it is not looked through again, nor copied for that
+    with socket.socket(fileno=sys.stdin.fileno()) as asked:
+        while True:
+            said, sockets, _, _ = socket.recv_fds(asked, 1, 1)
+            if not said:
+                break
+            if os.fork() == 0:
+                asked.close()
+                os._exit(_child(sockets[0]))
+            os.close(sockets[0])
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -71,11 +71,20 @@ class Visitor(Protocol):
 
     prefix: bytes
     """As `Lobby.prefix` gave it."""
-    idle: bool
-    """Whether it waits for a command, so that nothing is lost by cutting it."""
+    heard: float
+    """When it began to wait for what it waits for, by the lobby's clock."""
+    until: float
+    """When it has to end in any case."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a command, so that nothing is lost by cutting it."""
 
     def dismiss(self, reply: str) -> None:
         """Say `reply` and close."""
+
+    def time_out(self) -> None:
+        """End because it is too late; called again and again until it is gone."""
 
 
 _CLOSING = "421 4.3.2 Shutting down; try again later"
@@ -108,10 +117,9 @@ class Lobby:
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self.limits = limits
+        self.clock = clock
         self.closing = ""
         """The reply to say good-bye with, once no more is taken."""
-        self.alike: dict[str, Any] = {}
-        """What a library has in each session, and is the same in all."""
         self.inside: set[Visitor] = set()
         self.empty = asyncio.Event()
         """Set while nobody is inside."""
@@ -121,6 +129,8 @@ class Lobby:
         self.counts: Counter[str] = Counter()
         """Of `messages`, `refused` commands, `turned_away` and `broken` connections, `timeouts`."""
         self._inside_of: Counter[bytes] = Counter()
+        self._watched: set[Visitor] = set()
+        self._watching: asyncio.TimerHandle | None = None
         self._arrivals = _Minute(clock)
         self._asked = _Minute(clock)
 
@@ -167,6 +177,31 @@ class Lobby:
         """Send away whoever is left."""
         for visitor in list(self.inside):
             visitor.dismiss(_CLOSING)
+
+    def watch(self, visitor: Visitor) -> None:
+        """Time a session out, in good order or not, until it is forgotten."""
+        self._watched.add(visitor)
+        if self._watching is None:
+            self._watch_on()
+
+    def forget(self, visitor: Visitor) -> None:
+        """Watch a session no longer."""
+        self._watched.discard(visitor)
+
+    def _watch_on(self) -> None:
+        """One timer for all: one for each, set anew by its commands, costs more than these."""
+        limits = self.limits
+        shortest = min(limits.idle_seconds, limits.crowded_seconds, limits.data_seconds)
+        self._watching = asyncio.get_running_loop().call_later(min(1.0, shortest / 20), self._look_round)
+
+    def _look_round(self) -> None:
+        self._watching = None
+        now = self.clock()
+        silent_since = now - self.idle_seconds()
+        for visitor in [one for one in self._watched if one.heard <= silent_since or one.until <= now]:
+            visitor.time_out()
+        if self._watched:
+            self._watch_on()
 
     def may_ask(self, visitor: Visitor) -> bool:
         """Count one more RCPT; False when the prefix has used up its minute."""

@@ -145,7 +145,7 @@ class _Search:
                 f"archives that hold more than {MOST_OCTETS // 1024**2} MB, or too many files", text.where
             )
         if not text.is_decoded:
-            self.charsets |= declared(text.octets.lower())
+            self.charsets |= declared(text.octets)
             for charset, octets in decoded(text.octets, self.charsets, foreign=bool(self.wanted.foreign)):
                 self.add(
                     _Text(
