@@ -374,7 +374,7 @@ def test_a_mail_that_drips_in_for_ever_is_cut_at_the_deadline() -> None:
             await peer.open_mail()
             began = asyncio.get_running_loop().time()
             dripping = asyncio.create_task(for_ever(peer, b"x", 0.02))
-            heard = await asyncio.wait_for(peer.reader.read(), 5)
+            heard = await asyncio.wait_for(peer.reader.readline(), 5)
             assert heard.startswith(b"421 4.4.2 ")
             dripping.cancel()
             assert 0.4 < asyncio.get_running_loop().time() - began < 3
