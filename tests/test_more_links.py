@@ -202,6 +202,25 @@ def test_a_link_is_read_through_the_service_before_it(wrapped: str) -> None:
     assert (link.url, link.via) == (EVIL, (wrapped,))
 
 
+@pytest.mark.parametrize(
+    ("url", "inner"),
+    [
+        ("http://shop.example.org/r.php?to=www.evil.example.com/a&x=1", ["http://www.evil.example.com/a"]),
+        ("http://shop.example.org/r.php?to=//evil.example.com/a", [EVIL]),
+        ("http://shop.example.org/r.php?to=%2F%2Fevil.example.com%2Fa&x=1", [EVIL]),
+        ("http://shop.example.org/find?q=www.evil.example.com", []),
+        ("http://shop.example.org/r.php?to=/a/b.html&and=www.", []),
+    ],
+)
+def test_a_redirector_may_name_its_target_without_a_scheme(url: str, inner: list[str]) -> None:
+    assert [link.url for link in found(url).web][1:] == inner
+
+
+def test_a_search_for_one_site_leads_there() -> None:
+    (link,) = found("http://www.google.com/search?q=site:evil.example.com&btnI=1").web
+    assert link.host == "evil.example.com"
+
+
 def test_a_run_that_url_defense_took_out_is_counted_in_octets() -> None:
     taken = base64.urlsafe_b64encode("\u0444\u044b\u0432".encode() + b"x").decode()
     (link,) = found(f"https://urldefense.com/v3/__http://evil.example.com/**E*a__;{taken}!!x$").web
