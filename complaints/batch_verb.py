@@ -270,4 +270,4 @@ def _say_where(work: "Client", label: str, tally: "Tally") -> None:
         return
     say(f"review with: plaint review --batch {label}")
     with suppress(ClientError):
-        say(f"or on its page: {work.review(label, 'source')['review_url']}")
+        say(f"or on its page: {work.page_of(label)}")
