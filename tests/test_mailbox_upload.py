@@ -29,7 +29,8 @@ def mailbox(spams: list[bytes]) -> bytes:
 
 def spams(count: int, size: int = 0, first: int = 0) -> list[bytes]:
     return [
-        spam(subject=f"Number {n}", body="x" * 70 + "\r\n" + "y" * size + "\r\n") for n in range(first, first + count)
+        spam(subject=f"Number {n}", body="x" * 70 + "\r\n" + "y" * size + "\r\n")
+        for n in range(first, first + count)
     ]
 
 
@@ -242,7 +243,9 @@ def test_a_mailbox_of_64_mb_is_read_in_constant_memory(tmp_path: Path) -> None:
         small.write_bytes(file.read_bytes()[:4_100_000])
         subprocess.run(["curl", "-sS", url, *who, "-F", f"file=@{small}"], check=True, capture_output=True)
         before = int(asked()[0])
-        answer = subprocess.run(["curl", "-sS", url, *who, "-F", f"file=@{file}"], check=True, capture_output=True).stdout
+        answer = subprocess.run(
+            ["curl", "-sS", url, *who, "-F", f"file=@{file}"], check=True, capture_output=True
+        ).stdout
         grown = int(asked()[0]) - before
         service.stdin.close()
     assert len(json.loads(answer)["items"]) == 32
