@@ -24,7 +24,7 @@ from sqlalchemy.orm import configure_mappers
 from sqlmodel import col, select
 
 from abuse_lookup import AbuseLookup
-from complaints import straight
+from complaints import confined, straight
 from complaints.db import Database
 from complaints.logs import place_of
 from complaints.models import Complaint
@@ -105,6 +105,7 @@ def main() -> None:
     """Make children until the parent is gone; Ctrl-C on the terminal is for that, which lets them end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_mappers()
+    confined.make_ready("complaints.decoders")
     gc.collect()
     gc.freeze()  # what is loaded stays: it is not looked through again, nor copied for that
     with socket.socket(fileno=sys.stdin.fileno()) as asked:
@@ -119,6 +120,7 @@ def main() -> None:
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+    confined.stop()
     with suppress(ChildProcessError):
         while True:
             os.wait()

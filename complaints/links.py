@@ -140,8 +140,8 @@ class _Found:
     def _new(self, text: str, found_in: str, used: str) -> str | None:
         scheme = text[:9].lower()
         if scheme[:4] == "http" or scheme[:4] == "ftp:":
-            # A quote or a bracketed dot in the host of an anchor is a slip of whoever wrote it.
-            target = read_url(text) or read_url(refang(text.rstrip("\"'")))
+            # A quote, a tag or a bracketed dot in the host of an anchor is a slip of whoever wrote it.
+            target = read_url(text) or read_url(refang(re.split('[<>"]', text, maxsplit=1)[0].rstrip("'")))
             return self._keep(*target, found_in, used) if target else None
         if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):

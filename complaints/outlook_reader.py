@@ -90,6 +90,15 @@ def main() -> None:
         _say({"ended": True})
 
 
+def prepare() -> None:
+    """Load all libraries that are there, for children that are forked after it."""
+    for name in (name for names in LIBRARIES.values() for name in names):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    for charset in _CHARSETS:
+        codecs.lookup(charset)
+
+
 def _say(line: dict[str, Any], content: bytes = b"") -> None:
     sys.stdout.buffer.write(json.dumps(line).encode() + b"\n" + content)
     sys.stdout.buffer.flush()

@@ -166,12 +166,16 @@ class Reception:
         return Mail(rows, [one for one in different if not one.reporter_id], mail_from, raw)
 
     def _write(self, mails: Sequence[Mail]) -> None:
+        rows = [row for mail in mails for row in mail.submissions]
+        replied = [(mail, one) for mail in mails for one in mail.replied]
+        if not replied:
+            submission.accept_all(self._office, rows)
+            return
         with self._office.db.transaction() as session:
-            submission.accept_all(session, [row for mail in mails for row in mail.submissions])
-            for mail in mails:
-                for one in mail.replied:
-                    if one.word in people.MAILBOXES:
-                        people.pass_on(session, self._office, one.word, mail.mail_from, mail.raw)
-                        continue
-                    report = session.get_one(Report, one.report_id)
-                    replies.receive(session, self._office, one.word, report, mail.mail_from, mail.raw)
+            submission.accept_with(session, rows)
+            for mail, one in replied:
+                if one.word in people.MAILBOXES:
+                    people.pass_on(session, self._office, one.word, mail.mail_from, mail.raw)
+                    continue
+                report = session.get_one(Report, one.report_id)
+                replies.receive(session, self._office, one.word, report, mail.mail_from, mail.raw)

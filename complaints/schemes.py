@@ -12,6 +12,7 @@ from complaints.urls import LONGEST, Target, read_one, read_url
 _HOSTED = frozenset(
     {"webcal", "webcals", "feed", "feeds", "intent", "googlechrome", "googlechromes", "smb", "cifs", "nfs"}
     | {"sftp", "ftps", "ws", "wss", "dav", "davs", "ldap", "ldaps", "rtmp", "rtsp", "mms", "gopher"}
+    | {"x-safari-http", "x-safari-https", "itms", "itms-apps", "itms-appss", "ssh", "telnet", "vnc", "rdp"}
 )
 """Schemes that name a host as http does (RFC 3986 §3.2)."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{1,30}):(?=//)", re.IGNORECASE)

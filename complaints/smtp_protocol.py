@@ -68,7 +68,7 @@ class Handler(Protocol):
     """Whom a door asks. Both answer with one SMTP reply line and raise nothing."""
 
     def rcpt(self, mail: Mail, address: str) -> str | Awaitable[str]:
-        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it, at once if that is known."""
+        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it; at once if it can."""
 
     async def data(self, mail: Mail, raw: bytes) -> str:
         """Take the content of a mail. A 250 promises that it is kept."""
@@ -170,7 +170,7 @@ class Door(Wire):
             self._answered(verb, answer)
         else:
             self.work(self._answer_later(verb, answer))
-        return True
+        return self._work is None
 
     async def _answer_later(self, verb: bytes, answer: Awaitable[str]) -> None:
         self._answered(verb, await answer)
@@ -288,7 +288,7 @@ class Door(Wire):
             raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")
         self._next, self._seen, self.until, self.heard = Door._command, 0, inf, self._lobby.clock()
         self.work(self._keep(raw))
-        return True
+        return self._work is None
 
     def _end_of_mail(self) -> int:
         """Where the mail ends, or -1; on the way to it, note whether any line begins with a dot."""

@@ -21,8 +21,8 @@ from complaints.smtp_proxy import ProxyError
 
 log = logging.getLogger(__name__)
 
-# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; being disabled saves
-# making what a filter would throw away.
+# aiosmtpd logs peers and addresses (promise 10). A filter survives a later logging.config; being disabled
+# saves making what a filter would throw away.
 _THEIRS = logging.getLogger("mail.log")
 _THEIRS.addFilter(lambda _record: False)
 _THEIRS.disabled = True
@@ -60,7 +60,7 @@ class Wire(SMTP):
     idle: bool
     transport: asyncio.Transport | None
     _loop: asyncio.AbstractEventLoop
-    _paused: bool
+    _paused: Any  # whether replies are not read: a bool, of which mypy would not see that a call changes it
 
     def __init__(self, lobby: Lobby, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.StreamReaderProtocol.__init__(self, None, self._cb_client_connected, loop=loop)  # type: ignore[arg-type] # may be None
@@ -76,7 +76,7 @@ class Wire(SMTP):
         """Whether nothing more will come."""
         self._deaf = False
         """Whether reading from the connection is paused."""
-        self._work: Coroutine[Any, Any, None] | None = None
+        self._work: Any = None  # a coroutine; see `_paused`
         """What takes time."""
         self._out = ""
         self._over = False
@@ -84,7 +84,7 @@ class Wire(SMTP):
 
     @abstractmethod
     def read(self) -> bool:
-        """Read one thing of `_in` and act on it; False when it is not all there. May raise `Over`."""
+        """Read one thing of `_in` and act on it; False when no more can be read now. May raise `Over`."""
 
     def _handle_client(self) -> None:  # type: ignore[override]
         """Begin; called by `connection_made` of aiosmtpd."""
@@ -128,10 +128,9 @@ class Wire(SMTP):
             return
         try:
             while not self._paused and self.read():
-                if self._work is not None:
-                    break
+                pass
             self._flush()
-            if self._work is not None or self._paused:
+            if self.working or self._paused:
                 return
             if self._ended:
                 self._end(Over())
@@ -147,7 +146,6 @@ class Wire(SMTP):
         self._step()
 
     def _step(self) -> None:
-        assert self._work is not None
         try:
             waits = self._work.send(None)
         except StopIteration:
@@ -170,7 +168,7 @@ class Wire(SMTP):
     @property
     def working(self) -> bool:
         """Whether what was read last takes time."""
-        return self._work is not None
+        return bool(self._work)
 
     def _end(self, error: Exception) -> None:
         if isinstance(error, (ConnectionError, ssl.SSLError, ProxyError)):

@@ -41,6 +41,7 @@ LOOKED_THROUGH = 1_000
 REPORTED = (ComplaintState.CONFIRMED, ComplaintState.CLOSED)
 
 
+_NONE_YET: list[Json] = []
 BATCH = "batch"
 """The way in of `plaint batch`: whoever runs it is told by its lines, so no letter goes to the reporter."""
 
@@ -115,12 +116,18 @@ def columns(
         "digest": tokens.digest(raw),
         "size": len(raw),
         "raw": seal(raw),
-        "outcome": [],
+        "outcome": _NONE_YET,
     }
 
 
-def accept_all(session: Session, rows: Sequence[Json]) -> None:
-    """Store many new submissions, as `accept` does one."""
+def accept_all(office: Office, rows: Sequence[Json]) -> None:
+    """Store many new submissions, as `accept` does one, durably."""
+    if rows:
+        office.db.append(Submission, rows, "unwrap")
+
+
+def accept_with(session: Session, rows: Sequence[Json]) -> None:
+    """Store many new submissions, as `accept` does one, in a transaction that does more."""
     insert_all(session, Submission, rows)
     for row in rows:
         look_at(session, "unwrap", row["id"])

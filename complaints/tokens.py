@@ -32,8 +32,9 @@ def ordered_letters(moment: datetime) -> str:
     What is stored one after the other is so beside each other in every index, and a page of it is written
     once for many rows. For what a table's primary key keeps unique, and whose time is no secret.
     """
-    stamp = int(moment.timestamp() * 1000)
-    return "".join([_PAIRS[stamp >> shift & 1023] for shift in (30, 20, 10, 0)]) + random_letters(8)
+    stamp, pairs = int(moment.timestamp() * 1000), _PAIRS
+    first, second = pairs[stamp >> 30 & 1023], pairs[stamp >> 20 & 1023]
+    return f"{first}{second}{pairs[stamp >> 10 & 1023]}{pairs[stamp & 1023]}{random_letters(8)}"
 
 
 def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:

@@ -25,6 +25,8 @@ def hosts(body: str | bytes, kind: str = "text/plain", encoding: str = "8bit", n
     "html",
     [
         f'<img srcset="x.png 1x,{EVIL} 2x">',
+        f"<p>hello<!-- #rotate>you <a href='{EVIL}'>x</a>",
+        f"<script><!-- var a = 1;</script><p>hello<a href='{EVIL}'>x</a>",
         f"<meta http-equiv=refresh content='0;{EVIL}'>",
         f"<style>p{{background:image-set('{EVIL}' 1x)}}</style>",
         "<a href='/\\evil.example.com/a'>x</a>",
@@ -58,6 +60,9 @@ def test_a_page_hides_a_link_in_more_than_one_way(html: str) -> None:
         ("jar:http://evil.example.com!/x", "http://evil.example.com"),
         ("intent://evil.example.com/#Intent;scheme=https;end", "intent://evil.example.com/#Intent;scheme=https;end"),
         ("smb://evil.example.com/share", "smb://evil.example.com/share"),
+        ("x-safari-https://evil.example.com/x", "x-safari-https://evil.example.com/x"),
+        ("rdp://evil.example.com:3389", "rdp://evil.example.com:3389"),
+        ("http://evil.example.com<http://evil.example.com>", "http://evil.example.com"),
         ("search-ms:query=x&crumb=location:\\\\evil.example.com\\share", "file://evil.example.com/share"),
     ],
 )  # fmt: skip
@@ -132,6 +137,7 @@ def test_any_other_number_is_none(text: str) -> None:
         ("http://evil.example.0x4/", None),
         ("http://it's+you!.evil.example.com/", "it's+you!.evil.example.com"),
         ("http://-evil.example.com/", "-evil.example.com"),
+        ("http://www.bank.example%40evil.example.com/", "evil.example.com"),
         ("http://shop,evil.example.com.no,where/", None),
     ],
 )

@@ -16,6 +16,8 @@ from complaints.leaks.scan import finder
 MOST_OCTETS = 32 * 1024 * 1024
 """Unpacked octets of one message that are looked at."""
 MOST_STREAMS = 2_000
+_SIGNS = (b"\x04", b"\x1f", b"BZh", b"\xfd")
+"""What the beginnings hold that is rare in texts."""
 _START = finder(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00")
 """Where an archive begins that is opened here."""
 _ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -34,7 +36,7 @@ class Room:
 
 def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
     """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
-    if b"\x04" not in octets and octets.isascii():
+    if not any(octets.find(sign) >= 0 for sign in _SIGNS):
         return
     view, place = memoryview(octets), 0
     while (start := _START(octets, place)) >= 0:

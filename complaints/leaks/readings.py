@@ -28,6 +28,10 @@ _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
+_OPEN_CODE = re.compile(rb"=[^?]?\?")
+_SPACED_WORD = re.compile(rb"\?[qQ]\?[^?_]*+_")
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_LONG_ROW = 100
 _CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
 _CONTINUATION = finder(rb"\*[1-9][0-9]{0,3}\*?=")
 _PIECE = re.compile(rb"([A-Za-z-]{1,20})\*(\d{1,4})\*?=(\"[^\"\n]*\"|[^;\s]*)")
@@ -57,7 +61,7 @@ _ALIKE = re.compile(
     "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
 )
 _SHORT_SIGNS = 32
-_MARK = (re.compile(rb"\xcc[\x80-\xbf]"), re.compile(rb"\xcd[\x80-\xaf]"))
+_MARK = ((b"\xcc", re.compile(rb"\xcc[\x80-\xbf]")), (b"\xcd", re.compile(rb"\xcd[\x80-\xaf]")))
 _MARKS = re.compile("[\u0300-\u036f]+")
 _MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
 _SIGN = (
@@ -69,7 +73,8 @@ _HAS_SIGN = finder(_SIGN)
 _BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
 """A comment beside the @ of an address (RFC 5322 §3.2.2)."""
 _ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
-_BEYOND_ASCII = re.compile(rb"([\x80-\xff][\x80-\xff]*)")
+_FROM_SIGNS = re.compile(rb"([\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3][\x80-\xff]*)")
+"""From the first of these octets on; in UTF-8 they stand nowhere else."""
 _NO_CHARSETS = frozenset(
     ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
      "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
@@ -133,9 +138,10 @@ class Read:
 
 def read(text: bytes) -> Read:
     """Read a text, which holds no zeros, in every way."""
+    words, text = _around_words(text)
     bases = [Reading("", text)]
     aside: list[Reading] = []
-    if words := _around_words(text):
+    if words:
         aside.append(Reading("encoded words", words))
     if b"=" in text and _QUOTED.search(text):
         closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
@@ -226,17 +232,32 @@ def _mended(match: re.Match[bytes]) -> bytes:
     return b"".join(match[0].split())
 
 
-def _around_words(text: bytes) -> bytes:
-    """Decode encoded words; returns them with what stands beside them, each on a line."""
+def _around_words(text: bytes) -> tuple[bytes, bytes]:
+    """Decode encoded words; returns them with what stands beside them, each on a line, and the rest.
+
+    Long rows that are nothing but a text once decoded are no longer in the rest: all their letters were read
+    as they were meant. Read in another way, from another letter on, they would have to say something as well,
+    and no chance makes both of that.
+    """
     pieces: list[bytes] = []
-    end = 0
+    rest: list[bytes] = []
+    end = position = 0
     first, last = text.find(b"=?"), text.rfind(b"?=") + 2
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
         before = text[max(end, match.start() - _BESIDE) : match.start()]
         behind = text[match.end() : match.end() + _BESIDE]
-        pieces.append(before + _words(match) + behind)
+        words = _words(match)
+        pieces.append(before + words + behind)
         end = match.end()
-    return b"\n".join(pieces)
+        if len(words) >= _LONG_ROW and _is_plain(match[0], words):
+            rest.append(text[position : match.start()])
+            position = end
+    return b"\n".join(pieces), b"?".join((*rest, text[position:])) if rest else text
+
+
+def _is_plain(row: bytes, decoded: bytes) -> bool:
+    """Whether encoded words were nothing but a text; what is a space in one may be a letter of base64."""
+    return not (decoded.translate(None, _PRINTABLE) or _SPACED_WORD.search(row))
 
 
 def _around_codes(text: bytes) -> bytes:
@@ -270,7 +291,7 @@ def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
     """Decode encoded words of one kind, in one go where none ends within a group or a code."""
     joined = b"".join(payloads)
     if kind in b"qQ":
-        if any(b"=" in payload[-2:] for payload in payloads):
+        if _OPEN_CODE.search(b"?".join((*payloads, b""))):
             return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
         return binascii.a2b_qp(joined, header=True)
     within = any(len(payload) % 4 for payload in payloads)
@@ -322,11 +343,15 @@ def _leads_on(code: bytes) -> bool:
 
 def _visible(text: bytes) -> bytes:
     """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
-    pieces = _BEYOND_ASCII.split(text.decode("utf-8", "ignore").encode())
-    if any(mark.search(text) for mark in _MARK):
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        text = text.decode("utf-8", "ignore").encode()
+    pieces = _FROM_SIGNS.split(text)
+    if any(lead in text and mark.search(text) for lead, mark in _MARK):
         # Marks belong to letters, which may be ASCII.
         pieces[1::2] = map(_bare, pieces[1::2])
-        pieces = _BEYOND_ASCII.split(_marked(b"".join(pieces).decode()).encode())
+        pieces = _FROM_SIGNS.split(_marked(b"".join(pieces).decode()).encode())
     # What is done to them depends on nothing beside them.
     pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
     return b"".join(pieces)
