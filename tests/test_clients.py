@@ -172,13 +172,16 @@ BUILT = {
 }
 
 
+THEIRS = ["maria@reporter.example"]
+
+
 def is_ours(address: str) -> bool:
     return address == "k7m4q2xw9d@in.plaint.example"
 
 
 def handed_over(case: dict[str, Any]) -> tuple[bytes, list[Item]]:
     raw = BUILT[case["built"]]() if "built" in case else (HERE / case["file"]).read_bytes()
-    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours)
+    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours, THEIRS)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["client"])
