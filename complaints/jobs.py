@@ -17,7 +17,6 @@ from pgqueuer import PgQueuer
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 from pgqueuer.adapters.persistence.queries import SyncQueries
 from pgqueuer.models import Job as EngineJob
-from sqlalchemy import Connection
 
 TAKEOVER = timedelta(seconds=10)  # a worker silent for this long is dead: its jobs go to another
 BATCH = 10
@@ -42,14 +41,13 @@ class Job:
 
 
 class _InOurTransaction:
-    """PgQueuer's SyncDriver over the connection of an open SQLAlchemy transaction."""
+    """PgQueuer's SyncDriver over psycopg's connection with an open transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, raw: object) -> None:
         import psycopg
         from psycopg.rows import dict_row
         from psycopg.types.array import ListBinaryDumper
 
-        raw = connection.connection.driver_connection
         assert isinstance(raw, psycopg.Connection)
         self._cursor = psycopg.RawCursor(raw, row_factory=dict_row)
         self._cursor.adapters.register_dumper(
@@ -61,9 +59,9 @@ class _InOurTransaction:
         return self._cursor.fetchall()
 
 
-def enqueue_in_transaction(connection: Connection, jobs: Sequence[Job], now: datetime) -> None:
-    """Put jobs into PostgreSQL's queue, visible when the surrounding transaction commits."""
-    SyncQueries(_InOurTransaction(connection)).enqueue(*_columns(jobs, now), on_conflict="skip")
+def enqueue_in_transaction(raw: object, jobs: Sequence[Job], now: datetime) -> None:
+    """Put jobs into PostgreSQL's queue, visible when the transaction of psycopg's connection commits."""
+    SyncQueries(_InOurTransaction(raw)).enqueue(*_columns(jobs, now), on_conflict="skip")
 
 
 def install_statements() -> str:

@@ -374,7 +374,7 @@ def test_a_mail_that_drips_in_for_ever_is_cut_at_the_deadline() -> None:
             await peer.open_mail()
             began = asyncio.get_running_loop().time()
             dripping = asyncio.create_task(for_ever(peer, b"x", 0.02))
-            heard = await asyncio.wait_for(peer.reader.read(), 5)
+            heard = await asyncio.wait_for(peer.reader.readline(), 5)
             assert heard.startswith(b"421 4.4.2 ")
             dripping.cancel()
             assert 0.4 < asyncio.get_running_loop().time() - began < 3
@@ -573,10 +573,15 @@ def test_a_minute_later_a_network_may_ask_again_and_nothing_of_it_is_remembered(
 @dataclass(eq=False)
 class Visitor:
     prefix: bytes
+    heard: float = 0.0
+    until: float = 1e9
     idle: bool = True
 
     def dismiss(self, reply: str) -> None:
         raise AssertionError(reply)
+
+    def time_out(self) -> None:
+        raise AssertionError
 
 
 def test_prefixes_are_24_bits_of_ipv4_and_48_of_ipv6_and_none_for_ourselves() -> None:
