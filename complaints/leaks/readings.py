@@ -200,7 +200,7 @@ def _untagged(text: bytes) -> bytes:
     rest, tags = _TO_NEXT_END.subn(b"", text[:end])
     # This pattern is far faster, and says the same where none of what it took out holds another beginning.
     # What it looks for ends somewhere: it never comes to the last octet in vain.
-    if text.count(b"<", 0, end) - rest.count(b"<") != tags:
+    if text.count(b"<", 0, end) != tags + (rest.count(b"<") if b"<" in rest else 0):
         rest = _TAG.sub(b"", text[:end])
     return rest + text[end:]
 
