@@ -32,6 +32,9 @@ MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
 _SHORTEST_TOKEN = 8
 _SHORTEST_DIGEST = 22
+_UUID = 16
+"""Octets of one."""
+_GROUPS_OF_UUID = r"(.{8})(.{4})(.{4})(.{4})(.{12})"
 _PIECE, _OVERLAP = 131_072, 4_096
 _GROUPS = 8
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
@@ -270,12 +273,19 @@ def _all_digests(addresses: tuple[str, ...]) -> tuple[tuple[bytes, bool, str], .
 
 
 def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
-    """Yield the digests of an address that mailers use as its id: in hex, and in base64 without padding."""
-    for form in dict.fromkeys((address.lower(), address, address.upper())):
-        for algorithm in ("md5", "sha1", "sha256"):
-            digest = hashlib.new(algorithm, form.encode(), usedforsecurity=False)
+    """Yield the digests of an address that mailers use as its id: in hex, as UUID, in base64 without padding."""
+    forms = dict.fromkeys((address.lower(), address, address.upper()))
+    # As FOAF has it, and as a shell does that prints the address.
+    texts = [*forms, f"mailto:{address.lower()}", f"{address.lower()}\n"]
+    for text in texts:
+        for algorithm in ("md5", "sha1", "sha256", "sha512"):
+            digest = hashlib.new(algorithm, text.encode(), usedforsecurity=False)
             yield digest.hexdigest().encode(), True
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
+            if digest.digest_size == _UUID:
+                grouped = "-".join(re.findall(_GROUPS_OF_UUID, digest.hexdigest())[0]).encode()
+                # Dashes are letters in a token.
+                yield from ((form.replace(b"-", b"+"), False) for form in (grouped, grouped.upper()))
 
 
 def _pieces(letters: bytes) -> Iterator[bytes]:
@@ -319,9 +329,9 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
 
 
 def _apart(finds: list[Find]) -> list[Find]:
-    """Keep of overlapping finds the one that starts first, of those the longest."""
+    """Keep of overlapping finds the one that starts first, of those the longest, of those what is no mere word."""
     kept: list[Find] = []
-    for find in sorted(finds, key=lambda find: (find.start, -find.end)):
+    for find in sorted(finds, key=lambda find: (find.start, -find.end, find.rule in WORDS)):
         if not kept or find.start >= kept[-1].end:
             kept.append(find)
     return kept

@@ -47,7 +47,7 @@ def decoded(words: bytes) -> bytes:
 def _alike(words: bytes) -> tuple[bytes, bytes]:
     """Decode words that begin alike and have the same space between them, as programs write them.
 
-    Leaves what they say, and the rest: everything, where letters cannot be put together before they are decoded.
+    Leaves what they say, and the rest: everything, where letters cannot be put together before decoding.
     """
     head = words[: words.find(b"?", words.find(b"?", 2) + 1) + 1]
     if head[2:-3].lower() not in _PLAIN:
