@@ -21,10 +21,10 @@ from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.sieve import Sieve, few_looks
-from complaints.redact.spellings import Secret, secrets
+from complaints.redact.spellings import NUMBERS, Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
-from complaints.redact.words import ENCODED_WORDS, as_words, decoded
+from complaints.redact.words import ENCODED_WORDS, as_words, readings
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -102,19 +102,25 @@ class Hider:
         if not _counts(secret, lower, start, end, word=word):
             return None
         new = self.pseudonyms[secret.private]
-        if b"\0" in lower[start:end]:
+        if secret.rule == NUMBERS:
+            new = b",".join(b"%d" % octet for octet in new)
+        elif b"\0" in lower[start:end]:
             new = b"".join(bytes((octet, 0)) for octet in new)
         return Find(start, end, new, "local part" if word and secret.bare else secret.rule)
 
     def _encoded_words(self, words: list[re.Match[bytes]], depth: int) -> Iterator[Find]:
-        said = [decoded(match[0]) for match in words]
+        said = [readings(match[0]) for match in words]
         # Most say nothing, which is told of all of them at once.
-        if not words or not self.finds(b"\n\n".join(said), depth=depth + 1):
+        if not words or not self.finds(
+            b"\n\n".join([text for texts in said for text in texts]), depth=depth + 1
+        ):
             return
-        for match, text in zip(words, said, strict=True):
-            if inside := self.finds(text, depth=depth + 1):
-                rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), as_words(splice(text, inside)), rule, plain=False)
+        for match, texts in zip(words, said, strict=True):
+            for text in texts:
+                if inside := self.finds(text, depth=depth + 1):
+                    rule = f"{inside[0].rule} in an encoded word"
+                    yield Find(match.start(), match.end(), as_words(splice(text, inside)), rule, plain=False)
+                    break
 
     def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
         found = list(blocks(text)) if b"begin " in text else []
@@ -273,7 +279,7 @@ def _all_digests(addresses: tuple[str, ...]) -> tuple[tuple[bytes, bool, str], .
 
 
 def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
-    """Yield the digests of an address that mailers use as its id: in hex, as UUID, in base64 without padding."""
+    """Yield the digests of an address that mailers use as its id: in hex, as UUID, in bare base64."""
     forms = dict.fromkeys((address.lower(), address, address.upper()))
     # As FOAF has it, and as a shell does that prints the address.
     texts = [*forms, f"mailto:{address.lower()}", f"{address.lower()}\n"]
@@ -329,7 +335,7 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
 
 
 def _apart(finds: list[Find]) -> list[Find]:
-    """Keep of overlapping finds the one that starts first, of those the longest, of those what is no mere word."""
+    """Keep of overlapping finds the one that starts first, of those the longest, before mere words."""
     kept: list[Find] = []
     for find in sorted(finds, key=lambda find: (find.start, -find.end, find.rule in WORDS)):
         if not kept or find.start >= kept[-1].end:

@@ -66,17 +66,19 @@ SAME_MAILBOX = {"gmail.com": "googlemail.com", "googlemail.com": "gmail.com"}
 """Providers that deliver both domains, and any dots in the local part, to one mailbox (as of 2026)."""
 
 # Between two characters: soft hyphen, zero-width and direction marks, NUL (UTF-16 as bytes), tags and
-# comments, soft line breaks, folds, lines that were broken in a text or in what it quotes, a string closed and opened again in JavaScript, an RFC 2231
-# continuation.
+# comments, soft line breaks, folds, lines broken in a text or in what it quotes, a string closed and opened
+# again in JavaScript, an RFC 2231 continuation.
 GAP = (
     r"(?>(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00|[%=](?:25){0,4}00"
-    r"|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
+    r"|<!--[^<]{0,300}?-->|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
     r"|#0{0,6}(?:173|820[3-7]|8288|65279)|#x0{0,6}(?:ad|200[b-f]|2060|feff));?"
     r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n(?:>{1,8} ?|[ \t]{1,8})| \r{0,2}\n|\\\r?\n|['\"]\s{0,5}[+,]\s{0,5}['\"]"
     r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12})"
 )
 # Quotes around the local part, and comments (RFC 5322 §3.4.1).
 _BESIDE_AT = r"(?:[\"']|\s{0,4}\([^()]{0,100}\)\s{0,4}){0,2}"
+NUMBERS = "address in numbers"
+_COMMA = r"\s{0,4},\s{0,4}"
 _SHORTEST_GLUED = 6
 _BLANK = r"\t-\r "
 """What `\\s` is in a class of octets, for both engines."""
@@ -198,6 +200,17 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     pattern = f"(?P<hide>{spelled(turned)}){joint}{spelled(host_turned)}"
     loose = _loose_pair(turned, host_turned)
     yield Secret("rot13 address", local, pattern, loose, _lead(turned), _letters(turned, host_turned))
+    yield _numbers(local)
+
+
+def _numbers(local: str) -> Secret:
+    """The local part as codes of its characters, as a script has them: an @ follows, as a code too."""
+    codes = [{ord(form) for form in _forms(char)} for char in local]
+    each = ["|".join(f"{code}|0x0?{code:x}" for code in sorted(one)) for one in codes]
+    numbers = [f"(?:{one})" for one in each]
+    pattern = rf"(?<![\w.])(?P<hide>{_COMMA.join(numbers)})(?={_COMMA}(?:64|0x40)(?!\w))"
+    loose = sieve.loosened(_COMMA).replace(r"\s", f"[{_BLANK}]").join([*numbers, "(?:64|0x40)"])
+    return Secret(NUMBERS, local, pattern, loose, b"")
 
 
 def _loose_pair(first: str, second: str) -> str:
@@ -252,7 +265,7 @@ def loosely(text: str, between: str = "", *, most: int = sieve.MOST_LETTERS) -> 
 def letter(char: str) -> str:
     """Return the pattern of all spellings of one character in lower-case bytes (as latin-1 text)."""
     if char in _DOT_SEPARATORS:
-        return _any_of(_DOT_SEPARATORS)
+        return rf"(?:\\?{_any_of(_DOT_SEPARATORS)})"
     forms = _forms(char)
     twins = "".join(f"|{_escaped(twin.encode('utf-8'))}" for twin in _TWINS.get(forms[-1].lower(), ()))
     return f"(?:{'|'.join(_literals(forms))}{twins}{_escapes(forms)})"
@@ -262,7 +275,7 @@ def letter(char: str) -> str:
 def loose_letter(char: str) -> str:
     """The same, loosened (`sieve.py`)."""
     if char in _DOT_SEPARATORS:
-        return sieve.loosened(_any_of(_DOT_SEPARATORS))
+        return rf"(?:\\?{sieve.loosened(_any_of(_DOT_SEPARATORS))})"
     forms = _forms(char)
     twins = sieve.twins(_TWINS.get(forms[-1].lower(), ()))
     return f"(?:{'|'.join(_literals(forms))}{twins}{sieve.loosened(_escapes(forms))})"

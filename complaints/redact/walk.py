@@ -210,7 +210,11 @@ class Walk:
 
     def _says_more(self, charset: str | None, content: bytes) -> bool:
         """Tell whether a text shows more in its charset than its octets do: letters in full width, say."""
-        if charset is None or _LIKE_ASCII.fullmatch(charset) or (content.isascii() and b"\x1b" not in content):
+        if (
+            charset is None
+            or _LIKE_ASCII.fullmatch(charset)
+            or (content.isascii() and b"\x1b" not in content)
+        ):
             return False
         try:
             text = content.decode(charset)
