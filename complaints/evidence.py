@@ -109,16 +109,14 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
     wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
         found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
-        submissions = select(Submission.id, Submission.outcome).where(
-            col(Submission.id).in_({one.submission_id for one in found})
-        )
-        told = dict(session.exec(submissions).all())
+        whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
+        submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
         return [
             Waiting(
                 one,
                 session.get_one(Reporter, one.reporter_id),
                 office.spam_of(session, one),
-                told[one.submission_id],
+                submissions[one.submission_id].outcome,
             )
             for one in found
         ]

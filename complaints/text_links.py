@@ -61,6 +61,7 @@ _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
 _LAST_FOUR = re.compile(r"-\d{4}(?<=[ .)-][2-9]\d\d-\d{4})(?![\w/=@+-])")
 _TO_CALL = re.compile(r"(?i:\bcall\b)[^\d\n]{0,40}?(\(?[2-9]\d\d(?:\)[ .-]?|[ .-])\d{3})\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
+_SETTLED = re.compile(r"[A-Za-z]++:[/\\]*+[A-Za-z0-9._%@:&-]*+(?:[/\\?#]|\Z)")
 _PLACE = re.compile(r"[^:]*:[/\\]*([^/\\?#]*)")
 _HOST_START = re.compile(r"(?i)[a-z0-9.-]+")
 # Marks that end the host of a link in a sentence; in brackets there is no user name either.
@@ -241,6 +242,8 @@ def _separate(url: str) -> Iterator[str]:
 
 def _settled(url: str) -> str:
     """End a link where its host ends, when the sentence goes on in another script or behind a mark."""
+    if _SETTLED.match(url):
+        return url
     place = _PLACE.match(url)
     written = place[1] if place else ""
     host = written if ")" in written or "](" in written else written.rpartition("@")[2]

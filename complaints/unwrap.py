@@ -18,7 +18,7 @@ from complaints.mbox_marks import mails_in
 from complaints.message import Message, Part, parse
 from complaints.outcomes import without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
-from complaints.passed_on import PASSED_ON, REMEDY, passed_on
+from complaints.passed_on import passed_on
 from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
@@ -231,8 +231,8 @@ def unwrap_forward(
     message = parse(raw)
     if redirected := _redirected(message, is_ours):
         return [redirected]
-    if is_ours and passed_on(message, is_ours, theirs):
-        return [_refusal(PASSED_ON, REMEDY)]
+    if is_ours and (told := passed_on(message, is_ours, theirs)):
+        return [_refusal(*told)]
     items: list[Item] = []
     hand = _Hand(message)
     for part in message.leaves():

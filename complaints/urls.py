@@ -160,6 +160,9 @@ def _canonical(text: str) -> Target | None:
     if match is None:
         return None
     user, at, place = match["authority"].rpartition("@")
+    if "%40" in place:
+        # Browsers of old went to what stands behind it, those of today nowhere.
+        user, at, place = place.replace("%40", "@").rpartition("@")
     port = _PORT.search(place)
     written = place[: port.start()] if port else place
     host = read_host(written)

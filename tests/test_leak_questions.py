@@ -18,7 +18,7 @@ Found = set[tuple[str, str]]
 
 
 UNUSUAL = (
-    "_JOINT", "_HAS_SIGN", "_BESIDE_AT", "_AT_BESIDE", "_CODE_FROM", "_SOFT_BREAK_FROM", "_CUT_PERCENT_FROM",
+    "_JOINT", "HAS_SIGN", "_BESIDE_AT", "_AT_BESIDE", "_CODE_FROM", "_SOFT_BREAK_FROM", "_CUT_PERCENT_FROM",
     "_CUT_ENTITY_FROM", "_CONTINUATION",
 )  # fmt: skip
 
@@ -52,6 +52,7 @@ def complete() -> list[tuple[bytes, Identity, Found]]:
         patch.setattr(leaks, "is_shaped", lambda _: True)
         for question in UNUSUAL:
             patch.setattr(readings, question, scan.everywhere)
+        patch.setattr(readings, "_LONG_ROW", 1 << 60)
         patch.setattr(readings, "_leads_on", lambda _: True)
         return [(raw, who, seen(raw, who)) for raw, who in texts(7, NUMBER)]
 
@@ -97,7 +98,10 @@ QUESTIONS: dict[str, Callable[[Patch], None]] = {
     ),
     "are there lines of base64": lambda patch: patch.setattr(leaks, "is_shaped", lambda _: False),
     "is anything joined": lambda patch: patch.setattr(readings, "_JOINT", nowhere),
-    "is anything not seen": lambda patch: patch.setattr(readings, "_HAS_SIGN", nowhere),
+    "is anything not seen": lambda patch: patch.setattr(readings, "HAS_SIGN", nowhere),
+    "are encoded words nothing but a text": lambda patch: patch.setattr(
+        readings, "_is_plain", lambda _, __: True
+    ),
     "may an escape lead on": lambda patch: patch.setattr(readings, "_leads_on", lambda _: False),
 }
 

@@ -29,7 +29,8 @@ def mailbox(spams: list[bytes]) -> bytes:
 
 def spams(count: int, size: int = 0, first: int = 0) -> list[bytes]:
     return [
-        spam(subject=f"Number {n}", body="x" * 70 + "\r\n" + "y" * size + "\r\n") for n in range(first, first + count)
+        spam(subject=f"Number {n}", body="x" * 70 + "\r\n" + "y" * size + "\r\n")
+        for n in range(first, first + count)
     ]
 
 
@@ -151,7 +152,7 @@ def test_a_large_mailbox_that_is_sent_again_goes_on_where_it_was_stopped(
     website: Website, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw, key = mailbox(spams(60, 1_000, 900)), MBOX | {"Idempotency-Key": "large"}
-    take, taken = intake._take, []
+    take, taken = intake._take, list[Any]()
 
     def failing(*given: Any) -> Any:
         if len(taken) == 3:
@@ -228,22 +229,23 @@ def test_a_mailbox_of_64_mb_is_read_in_constant_memory(tmp_path: Path) -> None:
             writer.write(mailbox([spam(subject=f"{n}", body=("z" * 990 + "\r\n") * 2_000)]))
     command = [sys.executable, "-c", MEASURED, str(tmp_path / "office")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
-        assert service.stdin
-        assert service.stdout
+        asking, told_by = service.stdin, service.stdout
+        assert asking
+        assert told_by
 
-        def asked() -> list[str]:
-            service.stdin.write("\n")
-            service.stdin.flush()
-            return service.stdout.readline().split()
+        def peak() -> int:
+            print(file=asking, flush=True)
+            return int(told_by.readline())
 
-        base, token = service.stdout.readline().split()
-        url, who = f"{base}/api/v1/submissions", ["-H", f"Authorization: Bearer {token}"]
+        base, token = told_by.readline().split()
+        curl = ["curl", "-sS", f"{base}/api/v1/submissions", "-H", f"Authorization: Bearer {token}"]
         small = tmp_path / "small.mbox"
-        small.write_bytes(file.read_bytes()[:4_100_000])
-        subprocess.run(["curl", "-sS", url, *who, "-F", f"file=@{small}"], check=True, capture_output=True)
-        before = int(asked()[0])
-        answer = subprocess.run(["curl", "-sS", url, *who, "-F", f"file=@{file}"], check=True, capture_output=True).stdout
-        grown = int(asked()[0]) - before
-        service.stdin.close()
+        with file.open("rb") as reader:
+            small.write_bytes(reader.read(4_100_000))
+        subprocess.run([*curl, "-F", f"file=@{small}"], check=True, capture_output=True)
+        before = peak()
+        answer = subprocess.run([*curl, "-F", f"file=@{file}"], check=True, capture_output=True).stdout
+        grown = peak() - before
+        asking.close()
     assert len(json.loads(answer)["items"]) == 32
     assert grown < 30, f"{grown} MiB more for a body of 64 MB"
