@@ -13,9 +13,11 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from complaints.mbox_marks import mails_in
 from complaints.models import Complaint, Submission
 from complaints.spool import BLOCK, TAKEN, NoRoomError, Part, Spool
 from complaints.web import intake
+from complaints.web.uploads import Upload
 from tests.visitor import problem
 from tests.website import Website, running_website, spam
 
@@ -146,6 +148,35 @@ def test_content_length_says_where_a_mail_of_a_large_mailbox_ends(website: Websi
     counted = head + b"\nContent-Length: %d\n\n" % len(body) + body
     raw = mailbox(spams(40, 1_000, 800)) + LINE + counted + b"\n" + mailbox(spams(2, 1_000, 850))
     assert len(told(website.api("POST", "/submissions", content=raw, headers=MBOX))) == 43
+
+
+def test_wherever_a_mailbox_is_divided_its_mails_are_those_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(5)
+    words = [
+        LINE,
+        LINE.replace(b"\n", b"\r\n"),
+        b"\n",
+        b"\r\n",
+        b"\n\n",
+        b"a: b\n",
+        b"text\n",
+        b">From q 1:11\n",
+    ]
+    words += [b"From me to you\n", b"x" * 50 + b"\n", b"no end"]
+    for _ in range(400):
+        parts = [LINE, b"a: b\n", *random.choices(words, k=random.randrange(40))]
+        for _ in range(random.randrange(3)):
+            parts.insert(random.randrange(2, len(parts) + 1), b"Content-Length: %d\n" % random.randrange(200))
+        raw = b"".join(parts)
+        spool = Spool(tmp_path)
+        spool.write(raw)
+        monkeypatch.setattr(intake, "PORTION_BYTES", random.choice([1, 60, 200]))
+        portions = [raw[start:end] for start, end in intake._spans(Upload(Part(spool, 0, len(raw)), ""))]
+        assert b"".join(portions) == raw
+        found = [one[start:end] for one in portions for start, end in mails_in(one, 9_999)]
+        assert found == [raw[start:end] for start, end in mails_in(raw, 9_999)]
 
 
 def test_a_large_mailbox_that_is_sent_again_goes_on_where_it_was_stopped(
