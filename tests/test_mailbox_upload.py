@@ -15,7 +15,9 @@ from sqlmodel import select
 
 from complaints.mbox_marks import mails_in
 from complaints.models import Complaint, Submission
+from complaints.remote import ClientError, Remote
 from complaints.spool import BLOCK, TAKEN, NoRoomError, Part, Spool
+from complaints.terminal import TRY_LATER
 from complaints.web import intake
 from complaints.web.uploads import Upload
 from tests.visitor import problem
@@ -218,6 +220,14 @@ def test_over_the_hourly_limit_a_large_mailbox_ends_with_the_reason_and_the_time
         assert answer["problem"]["retry_after"] == 3600
         assert len({one["complaint"] for one in answer["items"]}) == len(answer["items"]) > 10
         problem(website.api("POST", "/submissions", content=mailbox(spams(60, 1_000)), headers=MBOX), 429)
+        website.clock.turn(hours=2)
+        with (
+            Remote(str(website.http.base_url), website.alice.token) as remote,
+            pytest.raises(ClientError) as told,
+        ):
+            remote.submit(mailbox(spams(60, 1_000, 200)), "b.mbox", forwarded=False)
+    assert told.value.code == TRY_LATER
+    assert "are kept" in str(told.value)
 
 
 @pytest.mark.parametrize("address", ["before", "after", "wrong"])

@@ -78,8 +78,10 @@ def check_archive(data: bytes) -> Hashable:
 
 
 _RTF = (
-    rb"{\rtf1\ansi\ansicpg1251\fromhtml1{\fonttbl{\f0\fcharset204 A;}}\uc1\f0{\*\htmltag64 <p>}\'cf\u8364?"
-    rb"\htmlrtf{\htmlrtf0 x}{\*\mhtmltag84 y}\par}",
+    (
+        rb"{\rtf1\ansi\ansicpg1251\fromhtml1{\fonttbl{\f0\fcharset204 A;}}\uc1\f0{\*\htmltag64 <p>}\'cf\u8364?"
+        rb"\htmlrtf{\htmlrtf0 x}{\*\mhtmltag84 y}\par}"
+    ),
     rb'{\rtf1{\field{\*\fldinst HYPERLINK "http://a.example/"}{\fldrslt{here}}}{\pict\bin5 }{{{}\~\{\lquote}',
 )
 
