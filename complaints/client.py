@@ -110,6 +110,9 @@ class Client(AbstractContextManager["Client"], Protocol):
     def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """What awaits consent, in groups, as GET /api/v1/review gives it."""
 
+    def page_of(self, batch: str) -> str:
+        """The URL on which a batch is reviewed."""
+
     def decide(self, batch: str, by: str, decision: Json) -> Json:
         """Decide on a group, as POST /api/v1/review does."""
 
@@ -311,6 +314,10 @@ class Local:
     def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """See Client."""
         return batches.document(self._office, self._reporter, batch, by, key)
+
+    def page_of(self, batch: str) -> str:
+        """See Client."""
+        return self._office.batch_url(self._reporter, batch)
 
     def decide(self, batch: str, by: str, decision: Json) -> Json:
         """See Client. The reports leave through a running `plaint serve`."""

@@ -72,7 +72,9 @@ def receipt(session: Session, office: Office, reporter: Reporter, complaint_id: 
         query = query.where(ConsentEntry.complaint_id == complaint_id)
     rows = session.exec(query.order_by(col(ConsentEntry.number)))
     entries = [json.loads(office.vault.unseal(reporter.key, row.body)) for row in rows]
-    service = receipts.Service(office.settings.mail_domain, office.settings.url)
+    given = office.settings
+    days = given.retention_report_seconds // 86_400
+    service = receipts.Service(given.mail_domain, given.url, given.contact, given.hosted_in, days)
     return receipts.receipt(entries, service, office.clock(), _key(office))
 
 

@@ -32,6 +32,12 @@ _INNER = re.compile(
     r"https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}[^/\\]|(?<![A-Za-z0-9+_-])aHR0c[A-Za-z0-9+/_-]{8,}+",
     re.IGNORECASE,
 )
+# The same as the value of a parameter, without its scheme; the words of a search are none.
+_BARE_INNER = re.compile(
+    r"(?<==)(?<![?&][qp]=)(?<!query=)(?<!search=)(?<!text=)"
+    r"(?:www\.|(?://|%2f%2f)(?=[a-z0-9]))[a-z0-9.-]+\.[a-z]{2,}[^&#]*",
+    re.IGNORECASE,
+)
 # What can stand in a URL; a base64 run may go on with other things than the URL.
 _CLEAN = re.compile(r"https?:[^\x00-\x20\x7f\ufffd]+", re.IGNORECASE)
 
@@ -218,6 +224,8 @@ def inner_urls(url: str) -> list[str]:
     Whoever follows such a link is, on most redirectors, led to one of them; which one only the server knows.
     """
     found: list[str] = []
+    if "=www." in url or "=/" in url or "=%2" in url:
+        found += ["http://" + unquote(match[0]).lstrip("/") for match in _BARE_INNER.finditer(url, 8)]
     position = 8
     while len(found) < _MOST_INNER and (match := _INNER.search(url, position)):
         if match[0].startswith("aHR0c"):

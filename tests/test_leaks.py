@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints import leaks
-from complaints.leaks import find_leaks, opened, readings
+from complaints.leaks import find_leaks, opened, readings, unseen
 from complaints.redact import Identity
 
 ALICE = Identity(("alice.reporter@victim.example", "al@victim.example"), ("Alice Miller",))
@@ -209,7 +209,12 @@ def test_what_is_seen_of_a_text_is_what_is_seen_of_its_stretches_beyond_ascii(
     text: str, noise: bytes
 ) -> None:
     octets = text.encode() + noise.translate(None, b"\xcc\xcd") + text.encode()
-    assert readings._visible(octets) == readings._seen(octets)
+    assert unseen.visible(octets) == unseen._seen(octets)
+
+
+@given(st.text(alphabet="<>ab \n", max_size=30))
+def test_what_holds_the_beginning_of_a_tag_is_none(text: str) -> None:
+    assert readings._untagged(text.encode()) == readings._TAG.sub(b"", text.encode())
 
 
 @pytest.mark.parametrize("charset", ["shift_jis", "gb2312", "euc-kr", "iso-2022-jp"])

@@ -573,10 +573,15 @@ def test_a_minute_later_a_network_may_ask_again_and_nothing_of_it_is_remembered(
 @dataclass(eq=False)
 class Visitor:
     prefix: bytes
+    heard: float = 0.0
+    until: float = 1e9
     idle: bool = True
 
     def dismiss(self, reply: str) -> None:
         raise AssertionError(reply)
+
+    def time_out(self) -> None:
+        raise AssertionError
 
 
 def test_prefixes_are_24_bits_of_ipv4_and_48_of_ipv6_and_none_for_ourselves() -> None:

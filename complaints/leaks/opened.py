@@ -175,8 +175,9 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     if letters.count(b"0x") >= _SHORTEST_BODY:
         letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
-    if b"1" * 32 in kinds:
+    if _HEX_RUN in kinds:
         yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+    yield from (Opened("base32", octets) for octets in wanted.in_base32(letters))
     for octets in _hex_in(letters, kinds):
         yield from told("hex", octets, wanted)
     if any(word in letters for word in FUNCTIONS):

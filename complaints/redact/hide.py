@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+import re2
+
 from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
@@ -55,6 +57,8 @@ class Hider:
     """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
+    digested: "re2._Regexp"
+    """Matches wherever a digest in base64 stands."""
     base64_digests: tuple[bytes, ...]
     hex_digests: tuple[bytes, ...]
     shortest: int
@@ -160,7 +164,7 @@ class Hider:
         """
         if len(letters) < self.shortest:
             return False
-        if glance.holds(letters, self.base64_digests):
+        if self.digested.search(letters) is not None and glance.holds(letters, self.base64_digests):
             return True
         hexes = glance.hex_runs(letters)
         if hexes and glance.holds(b" ".join(hexes).lower(), self.hex_digests):
@@ -237,6 +241,7 @@ def hider(
         sieve=sieve,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
+        digested=glance.digested(digest for digest, is_hex, _ in digests if not is_hex),
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
         hex_digests=tuple(digest for digest, is_hex, _ in digests if is_hex),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),

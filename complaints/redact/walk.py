@@ -142,6 +142,10 @@ class Walk:
     def _recipients(self, places: Places) -> list[Find]:
         """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
         found: list[Find] = []
+        # Nearly always the fields of the message are all there are, and one look at them tells.
+        fields = places.raw[: places.end_of_fields]
+        if not holds(fields.lower(), self.hider.locals):
+            return found
         for header in places.headers:
             received = header.name.lower() == "received"
             if not received and not _is_recipient(header.name):
