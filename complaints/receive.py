@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -51,8 +52,7 @@ class Recipient:
 _NEVER = (0.0, Recipient())
 
 
-@dataclass(frozen=True)
-class Mail:
+class Mail(NamedTuple):
     """One mail at the final dot: its submissions, sealed, and the other addresses that it goes to."""
 
     submissions: Sequence[Json]
@@ -157,7 +157,7 @@ class Reception:
 
     def _sealed(self, recipients: Sequence[Recipient], mail_from: str, raw: bytes) -> Mail:
         """Everything about a mail that needs no database, before its turn to be written comes."""
-        different = dict.fromkeys(recipients)
+        different = recipients if len(recipients) == 1 else list(dict.fromkeys(recipients))
         rows = [
             submission.columns(self._office, one.reporter_id, one.seal, raw, via="smtp", forwarded=True)
             for one in different

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import islice
 from urllib.parse import unquote
 
 from complaints.encodings import decode_base64
@@ -30,6 +31,12 @@ _SHIFTED_BACK = str.maketrans(
 # An absolute URL inside another one: plain, percent-encoded once or more, or in base64 (aHR0c is `http`).
 _INNER = re.compile(
     r"https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}[^/\\]|(?<![A-Za-z0-9+_-])aHR0c[A-Za-z0-9+/_-]{8,}+",
+    re.IGNORECASE,
+)
+# The same as the value of a parameter, without its scheme; the words of a search are none.
+_BARE_INNER = re.compile(
+    r"(?<==)(?<![?&][qp]=)(?<!query=)(?<!search=)(?<!text=)"
+    r"(?:www\.|(?://|%2f%2f)(?=[a-z0-9]))[a-z0-9.-]+\.[a-z]{2,}[^&#]*",
     re.IGNORECASE,
 )
 # What can stand in a URL; a base64 run may go on with other things than the URL.
@@ -226,6 +233,9 @@ def inner_urls(url: str) -> list[str]:
             text, position = _encoded(url, match)
         if text[:4].lower() == "http" and (whole := _CLEAN.match(_percent_decoded(text))):
             found.append(whole[0])
+    if "=www." in url or "=/" in url or "=%2" in url:
+        bare = islice(_BARE_INNER.finditer(url, 8), _MOST_INNER - len(found))
+        found += ["http://" + unquote(match[0]).lstrip("/") for match in bare]
     return found
 
 

@@ -170,6 +170,10 @@ class Remote:
         opened = {} if key is None else {"key": key}
         return self._document("GET", "/review", params={"batch": batch, "by": by} | opened)
 
+    def page_of(self, batch: str) -> str:
+        """See Client."""
+        return str(self.review(batch, "source")["review_url"])
+
     def decide(self, batch: str, by: str, decision: Json) -> Json:
         """See Client."""
         return self._document("POST", "/review", params={"batch": batch, "by": by}, json=decision)

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from complaints.logs import place_of
 from complaints.smtp_limits import Limits, Lobby
@@ -100,10 +100,11 @@ class Intake(Generic[R]):
         """Answer the final dot, once the mail is kept (RFC 5321 §4.1.1.4)."""
         if 0 < self._limits.held_bytes < self._waiting:  # a database that hangs, and clients that come again
             return _TOO_MUCH
-        recipients = cast("list[R]", list(mail.recipients.values()))
+        recipients: list[Any] = list(mail.recipients.values())
         self._waiting += len(raw)
         self._keeping += 1
-        self.at_rest.clear()
+        if self._keeping == 1:
+            self.at_rest.clear()
         try:
             await self._accept(recipients, mail.sender, raw)
         except Refuse as refusal:

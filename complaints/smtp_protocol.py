@@ -10,7 +10,7 @@ is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was 
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol, cast
@@ -88,7 +88,7 @@ class Door(Wire):
         "_handler",
         "_mail",
         "_max_bytes",
-        "_next",
+        "_most",
         "_patience",
         "_refusal",
         "_seen",
@@ -103,13 +103,12 @@ class Door(Wire):
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(lobby, loop)
+        super().__init__(lobby, loop, Door._arrive)
         self._handler = handler
         self._entrance = entrance
         self._max_bytes = entrance.max_bytes
+        self._most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
         self._patience = lobby.limits.patience
-        self._next: Callable[[Door], bool] = Door._arrive
-        """How the next thing is read."""
         self._ends = 0.0
         self._encrypted = False
         self._greeted = False
@@ -119,10 +118,6 @@ class Door(Wire):
         self._stuffed = False
         self._refusal = ""
         """Of a mail that is thrown away."""
-
-    def read(self) -> bool:
-        """Read what comes next: who it is, a command, or a mail."""
-        return self._next(self)
 
     def _arrive(self) -> bool:
         """Find out who is at the other end, through a proxy of ours if there is one, and greet."""
@@ -137,57 +132,63 @@ class Door(Wire):
         self._enter()
         self._ends = self.heard + self._lobby.limits.session_seconds
         self._say(f"220 {self._entrance.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
-        self._next = Door._command
-        return True
+        self._reads = Door._command
+        return bool(self._in)
 
     @property
     def idle(self) -> bool:  # type: ignore[override]
         """Whether it waits for a command, so that nothing is lost by cutting it."""
-        return not self.working and self._next is Door._command
+        return self._work is None and self._reads is Door._command
 
     def _command(self) -> bool:
         """Read the next command, without its CRLF, and obey it."""
-        if self._lobby.closing:
-            raise Over(self._lobby.closing)
-        end = self._in.find(b"\r\n", self._seen)
+        came = self._in
+        end = came.find(b"\r\n", self._seen)
         if end < 0:
-            if len(self._in) > CHUNK:
+            if len(came) > CHUNK:
                 raise Over("500 5.5.2 No end of the command in sight; closing the connection")
-            self._seen = max(0, len(self._in) - 1)
+            self._seen = max(0, len(came) - 1)
             return False
-        line = bytes(self._in[:end])
-        del self._in[: end + 2]
+        line, more = bytes(came[:end]), len(came) > end + 2
+        del came[: end + 2]
         self._seen = 0
         self.heard = self._lobby.clock()
         word, _, rest = line.partition(b" ")
-        verb = word.upper()
-        argument = rest.decode("utf-8", "surrogateescape")
-        reply = command_problem(line, verb, argument, greeted=self._greeted, lmtp=self._entrance.lmtp)
-        if reply and verb in FAREWELLS:
+        verb, argument = word.upper(), rest.decode("utf-8", "surrogateescape")
+        problem = command_problem(line, verb, argument, self._greeted, self._entrance.lmtp)
+        if problem and verb in FAREWELLS:
             raise Over(FAREWELLS[verb])
-        answer = reply or self._answer(verb, argument.strip())
+        answer = problem or self._answer(verb, argument.strip())
         if isinstance(answer, str):
             self._answered(verb, answer)
-        else:
-            self.work(self._answer_later(verb, answer))
-        return self._work is None
+            return more
+        return self.work(self._answer_later(verb, answer))
 
     async def _answer_later(self, verb: bytes, answer: Awaitable[str]) -> None:
         self._answered(verb, await answer)
+        self._say_goodbye()
 
     def _answered(self, verb: bytes, reply: str) -> None:
         """Say it, and how much more of such is borne. Raises `Over`."""
-        self._say(reply)
-        kind = reply[:1]
-        if kind == "5":
+        self._out += f"{reply}\r\n" if reply else ""
+        if verb not in MOVES_MAIL or reply[:1] > "3":
+            self._bear(reply)
+        if self.heard > self._ends:
+            raise Over("421 4.4.2 This has lasted long enough; connect again")
+
+    def _bear(self, reply: str) -> None:
+        if reply[:1] == "5":
             self._lobby.counts["refused"] += 1
             self._patience -= 10
-        elif kind == "4" or verb not in MOVES_MAIL:
+        else:
             self._patience -= 1
         if self._patience <= 0:
             raise Over("421 4.7.0 Too many errors or idle commands; closing the connection")
-        if self.heard > self._ends:
-            raise Over("421 4.4.2 This has lasted long enough; connect again")
+
+    def _say_goodbye(self) -> None:
+        """Raise `Over` where the lobby closed meanwhile; who waited for a command then was sent away."""
+        if self._lobby.closing:
+            raise Over(self._lobby.closing)
 
     def _answer(self, verb: bytes, argument: str) -> str | Awaitable[str]:  # noqa: C901, PLR0911 - all commands
         match verb:
@@ -270,7 +271,7 @@ class Door(Wire):
         """RFC 5321 §4.1.1.4."""
         if self._mail is None or not self._mail.recipients:
             return "503 5.5.1 No recipient was taken; send RCPT first"
-        self._next = Door._content
+        self._reads = Door._content
         self._in[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
         self._stuffed, self._refusal = False, ""
         self.until = self.heard + self._lobby.limits.data_seconds
@@ -278,33 +279,28 @@ class Door(Wire):
 
     def _content(self) -> bool:
         """Read the mail, and have it kept; where it is too much, to its end all the same."""
-        end = self._end_of_mail()
+        came = self._in
+        end = came.find(b"\r\n.", self._seen)
+        if end >= 0 and not came.startswith(END, end):
+            self._stuffed = True  # or only a line that should have been
+            end = came.find(END, end)
         if end < 0:
             self._more_to_come()
             return False
-        raw = bytes(memoryview(self._in)[2 : end + 2])
-        del self._in[: end + len(END)]
+        raw = bytes(memoryview(came)[2 : end + 2])
+        del came[: end + len(END)]
         if self._stuffed:  # RFC 5321 §4.5.2
             raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")
-        self._next, self._seen, self.until, self.heard = Door._command, 0, inf, self._lobby.clock()
-        self.work(self._keep(raw))
-        return self._work is None
-
-    def _end_of_mail(self) -> int:
-        """Where the mail ends, or -1; on the way to it, note whether any line begins with a dot."""
-        dot = self._in.find(END[:3], self._seen)
-        if dot < 0 or self._in.startswith(END, dot):
-            return dot
-        self._stuffed = True
-        return self._in.find(END, dot)
+        self._reads, self._seen, self.until = Door._command, 0, inf
+        self.heard = self._lobby.clock()
+        return self.work(self._keep(raw))
 
     def _more_to_come(self) -> None:
         """Count what came of a mail, and throw it away where it is too much."""
         self.heard = self._lobby.clock()
         self.until += (len(self._in) - self._held) / self._lobby.limits.slowest
         self._hold(len(self._in))
-        # Dot-stuffing adds at most a third
-        if len(self._in) > self._max_bytes + self._max_bytes // 3 + len(END):
+        if len(self._in) > self._most:
             self._refusal = too_big(self._max_bytes)
         elif self._lobby.overloaded():
             self._refusal = self._refusal or "452 4.3.1 Too much mail at once; try again later"
@@ -325,6 +321,7 @@ class Door(Wire):
             self._patience = self._lobby.limits.patience
         # RFC 2033 §4.2: one reply for each recipient that was taken. It is kept for all of them or for none.
         self._answered(b"DATA", "\r\n".join([reply] * mail.taken) if self._entrance.lmtp else reply)
+        self._say_goodbye()
 
     async def _start_tls(self, context: ssl.SSLContext) -> str:
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""

@@ -25,7 +25,7 @@ _PATH = re.compile(
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 
 
-def command_problem(line: bytes, verb: bytes, rest: str, *, greeted: bool, lmtp: bool) -> str:
+def command_problem(line: bytes, verb: bytes, rest: str, greeted: bool, lmtp: bool) -> str:
     """Reply to a command that cannot be obeyed whatever its argument says, or say "".
 
     `verb`, in upper case, and `rest` are the two halves of `line`. LMTP greets with LHLO and nothing else
@@ -59,7 +59,7 @@ def parse_path(argument: str, keyword: str) -> tuple[str, dict[str, str]] | None
     if match is None:
         return None
     path, bare, words = match.groups()
-    parameters = {}
+    parameters: dict[str, str] = {}
     for word in words.split():
         parameter = _PARAMETER.fullmatch(word)
         if parameter is None:

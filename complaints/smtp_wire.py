@@ -8,8 +8,7 @@ hand with the client.
 import asyncio
 import logging
 import ssl
-from abc import abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
 
@@ -37,13 +36,14 @@ class Over(Exception):  # noqa: N818 - the end of a dialogue is no error
 class Wire(SMTP):
     """What one session of a listener has beneath its dialogue.
 
-    What comes is read at once, within `data_received`, by `read`, as much of it as is there. Only what takes
-    time is a coroutine, which `work` runs; what comes meanwhile waits. It is run without a task, so it cannot
-    be cancelled, and has no `asyncio.current_task`.
+    What comes is read at once, within `data_received`, as much of it as is there. Only what takes time is a
+    coroutine, which `work` runs; what comes meanwhile waits. It is run without a task, so it cannot be
+    cancelled, and has no `asyncio.current_task`.
     """
 
     # What is in slots is found sooner than among aiosmtpd's many attributes.
     __slots__ = (
+        "_busy",
         "_deaf",
         "_ended",
         "_held",
@@ -52,6 +52,7 @@ class Wire(SMTP):
         "_lobby",
         "_out",
         "_over",
+        "_reads",
         "_work",
         "heard",
         "prefix",
@@ -60,31 +61,34 @@ class Wire(SMTP):
     idle: bool
     transport: asyncio.Transport | None
     _loop: asyncio.AbstractEventLoop
-    _paused: Any  # whether replies are not read: a bool, of which mypy would not see that a call changes it
+    _paused: bool
 
-    def __init__(self, lobby: Lobby, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, lobby: Lobby, loop: asyncio.AbstractEventLoop, reads: "Callable[[Any], bool]") -> None:
         asyncio.StreamReaderProtocol.__init__(self, None, self._cb_client_connected, loop=loop)  # type: ignore[arg-type] # may be None
         self._lobby = lobby
+        self._reads = reads
+        """Called with this: reads one thing of `_in` and acts on it. False when no more can be read now.
+
+        May raise `Over`.
+        """
         self.prefix = b""
         self.heard = 0.0
         """When it began to wait for what it waits for, by the lobby's clock."""
         self.until = inf
         """When the mail that comes has to be there."""
-        self._inside = False
         self._in = bytearray()
+        self._out = ""
+        self._work: Coroutine[Any, Any, None] | None = None
+        """What takes time."""
+        self._over = False
+        self._busy = False
+        """Whether nothing is read now: it is over, something takes time, or replies are not read."""
         self._ended = False
         """Whether nothing more will come."""
         self._deaf = False
         """Whether reading from the connection is paused."""
-        self._work: Any = None  # a coroutine; see `_paused`
-        """What takes time."""
-        self._out = ""
-        self._over = False
+        self._inside = False
         self._held = 0
-
-    @abstractmethod
-    def read(self) -> bool:
-        """Read one thing of `_in` and act on it; False when no more can be read now. May raise `Over`."""
 
     def _handle_client(self) -> None:  # type: ignore[override]
         """Begin; called by `connection_made` of aiosmtpd."""
@@ -94,8 +98,9 @@ class Wire(SMTP):
     def data_received(self, data: bytes) -> None:
         """Take what came, and no more than a chunk that nobody reads."""
         self._in += data
-        self._go_on()
-        if len(self._in) > CHUNK and (self.working or self._paused) and self.transport and not self._deaf:
+        if not self._busy:
+            self._go_on()
+        elif len(self._in) > CHUNK and not self._deaf and self.transport is not None:
             self._deaf = True
             self.transport.pause_reading()
 
@@ -105,15 +110,20 @@ class Wire(SMTP):
         self._go_on()
         return asyncio.StreamReaderProtocol.eof_received(self)
 
+    def pause_writing(self) -> None:
+        """Read nothing more: replies are not read."""
+        super().pause_writing()
+        self._busy = True
+
     def resume_writing(self) -> None:
-        """Read on: replies are read again."""
-        asyncio.StreamReaderProtocol.resume_writing(self)
-        self._go_on()
+        """Read on."""
+        super().resume_writing()
+        self._free()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let the work at hand end by itself: aiosmtpd would cancel it, and with it the keeping of a mail."""
         asyncio.StreamReaderProtocol.connection_lost(self, error)
-        self.transport, self._over = None, True
+        self.transport, self._over, self._busy = None, True, True
         self._lobby.forget(self)
         self._leave()
         # Both lead back to here: what is left is freed at once, and not searched for later
@@ -124,32 +134,42 @@ class Wire(SMTP):
 
         Replies to pipelined commands go out together (RFC 2920 §3.2).
         """
-        if self._work is not None or self._over:
+        if self._busy:
             return
         try:
-            while not self._paused and self.read():
+            while self._reads(self):
                 pass
             self._flush()
-            if self.working or self._paused:
-                return
-            if self._ended:
-                self._end(Over())
-            elif self._deaf and self.transport is not None:
-                self._deaf = False
-                self.transport.resume_reading()
         except Exception as error:  # noqa: BLE001 - asyncio would write it down as it is, with what was said
             self._end(error)
+        if self._ended or self._deaf:
+            self._read_all()
 
-    def work(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what takes time; nothing more is read before it ends. It may raise what `read` may."""
-        self._work = work
+    def _read_all(self) -> None:
+        if self._busy:
+            return
+        if self._ended:
+            self._end(Over())
+        elif self.transport is not None:
+            self._deaf = False
+            self.transport.resume_reading()
+
+    def work(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Run what takes time; nothing more is read before it ends. Whether it has ended.
+
+        It may raise what `_reads` may.
+        """
+        self._work, self._busy = work, True
         self._step()
+        return not self._busy
 
     def _step(self) -> None:
+        assert self._work is not None
         try:
             waits = self._work.send(None)
         except StopIteration:
             self._work = None
+            self._busy = self._over or self._paused
             return
         if waits is None:  # for a turn of the loop, as asyncio.sleep(0) does
             self._loop.call_soon(self._work_on)
@@ -160,24 +180,25 @@ class Wire(SMTP):
     def _work_on(self, _future: object = None) -> None:
         try:
             self._step()
-        except Exception as error:  # noqa: BLE001 - see `_go_on`
-            self._work = None
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - see `_go_on`
             self._end(error)
         self._go_on()
 
-    @property
-    def working(self) -> bool:
-        """Whether what was read last takes time."""
-        return bool(self._work)
+    def _free(self) -> None:
+        self._busy = self._over or self._paused or self._work is not None
+        self._go_on()
 
-    def _end(self, error: Exception) -> None:
-        if isinstance(error, (ConnectionError, ssl.SSLError, ProxyError)):
+    def _end(self, error: BaseException) -> None:
+        last = ""
+        if isinstance(error, Over):
+            last = "".join(error.args)
+        elif isinstance(error, (ConnectionError, ssl.SSLError, ProxyError, asyncio.CancelledError)):
             self._lobby.counts["broken"] += 1
-        elif not isinstance(error, Over):
+        else:
             log.error("an SMTP session failed: %s", place_of(error))
         if not self._over:
-            self._over = True
-            self._say("".join(error.args) if isinstance(error, Over) else "")
+            self._over = self._busy = True
+            self._say(last)
             self._flush()
             self._leave()
             if self.transport is not None:
@@ -211,7 +232,7 @@ class Wire(SMTP):
 
     def dismiss(self, reply: str) -> None:
         """End the session from outside its dialogue."""
-        transport, self._over = self.transport, True
+        transport, self._over, self._busy = self.transport, True, True
         if transport is None:
             return
         if transport.is_closing() or transport.get_write_buffer_size():

@@ -30,7 +30,7 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.outcomes import Outcome
-from complaints.passed_on import PASSED_ON
+from complaints.passed_on import NOT_FROM_YOU, PASSED_ON
 from complaints.sameness import delivery_mark
 from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 
@@ -248,7 +248,11 @@ def _test_without_header(
 ) -> Item:
     """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
     inline = probes.came_inline(session, office, reporter, raw)
-    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline and item.reason != PASSED_ON else item
+    return (
+        replace(item, reason=outcomes.TEST_WITHOUT_HEADER)
+        if inline and item.reason not in {PASSED_ON, NOT_FROM_YOU}
+        else item
+    )
 
 
 def _known(

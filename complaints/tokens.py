@@ -6,7 +6,7 @@ person can type them and mail software can change their case unharmed.
 
 import hashlib
 import hmac
-import secrets
+import os
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -23,7 +23,7 @@ CAPABILITY_LETTERS = 32  # 160 bits
 
 def random_letters(count: int) -> str:
     """`count` random letters, five bits each, from the system's randomness."""
-    return secrets.token_bytes(count).translate(_LETTER_OF_BYTE).decode()
+    return os.urandom(count).translate(_LETTER_OF_BYTE).decode()
 
 
 def ordered_letters(moment: datetime) -> str:

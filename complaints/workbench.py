@@ -22,7 +22,7 @@ from complaints.models import Complaint, ComplaintState
 from complaints.office import Office
 from complaints.settings import Settings
 
-AT_ONCE = 32
+AT_ONCE = 16
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
 RENEWED = 320
 """Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
@@ -47,6 +47,7 @@ class Workbench:
         command = [sys.executable, "-m", "complaints.hand"]
         self._asking, asked = socket.socketpair()
         with asked:
+            self._asking.sendall(self._settings.model_dump_json().encode() + b"\n")
             self._maker = subprocess.Popen(command, stdin=asked.fileno(), env=environment)  # noqa: S603 - ourselves
         for hand in self._hands:
             hand.start()
@@ -74,10 +75,10 @@ class Workbench:
     def _child(self, ids: Sequence[str] | None) -> Sequence[str] | None:
         """One child's life; returns what the next begins with. Should it die, what it had stays for later."""
         child = self._born()
-        said, done = f"{self._settings.model_dump_json()}\n", 0
+        done = 0
         while ids is not None and done < RENEWED:
             try:
-                child.write(f"{said}{json.dumps(list(ids))}\n")
+                child.write(f"{json.dumps(list(ids))}\n")
                 child.flush()
                 came_to = Counter(json.loads(child.readline()))
             except (OSError, ValueError):
@@ -85,7 +86,7 @@ class Workbench:
             with self._counting:
                 self.states.update(came_to)
             done += len(ids)
-            ids, said = self._work.get(), ""
+            ids = self._work.get()
         with suppress(OSError):
             child.close()
         return ids

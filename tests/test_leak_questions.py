@@ -18,7 +18,7 @@ Found = set[tuple[str, str]]
 
 
 UNUSUAL = (
-    "_JOINT", "_HAS_SIGN", "_BESIDE_AT", "_AT_BESIDE", "_CODE_FROM", "_SOFT_BREAK_FROM", "_CUT_PERCENT_FROM",
+    "_JOINT", "HAS_SIGN", "_BESIDE_AT", "_AT_BESIDE", "_CODE_FROM", "_SOFT_BREAK_FROM", "_CUT_PERCENT_FROM",
     "_CUT_ENTITY_FROM", "_CONTINUATION",
 )  # fmt: skip
 
@@ -98,7 +98,7 @@ QUESTIONS: dict[str, Callable[[Patch], None]] = {
     ),
     "are there lines of base64": lambda patch: patch.setattr(leaks, "is_shaped", lambda _: False),
     "is anything joined": lambda patch: patch.setattr(readings, "_JOINT", nowhere),
-    "is anything not seen": lambda patch: patch.setattr(readings, "_HAS_SIGN", nowhere),
+    "is anything not seen": lambda patch: patch.setattr(readings, "HAS_SIGN", nowhere),
     "are encoded words nothing but a text": lambda patch: patch.setattr(
         readings, "_is_plain", lambda _, __: True
     ),

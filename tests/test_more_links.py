@@ -60,7 +60,7 @@ def test_a_page_hides_a_link_in_more_than_one_way(html: str) -> None:
         ("jar:http://evil.example.com!/x", "http://evil.example.com"),
         ("intent://evil.example.com/#Intent;scheme=https;end", "intent://evil.example.com/#Intent;scheme=https;end"),
         ("smb://evil.example.com/share", "smb://evil.example.com/share"),
-        ("x-safari-https://evil.example.com/x", "x-safari-https://evil.example.com/x"),
+        ("x-safari-https://evil.example.com/x", "https://evil.example.com/x"),
         ("rdp://evil.example.com:3389", "rdp://evil.example.com:3389"),
         ("http://evil.example.com<http://evil.example.com>", "http://evil.example.com"),
         ("search-ms:query=x&crumb=location:\\\\evil.example.com\\share", "file://evil.example.com/share"),
@@ -200,6 +200,25 @@ IN_BASE64 = base64.b64encode(EVIL.encode()).decode()
 def test_a_link_is_read_through_the_service_before_it(wrapped: str) -> None:
     (link,) = found(wrapped).web
     assert (link.url, link.via) == (EVIL, (wrapped,))
+
+
+@pytest.mark.parametrize(
+    ("url", "inner"),
+    [
+        ("http://shop.example.org/r.php?to=www.evil.example.com/a&x=1", ["http://www.evil.example.com/a"]),
+        ("http://shop.example.org/r.php?to=//evil.example.com/a", [EVIL]),
+        ("http://shop.example.org/r.php?to=%2F%2Fevil.example.com%2Fa&x=1", [EVIL]),
+        ("http://shop.example.org/find?q=www.evil.example.com", []),
+        ("http://shop.example.org/r.php?to=/a/b.html&and=www.", []),
+    ],
+)
+def test_a_redirector_may_name_its_target_without_a_scheme(url: str, inner: list[str]) -> None:
+    assert [link.url for link in found(url).web][1:] == inner
+
+
+def test_a_search_for_one_site_leads_there() -> None:
+    (link,) = found("http://www.google.com/search?q=site:evil.example.com&btnI=1").web
+    assert link.host == "evil.example.com"
 
 
 def test_a_run_that_url_defense_took_out_is_counted_in_octets() -> None:

@@ -175,8 +175,9 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     if letters.count(b"0x") >= _SHORTEST_BODY:
         letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
-    if b"1" * 32 in kinds:
+    if _HEX_RUN in kinds:
         yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+    yield from (Opened("base32", octets) for octets in wanted.in_base32(letters))
     for octets in _hex_in(letters, kinds):
         yield from told("hex", octets, wanted)
     if any(word in letters for word in FUNCTIONS):
@@ -225,7 +226,9 @@ def told(how: str, octets: bytes, wanted: Wanted, kinds: bytes = b"") -> Iterato
         runs += _runs(narrow, narrow.translate(_READABLE), b"1" * wanted.readable)
     # A picture of one colour is a row of one letter, and so may be what that decodes to, again and again.
     fewest = wanted.fewest
-    runs = [run for run in runs if len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest]
+    runs = [
+        run for run in dict.fromkeys(runs) if len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest
+    ]
     if runs and (max(map(len, runs)) >= TELLING or wanted.hinted(b"\n".join(runs))):
         yield Opened(how, b"\n".join(runs), is_likely=False)
 

@@ -7,7 +7,7 @@ a text is read in every way that could change it.
 
 import binascii
 import re
-import unicodedata
+from collections import deque
 from dataclasses import dataclass
 from html.entities import html5
 from itertools import groupby
@@ -15,6 +15,7 @@ from operator import itemgetter
 
 from complaints.leaks.reading import Reading
 from complaints.leaks.scan import BASE64, finder
+from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
@@ -51,30 +52,9 @@ _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _TAG = re.compile(rb"<[^<>]*+>")
 _TO_NEXT_END = re.compile(rb"<[^>]*>")
-_UNSEEN = re.compile(
-    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\U000e0000-\U000e01ef]+"
-)
-# What NFKC makes letters, digits and signs of ASCII of; and letters with the marks that they are composed of.
-_ALIKE = re.compile(
-    "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
-    "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
-)
-_SHORT_SIGNS = 32
-_MARK = ((b"\xcc", re.compile(rb"\xcc[\x80-\xbf]")), (b"\xcd", re.compile(rb"\xcd[\x80-\xaf]")))
-_MARKS = re.compile("[\u0300-\u036f]+")
-_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
-_SIGN = (
-    rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|\xc2[\xaa\xad\xb2\xb3\xb9\xba]|\xef[\xb8-\xbe]"
-    rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
-)
-"""With what all of these begin in UTF-8."""
-_HAS_SIGN = finder(_SIGN)
 _BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
 """A comment beside the @ of an address (RFC 5322 §3.2.2)."""
 _ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
-_FROM_SIGNS = re.compile(rb"([\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3][\x80-\xff]*)")
-"""From the first of these octets on; in UTF-8 they stand nowhere else."""
 _NO_CHARSETS = frozenset(
     ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
      "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
@@ -136,9 +116,14 @@ class Read:
     finished: bool
 
 
-def read(text: bytes) -> Read:
-    """Read a text, which holds no zeros, in every way."""
-    words, text = _around_words(text)
+def read(text: bytes, *, split: bool = True) -> Read:
+    """Read a text, which holds no zeros, in every way; only if `split` also without what splits words.
+
+    Long encoded words are then read as words only.
+    """
+    rows: set[bytes] = set()
+    words, rest = _around_words(text, rows)
+    text = rest if split else text
     bases = [Reading("", text)]
     aside: list[Reading] = []
     if words:
@@ -151,15 +136,27 @@ def read(text: bytes) -> Read:
             aside.append(Reading("", b"\n".join(damaged)))
     done = Read(bases[:-1], finished=True)
     finished = True
-    for base in (bases[-1], *aside):
+    queue = deque((bases[-1], *aside))
+    while queue:
+        base = queue.popleft()
         finished &= _see_through(base, done)
+        inside = done.readings[-1]
+        # Words that only now show, as in a message inside quoted-printable; each round decodes some of them
+        if (
+            inside.octets is not text
+            and b"=?" in inside.octets
+            and (words := _around_words(inside.octets, rows)[0])
+        ):
+            queue.append(Reading(f"{inside.how}, encoded words".removeprefix(", "), words))
+        if split:
+            _join(done)
     if len(bases) > 1 and (again := _around_codes(bases[1].octets)):
         done.readings.append(Reading("quoted-printable twice", again))
     return Read(done.readings, finished)
 
 
 def _see_through(base: Reading, done: Read) -> bool:
-    """Add all readings of a base; returns whether all escapes are undone."""
+    """Add all readings of a base, the whole one last; returns whether all escapes are undone."""
     done.readings.append(base)
     continued = b"*" in base.octets and _CONTINUATION(base.octets, 0) >= 0
     last = _plain(base, done, continued=continued)
@@ -171,20 +168,30 @@ def _see_through(base: Reading, done: Read) -> bool:
             break
     else:
         finished = _unescaped(last.octets)[0] == last.octets
-    done.readings[-1] = last = Reading(last.how, last.octets, whole=True)
+    done.readings.pop()
     if continued:
         done.readings.append(Reading("parameters in order", _unescaped(_in_order(base.octets))[0]))
+    done.readings.append(Reading(last.how, last.octets, whole=True))
+    return finished
+
+
+def _join(done: Read) -> None:
+    """Add readings of the last one, without what nobody sees and what splits words, such as tags."""
+    last = done.readings[-1]
     if b"+" in last.octets and _JOINT(last.octets, 0) >= 0:
-        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
-    if not last.octets.isascii() and _HAS_SIGN(last.octets, 0) >= 0:
-        last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
+        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done, whole=True)
+    mixed = False
+    if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
+        last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
+        mixed = IS_MIXED(last.octets, 0) >= 0
     if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<" in last.octets:
         if b"<!--" in last.octets:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
-        _then(last, "split by tags", _untagged(last.octets), done)
-    return finished
+        last = _then(last, "split by tags", _untagged(last.octets), done)
+    if mixed:
+        _then(last, "letters of other alphabets", in_latin(last.octets), done)
 
 
 def _untagged(text: bytes) -> bytes:
@@ -193,7 +200,7 @@ def _untagged(text: bytes) -> bytes:
     rest, tags = _TO_NEXT_END.subn(b"", text[:end])
     # This pattern is far faster, and says the same where none of what it took out holds another beginning.
     # What it looks for ends somewhere: it never comes to the last octet in vain.
-    if text.count(b"<", 0, end) - rest.count(b"<") != tags:
+    if text.count(b"<", 0, end) != tags + (rest.count(b"<") if b"<" in rest else 0):
         rest = _TAG.sub(b"", text[:end])
     return rest + text[end:]
 
@@ -219,11 +226,11 @@ def _in_order(text: bytes) -> bytes:
     return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
-def _then(last: Reading, how: str, octets: bytes, done: Read) -> Reading:
+def _then(last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False) -> Reading:
     """Add a reading of a reading, unless it says the same."""
     if octets == last.octets:
         return last
-    new = Reading(f"{last.how}, {how}" if last.how else how, octets)
+    new = Reading(f"{last.how}, {how}" if last.how else how, octets, whole)
     done.readings.append(new)
     return new
 
@@ -232,8 +239,10 @@ def _mended(match: re.Match[bytes]) -> bytes:
     return b"".join(match[0].split())
 
 
-def _around_words(text: bytes) -> tuple[bytes, bytes]:
+def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
     """Decode encoded words; returns them with what stands beside them, each on a line, and the rest.
+
+    Those that are `known` were decoded before, and are left out; others become known.
 
     Long rows that are nothing but a text once decoded are no longer in the rest: all their letters were read
     as they were meant. Read in another way, from another letter on, they would have to say something as well,
@@ -244,6 +253,9 @@ def _around_words(text: bytes) -> tuple[bytes, bytes]:
     end = position = 0
     first, last = text.find(b"=?"), text.rfind(b"?=") + 2
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
+        if match[0] in known:
+            continue
+        known.add(match[0])
         before = text[max(end, match.start() - _BESIDE) : match.start()]
         behind = text[match.end() : match.end() + _BESIDE]
         words = _words(match)
@@ -339,62 +351,6 @@ def _leads_on(code: bytes) -> bool:
     """Whether what an escape stands for may be a piece of another one."""
     meant = _CODES[code]
     return meant != code and not (meant and not meant.translate(None, _NO_ESCAPE))
-
-
-def _visible(text: bytes) -> bytes:
-    """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        text = text.decode("utf-8", "ignore").encode()
-    pieces = _FROM_SIGNS.split(text)
-    if any(lead in text and mark.search(text) for lead, mark in _MARK):
-        # Marks belong to letters, which may be ASCII.
-        pieces[1::2] = map(_bare, pieces[1::2])
-        pieces = _FROM_SIGNS.split(_marked(b"".join(pieces).decode()).encode())
-    # What is done to them depends on nothing beside them.
-    pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
-    return b"".join(pieces)
-
-
-def _bare(signs: bytes) -> bytes:
-    return _UNSEEN.sub("", signs.decode()).encode()
-
-
-def _marked(text: str) -> str:
-    """Compose letters with the marks behind them."""
-    pieces: list[str] = []
-    position = 0
-    for match in _MARKS.finditer(text):
-        start = match.start() - 1
-        if start >= position and _MARKED.match(text, start):
-            pieces += (text[position:start], unicodedata.normalize("NFKC", text[start : match.end()]))
-            position = match.end()
-    return "".join((*pieces, text[position:]))
-
-
-def _seen(signs: bytes) -> bytes:
-    bare = _UNSEEN.sub("", signs.decode("utf-8", "ignore"))
-    return _ALIKE.sub(_folded, bare).encode("utf-8", "ignore")
-
-
-class _Signs(dict[bytes, bytes]):
-    """What is seen of each stretch beyond ASCII; a message has few different short ones."""
-
-    def __missing__(self, signs: bytes) -> bytes:
-        found = _seen(signs)
-        if len(signs) <= _SHORT_SIGNS:
-            if len(self) > _FEW:
-                self.clear()
-            self[signs] = found
-        return found
-
-
-_SIGNS = _Signs()
-
-
-def _folded(match: re.Match[str]) -> str:
-    return unicodedata.normalize("NFKC", match[0])
 
 
 def _uncommented(text: bytes) -> bytes:
