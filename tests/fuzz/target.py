@@ -16,7 +16,7 @@ Make = Callable[[Random], bytes]
 
 _STARTS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _PLAIN_HOST = re.compile(r"[^\s@\[\]()<>\"',;:/\\A-Z]{1,253}")
-_LINK_HOST = re.compile(r"[a-z0-9_&.-]{1,253}")
+_LINK_HOST = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_&!$'(*+),;=~{}\"`.-]*\.)?[a-z0-9_&-]+\.[a-z0-9-]+")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def host(name: str | None) -> None:
 
 
 def link_host(name: str) -> None:
-    """What a browser would ask the DNS for, or an address in canonical form."""
+    """What a browser would ask the DNS for, marks only before the last two labels; or an address."""
     assert _is_address(name) or _LINK_HOST.fullmatch(name), f"no host of a link: {name!r}"
 
 
