@@ -250,10 +250,10 @@ def _wide(address: str) -> str:
 
 
 def _in_an_older_charset(name: str) -> bytes:
-    try:
-        return body("text/plain; charset=macintosh", f"Dear {name}, you won.\r\n".encode("mac_roman"))
-    except UnicodeEncodeError:
-        return body("text/plain; charset=koi8-r", f"Dear {name}, you won.\r\n".encode("koi8_r"))
+    for label, charset in (("macintosh", "mac_roman"), ("koi8-r", "koi8_r")):
+        if name.encode(charset, "replace").decode(charset) == name:
+            return body(f"text/plain; charset={label}", f"Dear {name}, you won.\r\n".encode(charset))
+    return body("text/plain; charset=utf-8", f"Dear {name}, you won.\r\n".encode())
 
 
 def _uu(content: bytes) -> bytes:

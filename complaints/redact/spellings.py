@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from html.entities import codepoint2name, html5
 
+import re2
+
 from complaints.redact import sieve
 
 # Local parts that are words of everyday mail or roles (RFC 2142): alone they point at nobody.
@@ -109,6 +111,14 @@ class Secret:
     letters: bytes = b""
     bare: bool = False
     word: bool = False
+
+    @cached_property
+    def _alone(self) -> "re2._Regexp":
+        return sieve.automaton([self.loose])
+
+    def may_begin(self, lower: bytes, start: int) -> bool:
+        """Tell whether it is worth compiling the pattern, which takes ten times as long as asking `loose`."""
+        return "pattern" in vars(self) or self._alone.match(lower, start) is not None
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
