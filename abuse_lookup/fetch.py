@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Fetcher:
     """
 
     def __init__(self, reach: Reach, *, ca_file: Path | None, user_agent: str) -> None:
-        self._reach, self._context = reach, _trust(ca_file)
+        self._reach, self._context = reach, trusting(ca_file)
         # Identity only: a compressed body could unfold to any size before we count it.
         self._fields = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._idle: dict[str, list[_Connection]] = {}
@@ -179,14 +180,24 @@ def _unpacked(body: bytes | None, headers: httpx.Headers, host: str) -> bytes | 
     return unpacked if len(unpacked) <= MOST_BYTES else None
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """The certificates we trust, read once in a process, and again when `ca_file` was changed.
+
+    Raises ConfigError.
+    """
+    try:
+        facts = ca_file.stat() if ca_file else None
+        return _trusting(ca_file, facts and (facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"CA file {ca_file}: {error}; give a PEM file") from error
+
+
+@lru_cache(maxsize=2)
+def _trusting(ca_file: Path | None, _facts: object) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"CA file {ca_file}: {error}; give a PEM file") from error
+        context.load_verify_locations(cafile=ca_file)
     return context
 
 

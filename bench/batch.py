@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,17 +136,23 @@ def run_batch(mbox: Path, data: Path) -> Cost:
 
 
 def memory(pid: int) -> dict[str, float]:
-    """What a process and its children hold now, in megabytes."""
+    """What a process and all that come from it hold now, in megabytes."""
     total = {"Pss": 0.0, "Rss": 0.0}
-    children: list[str] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        children += _text(task).split()
-    for one in (pid, *map(int, children)):
+    for one in family(pid):
         for line in _text(Path(f"/proc/{one}/smaps_rollup")).splitlines():
             name, _, rest = line.partition(":")
             if name in total:
                 total[name] += int(rest.split()[0]) / 1024
     return total
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process, and all that come from it."""
+    yield pid
+    with suppress(OSError):  # it has just ended
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in _text(Path(f"/proc/{pid}/task/{task}/children")).split():
+                yield from family(int(child))
 
 
 def _text(file: Path) -> str:

@@ -5,6 +5,7 @@ A batch goes on with --resume after any stop, and hands in only what is new to a
 # What a verb needs is imported when it runs, so that the others start without it.
 # ruff: noqa: PLC0415 - see above
 
+import gc
 import os
 import re
 import signal
@@ -182,6 +183,7 @@ def _hand_in(
     from complaints.checkpoint import Checkpoint
     from complaints.progress import Progress, drawn
 
+    gc.freeze()  # the program is loaded: it need not be looked through again for every mail
     tally, stop, progress, label = Tally(), Stop(), Progress(sys.stderr, limit or None), ""
     name = re.sub(r"[^0-9A-Za-z]+", "-", source.name.rstrip("/").rpartition("/")[2]).strip("-")
     began = f"{datetime.now(UTC):%Y-%m-%d-%H-%M}"
@@ -270,4 +272,4 @@ def _say_where(work: "Client", label: str, tally: "Tally") -> None:
         return
     say(f"review with: plaint review --batch {label}")
     with suppress(ClientError):
-        say(f"or on its page: {work.review(label, 'source')['review_url']}")
+        say(f"or on its page: {work.page_of(label)}")

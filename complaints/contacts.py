@@ -47,19 +47,28 @@ Told = list[tuple[Question, Lookup]]
 async def step(office: Office, lookup: AbuseLookup, *complaint_ids: str) -> None:
     """The worker's step: look up the desks of analysed complaints. What several ask for is asked once."""
     found = await asyncio.to_thread(_load, office, complaint_ids)
-    asked = [
-        questions(complaint.source_ip or "", complaint.evidence or {}, office.own_domains(reporter))
+    spams = [
+        (complaint.source_ip or "", complaint.evidence or {}, office.own_domains(reporter))
         for complaint, reporter in found
     ]
+    told = await answers_to(lookup, spams)
+    await asyncio.to_thread(_keep, office, [(one, *said) for (one, _), said in zip(found, told, strict=True)])
+
+
+async def answers_to(
+    lookup: AbuseLookup, spams: Sequence[tuple[str, Json, set[str]]]
+) -> list[tuple[Told, int]]:
+    """What is told of each spam (source, evidence, own domains), and how many links were not asked."""
+    asked = [questions(*spam) for spam in spams]
     targets = list(dict.fromkeys(question.target for some, _ in asked for question in some))
     answers = dict(zip(targets, await asyncio.gather(*map(lookup.find_contacts, targets)), strict=True))
     done = []
-    for (complaint, _), (some, not_asked) in zip(found, asked, strict=True):
+    for (_, evidence, _), (some, not_asked) in zip(spams, asked, strict=True):
         told = [(question, answers[question.target]) for question in some]
-        told += await declared(lookup, complaint.evidence or {})
+        told += await declared(lookup, evidence)
         told.sort(key=lambda pair: bool(pair[0].facts.get("bystander")))  # bystanders stay last
-        done.append((complaint, told, not_asked))
-    await asyncio.to_thread(_keep, office, done)
+        done.append((told, not_asked))
+    return done
 
 
 def questions(source_ip: str, evidence: Json, own: set[str]) -> tuple[list[Question], int]:
@@ -191,13 +200,7 @@ def _keep(office: Office, done: Sequence[tuple[Complaint, Told, int]]) -> None:
 
 def record(session: Session, office: Office, seen: Complaint, answers: Told, not_asked: int) -> None:
     """Keep what was answered, the source's first, where the complaint is still as it was `seen`."""
-    source = answers[0][1]
-    unsure = not source.contacts and any(not failure.permanent for failure in source.failures)
-    now: Json = {"lookups": seen.lookups + 1}
-    if later := unsure and seen.lookups + 1 < TRIES:
-        now["due_at"] = office.clock() + timedelta(seconds=15 * 2 ** now["lookups"])
-    else:
-        now["contacts"] = snapshot(answers, not_asked)
+    now = outcome(office, seen.lookups, answers, not_asked)
     as_seen = (
         col(Complaint.id) == seen.id,
         col(Complaint.state) == ComplaintState.ANALYSED,
@@ -207,4 +210,17 @@ def record(session: Session, office: Office, seen: Complaint, answers: Told, not
         update(Complaint).where(*as_seen).values(**now).execution_options(synchronize_session=False)
     )
     if kept.rowcount:  # type: ignore[attr-defined]
-        look_at(session, "contacts" if later else "draft", seen.id, now.get("due_at"))
+        look_at(session, "draft" if "contacts" in now else "contacts", seen.id, now.get("due_at"))
+
+
+def outcome(office: Office, lookups: int, answers: Told, not_asked: int) -> Json:
+    """The columns of a complaint that come of the answers; no `contacts` while those are too unsure.
+
+    `lookups`: how often it was asked before.
+    """
+    source = answers[0][1]
+    unsure = not source.contacts and any(not failure.permanent for failure in source.failures)
+    if unsure and lookups + 1 < TRIES:
+        wait = timedelta(seconds=15 * 2 ** (lookups + 1))
+        return {"lookups": lookups + 1, "due_at": office.clock() + wait}
+    return {"lookups": lookups + 1, "contacts": snapshot(answers, not_asked)}

@@ -47,6 +47,7 @@ LIBRARIES = {"pdf": ("pikepdf", "pypdfium2"), "qr": ("zxingcpp", "PIL.WebPImageP
 """Modules by extra."""
 _TARGETS = ("/URI", "/F", "/UF")
 
+_prepared: list[bool] = []
 Step = Callable[[bytes], Iterator[tuple[str, str]]]
 
 
@@ -58,10 +59,11 @@ def main() -> None:
     kinds = {kind for kind, _ in files}
     # Who knows what is in an archive.
     steps = _steps(kinds | {"pdf", "image"} if "archive" in kinds else kinds)
-    for _, step in steps:
-        _rehearse(step)
-    if "archive" in kinds:
-        rehearse()
+    if not _prepared:
+        for _, step in steps:
+            _rehearse(step)
+        if "archive" in kinds:
+            rehearse()
     close_the_door(SECONDS)
     files += _unpacked(files)
     said: set[tuple[str, str]] = set()
@@ -75,6 +77,14 @@ def main() -> None:
             except Exception:  # noqa: BLE001 - foreign decoders raise what they like; the next file may be fine
                 _say({"unread": number})
     _say({"ended": True})
+
+
+def prepare() -> None:
+    """Load all libraries that are there, for children that are forked after it."""
+    for _, step in _steps({"pdf", "image"}):
+        _rehearse(step)
+    rehearse()
+    _prepared.append(True)
 
 
 def kind_of(head: bytes, size: int) -> str | None:

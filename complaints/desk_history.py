@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, exists, or_
+from sqlalchemy import JSON, bindparam, exists, func, or_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -22,30 +22,34 @@ SETTLED = timedelta(days=1)
 """After so long without a bounce a sent report counts as delivered."""
 
 
-_TO: Any = col(Report.to) == bindparam("mailbox")
-_ANY_HISTORY = select(
-    or_(
-        exists().where(_TO, col(Report.sent_at).is_not(None)),
-        exists().where(_TO, col(Report.state) == ReportState.FAILED),
-        exists().where(col(Suppression.address) == bindparam("lower")),
-    )
-)
-"""Built once: building a question takes longer than answering this one."""
-
-
 class DeskHistory:
     """The history of an office, as `abuse_lookup.History` wants it."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
+        self._any = _any_history(office)
+        self._wanted: set[str] = set()
+        self._asking: asyncio.Task[Mapping[str, Record]] | None = None
 
     async def of(self, mailboxes: Collection[str]) -> Mapping[str, Record]:
         """The records of those mailboxes that reports were sent to, or that asked for none."""
-        return await asyncio.to_thread(self._of, mailboxes)
+        self._wanted.update(mailboxes)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        found = await asyncio.shield(self._asking)
+        return {mailbox: found[mailbox] for mailbox in mailboxes if mailbox in found}
+
+    async def _ask(self) -> Mapping[str, Record]:
+        """One question for all who come in this turn of the event loop: most of a batch do so together."""
+        await asyncio.sleep(0)
+        wanted, self._wanted, self._asking = self._wanted, set(), None
+        return await asyncio.to_thread(self._of, wanted)
 
     def _of(self, mailboxes: Collection[str]) -> Mapping[str, Record]:
         with self._office.db.reading() as session:
-            known = [mailbox for mailbox in mailboxes if _is_known(session, mailbox)]
+            # Of most desks there is none, and all of them are asked about at once
+            asked = {"mailboxes": {mailbox: mailbox.lower() for mailbox in mailboxes}}
+            known = session.connection().execute(self._any, asked).scalars().all()
             found = {mailbox: self._record(session, mailbox) for mailbox in known}
         return {mailbox: record for mailbox, record in found.items() if record != Record()}
 
@@ -85,10 +89,21 @@ class DeskHistory:
         return [at for at in session.exec(refused) if at is not None]
 
 
-def _is_known(session: Session, mailbox: str) -> bool:
-    """Whether there is any history to read: of most desks of a batch there is none."""
-    asked: Any = session.execute(_ANY_HISTORY, {"mailbox": mailbox, "lower": mailbox.lower()})
-    return bool(asked.scalar_one())
+def _any_history(office: Office) -> Any:
+    """The question which of `mailboxes`, each with its form in lower case, have any history.
+
+    Built once: building it takes longer than answering it. A list goes over as JSON, whatever its length.
+    """
+    pairs = bindparam("mailboxes", type_=JSON)
+    each = (func.json_each if office.db.embedded else func.json_each_text)(pairs).table_valued("key", "value")
+    to: Any = col(Report.to) == each.c.key
+    return select(each.c.key).where(
+        or_(
+            exists().where(to, col(Report.sent_at).is_not(None)),
+            exists().where(to, col(Report.state) == ReportState.FAILED),
+            exists().where(col(Suppression.address) == each.c.value),
+        )
+    )
 
 
 def _sent(session: Session, mailbox: str) -> Sequence[tuple[str, datetime]]:

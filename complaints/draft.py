@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from itertools import count
 from typing import Any
 
-from sqlalchemy import inspect, update
+from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
 from complaints import learned, outcomes, report, tokens
@@ -34,7 +34,19 @@ SENDERS_OWN = (
 DONE = "Every desk that answers for it has its report already."
 AGAIN = (ReportState.DRAFT, ReportState.CANCELLED, ReportState.SUPPRESSED)
 """States of reports that may be written anew."""
-COLUMNS = tuple(Report.__table__.columns.keys())  # type: ignore[attr-defined]
+STOPPED = "This desk asked for no more reports."
+NOTHING_YET: Json = {
+    "state": ReportState.DRAFT,
+    "raw": b"",
+    "digest": "",
+    "changes": [],
+    "attempts": 0,
+    "first_at": None,
+    "next_at": None,
+    "sent_at": None,
+    "detail": None,
+}
+"""Of a report that is not written."""
 STRENGTH = {"high": 3, "medium": 2, "low": 1}
 _NOT_WRITTEN: tuple[Any, ...] = (col(Report.state).in_(report.OPEN), Report.digest == "")
 
@@ -50,45 +62,57 @@ def step(office: Office, *complaint_ids: str) -> None:
         ids = [one.id for one, _ in found]
         rows = session.exec(select(Report).where(col(Report.complaint_id).in_(ids))).all()
     proposals = [
-        _proposal(office, one, reporter, [row for row in rows if row.complaint_id == one.id])
+        propose(office, one, reporter, [row for row in rows if row.complaint_id == one.id])
         for one, reporter in found
     ]
     if not proposals:
         return
     with office.db.transaction() as session:
-        stopped = _suppressed(session, {draft.to.lower() for one in proposals for draft in one.drafts})
-        fresh = [row for one in proposals for row in _store(session, office, one, stopped)]
-        insert_all(session, Report, [{name: getattr(row, name) for name in COLUMNS} for row in fresh])
+        suppress(session, proposals)
+        for proposal in proposals:
+            _store(session, office, proposal)
+        insert_all(session, Report, [row for one in proposals for row in one.fresh])
 
 
 @dataclass(frozen=True)
-class _Proposal:
+class Proposal:
     """What is to be stored of a complaint: its drafts, without bytes; what is said of the others.
 
-    `found`: `rejected` and `beside`. `done`: there are desks, and each has its report. `stale`: it had drafts
+    `fresh`: the columns of those that are new; `again`: rows that are used again. `contacts`: with what is
+    said of desks that get none. `done`: there are desks, and each has its report. `stale`: it had drafts
     before.
     """
 
     complaint: Complaint
-    drafts: list[Report]
-    found: Json
+    fresh: list[Json]
+    again: list[Report]
+    contacts: Json
     done: bool
     stale: bool
 
 
-def _proposal(office: Office, complaint: Complaint, reporter: Reporter, rows: Sequence[Report]) -> _Proposal:
+def propose(
+    office: Office,
+    complaint: Complaint,
+    reporter: Reporter,
+    rows: Sequence[Report],
+    spam: bytes | None = None,
+) -> Proposal:
+    """What is proposed for a complaint with contacts that has these reports; `spam` where it is at hand."""
     # Rows that were consented to once (and undone) stay: they are the record of a promise
     kept = [row for row in rows if row.state != ReportState.DRAFT]
-    desks, rejected = proposed_desks(complaint.contacts or {}, office.own_domains(reporter))
+    contacts = complaint.contacts or {}
+    desks, rejected = proposed_desks(contacts, office.own_domains(reporter))
     beside = _beside(complaint, reporter)
     _untick(desks, beside)
-    if any(_only_declared(desk) for desk in desks) and _hides_ids(office, reporter, complaint):
+    if any(_only_declared(desk) for desk in desks) and _hides_ids(office, reporter, complaint, spam):
         why = "Its sender needs the message's own number, which shows your address or name."
         rejected += [{"address": desk["address"], "why": why} for desk in desks if _only_declared(desk)]
         desks = [desk for desk in desks if not _only_declared(desk)]
-    drafts = _drafts(office, complaint, desks, kept)
-    found = {"rejected": rejected, "beside": beside}
-    return _Proposal(complaint, drafts, found, bool(desks) and not drafts, len(kept) < len(rows))
+    fresh, again = _drafts(office, complaint, desks, kept)
+    done = bool(desks) and not fresh and not again
+    said = contacts | {"rejected": rejected, "beside": beside}
+    return Proposal(complaint, fresh, again, said, done, len(kept) < len(rows))
 
 
 def written(office: Office, complaint_id: str, *, proposed: bool = False) -> None:
@@ -152,9 +176,11 @@ def _reject(session: Session, complaint: Complaint, why: str) -> None:
     session.add(complaint)
 
 
-def _hides_ids(office: Office, reporter: Reporter, complaint: Complaint) -> bool:
-    with office.db.reading() as session:
-        return report.hides_ids(reporter, office.spam_of(session, complaint))
+def _hides_ids(office: Office, reporter: Reporter, complaint: Complaint, spam: bytes | None) -> bool:
+    if spam is None:
+        with office.db.reading() as session:
+            spam = office.spam_of(session, complaint)
+    return report.hides_ids(reporter, spam)
 
 
 def _beside(complaint: Complaint, reporter: Reporter) -> list[str] | None:
@@ -177,31 +203,29 @@ def _untick(desks: list[Json], beside: list[str] | None) -> None:
             desk["ticked"], desk["unticked"] = False, outcomes.of_neighbour(*beside).says
 
 
-def _store(session: Session, office: Office, one: _Proposal, stopped: set[str]) -> list[Report]:
+def _store(session: Session, office: Office, one: Proposal) -> None:
     """Put the drafts where the reporter finds them; or refuse the complaint with the reason.
 
-    Returns those that are new and still to be inserted. `stopped`: the mailboxes that want no reports, in
-    lower case.
+    Those that are new are still to be inserted.
     """
     complaint = session.merge(one.complaint, load=False)  # `move` sees whether it is still as it was read
-    contacts = (complaint.contacts or {}) | one.found
     look_at(session, "standing", complaint.id)
     look_at(session, "notice", complaint.submission_id)
-    if not one.drafts:
-        reason = DONE if one.done else _no_desk(contacts, one.found["rejected"])
-        move(session, complaint, ComplaintState.REFUSED, reason=reason, contacts=contacts)
-        return []
-    expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
-    move(session, complaint, ComplaintState.AWAITING_CONSENT, due_at=expires, contacts=contacts)
-    if one.stale:
+    to, values = outcome(office, one)
+    move(session, complaint, to, **values)
+    if to == ComplaintState.AWAITING_CONSENT and one.stale:
         mine = (col(Report.complaint_id) == complaint.id, col(Report.state) == ReportState.DRAFT)
         session.execute(delete(Report).where(*mine))
-    for draft in one.drafts:
-        if draft.to.lower() in stopped:
-            draft.state, draft.ticked = ReportState.SUPPRESSED, False
-            draft.detail = "This desk asked for no more reports."
-    session.add_all(draft for draft in one.drafts if not inspect(draft).transient)
-    return [draft for draft in one.drafts if inspect(draft).transient]
+    session.add_all(one.again)
+
+
+def outcome(office: Office, one: Proposal) -> tuple[ComplaintState, Json]:
+    """The state that a complaint comes to by what is proposed for it, and its columns."""
+    if one.fresh or one.again:
+        expires = office.clock() + timedelta(seconds=office.settings.consent_seconds)
+        return ComplaintState.AWAITING_CONSENT, {"due_at": expires, "contacts": one.contacts}
+    reason = DONE if one.done else _no_desk(one.contacts, one.contacts["rejected"])
+    return ComplaintState.REFUSED, {"reason": reason, "contacts": one.contacts}
 
 
 def proposed_desks(contacts: Json, own: set[str]) -> tuple[list[Json], list[Json]]:
@@ -284,24 +308,24 @@ def _merge(desks: dict[str, Json], contact: Json, lookup: Json, why_not: str | N
         known["parts"].append(part)
 
 
-def _drafts(office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]) -> list[Report]:
-    """One report per desk, without bytes; a desk's row that was kept is used again.
+def _drafts(
+    office: Office, complaint: Complaint, desks: list[Json], kept: list[Report]
+) -> tuple[list[Json], list[Report]]:
+    """One report per desk, without bytes: the columns of new ones, and those that were kept and serve again.
 
     A desk that has its report, or may have it, gets no second one, and what it got stays as it was.
     """
     rows = {row.to.lower(): row for row in kept}
     free = (n for n in count(1) if _report_id(complaint, n) not in {row.id for row in kept})
-    drafts = []
+    again = []
     for desk in desks:
-        address = desk["address"].lower()
-        if address not in rows:
-            rows[address] = _new_report(office, complaint, desk, next(free))
-        draft = rows[address]
-        if draft.state in AGAIN:
+        draft = rows.get(desk["address"].lower())
+        if draft is not None and draft.state in AGAIN:
             draft.ticked, draft.contact = desk["ticked"], desk
             draft.raw, draft.digest, draft.changes = b"", "", []
-            drafts.append(draft)
-    return drafts
+            again.append(draft)
+    new = [desk for desk in desks if desk["address"].lower() not in rows]
+    return [_new_report(office, complaint, desk, next(free)) for desk in new], again
 
 
 def _report_id(complaint: Complaint, number: int) -> str:
@@ -309,24 +333,33 @@ def _report_id(complaint: Complaint, number: int) -> str:
     return f"{complaint.id}-{number:02}"
 
 
-def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Report:
+def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -> Json:
+    """The columns of a report; making a row of SQLModel's takes half a millisecond."""
     report_id = _report_id(complaint, number)
-    return Report(
-        id=report_id,
-        complaint_id=complaint.id,
-        token=tokens.random_letters(tokens.REPORT_LETTERS),
-        to=desk["address"],
-        ticked=desk["ticked"],
-        contact=desk,
-        drafted_at=office.clock(),
-        raw=b"",
-        digest="",
-        message_id=report.new_message_id(office, report_id),
-        changes=[],  # given, since SQLModel takes half a millisecond to find a default that is made
-    )
+    return NOTHING_YET | {
+        "id": report_id,
+        "complaint_id": complaint.id,
+        "token": tokens.random_letters(tokens.REPORT_LETTERS),
+        "to": desk["address"],
+        "ticked": desk["ticked"],
+        "contact": desk,
+        "drafted_at": office.clock(),
+        "message_id": report.new_message_id(office, report_id),
+    }
 
 
-def _suppressed(session: Session, mailboxes: set[str]) -> set[str]:
+def suppress(session: Session, proposals: Sequence[Proposal]) -> None:
+    """Nothing is proposed to a mailbox that wants no reports."""
+    mailboxes = {row["to"].lower() for one in proposals for row in one.fresh}
+    stopped = suppressed(session, mailboxes | {row.to.lower() for one in proposals for row in one.again})
+    off: Json = {"state": ReportState.SUPPRESSED, "ticked": False, "detail": STOPPED}
+    for row in (row for one in proposals for row in one.fresh if row["to"].lower() in stopped):
+        row.update(off)
+    for draft in (row for one in proposals for row in one.again if row.to.lower() in stopped):
+        draft.state, draft.ticked, draft.detail = off["state"], False, STOPPED
+
+
+def suppressed(session: Session, mailboxes: set[str]) -> set[str]:
     """Those of the mailboxes, in lower case, that want no reports."""
     asked = (col(Suppression.address).in_(mailboxes), col(Suppression.lifted_at).is_(None))
     return set(session.exec(select(Suppression.address).where(*asked)))

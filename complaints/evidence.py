@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -19,7 +20,7 @@ from complaints.attachments import look_into
 from complaints.campaign import campaign_of
 from complaints.db import look_at, move
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Reporter, Submission
+from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.office import Office
 from complaints.pasted import is_weighty
 from complaints.signatures import Keys, key_names
@@ -31,17 +32,30 @@ TRIES = 5  # how often a temporary DNS failure puts the reading off before we go
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    """A complaint to be read, and with what."""
+class Waiting:
+    """A complaint to be read, and with what; `told` is the outcome of its submission."""
 
     complaint: Complaint
     reporter: Reporter
     spam: bytes
+    told: Sequence[Json]
+
+
+Found = tuple[Waiting, Evidence, list[str]]
+"""What was found in the spam of a complaint, and the domains whose mail hosts were not to be had for it."""
 
 
 async def step(office: Office, resolver: Resolver, *complaint_ids: str) -> None:
     """The worker's step: read the spams of received complaints; what is found of all is durable at once."""
-    found = await asyncio.to_thread(_load, office, complaint_ids)
+    waiting = await asyncio.to_thread(received, office, complaint_ids)
+    done, later = await read_all(office, resolver, waiting)
+    await asyncio.to_thread(_keep, office, done, later)
+
+
+async def read_all(
+    office: Office, resolver: Resolver, found: Sequence[Waiting]
+) -> tuple[list[Found], set[str]]:
+    """What is in these spams; and the ids of those that are to be read later."""
     reporters = {one.reporter.id: one.reporter for one in found}
     # Keys are asked for once: a complaint does not wait for the name servers of whoever signed the spam
     hosts, keys = await asyncio.gather(
@@ -56,18 +70,17 @@ async def step(office: Office, resolver: Resolver, *complaint_ids: str) -> None:
     ]
     trust = {reporter_id: Trust.of(hosts) for reporter_id, (hosts, _) in trusted.items()}
 
-    def read_all() -> list[tuple[Complaint, Evidence, list[str]]]:
+    def each() -> list[Found]:
         return [
-            (one.complaint, _read(office, one, trust[one.reporter.id], known), trusted[one.reporter.id][1])
+            (one, _read(office, one, trust[one.reporter.id], known), trusted[one.reporter.id][1])
             for one, known in read_ones
         ]
 
-    done = await asyncio.to_thread(read_all)
-    again = {one.complaint.id for one in found} - {one.complaint.id for one, _ in read_ones}
-    await asyncio.to_thread(_keep, office, done, again)
+    done = await asyncio.to_thread(each)
+    return done, {one.complaint.id for one in found} - {one.complaint.id for one, _ in read_ones}
 
 
-def _read(office: Office, one: _Waiting, trust: Trust, keys: Keys) -> Evidence:
+def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     return read(
         one.spam,
         trust,
@@ -91,24 +104,33 @@ async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys
     return await keys_of(Resolver(name_servers), spam)
 
 
-def _load(office: Office, complaint_ids: Sequence[str]) -> list[_Waiting]:
+def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> list[Waiting]:
+    """Those of the complaints that are to be read, and for which the conditions hold."""
     wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
+        found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
+        whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
+        submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
         return [
-            _Waiting(one, session.get_one(Reporter, one.reporter_id), office.spam_of(session, one))
-            for one in session.exec(select(Complaint).where(*wanted)).all()
+            Waiting(
+                one,
+                session.get_one(Reporter, one.reporter_id),
+                office.spam_of(session, one),
+                submissions[one.submission_id].outcome,
+            )
+            for one in found
         ]
 
 
-def _keep(office: Office, done: Sequence[tuple[Complaint, Evidence, list[str]]], again: set[str]) -> None:
+def _keep(office: Office, done: Sequence[Found], again: set[str]) -> None:
     """What was read, and which complaints are to be read later, in one transaction."""
     if not done and not again:
         return
     with office.db.transaction() as session:
         for complaint_id in again:
             _put_off(session, office, complaint_id)
-        for complaint, evidence, failed in done:
-            record(session, office, complaint, evidence, failed)
+        for one, evidence, failed in done:
+            record(session, office, one.complaint, evidence, failed, one.told)
 
 
 def _put_off(session: Session, office: Office, complaint_id: str) -> None:
@@ -120,13 +142,37 @@ def _put_off(session: Session, office: Office, complaint_id: str) -> None:
 
 
 def record(
-    session: Session, office: Office, read_from: Complaint, evidence: Evidence, failed: list[str]
+    session: Session,
+    office: Office,
+    seen: Complaint,
+    evidence: Evidence,
+    failed: list[str],
+    told: Sequence[Json] = (),
 ) -> None:
-    """Keep what was read of a complaint. Raises OvertakenError when it changed since it was read."""
+    """Keep what was read of a complaint. Raises OvertakenError when it is no longer as it was `seen`."""
+    to, values = outcome(office, seen.id, evidence, failed, told)
+    complaint = session.merge(seen, load=False)
+    move(session, complaint, to, **values)
+    if to == ComplaintState.REFUSED:
+        look_at(session, "notice", complaint.submission_id)
+    else:
+        look_at(session, "contacts", complaint.id)
+
+
+def outcome(
+    office: Office, complaint_id: str, evidence: Evidence, failed: list[str], told: Sequence[Json]
+) -> tuple[ComplaintState, Json]:
+    """The state that a complaint comes to by what was read, and its columns.
+
+    `failed`: domains whose mail hosts are not known for now. `told`: the outcome of its submission.
+    """
     document = evidence.document()
     document["notes"] += [f"The mail hosts of {domain} could not be looked up." for domain in failed]
+    # What did not survive the way in, as it was said then
+    if lost := next((line.get("lost") for line in told if line["complaint"] == complaint_id), None):
+        document["lost"] = lost
     source = document["source"]
-    facts = {
+    values = {
         "evidence": document,
         "subject": evidence.subject or "",
         "campaign": campaign_of(document, evidence.subject or ""),
@@ -134,20 +180,6 @@ def record(
         "source_ip": source["ip"] if source else None,
         "due_at": office.clock(),
         "lookups": 0,
+        "reason": None if source else outcomes.of_evidence(document).says,
     }
-    complaint = session.merge(read_from, load=False)
-    if lost := _lost(session, complaint):
-        document["lost"] = lost
-    if source is None:
-        reason = outcomes.of_evidence(document).says
-        move(session, complaint, ComplaintState.REFUSED, reason=reason, **facts)
-        look_at(session, "notice", complaint.submission_id)
-        return
-    move(session, complaint, ComplaintState.ANALYSED, reason=None, **facts)
-    look_at(session, "contacts", complaint.id)
-
-
-def _lost(session: Session, complaint: Complaint) -> str | None:
-    """What did not survive the way in, as it was said when the submission was unwrapped."""
-    told = session.exec(select(Submission.outcome).where(Submission.id == complaint.submission_id)).one()
-    return next((line.get("lost") for line in told if line["complaint"] == complaint.id), None)
+    return ComplaintState.ANALYSED if source else ComplaintState.REFUSED, values

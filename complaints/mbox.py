@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from complaints.mbox_marks import BEHIND, BLANK, FIELD, LENGTH, LINE, START, told_end
 
@@ -21,7 +21,6 @@ HEAD = 8_192
 _LINE = 65_536  # bytes read at once of a line without end
 _PROOF = 4_096  # bytes by which a mail is known again
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
-_BARE = re.compile(rb"^From ", re.MULTILINE)
 _BODY = re.compile(rb"^\r?\n", re.MULTILINE)
 
 
@@ -42,6 +41,31 @@ class Piece:
     def mark(self) -> str:
         """What `go_on` takes."""
         return json.dumps({"index": self.index, "start": self.start, "end": self.end, "proof": self.proof})
+
+
+class Beside(Protocol):
+    """A stream whose bytes further on can be looked at while it is read."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    def slice(self, start: int, end: int) -> bytes:
+        """Those between two offsets."""
+
+
+class _File:
+    """A file as one."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def slice(self, start: int, end: int) -> bytes:
+        return os.pread(self._descriptor, end - start, start)
 
 
 def is_mbox(head: bytes) -> bool:
@@ -65,15 +89,33 @@ def go_on(stream: BinaryIO, mark: str | None) -> tuple[int, int]:
     return (end, index + 1) if stream.read(5) in {b"", b"From "} else (start, index)
 
 
-def pieces(stream: BinaryIO, most: int, *, head: bytes = b"", at: int = 0, index: int = 0) -> Iterator[Piece]:
+def pieces(
+    stream: BinaryIO,
+    most: int,
+    *,
+    head: bytes = b"",
+    at: int = 0,
+    index: int = 0,
+    beside: Beside | None = None,
+) -> Iterator[Piece]:
     """The mails of a stream that stands at a `From ` line, of which `head` is read already.
 
-    `most` is how many bytes of a mail are held; `at` and `index` where that line is, and its mail's number.
+    `most` is how many bytes of a mail are held; `at` and `index` where that line is, and its mail's number;
+    `beside` what the stream reads from, where it is no file.
     """
-    file = None if head else _descriptor(stream)
+    file = None if head else beside or _file(stream)
     mail = _Growing(most, at, index)
     held, quiet, blank, offset = b"", 0, True, at
-    for line, whole in _lines(stream, head):
+    lines = _Lines(stream, head)
+    while True:
+        if not held and not mail.in_header and (run := lines.run()):
+            mail.add(run)
+            offset += len(run)
+            blank = run in BLANK or run.endswith((b"\n\n", b"\n\r\n"))
+            continue
+        line, whole = lines.line()
+        if not line:
+            break
         begins = bool(held) and FIELD.match(line)
         if begins and mail.size:
             yield mail.piece(offset - len(held))
@@ -104,7 +146,7 @@ class _Growing:
         self._most, self._start, self.index = most, start, index
         self._lines: list[bytes] = []
         self._head = b""
-        self._in_header = True
+        self.in_header = True
         self.size = 0
         self.length: int | None = None
         """What Content-Length says, once; None again when it was looked at."""
@@ -115,8 +157,8 @@ class _Growing:
             self._head += line[:_PROOF]
         if opens:
             return
-        if self._in_header:
-            self._in_header = line not in BLANK
+        if self.in_header:
+            self.in_header = line not in BLANK
             if told := LENGTH.match(line):
                 self.length = int(told[1])
         self.size += len(line)
@@ -131,37 +173,63 @@ class _Growing:
         return Piece(self.index, self._start, end, self.size, raw, _proof(self._head[: end - self._start]))
 
 
-def _lines(stream: BinaryIO, head: bytes) -> Iterator[tuple[bytes, bool]]:
-    """(line, whether it is whole from its first byte on): one without end comes in parts."""
-    fresh = True
-    for line in io.BytesIO(head):
-        yield line if line.endswith(b"\n") else line + stream.readline(_LINE), True
-    while line := stream.readline(_LINE):
-        yield line, fresh
-        fresh = line.endswith(b"\n")
+class _Lines:
+    """The lines of a stream of which `head` is read already; many at once where none can begin a mail."""
+
+    def __init__(self, stream: BinaryIO, head: bytes) -> None:
+        self._read = getattr(stream, "read1", stream.read)  # what a pipe has, without waiting for more
+        self._buffer, self._at = head, 0
+        self._fresh = True
+
+    def line(self) -> tuple[bytes, bool]:
+        """The next, and whether it is whole from its first byte on: one without end comes in parts.
+
+        Empty at the end.
+        """
+        while (end := self._buffer.find(b"\n", self._at, self._at + _LINE) + 1) == 0:
+            if len(self._buffer) - self._at >= _LINE:
+                end = self._at + _LINE
+                break
+            more = self._read(_LINE)
+            self._buffer, self._at = self._buffer[self._at :] + more, 0
+            if not more:
+                end = len(self._buffer)
+                break
+        line, whole = self._buffer[self._at : end], self._fresh
+        self._at, self._fresh = end, line.endswith(b"\n")
+        return line, whole
+
+    def run(self) -> bytes:
+        """The next whole lines that are at hand, up to one that begins `From `; empty where that is next."""
+        if not self._fresh or self._buffer.startswith(b"From ", self._at):
+            return b""
+        found = self._buffer.find(b"\nFrom ", self._at)
+        end = (found if found >= 0 else self._buffer.rfind(b"\n", self._at)) + 1
+        run, self._at = self._buffer[self._at : max(end, self._at)], max(end, self._at)
+        return run
 
 
-def _descriptor(stream: BinaryIO) -> int | None:
+def _file(stream: BinaryIO) -> Beside | None:
     """Where bytes further on can be looked at; None for a stream that is no file."""
     try:
-        return stream.fileno() if stream.seekable() else None
+        return _File(stream.fileno()) if stream.seekable() else None
     except io.UnsupportedOperation:
         return None
 
 
-def _end_told(file: int | None, body: int, length: int) -> int:
+def _end_told(file: Beside | None, body: int, length: int) -> int:
     """Where a mail ends whose body of `length` begins at `body`; 0 when that cannot be right."""
     if file is None:
         return 0
     end = body + length
-    return told_end(end, os.fstat(file).st_size, os.pread(file, BEHIND, end))
+    return told_end(end, file.size, file.slice(end, end + BEHIND))
 
 
 def _unquoted(raw: bytes) -> bytes:
     if raw.endswith((b"\n\n", b"\n\r\n")):
         raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
     body = _BODY.search(raw)
-    if body is None or _BARE.search(raw, body.end()) or b"\n>" not in raw:
+    if body is None or b"\n>" not in raw or raw.find(b"\nFrom ", body.end() - 1) >= 0:
         return raw
     return raw[: body.end()] + _QUOTED.sub(rb"\1", raw[body.end() :])
 

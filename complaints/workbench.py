@@ -7,12 +7,14 @@ is not done when everything ends stands in the rows, for `plaint serve` or the n
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import Self
+from contextlib import suppress
+from typing import Self, TextIO
 
 from sqlmodel import col, select
 
@@ -41,6 +43,12 @@ class Workbench:
         self._hands = [threading.Thread(target=self._hand, name="workbench") for _ in range(hands)]
 
     def __enter__(self) -> Self:
+        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}  # else each thread keeps memory for itself
+        command = [sys.executable, "-m", "complaints.hand"]
+        self._asking, asked = socket.socketpair()
+        with asked:
+            self._asking.sendall(self._settings.model_dump_json().encode() + b"\n")
+            self._maker = subprocess.Popen(command, stdin=asked.fileno(), env=environment)  # noqa: S603 - ourselves
         for hand in self._hands:
             hand.start()
         return self
@@ -50,6 +58,8 @@ class Workbench:
             self._work.put(None)
         for hand in self._hands:
             hand.join()
+        self._asking.close()
+        self._maker.wait()
 
     def put(self, complaint_ids: Sequence[str]) -> None:
         """Have complaints worked off; waits while more of them wait than the children can begin with."""
@@ -64,26 +74,30 @@ class Workbench:
 
     def _child(self, ids: Sequence[str] | None) -> Sequence[str] | None:
         """One child's life; returns what the next begins with. Should it die, what it had stays for later."""
-        command = [sys.executable, "-m", "complaints.hand"]
-        environment = os.environ | {"MALLOC_ARENA_MAX": "1"}  # else each thread keeps memory for itself
-        with subprocess.Popen(  # noqa: S603 - ourselves
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        ) as child:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            said, done = f"{self._settings.model_dump_json()}\n", 0
-            while ids is not None and done < RENEWED:
-                try:
-                    child.stdin.write(f"{said}{json.dumps(list(ids))}\n")
-                    child.stdin.flush()
-                    came_to = Counter(json.loads(child.stdout.readline()))
-                except (OSError, ValueError):
-                    came_to = Counter({UNREAD: len(ids)})
-                with self._counting:
-                    self.states.update(came_to)
-                done += len(ids)
-                ids, said = self._work.get(), ""
+        child = self._born()
+        done = 0
+        while ids is not None and done < RENEWED:
+            try:
+                child.write(f"{json.dumps(list(ids))}\n")
+                child.flush()
+                came_to = Counter(json.loads(child.readline()))
+            except (OSError, ValueError):
+                came_to = Counter({UNREAD: len(ids)})
+            with self._counting:
+                self.states.update(came_to)
+            done += len(ids)
+            ids = self._work.get()
+        with suppress(OSError):
+            child.close()
         return ids
+
+    def _born(self) -> TextIO:
+        """Have a child made; what is said to it, and what it answers."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            with suppress(OSError):  # nobody makes children any more: the first line will not be answered
+                socket.send_fds(self._asking, [b"+"], [theirs.fileno()])
+            return ours.makefile("rw", encoding="utf-8")
 
 
 def unfinished(office: Office, reporter_id: str) -> list[str]:
