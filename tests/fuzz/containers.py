@@ -177,7 +177,7 @@ _FORWARD = (
 _RESENT = (
     b"Resent-From: a@b\nResent-Date: x\nReceived: from a (b [192.0.2.1]) by c.example; x\nSubject: y\n\nz\n"
 )
-_INLINE = b"Subject: Fwd: x\n\nlook\n\n---- Forwarded message ----\n> Received: from a (b [192.0.2.1]) by c.example; 24 Nov 2026 01:02:03 +0000\n> From: x\n>\n> y\n"
+_INLINE = b"Subject: Fwd: x\nUser-Agent: mutt\n\nlook\n\n---- Forwarded message ----\n> Received: from a (b [192.0.2.1]) by c.example; 24 Nov 2026 01:02:03 +0000\n> From: x\n>\n> y\n"
 _MBOX = b"From a Tue Nov 24 01:02:03 2026\nReceived: x\n\nbody\n\nFrom b Tue Nov 24 01:02:03 2026\nReceived: y\n\nbody\n"
 _BOUNCE = (
     b"From: MAILER-DAEMON@mx.example\r\nSubject: Undelivered Mail\r\nContent-Type: multipart/report; boundary=b1\r\n\r\n--b1\r\n\r\n"
