@@ -202,6 +202,7 @@ _OTHER: dict[str, _Make] = {
     "no header end": lambda a: _TOP + f"not a field {a}".encode(),
     "SRS1": lambda a: header(f"X-From: <SRS1=GGG=first.example==HHH=TT={_host(a)}={_local(a)}@forwarder.example>"),
     "SRS in a Return-Path": lambda a: header(f"Return-Path: <SRS0=HHH=TT={_host(a)}={_local(a)}@forwarder.example>"),
+    "escaped by a list manager": lambda a: header(f"Return-Path: <out-{_local(a).replace('-', '+2D')}={_host(a)}@list.example>"),
     "equals for at": lambda a: body("text/plain", f"for {_local(a)}={_host(a)} .".encode()),
     "sha512": lambda a: header(f"X-Id: {hashlib.sha512(a.encode()).hexdigest()}"),
     "sha512 in base64": lambda a: header(f"X-Id: {base64.b64encode(hashlib.sha512(a.encode()).digest()).decode()}"),
@@ -250,10 +251,10 @@ def _wide(address: str) -> str:
 
 
 def _in_an_older_charset(name: str) -> bytes:
-    try:
-        return body("text/plain; charset=macintosh", f"Dear {name}, you won.\r\n".encode("mac_roman"))
-    except UnicodeEncodeError:
-        return body("text/plain; charset=koi8-r", f"Dear {name}, you won.\r\n".encode("koi8_r"))
+    for label, charset in (("macintosh", "mac_roman"), ("koi8-r", "koi8_r")):
+        if name.encode(charset, "replace").decode(charset) == name:
+            return body(f"text/plain; charset={label}", f"Dear {name}, you won.\r\n".encode(charset))
+    return body("text/plain; charset=utf-8", f"Dear {name}, you won.\r\n".encode())
 
 
 def _uu(content: bytes) -> bytes:

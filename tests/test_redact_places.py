@@ -258,6 +258,11 @@ def test_an_address_in_an_array_of_letters_is_hidden() -> None:
     assert find_leaks(redacted, ALICE) == []
 
 
+def test_a_value_that_is_a_host_behind_slashes_keeps_its_site() -> None:
+    raw = TOKEN_PLACES["link path"]("plain") + b"https://click.spam.example/go?adurl=//y.example/?u=1\r\n"
+    assert b"adurl=//y.example/" in redact(raw, ALICE, key=KEY, level="strict").raw
+
+
 def test_a_link_in_base64_padded_with_dashes_keeps_its_site() -> None:
     inner = base64.b64encode(b"https://y.example/mi82").rstrip(b"=") + b"--"
     raw = TOKEN_PLACES["link path"]("plain") + b"https://click.spam.example/out.php?r=" + inner + b"\r\n"

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from complaints.redact import Identity, redact, sieve, spellings
 from complaints.redact.sieve import Sieve
 from complaints.redact.spellings import Secret, secrets
+from complaints.redact.words import decoded, readings
 from tests.full_search import KEY, fast, finds_fully, redacted_fully
 from tests.hiding_places import SPELLINGS
 from tests.redaction_places import PEOPLE, cases
@@ -105,6 +107,44 @@ def test_a_loosened_pattern_matches_wherever_the_pattern_does(who: Identity) -> 
     texts += [text for name in who.names for text in spelled_everywhere(name)]
     assert sum(any(one.pattern.search(text.lower()) for one in found) for text in texts) > 80
     assert missed(found, Sieve(one.loose for one in found), texts) == []
+
+
+@pytest.mark.parametrize("who", WHO, ids=ids)
+def test_a_secret_that_is_asked_alone_says_so_wherever_its_pattern_matches(who: Identity) -> None:
+    texts = [text.lower() for address in who.addresses for text in spelled_everywhere(address)]
+    asked = 0
+    for one in secrets(who.addresses, who.names, who.words):
+        fresh = replace(one)
+        for text in texts:
+            for match in one.pattern.finditer(text):
+                if counts(one, match):
+                    assert fresh.may_begin(text, match.start()), text
+                    asked += 1
+    assert asked > 60
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    words=st.lists(
+        st.tuples(st.sampled_from(("utf-8", "UTF-8", "us-ascii")), st.text("ab =_?\u00e4", max_size=9)),
+        min_size=1,
+        max_size=4,
+    ),
+    kinds=st.sampled_from(("BBBB", "QQQQ", "bbbQ", "QBQB")),
+    gap=st.sampled_from((" ", "\r\n ", "\r\n\t")),
+)
+def test_words_that_begin_alike_say_together_what_they_say_one_by_one(
+    words: list[tuple[str, str]], kinds: str, gap: str
+) -> None:
+    def one(charset: str, kind: str, text: str) -> str:
+        octets = text.encode()
+        if kind in "bB":
+            return f"=?{charset}?{kind}?{base64.b64encode(octets).decode()}?="
+        return f"=?{charset}?{kind}?{''.join(f'={octet:02X}' for octet in octets)}?="
+
+    text = gap.join(one(charset, kind, said) for (charset, said), kind in zip(words, kinds, strict=False))
+    said = "".join(said for _, said in words).encode()
+    assert readings(text.encode()) == [said] == [decoded(text.encode())]
 
 
 WEAKER = {

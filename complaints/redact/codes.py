@@ -51,6 +51,7 @@ _PIECE = re.compile(rb"[^/;,:&@!()]+")
 _ENDING = re.compile(rb"\.[A-Za-z]{2,5}\Z")
 _LABEL = re.compile(rb"[^.@:\[\]]+")
 _HOSTLIKE = re.compile(rb"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}", re.IGNORECASE)
+_SLASHES_HOST = re.compile(rb"//(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?![^/?#:])", re.IGNORECASE)
 _ADDRESS = re.compile(
     rb"(?<![A-Za-z0-9._%+=~/&?#-])(?P<local>[A-Za-z0-9._%+=~#-]{1,250})(?:@|%40)(?=[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]{2})"
 )
@@ -246,7 +247,7 @@ class Codes:
                 yield Find(at + inner.start(), at + len(value), new, "link", plain=False)
         elif (coded := _BASE64_URL.search(value)) and (opened := _from_base64(coded[0])):
             yield from self._in_base64(value, coded.start(), coded.end(), opened, at, depth)
-        elif _starts_with_host(value) or _HOSTLIKE.fullmatch(value):
+        elif _starts_with_host(value) or _HOSTLIKE.fullmatch(value) or _SLASHES_HOST.match(value):
             yield from self.in_url(value, at, depth + 1)
         elif value:
             yield self._code(at, at + len(value), value, "link")

@@ -310,7 +310,9 @@ def _at(
         for start, first in places:
             if start < done or (lead and first.isalnum() and lead[:1] != first):
                 continue
-            if _may_begin(lead, lower, start) and (match := secret.pattern.match(lower, start)):
+            if not (_may_begin(lead, lower, start) and secret.may_begin(lower, start)):
+                continue
+            if match := secret.pattern.match(lower, start):
                 yield secret, match
                 done = match.end()
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from html.entities import codepoint2name, html5
 
+import re2
+
 from complaints.redact import sieve
 
 # Local parts that are words of everyday mail or roles (RFC 2142): alone they point at nobody.
@@ -109,6 +111,14 @@ class Secret:
     letters: bytes = b""
     bare: bool = False
     word: bool = False
+
+    @cached_property
+    def _alone(self) -> "re2._Regexp":
+        return sieve.automaton([self.loose])
+
+    def may_begin(self, lower: bytes, start: int) -> bool:
+        """Tell whether it is worth compiling the pattern, which takes ten times as long as asking `loose`."""
+        return "pattern" in vars(self) or self._alone.match(lower, start) is not None
 
     @cached_property
     def pattern(self) -> re.Pattern[bytes]:
@@ -252,7 +262,7 @@ def spelled(text: str, between: str = "") -> str:
     second = unicodedata.normalize("NFD", text[1])[0]
     # What is beyond ASCII starts with an octet of the last class.
     starts = (re.escape(second) if second.isascii() else "") + (r"._\-" if text[1] in "._-" else "")
-    glance = f"(?=[{starts} (.%=&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
+    glance = f"(?=[{starts} (.%=+&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
     return first + glance + (GAP + between).join(("", *rest))
 
 
@@ -286,14 +296,14 @@ def _forms(char: str) -> list[str]:
 
 
 def _escapes(forms: list[str]) -> str:
-    """Every escape of a character, as further alternatives."""
+    """Every escape of a character, as further alternatives; list managers write `+2d`."""
     hexes = "|".join(dict.fromkeys(f"{ord(form):x}" for form in forms))
     numbers = "|".join(dict.fromkeys(f"{ord(form)}" for form in forms))
     octal = "|".join(dict.fromkeys(f"{ord(form):o}" for form in forms))
     names = "".join(f"|{name.lower()}" for name in _entities(forms))
     percent = "|".join(dict.fromkeys(_percent(form) for form in forms))
     return (
-        f"|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
+        f"|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|\\+(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
         f"|&(?:amp;|#0*38;|#x0*26;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes}){names});?"
         f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x|')?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?"
     )
@@ -339,7 +349,7 @@ def _any_of(characters: str) -> str:
     octal = "|".join(f"{ord(char):o}" for char in characters)
     twins = "".join(f"|{_escaped(twin.encode())}" for char in characters for twin in _TWINS.get(char, ()))
     return (
-        f"(?:[{re.escape(characters)}]{twins}|[%=](?:25|3d){{0,4}}(?:u00)?(?:{hexes})"
+        f"(?:[{re.escape(characters)}]{twins}|[%=](?:25|3d){{0,4}}(?:u00)?(?:{hexes})|\\+(?:{hexes})"
         f"|&(?:amp;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes})|commat|equals|period);?"
         f"|\\\\{{1,4}}(?:(?:u\\{{?|x|')?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))\\}}?)"
     )
