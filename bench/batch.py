@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,9 +149,10 @@ def memory(pid: int) -> dict[str, float]:
 def family(pid: int) -> Iterator[int]:
     """A process, and all that come from it."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in _text(task).split():
-            yield from family(int(child))
+    with suppress(OSError):  # it has just ended
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in _text(Path(f"/proc/{pid}/task/{task}/children")).split():
+                yield from family(int(child))
 
 
 def _text(file: Path) -> str:

@@ -174,11 +174,8 @@ class Local:
 
         async def ask() -> Items:
             async with looking_up(self._office) as lookup:
-                return (
-                    await mail_hosts.lookup(
-                        lookup.resolver, [self._reporter.address, *self._reporter.aliases]
-                    )
-                )[0]
+                addresses = [self._reporter.address, *self._reporter.aliases]
+                return (await mail_hosts.lookup(lookup.resolver, addresses))[0]
 
         return [*learned.trusted(self._reporter), *map(learned.value, asyncio.run(ask()))]
 
@@ -219,17 +216,9 @@ class Local:
             for raw, name in mails
         ]
         with self._office.db.transaction() as session:
+            of_batch: Any = {"via": submission.BATCH, "forwarded": False, "batch": label}
             rows = [
-                submission.accept(
-                    session,
-                    self._office,
-                    self._reporter,
-                    raw,
-                    via=submission.BATCH,
-                    forwarded=False,
-                    filename=name,
-                    batch=label,
-                )
+                submission.accept(session, self._office, self._reporter, raw, filename=name, **of_batch)
                 for raw, name in mails
             ]
             return [
@@ -247,6 +236,7 @@ class Local:
     def list(self, state: str | None) -> Iterator[Json]:
         """See Client."""
         wanted, after = ComplaintState(state) if state else None, None
+        accountability.list_in_your_name(self._office, self._reporter.id)
         while True:
             with self._office.db.reading() as session:
                 page = show.complaint_page(session, self._reporter.id, state=wanted, after=after)

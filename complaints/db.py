@@ -8,6 +8,7 @@ PostgreSQL synchronous_commit=on).
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.
 # ruff: noqa: PLC0415 - see above
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, bindparam, create_engine, event, inspect, update
+from sqlalchemy import JSON, Connection, Dialect, bindparam, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
@@ -228,9 +229,16 @@ def _columns(
 ) -> tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]], list[tuple[int, Callable[[Any], Any]]]]:
     """The table with these columns, the values of a row, and how those that are stored as others are made."""
     table = model.__table__  # type: ignore[attr-defined]
-    types = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
+    types = [table.c[name].type for name in names]
+    made = [
+        # psycopg's own would be made into text for each row
+        json.dumps
+        if isinstance(one, JSON) and not one.none_as_null
+        else one.dialect_impl(dialect).bind_processor(dialect)
+        for one in types
+    ]
     columns = ", ".join(f'"{name}"' for name in names)
-    converters = [(at, convert) for at, convert in enumerate(types) if convert]
+    converters = [(at, convert) for at, convert in enumerate(made) if convert]
     return f"{table.name} ({columns})", itemgetter(*names), converters
 
 

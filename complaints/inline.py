@@ -9,7 +9,7 @@ import re
 from collections.abc import Container
 
 from complaints.forward_text import forward_texts
-from complaints.mail_clients import phrase_in
+from complaints.mail_clients import is_by_a_known_program, phrase_in
 from complaints.message import Message, parse
 from complaints.pasted import Repaired, repair
 from complaints.received import parse_received
@@ -19,16 +19,23 @@ MOST_ABOVE = 500
 FIELDS_OF_A_BLOCK = 3
 """Lines that show of whom, to whom, when and about what the forwarded message was."""
 _A_BLOCK_ALREADY = 2
-# In bold, as `*From:* x`, and with the colon of Chinese and Japanese too.
-_LIKE_A_FIELD = re.compile(r"[^\s:\uff1a>][^:\uff1a]{0,40}(?::[*_]{0,2}(?:\s|$)|\uff1a)")
-_COLON = re.compile(r":[*_]{0,2}|\uff1a")
+_LONGEST_MARK = 500
+# In bold, as `*From:* x`, with a tab, and with the colon of Chinese and Japanese too.
+_LIKE_A_FIELD = re.compile(r"[^\s:\uff1a>][^:\uff1a\t]{0,40}(?::[*_]{0,2}(?:\s|$)|\uff1a|\t)")
+_COLON = re.compile(r":[*_]{0,2}|\uff1a|\t")
+_RULE = "-_=*~"
+_TIME = re.compile(r"\d[:.h]\d\d")
 
 
 def forwarded_inline(message: Message, without: Container[str] = ()) -> Repaired | None:
     """Return the spam whose header a forward shows in its text; None without a readable Received line.
 
-    Lines may be lost on that way, and the body is what was shown of it. `without` as in `pasted.repair`.
+    Lines may be lost on that way, and the body is what was shown of it. `without` as in `pasted.repair`. Only
+    where the header of the forward names a program that is known to write a line of its own: what an unknown
+    one leaves on top may be the spammer's.
     """
+    if not is_by_a_known_program(message):
+        return None
     for kind, text in forward_texts(message):
         lines = text.split("\n")
         start = _start(lines)
@@ -78,6 +85,17 @@ def _start(lines: list[str]) -> int | None:
         if phrase_in(line):
             return n + 1
         fields += bool(_LIKE_A_FIELD.match(line))
-        if fields == _A_BLOCK_ALREADY:
+        if fields == _A_BLOCK_ALREADY or _is_like_a_mark(line[:_LONGEST_MARK]):
             return None
     return None
+
+
+def _is_like_a_mark(line: str) -> bool:
+    """Tell what programs write above a forward or a quotation, in whatever language.
+
+    Words between dashes, a rule, or who wrote when with a colon behind it.
+    """
+    text = line.strip()
+    if len(text) > 2 and text[0] in _RULE and text[:3] == text[0] * 3 and text[-3:] == text[-1] * 3:
+        return text[-1] in _RULE
+    return text.endswith((":", "\uff1a")) and ("@" in text or _TIME.search(text) is not None)

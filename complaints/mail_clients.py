@@ -62,6 +62,12 @@ def client_of(message: Message) -> Client | None:
     return None
 
 
+def is_by_a_known_program(message: Message) -> bool:
+    """Tell whether the header of a mail shows which program wrote it; its text may be another's."""
+    fields = [(field, pattern) for _, field, pattern in _traces() if field != "text"]
+    return any(pattern.search(text) for field, pattern in fields for text in _said(message, field))
+
+
 def how_to_forward(message: Message) -> str:
     """Say how to forward a spam whole with the program that wrote this mail."""
     client = client_of(message)

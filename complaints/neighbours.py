@@ -24,7 +24,12 @@ def doubt_about(border: Border, above: Received, below: Received) -> str | None:
         return None
     if above.helo and not border.writes(above.helo) and organisational_domain(above.helo):
         return A_STRANGERS_NAME
-    if ip in _LOOPBACK or below.by_ip == ip or (above.by and provider_of(above.by) in border.providers):
-        # No stranger gets inside a mailbox provider.
+    if (
+        ip in _LOOPBACK
+        or below.by_ip == ip
+        or above.dialect == "lmtp"
+        or (above.by and provider_of(above.by) in border.providers)
+    ):
+        # No stranger gets inside a mailbox provider, or to a door that speaks LMTP.
         return None
     return None if border.writes(above.from_name) or border.trust.has_ip(ip) else BY_ITS_WORD

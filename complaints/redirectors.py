@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import islice
 from urllib.parse import unquote
 
 from complaints.encodings import decode_base64
@@ -224,8 +225,6 @@ def inner_urls(url: str) -> list[str]:
     Whoever follows such a link is, on most redirectors, led to one of them; which one only the server knows.
     """
     found: list[str] = []
-    if "=www." in url or "=/" in url or "=%2" in url:
-        found += ["http://" + unquote(match[0]).lstrip("/") for match in _BARE_INNER.finditer(url, 8)]
     position = 8
     while len(found) < _MOST_INNER and (match := _INNER.search(url, position)):
         if match[0].startswith("aHR0c"):
@@ -234,6 +233,9 @@ def inner_urls(url: str) -> list[str]:
             text, position = _encoded(url, match)
         if text[:4].lower() == "http" and (whole := _CLEAN.match(_percent_decoded(text))):
             found.append(whole[0])
+    if "=www." in url or "=/" in url or "=%2" in url:
+        bare = islice(_BARE_INNER.finditer(url, 8), _MOST_INNER - len(found))
+        found += ["http://" + unquote(match[0]).lstrip("/") for match in bare]
     return found
 
 

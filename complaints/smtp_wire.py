@@ -180,7 +180,7 @@ class Wire(SMTP):
     def _work_on(self, _future: object = None) -> None:
         try:
             self._step()
-        except Exception as error:  # noqa: BLE001 - see `_go_on`
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - see `_go_on`
             self._end(error)
         self._go_on()
 
@@ -188,11 +188,11 @@ class Wire(SMTP):
         self._busy = self._over or self._paused or self._work is not None
         self._go_on()
 
-    def _end(self, error: Exception) -> None:
+    def _end(self, error: BaseException) -> None:
         last = ""
         if isinstance(error, Over):
             last = "".join(error.args)
-        elif isinstance(error, ConnectionError | ssl.SSLError | ProxyError):
+        elif isinstance(error, (ConnectionError, ssl.SSLError, ProxyError, asyncio.CancelledError)):
             self._lobby.counts["broken"] += 1
         else:
             log.error("an SMTP session failed: %s", place_of(error))

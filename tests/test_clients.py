@@ -374,3 +374,42 @@ def test_what_was_lost_is_said_at_once_and_where_the_evidence_is_shown(tmp_path:
     assert line["lost"] == document["evidence"]["lost"] == outlook.REMADE
     assert outlook.REMADE in page
     assert outlook.REMADE in " ".join(" ".join(trace_lines(document["evidence"])).split())
+
+
+MX = "mx.reporter.example"
+WHEN = "Tue, 24 Nov 2026 01:00:03 +0000"
+ON_THE_WAY = {
+    "addy.io": (
+        f"from mail.addy.io (mail.addy.io [192.0.2.40]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by mail.addy.io (Postfix) with ESMTPS id 2; {WHEN}",
+    ),
+    "SimpleLogin": (
+        f"from mail-200162.simplelogin.co (mail-200162.simplelogin.co [192.0.2.41]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by mx1.simplelogin.co (Postfix) with ESMTPS id 2; {WHEN}",
+    ),
+    "Cloudflare Email Routing": (
+        f"from di-ci.cloudflare-email.net (di-ci.cloudflare-email.net [192.0.2.42]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (198.51.100.7)\r\n        by cloudflare-email.net (cloudflare) id GY1KdjWjOU9O\r\n        for <me@own.example>; {WHEN}",
+    ),
+    "fetchmail": (
+        f"from pop.reporter.example [192.0.2.43] by localhost with POP3 (fetchmail-6.4.39) for <me@localhost> (single-drop); {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by {MX} (Postfix) with ESMTP id 2; {WHEN}",
+    ),
+    "forward file": (
+        f"from old.reporter.example (old.reporter.example [192.0.2.44]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by old.reporter.example (Postfix) with ESMTP id 2; {WHEN}",
+    ),
+    "Firefox Relay": (
+        f"from a1.smtp-out.amazonses.com (a1.smtp-out.amazonses.com [192.0.2.45]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+    ),
+}
+
+
+@pytest.mark.parametrize("service", ON_THE_WAY)
+def test_a_service_that_passes_mail_on_to_the_reporter_is_never_accused(service: str) -> None:
+    sender = "x@mozmail.com" if service == "Firefox Relay" else "win@spam.example"
+    below = f"from victim.example (victim.example [203.0.113.99]) by helo.example with SMTP; {WHEN}"
+    lines = [f"Received: {one}" for one in (*ON_THE_WAY[service], below)]
+    spam = "\r\n".join([*lines, f"From: {sender}", "Subject: You have won", "", "x"]).encode()
+    found = trace(parse(spam), Trust.of({"reporter.example"})).source
+    assert (found and found.ip) == (None if service == "Firefox Relay" else "198.51.100.7")

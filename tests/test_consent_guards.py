@@ -218,9 +218,12 @@ SQLITE = {
         COVER.format(consent="{standing}", report="{draft}"),
     ),
     "replace what is covered": (
+        "REPLACE INTO consented_report SELECT consent_id, report_id, 'sha256:other', \"to\" FROM consented_report",
+    ),
+    "replace an entry": (
         (
-            'REPLACE INTO consented_report (rowid, consent_id, report_id, digest, "to") SELECT c.rowid, c.consent_id, '
-            'r.id, r.digest, r."to" FROM consented_report AS c, report AS r WHERE r.id = {draft}'
+            "REPLACE INTO consent_entry SELECT reporter_id, number, kind, complaint_id, at, previous, 'sha256:other', "
+            "body FROM consent_entry WHERE number = 1"
         ),
     ),
     "replace a report": (
@@ -240,7 +243,10 @@ SQLITE = {
 }
 POSTGRESQL = {
     "truncate": ("TRUNCATE withdrawal",),
-    "truncate all": ("TRUNCATE consent CASCADE",),
+    **{
+        f"truncate {table}": (f"TRUNCATE {table} CASCADE",)
+        for table in ("report", "consent", "consented_report", "consent_entry")
+    },
     "merge": ("MERGE INTO withdrawal USING consent ON consent.id = consent_id WHEN MATCHED THEN DELETE",),
     "merge into": (
         (

@@ -18,6 +18,9 @@ HEAD = SPAM.split("\r\n\r\n")[0]
 FORGED = "Received: from v (v [203.0.113.99]) by mx.victim.example; Mon, 2 Nov 2026 09:00:00 +0000\r\nSubject: s\r\n"
 
 
+UA = "User-Agent: Mozilla Thunderbird\r\n"
+
+
 def mail(text: str, head: str = "", kind: str = "text/plain") -> bytes:
     return f"From: alice@victim.example\r\nSubject: Fwd: Cheap pills\r\n{head}Content-Type: {kind}; charset=utf-8\r\n\r\n{text}".encode()
 
@@ -32,14 +35,14 @@ def html_rows(header: str) -> str:
 
 
 SHOWN: dict[str, bytes] = {
-    "Thunderbird, text": mail(f"Please\r\n\r\n-------- Forwarded Message --------\r\n{SPAM}"),
-    "Thunderbird, German": mail(f"-------- Weitergeleitete Nachricht --------\r\n{SPAM}"),
-    "Thunderbird, HTML": mail(f'<html><body><p>Look</p>-------- Forwarded Message --------<table class="moz-email-headers-table" border="0"><tbody>{html_rows(HEAD)}</tbody></table><br><p>buy</p></body></html>', kind="text/html"),
-    "Apple Mail": mail("Begin forwarded message:\r\n\r\n" + "".join(f"> {line}\r\n" for line in SPAM.split("\r\n"))),
-    "Apple Mail, HTML": mail("<div>Begin forwarded message:</div><br><blockquote>" + "".join(f"<div>{line.replace('<', '&lt;')}</div>" for line in HEAD.replace("\r\n\t", " ").split("\r\n")) + "<br><div>buy</div></blockquote>", kind="text/html"),
-    "Outlook": mail(f"-----Original Message-----\r\n{SPAM}"),
-    "mutt": mail(f"----- Forwarded message from Shop <shop@pills.example> -----\r\n\r\n{SPAM}\r\n----- End forwarded message -----\r\n"),
-    "wrapped at 72 by format=flowed": mail("---------- Forwarded message ----------\r\n" + SPAM.replace("\r\n\t", " ").replace(" by ", " \r\nby ").replace(" for ", "\r\nfor ")),
+    "Thunderbird, text": mail(f"Please\r\n\r\n-------- Forwarded Message --------\r\n{SPAM}", UA),
+    "Thunderbird, German": mail(f"-------- Weitergeleitete Nachricht --------\r\n{SPAM}", UA),
+    "Thunderbird, HTML": mail(f'<html><body><p>Look</p>-------- Forwarded Message --------<table class="moz-email-headers-table" border="0"><tbody>{html_rows(HEAD)}</tbody></table><br><p>buy</p></body></html>', UA, "text/html"),
+    "Apple Mail": mail("Begin forwarded message:\r\n\r\n" + "".join(f"> {line}\r\n" for line in SPAM.split("\r\n")), UA),
+    "Apple Mail, HTML": mail("<div>Begin forwarded message:</div><br><blockquote>" + "".join(f"<div>{line.replace('<', '&lt;')}</div>" for line in HEAD.replace("\r\n\t", " ").split("\r\n")) + "<br><div>buy</div></blockquote>", UA, "text/html"),
+    "Outlook": mail(f"-----Original Message-----\r\n{SPAM}", UA),
+    "mutt": mail(f"----- Forwarded message from Shop <shop@pills.example> -----\r\n\r\n{SPAM}\r\n----- End forwarded message -----\r\n", UA),
+    "wrapped at 72 by format=flowed": mail("---------- Forwarded message ----------\r\n" + SPAM.replace("\r\n\t", " ").replace(" by ", " \r\nby ").replace(" for ", "\r\nfor "), UA),
 }  # fmt: skip
 
 
@@ -60,6 +63,10 @@ NOT_SHOWN: dict[str, str] = {
     "below a summary with the colons of Chinese": f"发件人：x@pills.example\r\n主题：s\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
     "below a summary in bold": f"*Kwa:* a@b.example\r\n*Mada:* s\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
     "below names and values on lines of their own": f"Kwa:\r\na@b.example\r\nMada:\r\ns\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below the line of a program in an unknown language": f"-------- Ujumbe uliosambazwa --------\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below a rule": f"________________________________\r\nhello\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below who wrote when": f"2026年11月2日(月) 10:00 Shop <x@pills.example>:\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below a summary with tabs": f"From\tx@pills.example\r\nTo\tme\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
     "in a quotation": f"X ezt irta:\r\n> hello\r\n> -------- Forwarded Message --------\r\n> {FORGED}",
     "without any line of a program": f"look\r\n\r\n{FORGED}",
     "at the very top": FORGED,
@@ -72,7 +79,17 @@ def test_what_the_spammer_wrote_into_the_text_is_never_its_way(place: str) -> No
         ("text/plain", NOT_SHOWN[place]),
         ("text/html", NOT_SHOWN[place].replace("\r\n", "<br>")),
     ):
-        raw = mail(text, kind=kind)
+        if "\t" in text and kind == "text/html":
+            continue  # a blank there
+        raw = mail(text, UA, kind)
+        assert forwarded_inline(parse(raw)) is None
+        [item] = unwrap_forward(raw)
+        assert (item.spam, item.grade) == (None, "D")
+
+
+def test_what_stands_on_top_of_the_forward_of_an_unknown_program_may_be_the_spammers() -> None:
+    for above in ("", "Ujumbe uliosambazwa:\r\n\r\n"):
+        raw = mail(f"{above}-------- Forwarded Message --------\r\n{FORGED}")
         assert forwarded_inline(parse(raw)) is None
         [item] = unwrap_forward(raw)
         assert (item.spam, item.grade) == (None, "D")
@@ -197,7 +214,7 @@ def test_in_every_language_a_summary_is_refused_and_nothing_below_it_is_read_as_
         assert (item.spam, item.grade) == (None, "D")
         assert "Thunderbird" in (item.remedy or "")
         assert shows_a_forward(parse(mail(f"{above}\r\n"))), "the line itself is known"
-        whole = forwarded_inline(parse(mail(f"{above}\r\n{SPAM}")))
+        whole = forwarded_inline(parse(mail(f"{above}\r\n{SPAM}", UA)))
         assert whole is not None, "all header lines below it are read"
     without_the_line = mail(f"{shown}\r\n")
     assert shows_a_forward(parse(without_the_line)), "and so is a block of fields by itself"

@@ -246,9 +246,7 @@ def test_the_same_delivery_in_another_form_is_known_again() -> None:
 
 
 def test_the_same_spam_over_another_way_is_a_duplicate_and_a_better_copy_is_not(website: Website) -> None:
-    inline = (
-        b"From: alice@victim.example\r\nContent-Type: text/plain\r\n\r\n-------- Forwarded Message --------\n"
-    )
+    inline = b"From: alice@victim.example\r\nUser-Agent: Mozilla Thunderbird\r\n\r\n-------- Forwarded Message --------\n"
     inline += spam().replace(b"\r\n\t", b" ").replace(b"\r\n", b"\n")
     [line] = came(website, [], inline).outcome
     assert (line["status"], line["grade"]) == ("accepted", "C")

@@ -13,9 +13,9 @@ import pytest
 from sqlmodel import select
 
 from complaints import erasure, export, reporters
-from complaints.models import Attempt, Letter
+from complaints.models import Attempt, Letter, Reporter
 from complaints.policy import POLICY
-from tests.house import ALICE, house
+from tests.house import ALICE, BOB, house
 from tests.house import spam as fresh_spam
 from tests.visitor import (
     asked,
@@ -146,6 +146,19 @@ def test_whoever_registers_and_leaves_leaves_no_letter_about_it(website: Website
         erasure.erase(session, website.office, carol)
     assert "carol" not in website.dump().lower()
     assert ALICE in website.dump()
+
+
+def test_what_the_database_keeps_free_holds_nothing_of_whoever_left(website: Website) -> None:
+    """Not in freed pages, nor in the log: both are overwritten or emptied at once."""
+    website.waiting(fresh_spam(subject="Zyzzyva"))
+    with website.office.db.transaction() as session:
+        alice = session.get_one(Reporter, website.alice.reporter.id)
+        erasure.erase(session, website.office, alice)
+    erasure.sweep(website.office)
+    files = [path for path in website.office.settings.data.iterdir() if path.is_file()]
+    kept = b"".join(path.read_bytes() for path in files)
+    assert BOB.encode() in kept
+    assert [mark for mark in (ALICE, "Alice Liddell", "Zyzzyva") if mark.encode() in kept] == []
 
 
 def test_how_long_the_search_takes_tells_nobody_who_is_registered(website: Website) -> None:

@@ -1,6 +1,7 @@
 """The incoming SMTP door, spoken to over loopback sockets."""
 
 import asyncio
+import gc
 import io
 import ipaddress
 import logging
@@ -10,6 +11,7 @@ import re
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -755,6 +757,23 @@ def test_a_failed_handshake_ends_only_its_own_session() -> None:
             assert (await other.mail(b"x\r\n")).startswith("250")
             assert len(server.lobby.inside) == 1
             assert server.lobby.counts["broken"] == 1
+
+    asyncio.run(scene())
+
+
+def test_a_session_that_is_over_is_freed_at_once_and_nothing_has_to_search_for_it() -> None:
+    async def scene() -> None:
+        async with door(Post()) as server:
+            gc.disable()
+            try:
+                async with client(server) as peer:
+                    await peer.reply()
+                    await peer.ask(HELLO.strip())
+                    assert (await peer.mail(b"x\r\n")).startswith("250")
+                    (session,) = [weakref.ref(one) for one in server.lobby.inside]
+                await until(lambda: session() is None)
+            finally:
+                gc.enable()
 
     asyncio.run(scene())
 

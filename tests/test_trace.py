@@ -125,6 +125,8 @@ def test_behind_a_balancer_anybody_may_say_to_be_a_host_of_the_border_which_is_d
     assert found.source is not None
     assert (found.source.hop, found.confidence) == (1, confidence)
     assert (confidence == "high") == (found.source.doubts == ())
+    stored = walked(line(helo, name, ip, "imap.reporter.example", software=" (Dovecot)"), FORGED)
+    assert stored.confidence == ("medium" if "spam" in helo else "high")
     named = walked(line(helo, name, ip, "imap.reporter.example"), FORGED, trust=(ip,))
     assert named.confidence == ("medium" if "spam" in helo else "high")
 

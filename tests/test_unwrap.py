@@ -179,7 +179,8 @@ def test_an_inline_forward_with_its_header_is_grade_c() -> None:
     dump = b"-------- Forwarded Message --------\r\n\r\n" + b"".join(
         b"> " + line + b"\r\n" for line in SPAM.splitlines()
     )
-    raw = b"From: me@reporter.example\r\nContent-Type: text/plain\r\n\r\nlook:\r\n" + dump
+    program = b"User-Agent: Mozilla Thunderbird\r\n"
+    raw = b"From: me@reporter.example\r\n" + program + b"Content-Type: text/plain\r\n\r\nlook:\r\n" + dump
     (item,) = unwrap_forward(raw)
     assert item.grade == "C"
     assert item.spam is not None

@@ -226,7 +226,9 @@ def told(how: str, octets: bytes, wanted: Wanted, kinds: bytes = b"") -> Iterato
         runs += _runs(narrow, narrow.translate(_READABLE), b"1" * wanted.readable)
     # A picture of one colour is a row of one letter, and so may be what that decodes to, again and again.
     fewest = wanted.fewest
-    runs = [run for run in runs if len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest]
+    runs = [
+        run for run in dict.fromkeys(runs) if len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest
+    ]
     if runs and (max(map(len, runs)) >= TELLING or wanted.hinted(b"\n".join(runs))):
         yield Opened(how, b"\n".join(runs), is_likely=False)
 

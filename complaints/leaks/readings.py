@@ -179,7 +179,7 @@ def _join(done: Read) -> None:
     """Add readings of the last one, without what nobody sees and what splits words, such as tags."""
     last = done.readings[-1]
     if b"+" in last.octets and _JOINT(last.octets, 0) >= 0:
-        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
+        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done, whole=True)
     mixed = False
     if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
         last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
@@ -200,7 +200,7 @@ def _untagged(text: bytes) -> bytes:
     rest, tags = _TO_NEXT_END.subn(b"", text[:end])
     # This pattern is far faster, and says the same where none of what it took out holds another beginning.
     # What it looks for ends somewhere: it never comes to the last octet in vain.
-    if text.count(b"<", 0, end) - rest.count(b"<") != tags:
+    if text.count(b"<", 0, end) != tags + (rest.count(b"<") if b"<" in rest else 0):
         rest = _TAG.sub(b"", text[:end])
     return rest + text[end:]
 
@@ -226,11 +226,11 @@ def _in_order(text: bytes) -> bytes:
     return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
-def _then(last: Reading, how: str, octets: bytes, done: Read) -> Reading:
+def _then(last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False) -> Reading:
     """Add a reading of a reading, unless it says the same."""
     if octets == last.octets:
         return last
-    new = Reading(f"{last.how}, {how}" if last.how else how, octets)
+    new = Reading(f"{last.how}, {how}" if last.how else how, octets, whole)
     done.readings.append(new)
     return new
 

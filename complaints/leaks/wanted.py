@@ -50,7 +50,6 @@ _HEAD = 6
 """So many letters of a digest are looked for first."""
 _DIGEST_HEAD = 4
 _BASE32_HEAD = 8
-_FEW = 1024
 _TELLING_JOINED = 10
 """So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
 
@@ -288,7 +287,7 @@ class Wanted:
 
     def digested(self, octets: bytes) -> Iterator[str]:
         """Yield what is digested of the digests that stand in octets."""
-        if len(octets) > _FEW and self._any_digest(octets, 0) < 0:
+        if self._any_digest(octets, 0) < 0:
             return iter(())
         return (what for what, digest in self.digests if digest in octets)
 
@@ -333,7 +332,7 @@ def wanted(
     spellings: dict[tuple[bytes, bytes], Address] = {}
     for address in addresses:
         for local, domain in same_mailbox(address):
-            for one in _forms(local):
+            for one in dict.fromkeys((*_forms(local), _coded_for_bounces(local))):
                 for other in _forms(domain):
                     what = f"address {address.lower()}"
                     dots = domain in ONE_MAILBOX
@@ -342,6 +341,14 @@ def wanted(
     telling = {word.forms[0].decode() for word in words if word.mailbox and word.anywhere}
     digests, usual = digests_of(addresses, telling)
     return Wanted(tuple(spellings.values()), digests, words, usual)
+
+
+def _coded_for_bounces(local: str) -> bytes:
+    """A local part as some write it into a return path: its signs as codes, `a-b` as `a+2db`."""
+    return b"".join(
+        octet if octet.isalnum() or octet >= b"\x80" or octet in {b".", b"+"} else b"+%02x" % ord(octet)
+        for octet in (bytes((number,)) for number in local.encode())
+    )
 
 
 def _forms(text: str) -> list[bytes]:
