@@ -142,7 +142,8 @@ def time_all() -> None:
     """Print the processor seconds of each subject for messages on standard input: a wheel is measured so."""
     messages = [base64.b64decode(line.split("\t")[1]) for line in sys.stdin]
     for work in SUBJECTS.values():
-        timed(work, messages[:20])
+        # All of them: the plain source has read them in the rounds before, and loaded its tables.
+        timed(work, messages)
     print(json.dumps({subject: timed(work, messages) for subject, work in SUBJECTS.items()}))
 
 

@@ -239,7 +239,7 @@ def _read_tree(html: str, base: str, page: Page, nesting: int) -> None:
         _read(_TEMPLATE.sub("<div", html), base, page, _MAX_NESTING)
         return
     _take_all(read, base, page, nesting)
-    _read_words(tree, read, page, commented=_INSIDE.search(html) is not None)
+    _read_words(tree, read, page, html)
 
 
 def _may_be_unseen(styles: str) -> bool:
@@ -270,8 +270,8 @@ def _take_all(read: _Tree, base: str, page: Page, nesting: int) -> None:
             _take(reference, base, page, nesting, shown, used)
 
 
-def _read_words(tree: LexborHTMLParser, read: _Tree, page: Page, *, commented: bool) -> None:
-    """Keep the words a reader sees outside of anchors. `commented`: a comment may stand inside a word.
+def _read_words(tree: LexborHTMLParser, read: _Tree, page: Page, html: str) -> None:
+    """Keep the words a reader sees outside of anchors; `html` is what the tree was made of.
 
     What an anchor shows is a claim, not a destination: the name of a bank stands there, not the spammer's.
     """
@@ -285,7 +285,7 @@ def _read_words(tree: LexborHTMLParser, read: _Tree, page: Page, *, commented: b
     text = tree.root.text(separator=_SEPARATOR)
     if len(text) < _LONGEST_WORDS and _EDGE.search(text):
         # A name written in pieces, `shop<b></b>.example`, reads as one word on the screen.
-        nodes = tree.root.traverse(include_text=True) if commented else ()
+        nodes = tree.root.traverse(include_text=True) if _INSIDE.search(html) else ()
         for comment in [one for one in nodes if one.is_comment_node]:
             comment.remove()
         tree.unwrap_tags(_INLINE, delete_empty=True)
