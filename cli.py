@@ -42,6 +42,7 @@ from complaints.terminal import (
     end,
     fail,
     put,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Read where a spam really came from, and what it advertises. Asks nobody, except with --verify."""
-    from complaints import attachments, spam
+    from complaints import attachments, outlook, spam, unwrap
     from complaints.trust import Trust
 
     try:
@@ -149,9 +150,15 @@ def trace(
     for name in files:
         if (raw := batch_verb.read(name)) is None:
             continue
+        way_in, *others = unwrap.open_file(raw, name) if outlook.is_outlook(raw) else [None]
+        if way_in and (way_in.spam is None or others):
+            say(f"{name}: {way_in.reason or 'It holds several messages.'} {way_in.remedy or ''}")
+            continue
         good += 1
+        raw, grade = (way_in.spam or b"", way_in.grade) if way_in else (raw, "A")
         keys, now = _keys(raw) if verify else None, datetime.now(UTC)
-        document = spam.read(raw, border, keys=keys, now=now, look_into=attachments.look_into).document()
+        found = spam.read(raw, border, grade, keys=keys, now=now, look_into=attachments.look_into)
+        document = found.document() | ({"lost": way_in.lost} if way_in else {})
         put(document | {"file": name} if many else document, as_json, terminal_trace.trace_lines)
     end(good=good, bad=len(files) - good)
 

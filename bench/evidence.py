@@ -2,7 +2,8 @@
 
 All take turns, several rounds over the same messages, spread evenly over a corpus; a ratio is computed within
 each round: `reached` is the median of the rounds, which is what counts, `least` the worst of them. Our caches
-are emptied before each round. Subjects:
+are emptied before each round. `--compiled FOLDER` measures the wheel that scripts/compile left there in the
+same rounds: `plain` and `compiled` each have their ratios, and those of `compiled` are what counts. Subjects:
 
 - `parse`: `complaints.message.parse`, header fields only
 - `trace`: parse and trace
@@ -15,8 +16,8 @@ are emptied before each round. Subjects:
 
 `linear` has, for one message of each shape, what a byte of 50 MB costs beside a byte of 1 MB: reading the
 evidence and decoding all parts. A peer that is absent stands in `skipped` with the reason.
-Exits 69 without `../shared/data`, 1 where a required ratio is missed. `--messages N` of each corpus,
-`--rounds N`, `--python PATH` (an interpreter that has mail-parser), `--only linear|ratios`.
+Exits 69 without `../shared/data` or such a wheel, 1 where a required ratio is missed. `--messages N` of each
+corpus, `--rounds N`, `--python PATH` (an interpreter that has mail-parser), `--only linear|ratios`.
 """
 
 import argparse
@@ -33,8 +34,10 @@ from email.message import Message as StdMessage
 from email.parser import BytesParser
 from email.policy import compat32
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench import compiled
 from complaints.links import links
 from complaints.message import parse
 from complaints.spam import read
@@ -135,18 +138,57 @@ def peer_seconds(command: list[str], wire: str) -> float:
     return float(json.loads(ran.stdout)["seconds"])
 
 
-def compare(name: str, options: argparse.Namespace, commands: dict[str, list[str]]) -> dict[str, Any]:
+def time_all() -> None:
+    """Print the processor seconds of each subject for messages on standard input: a wheel is measured so."""
+    messages = [base64.b64decode(line.split("\t")[1]) for line in sys.stdin]
+    for work in SUBJECTS.values():
+        timed(work, messages[:20])
+    print(json.dumps({subject: timed(work, messages) for subject, work in SUBJECTS.items()}))
+
+
+def compiled_seconds(unpacked: Path, wire: str) -> dict[str, float]:
+    """Return what `time_all` says where the compiled modules are found first."""
+    ran = subprocess.run(
+        compiled.command("from bench.evidence import time_all; time_all()"),
+        env=compiled.environment(unpacked, compiled.ROOT),
+        input=wire,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {subject: float(seconds) for subject, seconds in json.loads(ran.stdout).items()}
+
+
+def compare(
+    name: str, options: argparse.Namespace, commands: dict[str, list[str]], unpacked: Path | None
+) -> dict[str, Any]:
     """Rates and ratios on one corpus."""
     messages = corpus(name, options.messages)
     wire = "".join(f"{n}\t{base64.b64encode(raw).decode()}\t\n" for n, raw in enumerate(messages))
     for work in SUBJECTS.values():
         timed(work, messages[:20])
-    rounds: list[dict[str, float]] = []
+    ours: dict[str, list[dict[str, float]]] = {"plain": [], **({"compiled": []} if unpacked else {})}
     for _ in range(options.rounds):
         seconds = {subject: timed(work, messages) for subject, work in SUBJECTS.items()}
-        seconds |= {peer: peer_seconds(command, wire) for peer, command in commands.items()}
-        rounds.append(seconds)
-    rates = {one: round(statistics.median(len(messages) / r[one] for r in rounds)) for one in rounds[0]}
+        theirs = {peer: peer_seconds(command, wire) for peer, command in commands.items()}
+        theirs["stdlib"] = seconds["stdlib"]
+        ours["plain"].append(seconds | theirs)
+        if unpacked:
+            ours["compiled"].append(compiled_seconds(unpacked, wire) | theirs)
+    variants = {
+        variant: {
+            "messages_per_second": {
+                one: round(statistics.median(len(messages) / r[one] for r in rounds)) for one in rounds[0]
+            },
+            "ratios": ratios_of(rounds),
+        }
+        for variant, rounds in ours.items()
+    }
+    return {"messages": len(messages), "bytes": sum(map(len, messages)), **variants}
+
+
+def ratios_of(rounds: list[dict[str, float]]) -> dict[str, Any]:
+    """Return what is required and reached, from the seconds of each round."""
     ratios: dict[str, Any] = {}
     for subject, wanted in AT_LEAST.items():
         for peer, required in wanted.items():
@@ -158,8 +200,7 @@ def compare(name: str, options: argparse.Namespace, commands: dict[str, list[str
                     "least": round(min(each), 2),
                     "rounds": [round(one, 2) for one in each],
                 }
-    size = sum(map(len, messages))
-    return {"messages": len(messages), "bytes": size, "messages_per_second": rates, "ratios": ratios}
+    return ratios
 
 
 def _repeated(start: bytes, piece: bytes, size: int) -> bytes:
@@ -218,9 +259,9 @@ def linearity() -> dict[str, Any]:
 
 
 def missed(document: dict[str, Any]) -> Iterator[str]:
-    """Name the ratios that are below what is required."""
+    """Name the ratios that are below what is required: of the compiled modules where they were measured."""
     for name, found in document.get("corpora", {}).items():
-        for ratio, values in found["ratios"].items():
+        for ratio, values in found.get("compiled", found["plain"])["ratios"].items():
             if values["reached"] < values["required"]:
                 yield f"{name}: {ratio} is {values['reached']}, required {values['required']}"
 
@@ -232,19 +273,34 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--only", choices=("ratios", "linear"))
+    parser.add_argument("--compiled", type=Path, metavar="FOLDER")
     options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        unpacked = Path(folder) if options.compiled else None
+        if unpacked:
+            try:
+                compiled.unpack(compiled.wheel_in(options.compiled), unpacked)
+            except ValueError as error:
+                print(error, file=sys.stderr)
+                sys.exit(69)
+        document = measured(options, unpacked)
+    print(json.dumps(document, indent=1))
+    sys.exit(1 if document.get("missed") else 0)
+
+
+def measured(options: argparse.Namespace, unpacked: Path | None) -> dict[str, Any]:
+    """Return all that was asked for (raises SystemExit where there is nothing to read)."""
     document: dict[str, Any] = {}
     if options.only != "linear":
         if not all((DATA / f"{name}.zip").exists() for name in CORPORA):
             print(f"the messages are not here ({DATA} is absent)", file=sys.stderr)
             sys.exit(69)
         commands, document["skipped"] = peers(options.python)
-        document["corpora"] = {name: compare(name, options, commands) for name in CORPORA}
+        document["corpora"] = {name: compare(name, options, commands, unpacked) for name in CORPORA}
         document["missed"] = list(missed(document))
     if options.only != "ratios":
         document["linear"] = linearity()
-    print(json.dumps(document, indent=1))
-    sys.exit(1 if document.get("missed") else 0)
+    return document
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Registration(SQLModel, table=True):
 
 
 class StepUp(SQLModel, table=True):
-    """A code that was mailed so that its reader may do one thing; kept for an hour, to bound the letters."""
+    """A code that was mailed so that its reader may do one thing; kept for a day, to bound the letters."""
 
     __tablename__: ClassVar[Any] = "step_up"
     id: str = Field(primary_key=True)

@@ -18,6 +18,7 @@ from complaints.office import Office
 SHORTEST_REASON = 10
 EXPORTED = "plaint reporters export: a copy of everything, to be handed to you"
 IN_YOUR_NAME = "with the command line on the data directory, in your name"
+LISTED = f"a list with the subjects only, {IN_YOUR_NAME}"
 
 
 class ReasonError(Exception):
@@ -35,18 +36,25 @@ def me() -> str:
 def read_in_your_name(session: Session, office: Office, reporter_id: str, complaint_id: str) -> None:
     """As `read_evidence`, for the verbs of a reporter on a data directory: whoever can open it may use them.
 
-    Once a day for each complaint and reader: the reporter may be the one who sits there.
+    Once a day for each complaint ("": a list of all) and reader: the reporter may be the one who sits there.
     """
+    reason = IN_YOUR_NAME if complaint_id else LISTED
     today = office.clock().replace(hour=0, minute=0, second=0, microsecond=0)
     known = select(Reading.id).where(
         Reading.reporter_id == reporter_id,
         Reading.complaint_id == complaint_id,
         Reading.by == me(),
-        Reading.reason == IN_YOUR_NAME,
+        Reading.reason == reason,
         col(Reading.at) >= today,
     )
     if session.exec(known).first() is None:
-        read_evidence(session, office, reporter_id, complaint_id, by=me(), reason=IN_YOUR_NAME)
+        read_evidence(session, office, reporter_id, complaint_id, by=me(), reason=reason)
+
+
+def list_in_your_name(office: Office, reporter_id: str) -> None:
+    """The same before a list of all complaints is shown."""
+    with office.db.transaction() as session:
+        read_in_your_name(session, office, reporter_id, "")
 
 
 def read_evidence(

@@ -22,7 +22,7 @@ from sqlmodel import Session, col
 from complaints import backup_keys
 from complaints.account_tables import AnsweredRequest, Choice, Disclosure, PolicyVersion, Registration, StepUp
 from complaints.choices import PURPOSES
-from complaints.erasure import TABLES, theirs
+from complaints.erasure import TABLES, addresses, theirs
 from complaints.models import (
     Json,
     Letter,
@@ -94,22 +94,23 @@ def _write(office: Office, put: Callable[[Json], None]) -> int:
         # That an authority got something stays also when its reporter is gone
         bare = [row | {"reporter_id": None, "what": ""} for row in _rows(snapshot, Disclosure, True)]
         put({"table": Disclosure.__tablename__, "rows": bare})
-        reporters = snapshot.execute(select(Reporter.id, Reporter.address, Reporter.key)).all()  # type: ignore[call-overload]
+        columns = (Reporter.id, Reporter.address, Reporter.aliases, Reporter.key)
+        reporters = snapshot.execute(select(*columns)).all()  # type: ignore[call-overload]
         # Before anything sealed under them is there to be read
         backup_keys.write(office.vault, {row.id: row.key for row in reporters})
         for row in reporters:
-            for piece in _pieces(snapshot, row.id, row.address):
+            for piece in _pieces(snapshot, row.id, addresses(row)):
                 sealed = office.vault.seal(row.key, json.dumps(piece).encode())
                 put({"reporter": row.id, "sealed": base64.b64encode(sealed).decode()})
     return len(reporters)
 
 
-def _pieces(snapshot: Connection, reporter_id: str, address: str) -> Iterator[list[Json]]:
+def _pieces(snapshot: Connection, reporter_id: str, own: list[str]) -> Iterator[list[Json]]:
     """What is a reporter's, in lists of [{"table", "row"}] of a bounded size; their key is not among it."""
     piece: list[Json] = []
     size = 0
     for table in (*PERSONAL, Disclosure):
-        for row in _rows(snapshot, table, theirs(table, reporter_id, address)):
+        for row in _rows(snapshot, table, theirs(table, reporter_id, own)):
             if table is Reporter:
                 del row["key"]
             piece.append({"table": table.__tablename__, "row": row})

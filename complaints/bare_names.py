@@ -15,6 +15,51 @@ _WORDS = frozenset(
     {"st", "in", "is", "it", "to", "no", "my", "at", "be", "am", "as", "id", "me", "do", "la", "pm"}
 )
 _ODD = _FILES | _SOURCES | _WORDS
+# Endings under which hardly a name is sold, and words of every sentence.
+_SAID = frozenset(
+    {
+        "now",
+        "new",
+        "here",
+        "how",
+        "you",
+        "got",
+        "like",
+        "read",
+        "open",
+        "call",
+        "office",
+        "mobile",
+        "docs",
+        "map",
+    }
+    | {"dot", "properties", "foo", "boo", "bar", "pub", "contact", "reviews"}
+)
+_FILE_NAMES = frozenset(
+    {"main.cf", "master.cf", "local.cf", "submit.cf", "sendmail.cf", "configure.ac", "init.ml"}
+)
+_CUT_SHORT = frozenset(
+    {
+        "et",
+        "etc",
+        "vs",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "st",
+        "jr",
+        "sr",
+        "inc",
+        "ltd",
+        "dept",
+        "approx",
+        "tel",
+    }
+    | {"fax", "ref", "nr", "resp", "bzw", "usw", "ca", "fig", "vol", "ed", "eds", "al", "ext", "pp"}
+)
+"""Abbreviations; what stands behind their full stop is the next word."""
 _CLASSIC = frozenset({"com", "net", "org"})
 # What stands in programs and style sheets, `event.target` and `span.red`; and names of software.
 _OBJECTS = frozenset(
@@ -39,11 +84,15 @@ def is_link(host: str, written: str, rest: str, before: str) -> bool:
     if rest.startswith(("/", ":")):
         return True
     name, _, last = written.rpartition(".")
-    if last[0].isupper() and last[1:].islower():
-        return False
     ending = last.lower()
+    if last[0].isupper() and last[1:].islower() and ending not in {"com", "org"}:
+        return False
     if "." in name or ending not in _ODD:
-        return not (_is_abbreviation(name, ending) or _is_member(name.lower(), ending))
+        return not (
+            _is_abbreviation(name, ending)
+            or _is_member(name.lower(), ending)
+            or ("." not in name and _is_two_words(name.lower(), ending))
+        )
     # No word and no usual source file has a digit before its ending.
     marked = any(letter.isdigit() for letter in name) and not name.isdigit()
     return marked and (ending in _WORDS or (ending in _SOURCES and last.isupper()))
@@ -59,6 +108,17 @@ def _is_abbreviation(name: str, ending: str) -> bool:
     return ending in _WORDS and all(
         len(label) < 4 and (label.istitle() or label.isdigit()) for label in labels
     )
+
+
+def _is_two_words(name: str, ending: str) -> bool:
+    """Tell `etc.now`, `2.call`, `a.mobile` and `main.cf` from host names: words, points of a list, files."""
+    if f"{name}.{ending}" in _FILE_NAMES:
+        return True
+    if ending in _CLASSIC or ending in {"gov", "edu"}:
+        return False
+    if len(ending) > 2 and (len(name) == 1 or (name.isdigit() and len(name) < 3)):
+        return True
+    return name in _CUT_SHORT or (ending in _SAID and name.isalpha())
 
 
 def _is_member(name: str, ending: str) -> bool:

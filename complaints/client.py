@@ -236,6 +236,7 @@ class Local:
     def list(self, state: str | None) -> Iterator[Json]:
         """See Client."""
         wanted, after = ComplaintState(state) if state else None, None
+        accountability.list_in_your_name(self._office, self._reporter.id)
         while True:
             with self._office.db.reading() as session:
                 page = show.complaint_page(session, self._reporter.id, state=wanted, after=after)

@@ -281,12 +281,16 @@ def _take_back(
 ) -> None:
     for row in queued:
         move(session, row, ReportState.CANCELLED, next_at=None, detail="Withdrawn before it left.")
-    given = select(Consent).where(Consent.complaint_id == complaint.id).order_by(col(Consent.given_at).desc())
-    latest = session.exec(given).first()
-    assert latest is not None
-    session.add(Withdrawal(consent_id=latest.id, at=office.clock(), via=via))
+    # Not the latest one by its time: a clock may have been set back in between
+    covers = select(ConsentedReport.consent_id).where(
+        col(ConsentedReport.report_id).in_(row.id for row in queued)
+    )
+    withdrawn = select(Withdrawal.consent_id)
+    standing = select(Consent.id).where(col(Consent.id).in_(covers), col(Consent.id).not_in(withdrawn))
+    consent_id = session.exec(standing).one()
+    session.add(Withdrawal(consent_id=consent_id, at=office.clock(), via=via))
     said = {
-        "consent": latest.id,
+        "consent": consent_id,
         "complaint": complaint.id,
         "via": via,
         "reports": [{"id": row.id, "to": row.to, "digest": row.digest} for row in queued],

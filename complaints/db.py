@@ -1,13 +1,14 @@
 """The database: one engine, transactions at the edge, and the only way a row changes state.
 
-Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only commit of the service is in
-`Database.transaction`; what it acknowledges is durable (SQLite synchronous=FULL, PostgreSQL
-synchronous_commit=on).
+Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only commits of the service are in
+`Database.transaction` and `Database.append`; what they acknowledge is durable (SQLite synchronous=FULL,
+PostgreSQL synchronous_commit=on).
 """
 
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.
 # ruff: noqa: PLC0415 - see above
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,16 +16,17 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, bindparam, create_engine, event, inspect, update
+from sqlalchemy import JSON, Connection, Dialect, bindparam, create_engine, event, inspect, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from complaints import account_tables, lookup_tables, models, standing_tables
+from complaints import account_tables, guards, lookup_tables, models, standing_tables
 from complaints.jobs import Job, enqueue_in_transaction
 
 if TYPE_CHECKING:
@@ -89,8 +91,34 @@ class Database:
             jobs: list[Job] = session.info.get("jobs", [])
             now = self.clock()
             if jobs and not self.embedded:
-                enqueue_in_transaction(connection, jobs, now)
+                enqueue_in_transaction(connection.connection.driver_connection, jobs, now)
             session.commit()
+        if jobs and self.on_commit:
+            self.on_commit(jobs, now)
+
+    def append(self, model: type[SQLModel], rows: Sequence[Mapping[str, Any]], step: str) -> None:
+        """Insert rows that all have the same columns, and ask for a step on each: a transaction of their own.
+
+        It is durable when this returns, or undone when it raises. What `transaction` does beside it, for work
+        of any kind, costs a row of a small batch more than all of this.
+        """
+        jobs = [Job(step, row["id"]) for row in rows] if self.on_commit or not self.embedded else []
+        now = self.clock()
+        with self._writer:
+            pooled = self.engine.raw_connection()
+            raw: Any = pooled.driver_connection
+            try:
+                if self.embedded:
+                    raw.execute("BEGIN IMMEDIATE")
+                _insert(raw, self.engine.dialect, model, rows)
+                if not self.embedded:
+                    enqueue_in_transaction(raw, jobs, now)
+                raw.commit()
+            except BaseException:
+                pooled.invalidate()
+                raise
+            finally:
+                pooled.close()
         if jobs and self.on_commit:
             self.on_commit(jobs, now)
 
@@ -110,6 +138,12 @@ class Database:
             import alembic.command
 
             alembic.command.upgrade(self._alembic(), "head")
+            with (
+                self.engine.connect().execution_options(plaint_writes=True) as connection,
+                connection.begin(),
+            ):
+                if guards.missing(connection):
+                    guards.install(connection)
 
     def revision(self) -> str | None:
         """The schema that the database has."""
@@ -119,7 +153,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def check_schema(self) -> None:
-        """Raise DatabaseError unless the schema is the one this version was written for."""
+        """Raise DatabaseError unless the schema is the one this version wants, and refuses by itself."""
         from alembic.script import ScriptDirectory
 
         wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
@@ -127,6 +161,13 @@ class Database:
         if found != wanted:
             state = f"has schema {found}" if found else "has no schema"
             raise DatabaseError(f"the database {state}, this version needs {wanted}; run: plaint db upgrade")
+        with self.engine.connect() as connection:
+            lost = guards.missing(connection)
+        if lost:
+            raise DatabaseError(
+                "the database no longer refuses by itself what nobody consented to: "
+                f"{', '.join(lost)} is gone or switched off; find out why, then run: plaint db upgrade"
+            )
 
     def close(self) -> None:
         """Close every connection."""
@@ -153,30 +194,52 @@ def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[s
     every row, and queues for it again behind a busy event loop. PostgreSQL's COPY is read and planned for no
     row, and its text need not be searched for marks.
     """
-    if not rows:
-        return
-    connection = session.connection()
-    into, converters = _columns(model, tuple(rows[0]), connection.dialect)
-    values = [[convert(row[name]) if convert else row[name] for name, convert in converters] for row in rows]
-    raw = connection.connection.driver_connection
+    if rows:
+        connection = session.connection()
+        _insert(connection.connection.driver_connection, connection.dialect, model, rows)
+
+
+def _insert(raw: Any, dialect: Dialect, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Do it on the driver's own connection."""
+    into, values_of, converters = _columns(model, tuple(rows[0]), dialect)
+    columns: list[Sequence[Any]] = list(zip(*map(values_of, rows), strict=True))
+    for at, convert in converters:
+        first = columns[at][0]
+        made = convert(first)  # most are the same in all rows, and need it once
+        columns[at] = [made if value is first else convert(value) for value in columns[at]]
+    stored = zip(*columns, strict=True)
     if isinstance(raw, sqlite3.Connection):
-        marks = ", ".join([f"({', '.join('?' * len(converters))})"] * len(rows))
-        statement = f"INSERT INTO {into} VALUES {marks}"  # noqa: S608 - names of ours, values apart
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(values)))
-    else:
-        assert raw is not None
-        with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
-            for row in values:
-                copy.write_row(row)
+        raw.execute(_statement(into, len(columns), len(rows)), tuple(chain.from_iterable(stored)))
+        return
+    with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+        for row in stored:
+            copy.write_row(row)
+
+
+@lru_cache(maxsize=256)
+def _statement(into: str, columns: int, rows: int) -> str:
+    """SQLite's; the same string again is a statement that the driver has prepared."""
+    row = f"({', '.join('?' * columns)})"
+    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours, values apart
 
 
 @lru_cache(maxsize=8)
-def _columns(model: type[SQLModel], names: tuple[str, ...], dialect: Dialect) -> tuple[str, list[Any]]:
-    """The table with these columns, and what makes each value as it is stored."""
+def _columns(
+    model: type[SQLModel], names: tuple[str, ...], dialect: Dialect
+) -> tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]], list[tuple[int, Callable[[Any], Any]]]]:
+    """The table with these columns, the values of a row, and how those that are stored as others are made."""
     table = model.__table__  # type: ignore[attr-defined]
-    converters = [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
+    types = [table.c[name].type for name in names]
+    made = [
+        # psycopg's own would be made into text for each row
+        json.dumps
+        if isinstance(one, JSON) and not one.none_as_null
+        else one.dialect_impl(dialect).bind_processor(dialect)
+        for one in types
+    ]
     columns = ", ".join(f'"{name}"' for name in names)
-    return f"{table.name} ({columns})", converters
+    converters = [(at, convert) for at, convert in enumerate(made) if convert]
+    return f"{table.name} ({columns})", itemgetter(*names), converters
 
 
 def move(session: Session, row: Any, to: Any, **values: Any) -> None:

@@ -21,7 +21,7 @@ _STRUCTURE = re.compile(r"\\.|[\"()]", re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # C0, DEL, C1, line and paragraph separators, bidirectional overrides, lone surrogates: all that could start a
 # line, drive a terminal, or make a shown text read differently from its bytes.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST_FIELD = 16_384
 _SHORT = 200
 """Bytes of a field that may be met again, and is read once for all messages."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, text
+from sqlalchemy import delete, func, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select, update
 
@@ -51,8 +51,8 @@ log = logging.getLogger(__name__)
 TABLES: tuple[Any, ...] = (
     Attempt,
     Reply,
-    Withdrawal,
     ConsentedReport,
+    Withdrawal,
     ConsentEntry,
     Consent,
     StandingConsent,
@@ -102,7 +102,7 @@ def erase(session: Session, office: Office, reporter: Reporter) -> None:
     theirs_told = update(Disclosure).where(col(Disclosure.reporter_id) == reporter.id)
     session.execute(theirs_told.values(reporter_id=None, what=""))
     for table in TABLES:
-        gone = delete(table).where(theirs(table, reporter.id, reporter.address))
+        gone = delete(table).where(theirs(table, reporter.id, addresses(reporter)))
         session.execute(gone.execution_options(synchronize_session=False))
     backup_keys.drop(office.vault, reporter.id)
     tables = [] if office.db.embedded else [one.__tablename__ for one in (*TABLES, Disclosure)]
@@ -110,21 +110,38 @@ def erase(session: Session, office: Office, reporter: Reporter) -> None:
     look_at(session, "erased", reporter.id)
 
 
-def theirs(table: Any, reporter_id: str, address: str) -> Any:
-    """The condition under which a row of one of TABLES is a reporter's."""
+def addresses(reporter: Any) -> list[str]:
+    """A reporter's own addresses as they are compared: the registered one, and the others."""
+    return [address.lower() for address in (reporter.address, *reporter.aliases)]
+
+
+def theirs(table: Any, reporter_id: str, addresses: Sequence[str]) -> Any:
+    """The condition under which a row of one of TABLES is a reporter's; `addresses` as they are compared.
+
+    What was written to an address before it was a reporter's names it and nobody else.
+    """
     reports, letters = _reports(reporter_id), _letters(reporter_id)
     consents = select(Consent.id).where(Consent.reporter_id == reporter_id)
     conditions: dict[Any, Any] = {
-        Attempt: col(Attempt.mail_id).in_(reports) | col(Attempt.mail_id).in_(letters),
+        Attempt: col(Attempt.mail_id).in_(reports)
+        | col(Attempt.mail_id).in_(letters)
+        | col(Attempt.mail_id).in_(select(Letter.id).where(_before(addresses))),
         Reply: col(Reply.report_id).in_(reports),
         Withdrawal: col(Withdrawal.consent_id).in_(consents),
         ConsentedReport: col(ConsentedReport.consent_id).in_(consents),
         Report: col(Report.id).in_(reports),
-        Registration: col(Registration.address) == address,
+        Registration: func.lower(Registration.address).in_(addresses),
+        Letter: (col(Letter.reporter_id) == reporter_id) | _before(addresses),
         Reporter: col(Reporter.id) == reporter_id,
     }
     # In the tables not named above a row says whose it is
     return conditions[table] if table in conditions else table.reporter_id == reporter_id  # noqa: SIM401
+
+
+def _before(addresses: Sequence[str]) -> Any:
+    """Letters about a registration to addresses that were nobody's then."""
+    to_them = func.lower(Letter.to).in_(addresses)
+    return col(Letter.reporter_id).is_(None) & (col(Letter.kind) == "registration") & to_them
 
 
 def _reports(reporter_id: str) -> Any:

@@ -14,6 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from sqlmodel import Session, col, select
 
 from complaints import accountability, choices, ledger, retention, show, submission_address
+from complaints.erasure import addresses, theirs
 from complaints.models import Complaint, Json, Letter, Probe, Reply, Report, Reporter, Submission
 from complaints.office import Office
 
@@ -80,7 +81,8 @@ def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[M
         ]
         complaints = select(Complaint.id).where(Complaint.reporter_id == reporter_id)
         ids = session.exec(complaints.order_by(col(Complaint.id))).all()
-        letters = session.exec(select(Letter.id).where(Letter.reporter_id == reporter_id)).all()
+        mine = theirs(Letter, reporter_id, addresses(reporter))
+        letters = session.exec(select(Letter.id).where(mine)).all()
     yield "README.txt", README.encode()
     yield from told
     for complaint_id in ids:
@@ -90,7 +92,8 @@ def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[M
     for letter_id in letters:
         with sessions() as session:
             letter = session.get(Letter, letter_id)
-            raw = office.vault.unseal(reporter.key, letter.raw) if letter else b""
+            key = reporter.key if letter and letter.reporter_id else None  # before they were registered
+            raw = office.vault.unseal(key, letter.raw) if letter else b""
         if letter and raw:
             yield f"letters/{letter.id}-{letter.kind}.eml", raw
 

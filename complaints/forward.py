@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import outbox, signing, tokens
+from complaints import ledger, outbox, signing, tokens
 from complaints.db import OvertakenError, look_at, move
 from complaints.models import (
     Attempt,
@@ -34,7 +34,7 @@ from complaints.models import (
 from complaints.office import Office
 from complaints.report import close_if_done, leaks_in
 from complaints.smtp_out import Outcome
-from complaints.vault import kept_secret
+from complaints.vault import VaultError, kept_secret
 
 SELECTOR = "plaint"
 LEFT_OPEN = "May have been sent: the service stopped before the next hop's answer was recorded."
@@ -191,17 +191,21 @@ class Forwarder:
 def sendable_bytes(session: Session, office: Office, report: Report) -> bytes:
     """The exact bytes of a report if, and only if, a standing consent covers them.
 
-    Raises HoldError when no consent names this digest and recipient, or when the bytes still show what
-    the reporter chose to hide.
+    Raises HoldError when no consent names this digest and recipient, in the tables and in the chain, or when
+    the bytes still show what the reporter chose to hide.
     """
     complaint = session.get_one(Complaint, report.complaint_id)
     reporter = session.get_one(Reporter, complaint.reporter_id)
     if not report.raw or not report.digest:
         raise HoldError("It was never written, or its bytes are gone; nothing was sent.")
-    raw = office.vault.unseal(reporter.key, report.raw)
-    consent = _consent_for(session, report, tokens.digest(raw))
-    if consent is None:
-        raise HoldError("No consent covers exactly these bytes to this recipient; nothing was sent.")
+    try:
+        raw = office.vault.unseal(reporter.key, report.raw)
+        consent = _consent_for(session, report, tokens.digest(raw))
+        said = {"id": report.id, "to": report.to, "digest": tokens.digest(raw)}
+        if consent is None or not ledger.stands(session, office, reporter, consent.id, said):
+            raise HoldError("No consent covers exactly these bytes to this recipient; nothing was sent.")
+    except VaultError as error:
+        raise HoldError("What is stored of it does not open with your key; nothing was sent.") from error
     if consent.redaction != "none" and (found := leaks_in(raw, reporter, complaint)):
         raise HoldError(
             f"Something you chose to hide was found in the finished report ({found}); nothing was sent."

@@ -81,6 +81,7 @@ _UNSEEN = re.compile(
 )
 # A comment beside something, that is none of those by which mail readers by Microsoft are told apart.
 _INSIDE = re.compile(r"<!--(?<=\S<!--)(?!\[|<!)")
+_OPEN_COMMENT = re.compile(r"<!--[^<>]*+>?")
 _TEMPLATE = re.compile(r"(?i)<template(?=[\s>])")
 _SEPARATOR = "\x02"
 # Two texts with markup between them that could be one host name.
@@ -117,6 +118,9 @@ def read_page(html: str, base: str = "") -> Page:
 
 
 def _read(html: str, base: str, page: Page, nesting: int) -> None:
+    if (never_closed := html.find("<!--", html.rfind("-->") + 1)) >= 0:
+        # The standard hides the rest of the document; what shows mail mostly ends the comment at its bracket.
+        html = html[:never_closed] + _OPEN_COMMENT.sub(" ", html[never_closed:])
     for piece in _pieces(html):
         _read_tree(piece, base, page, nesting)
     if "<!--[" in html and nesting < _MAX_NESTING:

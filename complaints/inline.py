@@ -18,8 +18,10 @@ MOST_ABOVE = 500
 """Lines of the reporter's own words above the forward."""
 FIELDS_OF_A_BLOCK = 3
 """Lines that show of whom, to whom, when and about what the forwarded message was."""
-
-_LIKE_A_FIELD = re.compile(r"[^\s:>][^:]{0,40}:(?:\s|$)")
+_A_BLOCK_ALREADY = 2
+# In bold, as `*From:* x`, and with the colon of Chinese and Japanese too.
+_LIKE_A_FIELD = re.compile(r"[^\s:\uff1a>][^:\uff1a]{0,40}(?::[*_]{0,2}(?:\s|$)|\uff1a)")
+_COLON = re.compile(r":[*_]{0,2}|\uff1a")
 
 
 def forwarded_inline(message: Message, without: Container[str] = ()) -> Repaired | None:
@@ -55,7 +57,7 @@ def shows_a_forward(message: Message) -> bool:
             if phrase_in(line):
                 return True
             if _LIKE_A_FIELD.match(line):
-                fields.append(line.partition(":")[2].strip())
+                fields.append(_COLON.split(line, maxsplit=1)[1].strip())
             elif line:
                 fields.clear()
             if len(fields) >= FIELDS_OF_A_BLOCK and any(told and subject.endswith(told) for told in fields):
@@ -66,16 +68,16 @@ def shows_a_forward(message: Message) -> bool:
 def _start(lines: list[str]) -> int | None:
     """Return the line below the one that the mail program put above the forward.
 
-    None when something above it may be a forward or a quotation already, in a language we do not know.
+    None when something above it may be a forward or a quotation already, in a language we do not know: names
+    and values may stand on lines of their own.
     """
-    run = 0
+    fields = 0
     for n, line in enumerate(lines[:MOST_ABOVE]):
         if line.startswith((">", "|")):
             return None
         if phrase_in(line):
             return n + 1
-        if line:
-            run = run + 1 if _LIKE_A_FIELD.match(line) else 0
-            if run == 2:
-                return None
+        fields += bool(_LIKE_A_FIELD.match(line))
+        if fields == _A_BLOCK_ALREADY:
+            return None
     return None

@@ -11,13 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pgqueuer import PgQueuer
-from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
-from pgqueuer.adapters.persistence.queries import SyncQueries
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
 from pgqueuer.models import Job as EngineJob
-from sqlalchemy import Connection
 
 TAKEOVER = timedelta(seconds=10)  # a worker silent for this long is dead: its jobs go to another
 BATCH = 10
@@ -41,29 +40,37 @@ class Job:
         return f"{self.step}:{self.row_id}"
 
 
-class _InOurTransaction:
-    """PgQueuer's SyncDriver over the connection of an open SQLAlchemy transaction."""
+def enqueue_in_transaction(raw: Any, jobs: Sequence[Job], now: datetime) -> None:
+    """Put jobs into PostgreSQL's queue, visible when the open transaction of psycopg's connection commits.
 
-    def __init__(self, connection: Connection) -> None:
-        import psycopg
-        from psycopg.rows import dict_row
-        from psycopg.types.array import ListBinaryDumper
+    The statement is PgQueuer's. Its client would ask for the numbers of the jobs, and psycopg look at every
+    item of every array for how it is to be written: for a mail that costs as much as all else that is stored.
+    """
+    import psycopg
 
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, psycopg.Connection)
-        self._cursor = psycopg.RawCursor(raw, row_factory=dict_row)
-        self._cursor.adapters.register_dumper(
-            list, ListBinaryDumper
-        )  # as text, every item is searched for quotes
+    unique = {job.key: job for job in jobs}
+    each = unique.values()
+    arrays = (
+        ["0"] * len(unique),
+        [_quoted(job.step) for job in each],
+        [_quoted(f"\\x{job.row_id.encode().hex()}") for job in each],
+        [f'"{job.delay(now).total_seconds()} s"' for job in each],
+        [_quoted(key) for key in unique],
+        ["NULL"] * len(unique),
+    )
+    with psycopg.RawCursor(raw) as cursor:
+        cursor.execute(_enqueuing(), [f"{{{','.join(items)}}}" for items in arrays])
 
-    def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        self._cursor.execute(query.encode(), args or None)
-        return self._cursor.fetchall()
+
+@lru_cache(maxsize=1)
+def _enqueuing() -> bytes:
+    return QueryQueueBuilder().build_enqueue_query("skip").encode()
 
 
-def enqueue_in_transaction(connection: Connection, jobs: Sequence[Job], now: datetime) -> None:
-    """Put jobs into PostgreSQL's queue, visible when the surrounding transaction commits."""
-    SyncQueries(_InOurTransaction(connection)).enqueue(*_columns(jobs, now), on_conflict="skip")
+def _quoted(text: str) -> str:
+    """An item of an array as text (PostgreSQL's manual, "Array Input and Output Syntax")."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def install_statements() -> str:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlmodel import Session, col, select
 
 from complaints import receipts
-from complaints.models import ConsentEntry, Json, Reporter
+from complaints.models import ConsentEntry, Json, Report, Reporter
 from complaints.office import Office
 from complaints.vault import kept_secret
 
@@ -45,6 +45,26 @@ def add(session: Session, office: Office, reporter_id: str, kind: str, said: Jso
     return row
 
 
+def stands(session: Session, office: Office, reporter: Reporter, consent_id: str, report: Json) -> bool:
+    """Whether the chain itself says that this consent covers a report, {"id", "to", "digest"}, and stands.
+
+    The tables say so to whoever can write to the database; an entry takes the reporter's key as well.
+    Raises vault.VaultError for an entry that was not sealed with it.
+    """
+    about = select(ConsentEntry).where(
+        ConsentEntry.reporter_id == reporter.id,
+        ConsentEntry.complaint_id
+        == select(Report.complaint_id).where(Report.id == report["id"]).scalar_subquery(),
+    )
+    given = False
+    for row in session.exec(about.order_by(col(ConsentEntry.number))):
+        entry = json.loads(office.vault.unseal(reporter.key, row.body))
+        if receipts.entry_digest(entry) != row.digest or entry.get("consent") != consent_id:
+            continue
+        given = entry["kind"] == "consent" and report in entry["reports"]
+    return given
+
+
 def receipt(session: Session, office: Office, reporter: Reporter, complaint_id: str | None = None) -> Json:
     """The signed receipt of everything a reporter decided, or of what concerns one complaint."""
     query = select(ConsentEntry).where(ConsentEntry.reporter_id == reporter.id)
@@ -52,7 +72,9 @@ def receipt(session: Session, office: Office, reporter: Reporter, complaint_id: 
         query = query.where(ConsentEntry.complaint_id == complaint_id)
     rows = session.exec(query.order_by(col(ConsentEntry.number)))
     entries = [json.loads(office.vault.unseal(reporter.key, row.body)) for row in rows]
-    service = receipts.Service(office.settings.mail_domain, office.settings.url)
+    given = office.settings
+    days = given.retention_report_seconds // 86_400
+    service = receipts.Service(given.mail_domain, given.url, given.contact, given.hosted_in, days)
     return receipts.receipt(entries, service, office.clock(), _key(office))
 
 

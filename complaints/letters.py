@@ -9,7 +9,8 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | registration | reporter | link, code, minutes |
 | notice | reporter | as refused; link, days, digest, quiet, known: [{part, reason, remedy, url}], more_known,
   complaints: [{subject, grade, means, lost, source, desks, offered, url, remark, remedy}], count |
-| refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, hosts, account |
+| refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, help, hosts,
+  account |
 | reminder | reporter | complaints: [{subject, until, url}], count (with the rest), link, quiet, account |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |

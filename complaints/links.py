@@ -37,6 +37,8 @@ _MESSENGER = re.compile(
     re.IGNORECASE,
 )
 _MESSENGERS = frozenset({"wa.me", "api.whatsapp.com", "web.whatsapp.com", "chat.whatsapp.com"})
+# A place without its scheme, as the target of an open redirector.
+_BARE_INNER = re.compile(r"=(?:www\.|//|(?i:%2f%2f))")
 _SHOWN_URL = re.compile(
     r"(?:https?:[/\\]+)?([^\s/\\?#:@]+\.[^\s/\\?#:@]+)(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
 )
@@ -140,8 +142,8 @@ class _Found:
     def _new(self, text: str, found_in: str, used: str) -> str | None:
         scheme = text[:9].lower()
         if scheme[:4] == "http" or scheme[:4] == "ftp:":
-            # A quote or a bracketed dot in the host of an anchor is a slip of whoever wrote it.
-            target = read_url(text) or read_url(refang(text.rstrip("\"'")))
+            # A quote, a tag or a bracketed dot in the host of an anchor is a slip of whoever wrote it.
+            target = read_url(text) or read_url(refang(re.split('[<>"]', text, maxsplit=1)[0].rstrip("'")))
             return self._keep(*target, found_in, used) if target else None
         if scheme.startswith("mailto:"):
             for address in unquote(text[7:2_000].partition("?")[0]).split(","):
@@ -166,7 +168,7 @@ class _Found:
             domain = organisational_domain(host) or host
             # What Link() does, without a call of Python code.
             self.web[url] = tuple.__new__(Link, (url, host, domain, found_in, via, notes, used))
-            if "aHR0c" in url or "http" in url[8:].lower():
+            if "aHR0c" in url or "http" in url[8:].lower() or ("=" in url and _BARE_INNER.search(url)):
                 self._keep_inner(url, via, found_in, used)
             if host in _MESSENGERS and (messenger := _MESSENGER.match(url)):
                 self.lure("phone", "+" + messenger[1], found_in)

@@ -5,6 +5,7 @@ All of it stands in `data/clients.toml`.
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,8 +21,9 @@ LONGEST_TEXT = 65_536
 
 _NAMES = ("user-agent", "x-mailer")
 _MOST_ABOVE = 30
+_LONGEST_PHRASE = 300
 _BLANKS = "".join(letter for letter in map(chr, range(0x3001)) if letter.isspace())
-_BEFORE, _BEHIND = _BLANKS + ">|*_=-", _BLANKS + ":*_=-"
+_BEFORE, _BEHIND = _BLANKS + ">|*_=-", _BLANKS + ":\uff1a*_=-<"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def anchor_of(remedy: str) -> str | None:
 
 def phrase_in(line: str) -> bool:
     """Tell whether a line of text is the one that a mail program puts above what it forwards."""
-    words = line.lstrip(_BEFORE).rstrip(_BEHIND).casefold()
+    words = _folded(line[:_LONGEST_PHRASE].lstrip(_BEFORE).rstrip(_BEHIND))
     return words in _phrases() or any(
         words.startswith(phrase + " ") for phrase in ("forwarded message from",)
     )
@@ -113,9 +115,15 @@ def _rows() -> dict[str, Any]:
     return tomllib.loads(files("complaints").joinpath("data/clients.toml").read_text("utf-8"))
 
 
+def _folded(words: str) -> str:
+    """Fold what differs between writers: case (with the Turkish dotted i), composed letters, apostrophes."""
+    plain = unicodedata.normalize("NFC", words).replace("\u2019", "'").casefold()
+    return plain.replace("i\u0307", "i")
+
+
 @cache
 def _phrases() -> frozenset[str]:
-    return frozenset(words.casefold() for row in _rows()["phrase"] for words in row["words"])
+    return frozenset(_folded(words) for row in _rows()["phrase"] for words in row["words"])
 
 
 @cache

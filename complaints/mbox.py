@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from complaints.mbox_marks import BEHIND, BLANK, FIELD, LENGTH, LINE, START, told_end
 
@@ -43,6 +43,31 @@ class Piece:
         return json.dumps({"index": self.index, "start": self.start, "end": self.end, "proof": self.proof})
 
 
+class Beside(Protocol):
+    """A stream whose bytes further on can be looked at while it is read."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    def slice(self, start: int, end: int) -> bytes:
+        """Those between two offsets."""
+
+
+class _File:
+    """A file as one."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def slice(self, start: int, end: int) -> bytes:
+        return os.pread(self._descriptor, end - start, start)
+
+
 def is_mbox(head: bytes) -> bool:
     """Tell by the first bytes."""
     return START.match(head) is not None
@@ -64,12 +89,21 @@ def go_on(stream: BinaryIO, mark: str | None) -> tuple[int, int]:
     return (end, index + 1) if stream.read(5) in {b"", b"From "} else (start, index)
 
 
-def pieces(stream: BinaryIO, most: int, *, head: bytes = b"", at: int = 0, index: int = 0) -> Iterator[Piece]:
+def pieces(
+    stream: BinaryIO,
+    most: int,
+    *,
+    head: bytes = b"",
+    at: int = 0,
+    index: int = 0,
+    beside: Beside | None = None,
+) -> Iterator[Piece]:
     """The mails of a stream that stands at a `From ` line, of which `head` is read already.
 
-    `most` is how many bytes of a mail are held; `at` and `index` where that line is, and its mail's number.
+    `most` is how many bytes of a mail are held; `at` and `index` where that line is, and its mail's number;
+    `beside` what the stream reads from, where it is no file.
     """
-    file = None if head else _descriptor(stream)
+    file = None if head else beside or _file(stream)
     mail = _Growing(most, at, index)
     held, quiet, blank, offset = b"", 0, True, at
     lines = _Lines(stream, head)
@@ -175,20 +209,20 @@ class _Lines:
         return run
 
 
-def _descriptor(stream: BinaryIO) -> int | None:
+def _file(stream: BinaryIO) -> Beside | None:
     """Where bytes further on can be looked at; None for a stream that is no file."""
     try:
-        return stream.fileno() if stream.seekable() else None
+        return _File(stream.fileno()) if stream.seekable() else None
     except io.UnsupportedOperation:
         return None
 
 
-def _end_told(file: int | None, body: int, length: int) -> int:
+def _end_told(file: Beside | None, body: int, length: int) -> int:
     """Where a mail ends whose body of `length` begins at `body`; 0 when that cannot be right."""
     if file is None:
         return 0
     end = body + length
-    return told_end(end, os.fstat(file).st_size, os.pread(file, BEHIND, end))
+    return told_end(end, file.size, file.slice(end, end + BEHIND))
 
 
 def _unquoted(raw: bytes) -> bytes:

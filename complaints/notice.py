@@ -89,11 +89,14 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: Seq
         return
     if not items:
         return  # probes only, or what came twice: that was told when it came
+    if len(items) == 1 and not items[0].get("url"):
+        items[0]["part"] = "Your mail"  # there may be no spam in it at all
     usable = [item for item in items if item["list"] == "complaints"]
     refused = [item for item in items if item["list"] == "refused"]
     values: Json = {
         "refused": refused[:MOST_TOLD],
         "more_refused": len(refused[MOST_TOLD:]),
+        "help": f"{office.settings.url}/help",
         "hosts": office.hosts_url(reporter),
         "account": office.account_url(reporter),
     }

@@ -19,6 +19,7 @@ TWO_ADDRESSES = "two-addresses"
 UNKNOWN = frozenset(
     {"", "unknown", "unverified", "untrusted", "unavailable", "really", "softdnserr", "localhost.localdomain"}
     | {"no.name.available", "nxdomain", "dnserror", "unknownhost", "unknown_domain"}
+    | {"nodnsquery"}
 )
 """What software writes where it knows no name."""
 
@@ -38,6 +39,11 @@ _AFTER_ADDRESS = frozenset(" :")
 # What PMDF and MailMarshal put before the address; what SquirrelMail says of the header of a browser's proxy.
 _NO_NAME = re.compile(r"\"port \d{1,5}\"@|Not Verified")
 _PROXYING = re.compile(r"proxying for [0-9A-Fa-f.:, ]+")
+# What CommuniGate writes of a user, and TIS smap of a client that said another name.
+_BEFORE_OR_BEHIND = re.compile(
+    r"account [^\s\[\]()]++ \[([0-9A-Fa-f.:]+)\](?: verified)?"
+    r"|([0-9A-Fa-f.:]+), (?:HELO|EHLO) ([^\s()\[\]]*+)"
+)
 _LOGGED_IN = re.compile(
     r"authenticated(?:\)?$| bits=| \(\d| as | sender: | user )|auth(?:enticated-user)?: ?\S"
     r"|\w+ authenticated user |account ",
@@ -143,7 +149,7 @@ def _read_literal(ip: str | None, origin: Origin) -> None:
 def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
     """Read `name [ip]`, `[ip]:port helo=name`, `ident@ip`, `HELO name`, or whatever else is noted."""
     bracket = "[" in inner
-    if bracket and _read_bracketed(inner, origin):
+    if (bracket and _read_bracketed(inner, origin)) or (" " in inner and _read_known(inner, origin)):
         return
     if ("LO" in inner or "helo=" in inner) and _read_greeting(inner, origin):
         return
@@ -173,6 +179,24 @@ def _read_comment(inner: str, origin: Origin, dialect: Dialect) -> None:
         origin.authenticated = origin.authenticated or bool(known and is_login(inner))
     elif "unverified" in inner:
         origin.refuted = True
+
+
+def _read_known(inner: str, origin: Origin) -> bool:
+    """Read `account user [ip] verified` and `ip, HELO name`; tell whether it is one of them."""
+    known = _BEFORE_OR_BEHIND.fullmatch(inner)
+    if known is None:
+        return False
+    of_user, alone, said = known.groups()
+    ip = canonical_ip(of_user or alone)
+    if ip is None:
+        return False
+    if (origin.strong or ip) != ip or (origin.weak or ip) != ip:
+        origin.defect = TWO_ADDRESSES
+    origin.strong = ip
+    origin.authenticated = origin.authenticated or of_user is not None
+    if said is not None and origin.helo is None:
+        origin.helo = said
+    return True
 
 
 def is_login(inner: str) -> bool:

@@ -20,6 +20,14 @@ REMEDY = (
     "Let the rule forward as an attachment, or let it file the spam into a folder and hand that folder in "
     "with `plaint batch`; where the rule can do neither, forward the spam by hand, as an attachment."
 )
+NOT_FROM_YOU = (
+    "This mail names neither your submission address among those it went to, nor an address of yours as its "
+    "author: it may be the spam itself, which a rule passed on. So nothing was taken from it."
+)
+WRITE_TO_US = (
+    "Write to your submission address in the field To, not Bcc, or add the address you wrote from to your "
+    "account. A rule of a mail server should forward as an attachment, from an address of yours."
+)
 _DELIVERED = frozenset({"delivered-to", "x-original-to", "x-delivered-to", "envelope-to"})
 _TO = frozenset({"to", "cc"})
 _FOR = re.compile(r"\bfor\s{1,9}<?([^\s<>;]{1,320})>?")
@@ -28,21 +36,26 @@ _MOST = 100
 """Fields and addresses that are looked at."""
 
 
-def passed_on(message: Message, is_ours: Callable[[str], bool], theirs: Collection[str]) -> bool:
-    """Whether a mail came to one of `theirs`, the reporter's addresses, and from there to us unasked.
+def passed_on(
+    message: Message, is_ours: Callable[[str], bool], theirs: Collection[str]
+) -> tuple[str, str] | None:
+    """Why a mail may be no forward, and what to do; None for what a reporter wrote.
 
-    `is_ours` tells their submission addresses. A mail that one of `theirs` wrote is taken for a forward: some
-    forward to a mailbox of theirs that passes on to us.
+    Only the reporter knows their submission addresses, which `is_ours` tells: what is addressed to one is
+    theirs. So is what one of `theirs` wrote, their own addresses: some forward to a mailbox of theirs that
+    passes on to us. A colleague at their domain may do that too, unless it was delivered to them before.
     """
     known = {address.lower() for address in theirs}
     fields = list(islice(((one.name.lower(), one.text) for one in message.headers), _MOST))
-    if known & set(_addresses(fields, {"from"})):
-        return False
-    if any(map(is_ours, _addresses(fields, _TO))):
-        return False
+    authors = _addresses(fields, {"from"})
+    if known & set(authors) or any(map(is_ours, _addresses(fields, _TO))):
+        return None
     where = [text.strip().strip("<>") for name, text in fields if name in _DELIVERED]
     where += [found[1] for name, text in fields if name == "received" and (found := _FOR.search(text))]
-    return any(address.lower() in known for address in where)
+    if any(address.lower() in known for address in where):
+        return PASSED_ON, REMEDY
+    domains = {address.rpartition("@")[2] for address in known}
+    return None if any(one.rpartition("@")[2] in domains for one in authors) else (NOT_FROM_YOU, WRITE_TO_US)
 
 
 def _addresses(fields: list[tuple[str, str]], names: Collection[str]) -> list[str]:

@@ -22,7 +22,9 @@ from complaints import tokens
 Json = dict[str, Any]
 SCHEMA = "ISO/IEC TS 27560:2023"
 PURPOSE = "Sending the reports named here to the abuse desks named here"
-WITHDRAWAL = "Undo on the review page, `plaint undo` or POST .../undo, until a report is sent"
+WITHDRAWAL = (
+    "The button on the review page, `plaint undo`, POST .../undo or .../withdraw, until a report is sent"
+)
 HIDDEN = {
     "identity": "replaced by pseudonyms",
     "strict": "replaced by pseudonyms, tokens too",
@@ -36,10 +38,16 @@ class ReceiptError(ValueError):
 
 @dataclass(frozen=True)
 class Service:
-    """Who keeps the records: the installation's mail domain and its URL."""
+    """Who keeps the records: the installation's mail domain and its URL, whom to reach, and where it is.
+
+    `kept_days`: how long the bytes of a report stay here; 0: as long as the reporter is registered.
+    """
 
     domain: str
     url: str
+    contact: str = ""
+    hosted_in: str = ""
+    kept_days: int = 0
 
 
 def canonical(value: Any) -> bytes:
@@ -96,6 +104,11 @@ def _record(entry: Json, entries: Sequence[Json], service: Service) -> Json:
                             else []
                         ),
                     ],
+                    "pii_controllers": [service.domain],
+                    "processing_method": "written as a report (RFC 5965), kept encrypted, sent by mail",
+                    "storage_locations": [service.hosted_in or service.domain],
+                    # ISO 8601-1 §5.5.2.2
+                    "retention_period": f"P{service.kept_days}D" if service.kept_days else "while registered",
                     "collection_method": f"handed in by the reporter; confirmed by {entry['via']}",
                     "recipient_third_parties": [report["to"] for report in entry["reports"]],
                     "withdrawal_method": WITHDRAWAL,
@@ -103,14 +116,28 @@ def _record(entry: Json, entries: Sequence[Json], service: Service) -> Json:
                 }
             ],
         },
-        "parties": [{"party_id": service.domain, "party_type": "pii_controller", "party_url": service.url}],
-        "events": [
-            {"event_time": entry["at"], "event_type": "explicit consent", "event_state": "consent given"},
-            *(
-                {"event_time": e["at"], "event_type": "withdrawal", "event_state": "consent withdrawn"}
-                for e in withdrawals
-            ),
+        "parties": [
+            {
+                "party_id": service.domain,
+                "party_type": "pii_controller",
+                "party_url": service.url,
+                "party_contact": service.contact or f"{service.url}/privacy",
+            }
         ],
+        "events": [
+            _event(entry, "explicit consent", "consent given")
+            | {"validity_duration": "until each report is sent or withdrawn"},
+            *(_event(one, "withdrawal", "consent withdrawn") for one in withdrawals),
+        ],
+    }
+
+
+def _event(entry: Json, kind: str, state: str) -> Json:
+    return {
+        "event_time": entry["at"],
+        "event_type": kind,
+        "event_state": state,
+        "entity_id": entry["reporter"],
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import monotonic
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -51,8 +52,7 @@ class Recipient:
 _NEVER = (0.0, Recipient())
 
 
-@dataclass(frozen=True)
-class Mail:
+class Mail(NamedTuple):
     """One mail at the final dot: its submissions, sealed, and the other addresses that it goes to."""
 
     submissions: Sequence[Json]
@@ -157,7 +157,7 @@ class Reception:
 
     def _sealed(self, recipients: Sequence[Recipient], mail_from: str, raw: bytes) -> Mail:
         """Everything about a mail that needs no database, before its turn to be written comes."""
-        different = dict.fromkeys(recipients)
+        different = recipients if len(recipients) == 1 else list(dict.fromkeys(recipients))
         rows = [
             submission.columns(self._office, one.reporter_id, one.seal, raw, via="smtp", forwarded=True)
             for one in different
@@ -166,12 +166,16 @@ class Reception:
         return Mail(rows, [one for one in different if not one.reporter_id], mail_from, raw)
 
     def _write(self, mails: Sequence[Mail]) -> None:
+        rows = [row for mail in mails for row in mail.submissions]
+        replied = [(mail, one) for mail in mails for one in mail.replied]
+        if not replied:
+            submission.accept_all(self._office, rows)
+            return
         with self._office.db.transaction() as session:
-            submission.accept_all(session, [row for mail in mails for row in mail.submissions])
-            for mail in mails:
-                for one in mail.replied:
-                    if one.word in people.MAILBOXES:
-                        people.pass_on(session, self._office, one.word, mail.mail_from, mail.raw)
-                        continue
-                    report = session.get_one(Report, one.report_id)
-                    replies.receive(session, self._office, one.word, report, mail.mail_from, mail.raw)
+            submission.accept_with(session, rows)
+            for mail, one in replied:
+                if one.word in people.MAILBOXES:
+                    people.pass_on(session, self._office, one.word, mail.mail_from, mail.raw)
+                    continue
+                report = session.get_one(Report, one.report_id)
+                replies.receive(session, self._office, one.word, report, mail.mail_from, mail.raw)

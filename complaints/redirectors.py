@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import islice
 from urllib.parse import unquote
 
 from complaints.encodings import decode_base64
@@ -30,6 +31,12 @@ _SHIFTED_BACK = str.maketrans(
 # An absolute URL inside another one: plain, percent-encoded once or more, or in base64 (aHR0c is `http`).
 _INNER = re.compile(
     r"https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}[^/\\]|(?<![A-Za-z0-9+_-])aHR0c[A-Za-z0-9+/_-]{8,}+",
+    re.IGNORECASE,
+)
+# The same as the value of a parameter, without its scheme; the words of a search are none.
+_BARE_INNER = re.compile(
+    r"(?<==)(?<![?&][qp]=)(?<!query=)(?<!search=)(?<!text=)"
+    r"(?:www\.|(?://|%2f%2f)(?=[a-z0-9]))[a-z0-9.-]+\.[a-z]{2,}[^&#]*",
     re.IGNORECASE,
 )
 # What can stand in a URL; a base64 run may go on with other things than the URL.
@@ -66,7 +73,7 @@ def _redirectors() -> dict[str, list[Redirector]]:
         redirector = Redirector(
             name=row["name"],
             path=row.get("path", "/"),
-            parameters=tuple(row.get("parameter", ())),
+            parameters=tuple(name.lower() for name in row.get("parameter", ())),
             pattern=re.compile(row["pattern"]) if "pattern" in row else None,
             decode=row.get("decode", "plain"),
             opaque=row.get("opaque", False),
@@ -134,11 +141,12 @@ def _target(row: Redirector, url: str) -> str | None:
 
 
 def _parameters(url: str) -> dict[str, str]:
+    """Return the parameters by their names in lower case, the first of each name."""
     pairs = url.partition("?")[2].replace("&amp;", "&").split("&", _MOST_PARAMETERS)[:_MOST_PARAMETERS]
     found: dict[str, str] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
-        found.setdefault(name, unquote(value))
+        found.setdefault(name.lower(), unquote(value))
     return found
 
 
@@ -175,12 +183,22 @@ def _unhyphened(label: str) -> str:
 
 
 def _filled(found: re.Match[str]) -> str:
-    """Put back what URL Defense v3 took out: `*` stands for one character, `**` and a letter for a run."""
-    characters = iter(_text_of_base64(found["runs"]))
+    """Put back what URL Defense v3 took out: `*` stands for one character, `**` and a letter for a run.
+
+    The letter counts octets of UTF-8; without anything taken out a `*` is one.
+    """
+    if not found["runs"]:
+        return unquote(found["target"])
+    taken = _text_of_base64(found["runs"])
+    position = 0
 
     def fill(match: re.Match[str]) -> str:
-        count = _RUN_LETTERS.index(match[1]) + 2 if match[1] else 1
-        return "".join(next(characters, "") for _ in range(count))
+        nonlocal position
+        start, octets = position, _RUN_LETTERS.index(match[1]) + 2 if match[1] else 1
+        while octets > 0 and position < len(taken):
+            octets -= len(taken[position].encode("utf-8", "replace")) if match[1] else 1
+            position += 1
+        return taken[start:position]
 
     return unquote(_RUN.sub(fill, found["target"]))
 
@@ -188,6 +206,8 @@ def _filled(found: re.Match[str]) -> str:
 _PATTERN_DECODERS: dict[str, Callable[[re.Match[str]], str | None]] = {
     "plain": lambda match: unquote(match["target"]),
     "runs": _filled,
+    "base64": lambda match: _text_of_base64(match["target"]),
+    "host": lambda match: f"http://{match['target']}{match['rest'] or ''}",
     "hyphens": lambda match: f"http://{_unhyphened(match['target'])}{match['rest'] or ''}",
     "shift-five": lambda match: _shifted_back(unquote(match["target"])),
 }
@@ -213,6 +233,9 @@ def inner_urls(url: str) -> list[str]:
             text, position = _encoded(url, match)
         if text[:4].lower() == "http" and (whole := _CLEAN.match(_percent_decoded(text))):
             found.append(whole[0])
+    if "=www." in url or "=/" in url or "=%2" in url:
+        bare = islice(_BARE_INNER.finditer(url, 8), _MOST_INNER - len(found))
+        found += ["http://" + unquote(match[0]).lstrip("/") for match in bare]
     return found
 
 

@@ -85,6 +85,9 @@ class Remote:
         params |= {"pasted": "1"} if pasted else {}
         document = self._document("POST", "/submissions", content=raw, headers=headers, params=params)
         items: Items = document["items"]
+        if ended := document.get("problem"):
+            kept = f"{len(items)} are kept and will be known when it is handed in again: plaint list"
+            raise ClientError(f"{filename}: {ended['detail']} {kept}", _code_of(ended["status"]))
         return items
 
     @property
@@ -231,9 +234,8 @@ class Remote:
                 f"{self._http.base_url}: no answer ({error}); is the server running?", UNAVAILABLE
             ) from error
         if not response.is_success:
-            raise ClientError(
-                _problem(response), _exit_code(response), response.status_code, _retry_after(response)
-            )
+            status = response.status_code
+            raise ClientError(_problem(response), _code_of(status), status, _retry_after(response))
         return response
 
 
@@ -259,7 +261,7 @@ def _problem(response: httpx.Response) -> str:
     return ": ".join(words) or f"the server answered {response.status_code} {response.reason_phrase}"
 
 
-def _exit_code(response: httpx.Response) -> int:
+def _code_of(status: int) -> int:
     codes = {
         401: NOT_ALLOWED,
         403: NOT_ALLOWED,
@@ -270,7 +272,6 @@ def _exit_code(response: httpx.Response) -> int:
         429: TRY_LATER,
         503: TRY_LATER,
     }
-    status = response.status_code
     return codes.get(status, UNUSABLE if 400 <= status < 500 else UNAVAILABLE)
 
 

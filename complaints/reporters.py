@@ -177,9 +177,9 @@ def ask(session: Session, office: Office, address: str) -> None:
     )
 
 
-def asked(session: Session, office: Office, token: str) -> Registration | None:
-    """The registration a mailed link stands for, while it is good."""
-    row = session.get(Registration, tokens.hashed(token))
+def asked(session: Session, office: Office, token: str, *, lock: bool = False) -> Registration | None:
+    """The registration a mailed link stands for, while it is good. `lock`: two at once are two tries."""
+    row = session.get(Registration, tokens.hashed(token), with_for_update=lock)
     return row if row and row.expires_at > office.clock() and row.tries < CODE_TRIES else None
 
 
@@ -188,7 +188,7 @@ def complete(session: Session, office: Office, token: str, code: str) -> Secrets
 
     A reporter who registers again proves the address anew and gets new secrets.
     """
-    row = asked(session, office, token)
+    row = asked(session, office, token, lock=True)
     if row is None:
         return None
     if not tokens.same(tokens.hashed(token + "".join(code.split())), row.code_hash):

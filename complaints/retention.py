@@ -81,7 +81,7 @@ def step(office: Office) -> int:
 def _rounds(session: Session, office: Office) -> Iterator[int]:
     settings, now = office.settings, office.clock()
     yield _rows(session, delete(Registration).where(col(Registration.expires_at) <= now))
-    yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(hours=1)))
+    yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(days=1)))
     yield _rows(session, delete(AnsweredRequest).where(col(AnsweredRequest.at) <= now - once.KEPT))
     if settings.retention_letter_seconds:
         since = now - timedelta(seconds=settings.retention_letter_seconds)

@@ -12,6 +12,7 @@ from complaints.urls import LONGEST, Target, read_one, read_url
 _HOSTED = frozenset(
     {"webcal", "webcals", "feed", "feeds", "intent", "googlechrome", "googlechromes", "smb", "cifs", "nfs"}
     | {"sftp", "ftps", "ws", "wss", "dav", "davs", "ldap", "ldaps", "rtmp", "rtsp", "mms", "gopher"}
+    | {"itms", "itms-apps", "itms-appss", "ssh", "telnet", "vnc", "rdp"}
 )
 """Schemes that name a host as http does (RFC 3986 §3.2)."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{1,30}):(?=//)", re.IGNORECASE)
@@ -23,6 +24,8 @@ _INSIDE = ("jar:", "wyciwyg:")
 def read_scheme(text: str) -> Target | None:
     """Return where a link of such a scheme leads, None for one that names no host."""
     text = text[:LONGEST]
+    if text[:13].lower() == "x-safari-http":
+        return read_url(text[9:])
     inner = _INNER.search(text, text.find(":") + 1)
     if inner is not None:
         url = inner[2].partition("&")[0] if inner[1] else inner[2]

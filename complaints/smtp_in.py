@@ -6,11 +6,12 @@ wrote to whom.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from complaints.logs import place_of
 from complaints.smtp_limits import Limits, Lobby
@@ -21,6 +22,7 @@ R = TypeVar("R")
 HostPort = tuple[str, int]
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
+_OK = "250 2.1.5 OK"
 _TRY_AGAIN = "451 4.3.0 This mail cannot be kept right now; try again later"
 _TOO_MUCH = "452 4.3.1 Too much mail waits to be written down; try again later"
 _UNKNOWN = "550 5.1.1 No such address here; send to the address that you were given when you registered"
@@ -42,11 +44,11 @@ class Intake(Generic[R]):
     """Answers the doors of a listener.
 
     `known(address)` gives what is known as a recipient, or None for 550 5.1.1. It is asked for every address
-    as written, also `postmaster` without a domain (RFC 5321 §4.5.1), unless `lately(address)` has a recipient
-    at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it returns: `mail_from` is ""
-    for the null sender, `raw` exactly what came between DATA and the dot. All may raise `Refuse`; any other
-    exception becomes a 451, logged without its text. An `accept` that has begun is never cancelled because
-    the client went away.
+    as written, also `postmaster` without a domain (RFC 5321 §4.5.1), unless `lately(address)`, which raises
+    nothing, has a recipient at once. `accept(recipients, mail_from, raw)` keeps a mail durably before it
+    returns: `mail_from` is "" for the null sender, `raw` exactly what came between DATA and the dot. `known`
+    and `accept` may raise `Refuse`; any other exception becomes a 451, logged without its text. An `accept`
+    that has begun is never cancelled, and has no task of its own (`smtp_wire.Wire`).
     """
 
     def __init__(
@@ -62,18 +64,24 @@ class Intake(Generic[R]):
         self._accept = accept
         self._limits = limits or Limits()
         self._waiting = 0
-        self.keeping: set[asyncio.Task[Any]] = set()
-        """The sessions whose mail `accept` has at the moment."""
+        self._keeping = 0
+        self.at_rest = asyncio.Event()
+        """Set while `accept` has no mail."""
+        self.at_rest.set()
 
-    async def rcpt(self, mail: Mail, address: str) -> str:
+    def rcpt(self, mail: Mail, address: str) -> str | Awaitable[str]:
         """Answer RCPT (RFC 5321 §4.1.1.3)."""
         if address in mail.recipients:
-            return "250 2.1.5 OK"
+            return _OK
+        recipient = self._lately(address)
+        if recipient is None:
+            return self._ask(mail, address)
+        mail.recipients[address] = recipient
+        return _OK
+
+    async def _ask(self, mail: Mail, address: str) -> str:
         try:
-            recipient = self._lately(address)
-            if recipient is None:
-                async with asyncio.timeout(self._limits.answer_seconds):
-                    recipient = await self._known(address)
+            recipient = await asyncio.create_task(self._in_time(address))
         except Refuse as refusal:
             return refusal.reply
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is to try again
@@ -82,16 +90,21 @@ class Intake(Generic[R]):
         if recipient is None:
             return _UNKNOWN
         mail.recipients[address] = recipient
-        return "250 2.1.5 OK"
+        return _OK
+
+    async def _in_time(self, address: str) -> R | None:
+        async with asyncio.timeout(self._limits.answer_seconds):
+            return await self._known(address)
 
     async def data(self, mail: Mail, raw: bytes) -> str:
         """Answer the final dot, once the mail is kept (RFC 5321 §4.1.1.4)."""
         if 0 < self._limits.held_bytes < self._waiting:  # a database that hangs, and clients that come again
             return _TOO_MUCH
-        recipients = cast("list[R]", list(mail.recipients.values()))
-        session = cast("asyncio.Task[Any]", asyncio.current_task())
+        recipients: list[Any] = list(mail.recipients.values())
         self._waiting += len(raw)
-        self.keeping.add(session)
+        self._keeping += 1
+        if self._keeping == 1:
+            self.at_rest.clear()
         try:
             await self._accept(recipients, mail.sender, raw)
         except Refuse as refusal:
@@ -101,7 +114,9 @@ class Intake(Generic[R]):
             return _TRY_AGAIN
         finally:
             self._waiting -= len(raw)
-            self.keeping.discard(session)
+            self._keeping -= 1
+            if not self._keeping:
+                self.at_rest.set()
         return "250 2.0.0 Kept; thank you"
 
 
@@ -109,10 +124,10 @@ class SmtpServer:
     """A listener and its sessions. `close` and `wait_closed` are used as with `asyncio.Server`."""
 
     def __init__(
-        self, server: asyncio.Server, lobby: Lobby, keeping: set[asyncio.Task[Any]], path: Path | None = None
+        self, server: asyncio.Server, lobby: Lobby, at_rest: asyncio.Event, path: Path | None = None
     ) -> None:
         self._server = server
-        self._keeping = keeping
+        self._at_rest = at_rest
         self._path = path
         self.lobby = lobby
 
@@ -133,13 +148,15 @@ class SmtpServer:
 
         What `accept` has by then may finish as many seconds longer. Nobody was told 250 for what does not.
         """
-        emptying = asyncio.create_task(self.lobby.empty.wait())
-        await asyncio.wait({emptying}, timeout=seconds)
+        await _within(seconds, self.lobby.empty)
         self.lobby.cut()
-        await asyncio.wait({emptying}, timeout=1.0)
-        emptying.cancel()
-        if self._keeping:
-            await asyncio.wait(self._keeping, timeout=seconds)
+        await _within(1.0, self.lobby.empty)
+        await _within(seconds, self._at_rest)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 async def serve_smtp(
@@ -159,6 +176,6 @@ async def serve_smtp(
     if isinstance(where, Path):
         server = await loop.create_unix_server(door, where, backlog=1024)
         await asyncio.to_thread(where.chmod, 0o666)
-        return SmtpServer(server, lobby, intake.keeping, where)
+        return SmtpServer(server, lobby, intake.at_rest, where)
     server = await loop.create_server(door, *where, backlog=1024)
-    return SmtpServer(server, lobby, intake.keeping)
+    return SmtpServer(server, lobby, intake.at_rest)

@@ -9,14 +9,14 @@ is content (RFC 5321 §2.3.8). Nothing is written down of who came and what was 
 """
 
 import asyncio
-import logging
 import ssl
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Protocol
+from math import inf
+from typing import Protocol, cast
 
-from complaints.logs import place_of
 from complaints.smtp_limits import IPNetwork, Lobby, lies_in
-from complaints.smtp_proxy import ProxyError, read_proxy
+from complaints.smtp_proxy import read_proxy
 from complaints.smtp_syntax import (
     FAREWELLS,
     MOVES_MAIL,
@@ -28,7 +28,6 @@ from complaints.smtp_syntax import (
 )
 from complaints.smtp_wire import CHUNK, Over, Wire
 
-log = logging.getLogger(__name__)
 END = b"\r\n.\r\n"
 
 
@@ -47,7 +46,7 @@ class Entrance:
     """Peers that begin with a header of the PROXY protocol, every time; it is believed of nobody else."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Mail:
     """One mail transaction, from MAIL to the answer after the dot."""
 
@@ -59,12 +58,17 @@ class Mail:
     taken: int = 0
     """RCPT commands that were answered 2xx, doubled ones too."""
 
+    def count(self, reply: str) -> str:
+        """Count a RCPT command by its reply."""
+        self.taken += reply[:1] == "2"
+        return reply
+
 
 class Handler(Protocol):
     """Whom a door asks. Both answer with one SMTP reply line and raise nothing."""
 
-    async def rcpt(self, mail: Mail, address: str) -> str:
-        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it."""
+    def rcpt(self, mail: Mail, address: str) -> str | Awaitable[str]:
+        """Take a recipient (2xx, and put it into `mail.recipients`) or refuse it; at once if it can."""
 
     async def data(self, mail: Mail, raw: bytes) -> str:
         """Take the content of a mail. A 250 promises that it is kept."""
@@ -76,6 +80,21 @@ class Door(Wire):
     `handler` is asked at RCPT and after the dot, `lobby` about limits.
     """
 
+    __slots__ = (
+        "_encrypted",
+        "_ends",
+        "_entrance",
+        "_greeted",
+        "_handler",
+        "_mail",
+        "_max_bytes",
+        "_most",
+        "_patience",
+        "_refusal",
+        "_seen",
+        "_stuffed",
+    )
+
     def __init__(
         self,
         handler: Handler,
@@ -84,113 +103,116 @@ class Door(Wire):
         *,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(lobby, entrance.hostname, loop)
+        super().__init__(lobby, loop, Door._arrive)
         self._handler = handler
         self._entrance = entrance
         self._max_bytes = entrance.max_bytes
+        self._most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
+        self._patience = lobby.limits.patience
+        self._ends = 0.0
         self._encrypted = False
         self._greeted = False
         self._mail: Mail | None = None
+        self._seen = 0
+        """Octets in which no end was found."""
         self._stuffed = False
-        self._patience = lobby.limits.patience
-        self._ends = 0.0
+        self._refusal = ""
+        """Of a mail that is thrown away."""
 
-    async def _handle_client(self) -> None:
-        self._reset_timeout()
-        try:
-            self.prefix = self._lobby.prefix(await self._peer())
-            if refusal := self._lobby.enter(self):
-                self.dismiss(refusal)
-                return
-            self._inside = True
-            await self._converse()
-        except (ConnectionError, ssl.SSLError, ProxyError):
-            self._lobby.counts["broken"] += 1
-        except Over:  # before it began, or nobody is there any more
-            pass
-        except Exception as error:  # noqa: BLE001 - asyncio would write the error down as it is, with what was said
-            log.error("an SMTP session failed: %s", place_of(error))  # noqa: TRY400 - ditto
-        finally:
-            self._leave()
-            if self.transport is not None:
-                self.transport.close()
+    def _arrive(self) -> bool:
+        """Find out who is at the other end, through a proxy of ours if there is one, and greet."""
+        peer: object = self.session.peer if self.session else None
+        if lies_in(peer, self._entrance.proxies):
+            header = read_proxy(self._in)
+            if header is None:
+                return False
+            del self._in[: header.octets]
+            peer = (header.client, 0)
+        self.prefix = self._lobby.prefix(peer)
+        self._enter()
+        self._ends = self.heard + self._lobby.limits.session_seconds
+        self._say(f"220 {self._entrance.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
+        self._reads = Door._command
+        return bool(self._in)
 
-    async def _peer(self) -> object:
-        """Who is at the other end, through a proxy of ours if there is one. Raises ProxyError."""
-        peer = self._writer.get_extra_info("peername")
-        if not lies_in(peer, self._entrance.proxies):
-            return peer
-        while (header := read_proxy(self._in)) is None:
-            await self._receive()
-        del self._in[: header.octets]
-        return (header.client, 0)
+    @property
+    def idle(self) -> bool:  # type: ignore[override]
+        """Whether it waits for a command, so that nothing is lost by cutting it."""
+        return self._work is None and self._reads is Door._command
 
-    async def _converse(self) -> None:
-        self._say(f"220 {self.hostname} {'LMTP' if self._entrance.lmtp else 'ESMTP'} Plaint")
-        self._ends = self.loop.time() + self._lobby.limits.session_seconds
-        try:
-            while not self._lobby.closing and self.transport is not None:
-                await self._obey(await self._command())
-            self._say(self._lobby.closing)
-        except Over as over:
-            self._say(*over.args)
-        await self._flush()
-
-    async def _command(self) -> bytes:
-        """Read the next command; its CRLF is not part of it."""
-        start = 0
-        while (end := self._in.find(b"\r\n", start)) < 0:
-            if len(self._in) > CHUNK:
+    def _command(self) -> bool:
+        """Read the next command, without its CRLF, and obey it."""
+        came = self._in
+        end = came.find(b"\r\n", self._seen)
+        if end < 0:
+            if len(came) > CHUNK:
                 raise Over("500 5.5.2 No end of the command in sight; closing the connection")
-            start = max(0, len(self._in) - 1)
-            self.idle = True
-            await self._receive()
-            self.idle = False
-        line = bytes(self._in[:end])
-        del self._in[: end + 2]
-        return line
-
-    async def _obey(self, line: bytes) -> None:
+            self._seen = max(0, len(came) - 1)
+            return False
+        line, more = bytes(came[:end]), len(came) > end + 2
+        del came[: end + 2]
+        self._seen = 0
+        self.heard = self._lobby.clock()
         word, _, rest = line.partition(b" ")
-        verb = word.upper().decode("latin-1")
-        if verb in FAREWELLS:
+        verb, argument = word.upper(), rest.decode("utf-8", "surrogateescape")
+        problem = command_problem(line, verb, argument, self._greeted, self._entrance.lmtp)
+        if problem and verb in FAREWELLS:
             raise Over(FAREWELLS[verb])
-        self._reset_timeout()
-        reply = command_problem(line, verb, rest, greeted=self._greeted, lmtp=self._entrance.lmtp)
-        reply = reply or await self._answer(verb, rest.decode("utf-8", "surrogateescape").strip())
-        if reply:
-            self._say(reply)
-        if reply.startswith("5"):
+        answer = problem or self._answer(verb, argument.strip())
+        if isinstance(answer, str):
+            self._answered(verb, answer)
+            return more
+        return self.work(self._answer_later(verb, answer))
+
+    async def _answer_later(self, verb: bytes, answer: Awaitable[str]) -> None:
+        self._answered(verb, await answer)
+        self._say_goodbye()
+
+    def _answered(self, verb: bytes, reply: str) -> None:
+        """Say it, and how much more of such is borne. Raises `Over`."""
+        self._out += f"{reply}\r\n" if reply else ""
+        if verb not in MOVES_MAIL or reply[:1] > "3":
+            self._bear(reply)
+        if self.heard > self._ends:
+            raise Over("421 4.4.2 This has lasted long enough; connect again")
+
+    def _bear(self, reply: str) -> None:
+        if reply[:1] == "5":
             self._lobby.counts["refused"] += 1
             self._patience -= 10
-        elif verb not in MOVES_MAIL or reply.startswith("4"):
+        else:
             self._patience -= 1
         if self._patience <= 0:
             raise Over("421 4.7.0 Too many errors or idle commands; closing the connection")
-        if self.loop.time() > self._ends:
-            raise Over("421 4.4.2 This has lasted long enough; connect again")
 
-    async def _answer(self, verb: str, argument: str) -> str:  # noqa: PLR0911 - one line per command
+    def _say_goodbye(self) -> None:
+        """Raise `Over` where the lobby closed meanwhile; who waited for a command then was sent away."""
+        if self._lobby.closing:
+            raise Over(self._lobby.closing)
+
+    def _answer(self, verb: bytes, argument: str) -> str | Awaitable[str]:  # noqa: C901, PLR0911 - all commands
         match verb:
-            case "MAIL":
+            case b"MAIL":
                 return self._mail_from(argument)
-            case "RCPT":
-                return await self._rcpt_to(argument)
-            case "DATA":
-                return await self._data()
-            case "EHLO" | "HELO" | "LHLO":
-                return self._hello(verb, argument)
-            case "RSET":
+            case b"RCPT":
+                return self._rcpt_to(argument)
+            case b"DATA":
+                return self._data()
+            case b"EHLO" | b"HELO" | b"LHLO":
+                return self._hello(verb.decode(), argument)
+            case b"QUIT":
+                raise Over("221 2.0.0 Bye")
+            case b"RSET":
                 self._mail = None
                 return "250 2.0.0 OK"
-            case "NOOP":
+            case b"NOOP":
                 return "250 2.0.0 OK"
-            case "VRFY" | "EXPN":  # RFC 5321 §7.3: 252 neither confirms nor denies
+            case b"VRFY" | b"EXPN":  # RFC 5321 §7.3: 252 neither confirms nor denies
                 return "252 2.5.2 Addresses are not verified here; send the mail and see"
-            case "STARTTLS":
-                return await self._start_tls()
-            case "QUIT":
-                raise Over("221 2.0.0 Bye")
+            case b"STARTTLS":
+                if self._entrance.tls is None or self._encrypted:
+                    return "502 5.5.1 TLS is not offered, or is in use already"
+                return self._start_tls(self._entrance.tls)
             case _:
                 return "214 2.0.0 Forward spam to the address you were given when you registered"
 
@@ -203,8 +225,8 @@ class Door(Wire):
         self._greeted = True
         self._mail = None
         if verb == "HELO":
-            return f"250 {self.hostname}"
-        offers = [self.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
+            return f"250 {self._entrance.hostname}"
+        offers = [self._entrance.hostname, f"SIZE {self._max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING"]
         if self._entrance.tls and not self._encrypted:
             offers.append("STARTTLS")
         return "".join(f"250-{offer}\r\n" for offer in offers) + "250 ENHANCEDSTATUSCODES"
@@ -224,7 +246,7 @@ class Door(Wire):
         self._mail = Mail(address, utf8)
         return "250 2.1.0 OK"
 
-    async def _rcpt_to(self, argument: str) -> str:
+    def _rcpt_to(self, argument: str) -> str | Awaitable[str]:
         """RFC 5321 §4.1.1.3."""
         mail = self._mail
         if mail is None:
@@ -239,73 +261,75 @@ class Door(Wire):
             return f"452 4.5.3 {most} recipients are taken at most; send the rest in another mail"
         if not self._lobby.may_ask(self):
             return "450 4.7.1 Too many recipients from your network in this minute; try again later"
-        problem = address_problem(address, utf8=mail.utf8, code=553)
-        reply = problem or await self._handler.rcpt(mail, address)
-        mail.taken += reply.startswith("2")
-        return reply
+        reply = address_problem(address, utf8=mail.utf8, code=553) or self._handler.rcpt(mail, address)
+        return mail.count(reply) if isinstance(reply, str) else self._looked_up(mail, reply)
 
-    async def _data(self) -> str:
+    async def _looked_up(self, mail: Mail, reply: Awaitable[str]) -> str:
+        return mail.count(await reply)
+
+    def _data(self) -> str:
         """RFC 5321 §4.1.1.4."""
-        mail = self._mail
-        if mail is None or not mail.recipients:
+        if self._mail is None or not self._mail.recipients:
             return "503 5.5.1 No recipient was taken; send RCPT first"
-        self._say("354 Go on; end with <CR><LF>.<CR><LF>")
-        content = await self._content()
-        self._reset_timeout()
-        self._mail = None
-        reply = content if isinstance(content, str) else await self._handler.data(mail, content)
+        self._reads = Door._content
+        self._in[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
+        self._stuffed, self._refusal = False, ""
+        self.until = self.heard + self._lobby.limits.data_seconds
+        return "354 Go on; end with <CR><LF>.<CR><LF>"
+
+    def _content(self) -> bool:
+        """Read the mail, and have it kept; where it is too much, to its end all the same."""
+        came = self._in
+        end = came.find(b"\r\n.", self._seen)
+        if end >= 0 and not came.startswith(END, end):
+            self._stuffed = True  # or only a line that should have been
+            end = came.find(END, end)
+        if end < 0:
+            self._more_to_come()
+            return False
+        raw = bytes(memoryview(came)[2 : end + 2])
+        del came[: end + len(END)]
+        if self._stuffed:  # RFC 5321 §4.5.2
+            raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")
+        self._reads, self._seen, self.until = Door._command, 0, inf
+        self.heard = self._lobby.clock()
+        return self.work(self._keep(raw))
+
+    def _more_to_come(self) -> None:
+        """Count what came of a mail, and throw it away where it is too much."""
+        self.heard = self._lobby.clock()
+        self.until += (len(self._in) - self._held) / self._lobby.limits.slowest
+        self._hold(len(self._in))
+        if len(self._in) > self._most:
+            self._refusal = too_big(self._max_bytes)
+        elif self._lobby.overloaded():
+            self._refusal = self._refusal or "452 4.3.1 Too much mail at once; try again later"
+        if self._refusal:
+            del self._in[: -len(END)]
+            self._hold(len(self._in))
+        self._seen = max(0, len(self._in) - len(END) + 1)
+
+    async def _keep(self, raw: bytes) -> None:
+        mail, self._mail = self._mail, None
+        assert mail is not None
+        if len(raw) > self._max_bytes:
+            self._refusal = self._refusal or too_big(self._max_bytes)
+        reply = self._refusal or await self._handler.data(mail, raw)
         self._hold(0)
-        if reply.startswith("2"):
+        if reply[:1] == "2":
             self._lobby.counts["messages"] += 1
             self._patience = self._lobby.limits.patience
         # RFC 2033 §4.2: one reply for each recipient that was taken. It is kept for all of them or for none.
-        return "\r\n".join([reply] * mail.taken) if self._entrance.lmtp else reply
+        self._answered(b"DATA", "\r\n".join([reply] * mail.taken) if self._entrance.lmtp else reply)
+        self._say_goodbye()
 
-    async def _content(self) -> bytes | str:
-        """Read the message; the refusal to give where it was read to its end and thrown away."""
-        limits, received = self._lobby.limits, 0
-        ends = self.loop.time() + limits.data_seconds
-        most = self._max_bytes + self._max_bytes // 3 + len(END)  # dot-stuffing adds at most a third
-        refusal = ""
-        start = 0
-        self._in[:0] = b"\r\n"  # the CRLF of the DATA command, after which the dot may come at once
-        self._stuffed = False
-        while (end := self._end(start)) < 0:
-            self._hold(len(self._in))
-            if len(self._in) > most:
-                refusal = too_big(self._max_bytes)
-            elif self._lobby.overloaded():
-                refusal = refusal or "452 4.3.1 Too much mail at once; try again later"
-            if refusal:
-                del self._in[: -len(END)]
-                self._hold(len(self._in))
-            start = max(0, len(self._in) - len(END) + 1)
-            left = ends + received / limits.slowest - self.loop.time()
-            self._reset_timeout(max(0.001, min(self._lobby.idle_seconds(), left)))
-            received += await self._receive()
-        raw = bytes(memoryview(self._in)[2 : end + 2])
-        del self._in[: end + len(END)]
-        if self._stuffed:  # RFC 5321 §4.5.2
-            raw = raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")
-        return refusal or (raw if len(raw) <= self._max_bytes else too_big(self._max_bytes))
-
-    def _end(self, start: int) -> int:
-        """Where the message ends, or -1; on the way to it, note whether any line begins with a dot."""
-        dot = self._in.find(END[:3], start)
-        if dot < 0 or self._in.startswith(END, dot):
-            return dot
-        self._stuffed = True
-        return self._in.find(END, dot)
-
-    async def _start_tls(self) -> str:
+    async def _start_tls(self, context: ssl.SSLContext) -> str:
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
-        if self._entrance.tls is None or self._encrypted:
-            return "502 5.5.1 TLS is not offered, or is in use already"
         self._say("220 2.0.0 Go on")
-        await self._flush()
-        self._in.clear()  # after a flush, start_tls stops reading clear text before it waits for anything
-        self._fresh, self._deaf = 0, True  # so that the old transport is not paused while the new one comes
-        await self._writer.start_tls(self._entrance.tls)
-        self.transport = self._writer.transport
+        self._flush()
+        self._in.clear()  # start_tls stops reading clear text before it waits for anything
+        self._deaf = True  # so that the old transport is not paused while the new one comes
+        await self._writer.start_tls(context)
+        self.transport = cast("asyncio.Transport", self._writer.transport)
         self._encrypted, self._greeted, self._mail = True, False, None
         return ""

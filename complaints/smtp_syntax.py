@@ -7,15 +7,15 @@ import re
 
 COMMAND_OCTETS = 4096
 """Longest command: RFC 5321 §4.5.3.1.4 asks for 512, its extensions and UTF-8 addresses for more."""
-_HTTP = ("GET", "POST", "PUT", "HEAD", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI")
+_HTTP = (b"GET", b"POST", b"PUT", b"HEAD", b"PATCH", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PRI")
 FAREWELLS = dict.fromkeys(_HTTP, "554 5.5.1 This is SMTP, not HTTP; closing the connection") | {
-    "BDAT": "502 5.5.1 BDAT is not offered; closing the connection"
+    b"BDAT": "502 5.5.1 BDAT is not offered; closing the connection"
 }
 """Verbs after which comes content, not commands (of BDAT: RFC 3030 §2), and what is said to them at last."""
-MOVES_MAIL = frozenset(["MAIL", "RCPT", "DATA"])
-_VERBS = frozenset(["MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "STARTTLS"])
-_HELLOS = {False: frozenset(["EHLO", "HELO"]), True: frozenset(["LHLO"])}
-_WITHOUT_ARGUMENT = frozenset(["DATA", "RSET", "QUIT", "STARTTLS"])
+MOVES_MAIL = frozenset([b"MAIL", b"RCPT", b"DATA"])
+_VERBS = MOVES_MAIL | {b"RSET", b"NOOP", b"QUIT", b"VRFY", b"EXPN", b"HELP", b"STARTTLS"}
+_KNOWN = {False: _VERBS | {b"EHLO", b"HELO"}, True: _VERBS | {b"LHLO"}}
+_WITHOUT_ARGUMENT = frozenset([b"DATA", b"RSET", b"QUIT", b"STARTTLS"])
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # A source route is read over (RFC 5321 §3.3, appendix C); some clients leave the brackets out.
 _PATH = re.compile(
@@ -25,19 +25,23 @@ _PATH = re.compile(
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 
 
-def command_problem(line: bytes, verb: str, rest: bytes, *, greeted: bool, lmtp: bool) -> str:
+def command_problem(line: bytes, verb: bytes, rest: str, greeted: bool, lmtp: bool) -> str:
     """Reply to a command that cannot be obeyed whatever its argument says, or say "".
 
-    `verb` and `rest` are the two halves of `line`. LMTP greets with LHLO and nothing else (RFC 2033 §4.1).
+    `verb`, in upper case, and `rest` are the two halves of `line`. LMTP greets with LHLO and nothing else
+    (RFC 2033 §4.1).
     """
     if len(line) > COMMAND_OCTETS:
         return f"500 5.5.2 Commands are of at most {COMMAND_OCTETS} octets"
-    if _CONTROL.search(line):
+    known = verb in _KNOWN[lmtp]
+    if not (known and rest.isprintable()) and _CONTROL.search(
+        line
+    ):  # the first says it of nearly all, sooner
         return "500 5.5.2 Control character in the command; only CR LF together end a line"
-    if verb not in _VERBS and verb not in _HELLOS[lmtp]:
+    if not known:
         return "500 5.5.1 Command not known"
-    if rest.strip() and verb in _WITHOUT_ARGUMENT:
-        return f"501 5.5.4 {verb} takes no argument"
+    if verb in _WITHOUT_ARGUMENT and rest.strip():
+        return f"501 5.5.4 {verb.decode()} takes no argument"
     if not greeted and verb in MOVES_MAIL:
         return f"503 5.5.1 Say {'LHLO' if lmtp else 'EHLO'} first"
     return ""
@@ -55,7 +59,7 @@ def parse_path(argument: str, keyword: str) -> tuple[str, dict[str, str]] | None
     if match is None:
         return None
     path, bare, words = match.groups()
-    parameters = {}
+    parameters: dict[str, str] = {}
     for word in words.split():
         parameter = _PARAMETER.fullmatch(word)
         if parameter is None:

@@ -18,12 +18,17 @@ from complaints.office import Office
 
 LIFE_MINUTES = 15
 TRIES = 5
-"""For one code; of a million codes, and at most MOST of them an hour."""
+"""For one code, of a million."""
 MOST = 6
-"""Wishes of one reporter within an hour."""
+MOST_DAILY = 12
+"""Wishes of one reporter within an hour, and within a day.
+
+Who has a link and not the mailbox tries 60 of a million codes a day, and its owner gets 12 letters about it.
+"""
 MOST_TO_ONE = 3
 """Codes to one address that is not yet known to be a reporter's, within an hour, whoever asks."""
 HOUR = timedelta(hours=1)
+KEPT = timedelta(days=1)
 LOCK = {"key_share": True}
 WISHES = {
     "export": "download everything that is kept of you",
@@ -108,10 +113,15 @@ def waiting(session: Session, office: Office, reporter: Reporter) -> dict[str, S
 
 
 def _bounded(session: Session, reporter: Reporter, value: str, now: datetime) -> None:
-    query = select(func.count()).where(col(StepUp.asked_at) > now - HOUR)
-    if session.exec(query.where(StepUp.reporter_id == reporter.id)).one() >= MOST:
-        raise TooManyError(f"{MOST} codes were mailed within this hour; try again in an hour")
-    to_it = query.where(func.lower(StepUp.value) == value.lower())
+    count = select(func.count())
+    for most, span, when in (
+        (MOST, HOUR, "this hour; try again in an hour"),
+        (MOST_DAILY, KEPT, "a day; try again tomorrow"),
+    ):
+        asked = count.where(StepUp.reporter_id == reporter.id, col(StepUp.asked_at) > now - span)
+        if session.exec(asked).one() >= most:
+            raise TooManyError(f"{most} codes were mailed within {when}")
+    to_it = count.where(func.lower(StepUp.value) == value.lower(), col(StepUp.asked_at) > now - HOUR)
     if value and session.exec(to_it).one() >= MOST_TO_ONE:
         raise TooManyError(f"{MOST_TO_ONE} codes were mailed to {value} within this hour; try again later")
 

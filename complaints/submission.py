@@ -30,7 +30,7 @@ from complaints.models import (
 )
 from complaints.office import Office
 from complaints.outcomes import Outcome
-from complaints.passed_on import PASSED_ON
+from complaints.passed_on import NOT_FROM_YOU, PASSED_ON
 from complaints.sameness import delivery_mark
 from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 
@@ -41,6 +41,7 @@ LOOKED_THROUGH = 1_000
 REPORTED = (ComplaintState.CONFIRMED, ComplaintState.CLOSED)
 
 
+_NONE_YET: list[Json] = []
 BATCH = "batch"
 """The way in of `plaint batch`: whoever runs it is told by its lines, so no letter goes to the reporter."""
 
@@ -115,12 +116,18 @@ def columns(
         "digest": tokens.digest(raw),
         "size": len(raw),
         "raw": seal(raw),
-        "outcome": [],
+        "outcome": _NONE_YET,
     }
 
 
-def accept_all(session: Session, rows: Sequence[Json]) -> None:
-    """Store many new submissions, as `accept` does one."""
+def accept_all(office: Office, rows: Sequence[Json]) -> None:
+    """Store many new submissions, as `accept` does one, durably."""
+    if rows:
+        office.db.append(Submission, rows, "unwrap")
+
+
+def accept_with(session: Session, rows: Sequence[Json]) -> None:
+    """Store many new submissions, as `accept` does one, in a transaction that does more."""
     insert_all(session, Submission, rows)
     for row in rows:
         look_at(session, "unwrap", row["id"])
@@ -241,7 +248,11 @@ def _test_without_header(
 ) -> Item:
     """A test mail of ours that was forwarded within the text: what its remedy says is then to be tried."""
     inline = probes.came_inline(session, office, reporter, raw)
-    return replace(item, reason=outcomes.TEST_WITHOUT_HEADER) if inline and item.reason != PASSED_ON else item
+    return (
+        replace(item, reason=outcomes.TEST_WITHOUT_HEADER)
+        if inline and item.reason not in {PASSED_ON, NOT_FROM_YOU}
+        else item
+    )
 
 
 def _known(

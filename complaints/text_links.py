@@ -18,7 +18,7 @@ _LONGEST_TOKEN = 20_000
 _SHORT = 100
 _LONGEST_BARE = 2_000
 _QUOTES = "\u2018\u201a-\u201f\u00ab\u00bb\u2039\u203a\u3008-\u3011\u3014-\u301b\uff08\uff09\uff3b\uff3d"
-_STOPS = "\u3001\uff0c\uff1b\uff01\uff1f\u2026"
+_STOPS = "\u3001\uff0c\uff1b\uff01\uff1f\uff5c\u2026"
 # Scripts that are written without blanks between words.
 _BLANKLESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 # The colon of a link with its scheme before it; the one character that is searched for comes first.
@@ -61,6 +61,11 @@ _BEFORE_TOLL_FREE = re.compile(r"(?:1[ .-])?\(?\Z")
 _LAST_FOUR = re.compile(r"-\d{4}(?<=[ .)-][2-9]\d\d-\d{4})(?![\w/=@+-])")
 _TO_CALL = re.compile(r"(?i:\bcall\b)[^\d\n]{0,40}?(\(?[2-9]\d\d(?:\)[ .-]?|[ .-])\d{3})\Z")
 _JOINED_BEFORE = re.compile(r"[\w+./=@-]\Z")
+_SETTLED = re.compile(r"[A-Za-z]++:[/\\]*+[A-Za-z0-9._%@:&-]*+(?:[/\\?#]|\Z)")
+_PLACE = re.compile(r"[^:]*:[/\\]*([^/\\?#]*)")
+_HOST_START = re.compile(r"(?i)[a-z0-9.-]+")
+# Marks that end the host of a link in a sentence; in brackets there is no user name either.
+_MARKS = re.compile(r"[]!$'(*+),;=~{}|`[]")
 _TRAILING = ".,:;!?'\"*_]>}|-\u2019\u201d\u00bb\u3002"
 # Nearly every word with a link or an address in it: nothing around it but brackets and the end of a sentence.
 _PLAIN_LINK = re.compile(
@@ -236,15 +241,15 @@ def _separate(url: str) -> Iterator[str]:
 
 
 def _settled(url: str) -> str:
-    """End a link where its host ends, when the sentence goes on in another script or behind a semicolon."""
-    if url.isascii() and ";" not in url:
+    """End a link where its host ends, when the sentence goes on in another script or behind a mark."""
+    if _SETTLED.match(url):
         return url
-    _, _, after = url.partition(":")
-    place = re.match(r"[/\\]*([^/\\?#]*)", after)
-    host = place[1].rpartition("@")[2] if place else ""
-    if (host.isascii() and ";" not in host) or is_real(host):
+    place = _PLACE.match(url)
+    written = place[1] if place else ""
+    host = written if ")" in written or "](" in written else written.rpartition("@")[2]
+    if host[:1] == "[" or not (_MARKS.search(host) or not (host.isascii() or is_real(host))):
         return url
-    start = re.match(r"(?i)[a-z0-9.-]+", host)
+    start = _HOST_START.match(host)
     if start is None or not is_real(start[0].rstrip(".")):
         return url
     return url[: url.index(host) + len(start[0].rstrip("."))]

@@ -6,7 +6,8 @@ person can type them and mail software can change their case unharmed.
 
 import hashlib
 import hmac
-import secrets
+import os
+from collections.abc import Iterable
 from datetime import datetime
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
@@ -22,7 +23,7 @@ CAPABILITY_LETTERS = 32  # 160 bits
 
 def random_letters(count: int) -> str:
     """`count` random letters, five bits each, from the system's randomness."""
-    return secrets.token_bytes(count).translate(_LETTER_OF_BYTE).decode()
+    return os.urandom(count).translate(_LETTER_OF_BYTE).decode()
 
 
 def ordered_letters(moment: datetime) -> str:
@@ -31,8 +32,9 @@ def ordered_letters(moment: datetime) -> str:
     What is stored one after the other is so beside each other in every index, and a page of it is written
     once for many rows. For what a table's primary key keeps unique, and whose time is no secret.
     """
-    stamp = int(moment.timestamp() * 1000)
-    return "".join([_PAIRS[stamp >> shift & 1023] for shift in (30, 20, 10, 0)]) + random_letters(8)
+    stamp, pairs = int(moment.timestamp() * 1000), _PAIRS
+    first, second = pairs[stamp >> 30 & 1023], pairs[stamp >> 20 & 1023]
+    return f"{first}{second}{pairs[stamp >> 10 & 1023]}{pairs[stamp & 1023]}{random_letters(8)}"
 
 
 def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPABILITY_LETTERS) -> str:
@@ -57,6 +59,14 @@ def hashed(secret: str) -> str:
 def digest(raw: bytes) -> str:
     """The digest of evidence and reports: `sha256:` and the hex SHA-256 of exactly these bytes."""
     return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def digest_of(parts: Iterable[bytes]) -> str:
+    """The `digest` of what comes in parts."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return "sha256:" + whole.hexdigest()
 
 
 def _letters(source: bytes, count: int) -> str:

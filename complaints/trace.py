@@ -15,6 +15,7 @@ from complaints.encodings import parameters
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.lines import hides_an_address, is_from_a_program, is_from_qmails_door, is_peer, read
 from complaints.message import Header, Message
+from complaints.neighbours import BY_ITS_WORD, doubt_about
 from complaints.rebuild import contradicts, is_late, order
 from complaints.received import Received
 from complaints.reserved import is_inside_only, why_not_public
@@ -337,10 +338,12 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
         walk.doubts.append("the topmost line does not name the host that wrote it")
         return True
     if border.writes(below.by):
-        if _is_foreign_neighbour(border, above):
-            walk.doubts.append("a neighbour of the recipient's host gave a stranger's name")
+        if doubt := doubt_about(border, above, below):
+            walk.doubts.append(doubt)
             walk.notes.append(
                 f"Hop {n} came from the neighbour {above.from_ip}, which called itself {above.helo}."
+                if above.helo
+                else f"Hop {n} came from the neighbour {above.from_ip}, which gave no name."
             )
         return True
     if below.by is None and below.from_ip is None:
@@ -350,7 +353,7 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
     named = above.from_ip is not None and border.trust.has_ip(above.from_ip)
     if is_peer(above, below.by) and (named or above.verified or is_inside_only(above.from_ip or "127.0.0.1")):
         if not (named or above.verified):
-            walk.doubts.append("a neighbour of the recipient's host is known only by the name it gave")
+            walk.doubts.append(BY_ITS_WORD)
         border.learn(below.by)
         return True
     if named and above.from_ip:
@@ -365,16 +368,6 @@ def _fits(walk: _Walk, n: int) -> bool:  # noqa: PLR0911 - one return per way to
         f"{below.by or 'no host'}, which is not trusted: it may be forged. If that host is yours, name it."
     )
     return False
-
-
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
-
-
-def _is_foreign_neighbour(border: Border, line: Received) -> bool:
-    """Tell whether a private neighbour gave a stranger's name: a balancer may hide the real client."""
-    if line.helo is None or not line.from_ip or line.from_ip in _LOOPBACK or not is_inside_only(line.from_ip):
-        return False
-    return organisational_domain(line.helo) is not None and not border.writes(line.helo)
 
 
 def _hops(walk: _Walk, source: Source | None) -> tuple[Hop, ...]:

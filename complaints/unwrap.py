@@ -13,12 +13,12 @@ from itertools import islice
 from complaints.archives import MAX_DEPTH, MAX_MESSAGES, Packed, Room, is_archive, short_name, unpack
 from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.losses import Carriers, carriers, loss_of
-from complaints.mail_clients import how_to_forward
+from complaints.mail_clients import UNKNOWN, how_to_forward
 from complaints.mbox_marks import mails_in
 from complaints.message import Message, Part, parse
-from complaints.outcomes import without_received
+from complaints.outcomes import NO_RECEIVED, without_received
 from complaints.outlook import DOWNLOAD, is_outlook, unpack_outlook
-from complaints.passed_on import PASSED_ON, REMEDY, passed_on
+from complaints.passed_on import passed_on
 from complaints.pasted import Repair, repair
 
 MAX_ITEMS = 2_000
@@ -171,7 +171,7 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     if not message.fields("received"):
         if hand.around is None:
             return Item(spam, start, end, None, None, "D", name)
-        return _no_way(name, hand.remedy)
+        return _no_way(name, NO_RECEIVED.remedy if hand.remedy == UNKNOWN else hand.remedy)
     grade, lost = loss_of(message, kind, hand.carried)
     return Item(spam, start, end, None, None, grade, name, lost)
 
@@ -231,8 +231,8 @@ def unwrap_forward(
     message = parse(raw)
     if redirected := _redirected(message, is_ours):
         return [redirected]
-    if is_ours and passed_on(message, is_ours, theirs):
-        return [_refusal(PASSED_ON, REMEDY)]
+    if is_ours and (told := passed_on(message, is_ours, theirs)):
+        return [_refusal(*told)]
     items: list[Item] = []
     hand = _Hand(message)
     for part in message.leaves():

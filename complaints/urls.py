@@ -44,9 +44,11 @@ _URL = re.compile(
 )
 _ENCODED_COLON = re.compile(r"(https?|ftp)%3a", re.IGNORECASE)
 _PORT = re.compile(r":\d{0,5}$")
-# Browsers ask for a host with & or _ in it, and a wildcard in the DNS answers; not so for the registered
-# part.
-_NAME = re.compile(r"(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}")
+# Browsers ask for a host with marks in it, and a wildcard in the DNS answers; not so for the registered part.
+_NAME = re.compile(
+    r"(?!\.)(?:[a-z0-9_&!$'(*+),;=~{}\"`.-]*\.)?(?![-.])[a-z0-9_&.-]*[a-z0-9-]{1,63}\.[a-z0-9-]{2,63}"
+)
+_NUMERIC_END = re.compile(r"\.(?:\d+|0x[0-9a-f]*)\Z")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}", re.IGNORECASE)
 _BRACKETED_DOT = re.compile(r" ?[\[({](?:\.|dot)[\])}] ?", re.IGNORECASE)
 # Each begins with the one character that is searched for, the fastest that a pattern can be.
@@ -158,6 +160,9 @@ def _canonical(text: str) -> Target | None:
     if match is None:
         return None
     user, at, place = match["authority"].rpartition("@")
+    if "%40" in place:
+        # Browsers of old went to what stands behind it, those of today nowhere.
+        user, at, place = place.replace("%40", "@").rpartition("@")
     port = _PORT.search(place)
     written = place[: port.start()] if port else place
     host = read_host(written)
@@ -186,10 +191,8 @@ def _read_host(text: str) -> str | None:
     host = text
     if host.isascii() and _PLAIN_HOST.fullmatch(plain := host.lower()) and len(host) <= _LONGEST_NAME:
         return plain
-    for _ in range(3):
-        if "%" not in host:
-            break
-        host = unquote(host)
+    if "%" in host:
+        host = _percent_decoded(host)
     if not host.isascii():
         host = unicodedata.normalize("NFKC", _DOTS.sub(".", INVISIBLE.sub("", host)))
     host = _DROPPED.sub("", host).strip(" .[]").lower()
@@ -201,14 +204,21 @@ def _read_host(text: str) -> str | None:
         return _numeric(host)
     if not host.isascii():
         host = (_a_label(host) or "") if len(host) <= _LONGEST_NAME else ""
-    if (
-        len(host) > _LONGEST_NAME
-        or ".." in host
-        or not _NAME.fullmatch(host)
-        or host.rpartition(".")[2].isdigit()
-    ):
+    if len(host) > _LONGEST_NAME or ".." in host or not _NAME.fullmatch(host) or _NUMERIC_END.search(host):
         return None
     return host
+
+
+def _percent_decoded(host: str) -> str:
+    """Return a host without its percent-encoding; empty where that hid a control character.
+
+    Browsers go nowhere with it. Older ones cut the host there, so what stands behind is none.
+    """
+    for _ in range(3):
+        if "%" not in host:
+            break
+        host = unquote(host)
+    return "" if _DROPPED.search(host) else host
 
 
 def _numeric(host: str) -> str | None:

@@ -108,7 +108,7 @@ def _seal(cipher: AESGCM, raw: bytes) -> bytes:
 
 
 def _encrypt(cipher: AESGCM, clear: bytes) -> bytes:
-    nonce = secrets.token_bytes(NONCE_BYTES)
+    nonce = os.urandom(NONCE_BYTES)
     sealed = cipher.encrypt(nonce, clear, None)
     del clear  # of a large mail there are as few copies at a time as possible
     return nonce + sealed

@@ -15,9 +15,8 @@ import httpx
 from sqlalchemy import text
 from sqlmodel import Session
 
-from complaints import reporters
+from complaints import guards, reporters
 from complaints.demo import as_attachments, free_port
-from complaints.guards import GUARDS
 from complaints.loopback import Internet, World, loopback_internet
 from complaints.models import Json
 from complaints.office import Office, utc_now
@@ -184,8 +183,9 @@ async def house(
 
 def unguarded(session: Session) -> None:
     """Take the database's own refusals away, to see that the code refuses by itself."""
-    for guard in GUARDS:
-        on_table = "" if session.connection().dialect.name == "sqlite" else f" ON {guard.table}"
+    dialect = session.connection().dialect.name
+    for guard in guards.of(dialect):
+        on_table = "" if dialect == "sqlite" else f" ON {guard.table}"
         session.execute(text(f"DROP TRIGGER {guard.name}{on_table}"))
 
 

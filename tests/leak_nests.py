@@ -60,6 +60,21 @@ def _base64(text: bytes, rng: _Rng) -> bytes:
     return b"\r\n\r\n" + whole + b"\r\n" if kind == 3 else rng.choice((b"", b"z", b"zZ", b"u=")) + whole
 
 
+def _words(text: bytes, rng: _Rng) -> bytes:
+    """A row of encoded words, which may be long, of one kind or of both, now and then from another letter on."""
+    text = rng.choice((b"", b"Nothing but words. " * 8)) + text
+    kinds = rng.choice((b"B", b"Q", b"BQ"))
+    row = []
+    for place in range(0, len(text), 45):
+        piece = text[place : place + 45]
+        if (kind := rng.choice(kinds)) == ord("B"):
+            coded = rng.choice((b"", b"", b"", b"z")) + base64.b64encode(piece)
+        else:
+            coded = quopri.encodestring(piece, header=True).replace(b"=\n", b"").replace(b"?", b"=3F")
+        row.append(b"=?utf-8?%c?%b?=" % (kind, coded))
+    return b"\r\n ".join(row)
+
+
 def _hex(text: bytes, rng: _Rng) -> bytes:
     digits = binascii.hexlify(text, rng.choice(" -:")) if rng.random() < 0.3 else binascii.hexlify(text)
     return rng.choice((b"", b"a", b"0")) + (digits.upper() if rng.random() < 0.3 else digits)
@@ -100,6 +115,7 @@ WAYS: dict[str, _Way] = {
     "quoted all": lambda text, rng: _some(text, rng, lambda octet: b"=%02X" % octet),
     "soft breaks": lambda text, rng: _between(text, rng, b"=\r\n", b"= \n"),
     "base64": _base64,
+    "words": _words,
     "hex": _hex,
     "digest": _digest,
     "wide": _wide,

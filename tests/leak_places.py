@@ -13,6 +13,7 @@ import lzma
 import random
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
@@ -71,6 +72,15 @@ def _yenc(content: bytes) -> bytes:
     return b"=ybegin line=128 size=%d name=x\r\n%b\r\n=yend size=%d\r\n" % (len(content), coded, len(content))
 
 
+_OCTETS = "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64"
+_CYRILLIC = str.maketrans("aeopcx", "\u0430\u0435\u043e\u0440\u0441\u0445")
+
+
+def _pdf(content: bytes) -> bytes:
+    head = b"%PDF-1.4\n1 0 obj\n<< /Filter /FlateDecode >>\nstream\r\n"
+    return head + zlib.compress(content) + b"\nendstream\nendobj\n"
+
+
 MORE_PLACES: dict[str, _Make] = {
     "bzip2": _packed(bz2.compress),
     "xz": _packed(lzma.compress),
@@ -126,6 +136,28 @@ MORE_PLACES: dict[str, _Make] = {
     "without any signs": lambda a: body("text/plain; charset=utf-8", _letters(a).encode()),
     "longer digest": lambda a: _link(hashlib.sha512(a.lower().encode()).hexdigest()),
     "digest of a mailto": lambda a: _link(hashlib.sha1(f"mailto:{a.lower()}".encode()).hexdigest()),
+    "digest cut short": lambda a: _link(hashlib.sha256(a.lower().encode()).hexdigest()[:20]),
+    "middle of an MD5": lambda a: _link(hashlib.md5(a.lower().encode()).hexdigest()[8:24]),
+    "digest of a digest": lambda a: _link(
+        hashlib.sha1(hashlib.md5(a.lower().encode()).hexdigest().encode()).hexdigest()
+    ),
+    "base32": lambda a: _link(base64.b32encode(f"e={a.lower()}".encode()).decode()),
+    "stream of a PDF file": lambda a: parts((_OCTETS, lines(_pdf(f"BT (for {a} ) Tj ET".encode())))),
+    "text in a picture": lambda a: parts(
+        (_OCTETS, lines(b"\x89PNG\r\n\x1a\n\0\0\0\x09zTXtComment\0\0" + zlib.compress(f"for {a} ".encode())))
+    ),
+    "behind a damaged archive": lambda a: parts(
+        (_OCTETS, lines(b"\x1f\x8b\x08 no archive" + gzip.compress(f"for {a} ".encode())))
+    ),
+    "encoded words in quoted-printable": lambda a: body(
+        "text/plain", qp(f"Subject: =?utf-8?b?{_base64(a)}?=".encode())
+    ),
+    "encoded words in encoded words": lambda a: header(
+        f"X-To: =?utf-8?b?{base64.b64encode(f'=?utf-8?b?{_base64(a)}?='.encode()).decode()}?="
+    ),
+    "letters of another alphabet": lambda a: body(
+        "text/html; charset=utf-8", f"x {a.translate(_CYRILLIC)} x".encode()
+    ),
     "encoding that nobody knows": lambda a: body("text/plain", lines(f"it is {a} here".encode()), "x-base-64"),
 }  # fmt: skip
 """Places that only the checker looks into."""

@@ -5,13 +5,14 @@
 
 import struct
 from dataclasses import dataclass, field
+from typing import Any
 
 SECTOR, MINI, SMALL = 512, 64, 4096
 FREE, END, FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
-HEADERS, BODY, HTML, CODEPAGE = 0x007D, 0x1000, 0x1013, 0x3FDE
+HEADERS, BODY, HTML, RTF, CODEPAGE = 0x007D, 0x1000, 0x1013, 0x1009, 0x3FDE
+SUBJECT, SENDER = 0x0037, 0x0C1A
 DATA, NAME, LONG_NAME, MIME, METHOD = 0x3701, 0x3704, 0x3707, 0x370E, 0x3705
-Value = str | bytes | int
-Properties = dict[int, Value]
+Properties = dict[int, Any]
 
 
 @dataclass
@@ -104,6 +105,9 @@ def _streams(properties: Properties, head: int) -> list[_Entry]:
     for number, value in properties.items():
         if isinstance(value, int):
             table += struct.pack("<HHIQ", 3, number, 6, value)
+            continue
+        if isinstance(value, dict):  # an attached message ([MS-OXMSG] 2.2.2.1)
+            entries.append(_Entry(f"__substg1.0_{number:04X}000D", children=_streams(value, 24)))
             continue
         kind, content = (0x1F, value.encode("utf-16-le")) if isinstance(value, str) else (0x102, value)
         table += struct.pack("<HHIII", kind, number, 6, len(content) + 2 * (kind == 0x1F), 0)

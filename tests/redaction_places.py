@@ -8,6 +8,7 @@ recipient. `EVIDENCE` is what a report needs and every message holds.
 import base64
 import binascii
 import gzip
+import hashlib
 import io
 import quopri
 import uuid
@@ -199,7 +200,60 @@ _OTHER: dict[str, _Make] = {
     ),
     "mbox line": lambda a: f"From {a} Mon Nov 23 10:00:00 2026\r\n".encode() + _TOP + b"\r\n" + _END,
     "no header end": lambda a: _TOP + f"not a field {a}".encode(),
+    "SRS1": lambda a: header(f"X-From: <SRS1=GGG=first.example==HHH=TT={_host(a)}={_local(a)}@forwarder.example>"),
+    "SRS in a Return-Path": lambda a: header(f"Return-Path: <SRS0=HHH=TT={_host(a)}={_local(a)}@forwarder.example>"),
+    "equals for at": lambda a: body("text/plain", f"for {_local(a)}={_host(a)} .".encode()),
+    "sha512": lambda a: header(f"X-Id: {hashlib.sha512(a.encode()).hexdigest()}"),
+    "sha512 in base64": lambda a: header(f"X-Id: {base64.b64encode(hashlib.sha512(a.encode()).digest()).decode()}"),
+    "sha1 of a mailto": lambda a: header(f"X-Id: {hashlib.sha1(f'mailto:{a}'.encode()).hexdigest()}"),
+    "md5 of a line": lambda a: header(f"X-Id: {hashlib.md5(a.encode() + bytes([10])).hexdigest()}"),
+    "md5 as UUID": lambda a: header(f"X-Id: {uuid.UUID(hashlib.md5(a.encode()).hexdigest())}"),
+    "quotes": lambda a: header(f'X-For: "{_local(a)}"@{_host(a)}'),
+    "quoted pair": lambda a: header(f'X-For: "{a[0]}' + chr(92) + f'{_local(a)[1:]}"@{_host(a)}'),
+    "comment before the at": lambda a: header(f"X-For: {_local(a)} (x) @{_host(a)}"),
+    "comment behind the at": lambda a: header(f"X-For: {_local(a)}@(x){_host(a)}"),
+    "broken flowed line": lambda a: body("text/plain; format=flowed; delsp=yes", f"for {a[:2]} \r\n{a[2:]} .".encode()),
+    "broken line of a quote": lambda a: body("text/plain", f"> for {a[:-3]}\r\n> {a[-3:]} .".encode()),
+    "UTF-16 in quoted-printable": lambda a: body(
+        "text/plain; charset=utf-16le", "".join(f"={octet:02X}" for octet in f"for {a} .".encode("utf-16-le")).encode(), "quoted-printable"
+    ),
+    "UTF-16 in RFC 2231": lambda a: parts(
+        (f"Content-Type: text/plain; name*=utf-16le''{_every_octet(a)}", b"x")
+    ),
+    "RTF": lambda a: parts(("Content-Type: application/rtf", ("{\\rtf1 " + "".join(f"\\'{ord(char):02x}" for char in a) + "}").encode())),
+    "full width in Shift_JIS": lambda a: body("text/plain; charset=shift_jis", _wide(a).encode("cp932")),
+    "full width in ISO-2022-JP": lambda a: body("text/plain; charset=iso-2022-jp", _wide(a).encode("iso-2022-jp"), "7bit"),
+    "full width in GB2312": lambda a: body("text/plain; charset=gb2312", lines(_wide(a).encode("gb18030")), "base64"),
+    "character codes": lambda a: body("text/html", f"<script>String.fromCharCode({', '.join(map(str, a.encode()))})</script>".encode()),
+    "comment with a sign": lambda a: body("text/html", f"{a[:1]}<!-- a > b -->{a[1:]}".encode()),
+    "encoded word broken in a group": lambda a: header(
+        f"X-Hello: =?utf-8?B?{_words(a)[10:17]}?=\r\n =?utf-8?B?{_words(a)[17:]}"
+    ),
 }  # fmt: skip
+
+
+def _local(address: str) -> str:
+    return address.rpartition("@")[0]
+
+
+def _host(address: str) -> str:
+    return address.rpartition("@")[2]
+
+
+def _every_octet(address: str) -> str:
+    return "".join(f"%{octet:02X}" for octet in address.encode("utf-16-le"))
+
+
+def _wide(address: str) -> str:
+    """The same in letters of full width, as CJK charsets have them."""
+    return "".join(chr(ord(char) + 0xFEE0) if char.isalnum() else char for char in address)
+
+
+def _in_an_older_charset(name: str) -> bytes:
+    try:
+        return body("text/plain; charset=macintosh", f"Dear {name}, you won.\r\n".encode("mac_roman"))
+    except UnicodeEncodeError:
+        return body("text/plain; charset=koi8-r", f"Dear {name}, you won.\r\n".encode("koi8_r"))
 
 
 def _uu(content: bytes) -> bytes:
@@ -241,6 +295,8 @@ NAME_PLACES: dict[str, _Make] = {
     "page": lambda name: body("text/html; charset=utf-8", qp(f"<p>Hello <b>{name}</b>!</p>".encode()), "quoted-printable"),
     "card": lambda name: parts(("Content-Type: text/vcard; charset=utf-8", f"BEGIN:VCARD\r\nFN:{name}\r\n".encode())),
     "link": lambda name: body("text/plain", f"https://x.example/?n={quote(name)}&x=1\r\n".encode()),
+    "older charset": _in_an_older_charset,
+    "garbled": lambda name: body("text/plain; charset=utf-8", f"Dear {name.encode().decode('cp1252', 'ignore') if 'ü' in name else name}, hi.\r\n".encode()),
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from complaints import accountability, export, reporters, submission
 from complaints.account_tables import Disclosure, Reading
+from complaints.models import Complaint
 from complaints.office import Office
 from complaints.settings import load
 from tests.test_cli import plaint
@@ -38,8 +39,11 @@ def data(tmp_path: Path) -> Path:
 
 
 def complaint_of(data: Path) -> str:
-    [item] = plaint("list", "--json", "--data", str(data), "--reporter", CAROL).documents
-    return str(item["id"])
+    office = Office.open(load(data=data))
+    with office.db.reading() as session:
+        found = session.exec(select(Complaint.id)).one()
+    office.close()
+    return found
 
 
 def readings(data: Path) -> list[tuple[str, str, str]]:
@@ -82,6 +86,12 @@ def test_the_verbs_in_a_reporters_name_leave_a_record_once_a_day(data: Path) -> 
     for verb in ("raw", "show", "raw"):
         assert plaint(verb, complaint, "--data", str(data), "--reporter", CAROL).code == 0
     assert [(what, why) for what, _, why in readings(data)] == [(complaint, accountability.IN_YOUR_NAME)]
+
+
+def test_a_list_of_subjects_is_on_record_too(data: Path) -> None:
+    for _ in range(2):
+        assert plaint("list", "--data", str(data), "--reporter", CAROL).code == 0
+    assert [(what, why) for what, _, why in readings(data)] == [("", accountability.LISTED)]
 
 
 def test_a_copy_made_by_the_operator_is_on_record_and_says_so_itself(data: Path) -> None:

@@ -11,6 +11,7 @@ from sqlmodel import select
 from complaints import erasure
 from complaints.models import Complaint, ComplaintState, Consent, Letter, Report, Reporter, ReportState
 from complaints.policy import POLICY
+from complaints.standing_tables import StandingConsent
 from tests.visitor import press, review
 from tests.website import Website, forms, running_website
 
@@ -113,6 +114,24 @@ def test_a_mail_scanner_that_sends_the_form_as_it_is_filled_achieves_nothing(web
         website.http.post(path, data=data)
     with website.office.db.reading() as session:
         assert session.exec(select(Consent)).all() == []
+        assert {row.state for row in session.exec(select(Report)).all()} == {ReportState.DRAFT}
+
+
+def test_a_machine_that_presses_the_first_button_of_each_page_decides_nothing(website: Website) -> None:
+    """A browser without a person in front of it: it sends what is filled in, and never ticks a box."""
+    complaint = website.waiting()
+    website.look(complaint)
+    with website.office.db.reading() as session:
+        alice, office = session.get_one(Reporter, website.alice.reporter.id), website.office
+    urls = [office.review_url(complaint), office.batch_url(alice), office.standing_url(alice)]
+    for path in [url.removeprefix(office.settings.url) for url in urls]:
+        form = forms(website.http.get(path))[0]
+        assert form.buttons, path
+        website.http.post(path, data=form.data(form.buttons[0][1]))
+    with office.db.reading() as session:
+        assert session.exec(select(Consent)).first() is None
+        assert session.exec(select(StandingConsent)).first() is None
+        assert session.get_one(Complaint, complaint).state == ComplaintState.AWAITING_CONSENT
         assert {row.state for row in session.exec(select(Report)).all()} == {ReportState.DRAFT}
 
 

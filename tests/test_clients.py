@@ -3,7 +3,9 @@
 import base64
 import gzip
 import io
+import json
 import struct
+import time
 import tomllib
 import zipfile
 from hashlib import sha256
@@ -11,16 +13,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from complaints import outlook
 from complaints.links import links
 from complaints.message import parse
+from complaints.rtf import read_rtf
 from complaints.signatures import verify
 from complaints.signing import dns_record, make_key, sign
+from complaints.terminal import UNUSABLE
 from complaints.terminal_trace import trace_lines
 from complaints.trace import Trust, trace
 from complaints.unwrap import Item, open_file, unwrap_forward
-from tests.outlook_files import BODY, CODEPAGE, DATA, HEADERS, HTML, LONG_NAME, MIME, Properties, msg, tnef
+from tests.outlook_files import (
+    BODY,
+    CODEPAGE,
+    DATA,
+    HEADERS,
+    HTML,
+    LONG_NAME,
+    METHOD,
+    MIME,
+    RTF,
+    SENDER,
+    SUBJECT,
+    Properties,
+    msg,
+    tnef,
+)  # fmt: skip
 from tests.website import running_website, spam
 
 HERE = Path(__file__).parent / "clients"
@@ -89,6 +110,27 @@ def cut_at_50_kib() -> bytes:
     return long[: 50 * 1024]
 
 
+ENCAPSULATED = rb"""{\rtf1\ansi\ansicpg1251\fromhtml1 \deff0
+{\fonttbl{\f0\fswiss\fcharset204 Arial;}{\f1\fmodern Courier New;}{\f2\fnil\fcharset128 MS Gothic;}}
+{\colortbl\red0\green0\blue0;}\uc1\pard\plain\f0\fs24 {\*\htmltag50 <body>}\htmlrtf \lang1033 \htmlrtf0
+{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 \'cf\'f0\'e8\'e2\'e5\'f2 \u8364?
+{\*\htmltag84 <a href="http://shop.example/win">}\htmlrtf {\field{\*\fldinst{HYPERLINK "http://other.example/"}}
+{\fldrslt\htmlrtf0 gift\htmlrtf }\htmlrtf0 \htmlrtf }\htmlrtf0 {\*\htmltag92 </a>}\htmlrtf\par}\htmlrtf0
+{\*\mhtmltag84 <a href="cid:x">}{\f2 \'83\'65\'83\'58} \u-10179?\u-8704?{\*\htmltag72 </p>}}"""
+
+
+def packed(rtf: bytes) -> bytes:
+    compressed: bytes = pytest.importorskip("compressed_rtf").compress(rtf, True)
+    return compressed
+
+
+def bomb() -> bytes:
+    """A text that unpacks to much, and takes long ([MS-OXRTFCP])."""
+    copies = b"\xff" * 700_000
+    check = pytest.importorskip("compressed_rtf.crc32").crc32(copies)
+    return struct.pack("<II4sI", len(copies) + 12, 9, b"LZFu", check) + copies
+
+
 BUILT = {
     "zip": lambda: zipped(("spam.eml", SPAM), ("folder/", b""), ("__MACOSX/._spam.eml", b"x")),
     "zip with the password infected": lambda: locked(SPAM),
@@ -108,6 +150,14 @@ BUILT = {
     "msg without header lines": lambda: msg({BODY: "Collect it"}),
     "msg without Received lines": lambda: msg(KEPT | {HEADERS: "From: x@spam.example\r\nSubject: x\r\n"}),
     "msg without a text": lambda: msg({HEADERS: LINES}),
+    "msg with the text in RTF": lambda: msg({HEADERS: LINES, RTF: packed(ENCAPSULATED)}),
+    "winmail.dat with the text in RTF": lambda: forward(
+        "application/ms-tnef", tnef({HEADERS: LINES, RTF: packed(ENCAPSULATED)}), "winmail.dat"
+    ),
+    "msg with a message attached": lambda: msg(
+        {HEADERS: LINES, BODY: "see below"},
+        {METHOD: 5, LONG_NAME: "Invoice", DATA: {SENDER: "Shop", SUBJECT: "Pay", RTF: packed(ENCAPSULATED)}},
+    ),
     "msg damaged": lambda: msg(KEPT)[:700] + b"__substg1.0_".decode().encode("utf-16-le"),
     "msg attached": lambda: forward(
         "application/octet-stream", msg(KEPT, FILE), "You have won.msg", "X-MS-Has-Attach: yes\r\n"
@@ -122,13 +172,16 @@ BUILT = {
 }
 
 
+THEIRS = ["maria@reporter.example"]
+
+
 def is_ours(address: str) -> bool:
     return address == "k7m4q2xw9d@in.plaint.example"
 
 
 def handed_over(case: dict[str, Any]) -> tuple[bytes, list[Item]]:
     raw = BUILT[case["built"]]() if "built" in case else (HERE / case["file"]).read_bytes()
-    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours)
+    return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours, THEIRS)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["client"])
@@ -210,6 +263,62 @@ def test_what_outlook_keeps_leads_to_the_source_and_the_links(built: str) -> Non
     assert "für Sie" in message.parts[1].text()
 
 
+@pytest.mark.parametrize(
+    "built", ["msg with the text in RTF", "winmail.dat with the text in RTF", "msg with a message attached"]
+)
+def test_links_of_a_text_that_outlook_packed_into_rtf_are_read(built: str) -> None:
+    (item,) = open_file(BUILT[built]()) if built.startswith("msg") else unwrap_forward(BUILT[built]())
+    assert item.spam is not None
+    message = parse(item.spam)
+    assert [link.url for link in links(message).web] == ["http://shop.example/win"]
+    texts = [part.text() for part in message.leaves()]
+    if "attached" in built:
+        (inner,) = [
+            parse(part.content()) for part in message.leaves() if part.content_type == "message/rfc822"
+        ]
+        assert (inner.get("from"), inner.get("subject")) == ("Shop", "Pay")
+        texts = [part.text() for part in inner.leaves()]
+    [text] = [one for one in texts if "</a>" in one]
+    assert text.startswith("<body><p>Привет €<a href=")
+    assert text.endswith("gift</a>テス 😀</p>")
+
+
+def test_other_rtf_is_read_as_text_and_hostile_rtf_in_linear_time() -> None:
+    given = (
+        rb'{\rtf1\ansi{\info{\author X}}\pard Hello \b World\b0\par {\field{\*\fldinst HYPERLINK "http://shop.example/x"}'
+        rb"{\fldrslt{here}}}\par{\*\generator Riched20;}{\pict\bin5 }{{{}00}\~end \{\}}"
+    )
+    assert read_rtf(given) == ("", "Hello World\r\n<http://shop.example/x> here\r\n\xa0end {}")
+    assert read_rtf(b"{\\rtf1\\fromtext a\\line b\\") == ("", "a\r\nb")
+    assert read_rtf(b"plain") == ("", "")
+    for part in (b"{", b"}", b"\\u1", b"{\\*\\fldinst HYPERLINK", b"\\'e4", b"\\f1 x", b"\\bin9999999999"):
+        began = time.process_time()
+        read_rtf(b"{\\rtf1" + part * 20_000)
+        assert time.process_time() - began < 1
+
+
+def test_a_bomb_of_rtf_leaves_the_header_lines() -> None:
+    """A text that would take seconds to unpack costs the text only."""
+    (item,) = open_file(msg({HEADERS: LINES, RTF: bomb()}))
+    assert item.spam is not None
+    assert item.lost == outlook.HEADER_ONLY
+
+
+def test_trace_reads_what_outlook_saved(tmp_path: Path) -> None:
+    file = tmp_path / "spam.msg"
+    file.write_bytes(BUILT["msg with the text in RTF"]())
+    done = CliRunner().invoke(app, ["trace", "--json", "--trust", "reporter.example", str(file)])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["source"]["ip"] == "198.51.100.7"
+    assert [link["url"] for link in document["links"]] == ["http://shop.example/win"]
+    assert document["lost"] == outlook.REMADE
+    file.write_bytes(BUILT["msg without header lines"]())
+    done = CliRunner().invoke(app, ["trace", str(file)])
+    assert done.exit_code == UNUSABLE
+    assert "holds no header lines" in done.output
+
+
 @pytest.mark.parametrize("kind", ["msg", "tnef"])
 def test_without_the_extra_a_file_of_outlooks_is_refused_with_what_to_do(
     kind: str, monkeypatch: pytest.MonkeyPatch
@@ -265,3 +374,42 @@ def test_what_was_lost_is_said_at_once_and_where_the_evidence_is_shown(tmp_path:
     assert line["lost"] == document["evidence"]["lost"] == outlook.REMADE
     assert outlook.REMADE in page
     assert outlook.REMADE in " ".join(" ".join(trace_lines(document["evidence"])).split())
+
+
+MX = "mx.reporter.example"
+WHEN = "Tue, 24 Nov 2026 01:00:03 +0000"
+ON_THE_WAY = {
+    "addy.io": (
+        f"from mail.addy.io (mail.addy.io [192.0.2.40]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by mail.addy.io (Postfix) with ESMTPS id 2; {WHEN}",
+    ),
+    "SimpleLogin": (
+        f"from mail-200162.simplelogin.co (mail-200162.simplelogin.co [192.0.2.41]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by mx1.simplelogin.co (Postfix) with ESMTPS id 2; {WHEN}",
+    ),
+    "Cloudflare Email Routing": (
+        f"from di-ci.cloudflare-email.net (di-ci.cloudflare-email.net [192.0.2.42]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (198.51.100.7)\r\n        by cloudflare-email.net (cloudflare) id GY1KdjWjOU9O\r\n        for <me@own.example>; {WHEN}",
+    ),
+    "fetchmail": (
+        f"from pop.reporter.example [192.0.2.43] by localhost with POP3 (fetchmail-6.4.39) for <me@localhost> (single-drop); {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by {MX} (Postfix) with ESMTP id 2; {WHEN}",
+    ),
+    "forward file": (
+        f"from old.reporter.example (old.reporter.example [192.0.2.44]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by old.reporter.example (Postfix) with ESMTP id 2; {WHEN}",
+    ),
+    "Firefox Relay": (
+        f"from a1.smtp-out.amazonses.com (a1.smtp-out.amazonses.com [192.0.2.45]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+    ),
+}
+
+
+@pytest.mark.parametrize("service", ON_THE_WAY)
+def test_a_service_that_passes_mail_on_to_the_reporter_is_never_accused(service: str) -> None:
+    sender = "x@mozmail.com" if service == "Firefox Relay" else "win@spam.example"
+    below = f"from victim.example (victim.example [203.0.113.99]) by helo.example with SMTP; {WHEN}"
+    lines = [f"Received: {one}" for one in (*ON_THE_WAY[service], below)]
+    spam = "\r\n".join([*lines, f"From: {sender}", "Subject: You have won", "", "x"]).encode()
+    found = trace(parse(spam), Trust.of({"reporter.example"})).source
+    assert (found and found.ip) == (None if service == "Firefox Relay" else "198.51.100.7")

@@ -26,7 +26,13 @@ from tests.website import nobody
 DOCS = ROOT / "docs"
 LETTERS = ROOT / "complaints" / "templates" / "letters"
 OF_THE_OPERATOR = {"plaint.toml", "desks.toml", "limits.toml", "secrets/"}  # in the data directory
-WITHOUT_SETTING = {"PLAINT_SERVER", "PLAINT_TOKEN", "PLAINT_IMAP_PASSWORD", "PLAINT_TESTS_SKIP_NOTHING"}
+WITHOUT_SETTING = {
+    "PLAINT_SERVER",
+    "PLAINT_TOKEN",
+    "PLAINT_IMAP_PASSWORD",
+    "PLAINT_TESTS_SKIP_NOTHING",
+    "PLAINT_TESTS_COMPILED",
+}
 
 
 def papers() -> list[Path]:

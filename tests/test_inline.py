@@ -1,11 +1,12 @@
 """A forward made inside the text: its header is read only where the mail program put it."""
 
 import base64
+import unicodedata
 
 import pytest
 
 from complaints.forward_text import forward_texts
-from complaints.inline import forwarded_inline
+from complaints.inline import forwarded_inline, shows_a_forward
 from complaints.mail_clients import UNKNOWN, client_of, clients, how_to_forward
 from complaints.message import parse
 from complaints.received import parse_received
@@ -56,6 +57,9 @@ NOT_SHOWN: dict[str, str] = {
     "the spam's own text, below the summary of the program": f"---------- Forwarded message ---------\r\nFrom: x@pills.example\r\nSubject: s\r\n\r\n{FORGED}",
     "a second such line, written by the spammer": f"---------- Forwarded message ---------\r\nFrom: x@pills.example\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
     "below a summary in an unknown language": f"Kwa: a@b.example\r\nMada: s\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below a summary with the colons of Chinese": f"发件人：x@pills.example\r\n主题：s\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below a summary in bold": f"*Kwa:* a@b.example\r\n*Mada:* s\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
+    "below names and values on lines of their own": f"Kwa:\r\na@b.example\r\nMada:\r\ns\r\n\r\n---------- Forwarded message ---------\r\n{FORGED}",
     "in a quotation": f"X ezt irta:\r\n> hello\r\n> -------- Forwarded Message --------\r\n> {FORGED}",
     "without any line of a program": f"look\r\n\r\n{FORGED}",
     "at the very top": FORGED,
@@ -104,7 +108,99 @@ TRACES: list[tuple[str, str, str]] = [
     ("Message-ID: <alpine.DEB.1@x.example>\r\n", "", "Alpine, Pine"),
     ("User-Agent: Sup/0.23\r\n", "", "sup"),
     ("X-Mailer: MH-E 8.6; nmh 1.7\r\n", "", "MH, nmh"),
+    ("X-Mailer: Microsoft-MacOutlook/16.80\r\n", "", "Outlook, classic"),
+    ("X-MS-Has-Attach: \r\n", "Отправлено из Outlook для iOS", "Outlook on a phone"),
+    ("X-MS-Has-Attach: \r\n", "获取 iOS 版 Outlook", "Outlook on a phone"),
+    ("X-MS-Has-Attach: \r\n", "iOS için Outlook’u edinin", "Outlook on a phone"),
+    ("X-MS-Has-Attach: \r\n", "________________________________", "Outlook on the web, new Outlook, Hotmail"),
+    ("X-Mailer: Microsoft Outlook 16.0\r\n", "-----Ursprüngliche Nachricht-----", "Outlook, classic"),
+    ("X-Mailer: iCloud MailClient22 MailServer22\r\n", "", "iCloud Mail on the web"),
+    ("User-Agent: Cyrus-JMAP/3.11\r\n", "", "Fastmail"),
+    ("Message-ID: <trinity-1@3c-app-gmx-bs01>\r\n", "", "GMX, WEB.DE, mail.com"),
+    ("User-Agent: FairEmail/1.2100\r\n", "", "FairEmail"),
+    ("User-Agent: eM_Client/9.2\r\n", "", "eM Client"),
+    ("User-Agent: Horde Application Framework 5\r\n", "", "Horde"),
+    ("X-Mailer: Zimbra 9.0 (ZimbraWebClient - FF100)\r\n", "----- Forwarded Message -----", "Zimbra"),
+    ("User-Agent: Evolution 3.50\r\n", "", "Evolution"),
+    ("User-Agent: KMail/5.24\r\n", "", "KMail"),
+    ("X-Mailer: Claws Mail 4.2 (GTK 3.24)\r\n", "", "Claws Mail"),
+    ("X-Mailer: The Bat! (v9.5)\r\n", "", "The Bat!"),
+    ("X-mailer: Pegasus Mail for Windows (4.81)\r\n", "", "Pegasus Mail"),
+    ("X-Mailer: HCL Notes Release 12\r\n", "", "HCL Notes"),
+    (
+        "X-Mailer: Open-Xchange Mailer v7.10\r\n",
+        "",
+        "Open-Xchange App Suite (mailbox.org, IONOS and many providers)",
+    ),
+    ("User-Agent: SquirrelMail/1.4.23\r\n", "", "RainLoop, SnappyMail, SquirrelMail"),
+    ("X-Mailer: Zoho Mail\r\n", "", "Zoho Mail"),
+    ("Message-ID: <NxA@tuta.com>\r\n", "", "Tuta"),
+    (
+        "X-Mailer: QQMail 2.x\r\n",
+        "------------------ 原始邮件 ------------------",
+        "QQ Mail, NetEase (163, 126)",
+    ),
+    (
+        "X-Mailer: Coremail Webmail Server\r\n",
+        "-------- 转发邮件信息 --------",
+        "QQ Mail, NetEase (163, 126)",
+    ),
+    ("X-Mailer: Mail.Ru Mailer 1.0\r\n", "-------- Пересылаемое сообщение --------", "Mail.ru, Yandex Mail"),
 ]
+
+
+IN_MANY_LANGUAGES = {
+    "en": ("Begin forwarded message:", "From Subject Date To"),
+    "de": ("-------- Weitergeleitete Nachricht --------", "Von Betreff Datum An"),
+    "de, Zimbra": ("----- Weitergeleitete Mail -----", "Von Betreff Gesendet An"),
+    "fr": ("Début du message transféré :", "De Objet Date À"),
+    "fr, typographic": ("-----Message d’origine-----", "De Envoyé À Objet"),
+    "es": ("---------- Mensaje reenviado ----------", "De Asunto Fecha Para"),
+    "it": ("----Messaggio originale----", "Da Data A Ogg"),
+    "nl": ("-----Oorspronkelijk bericht-----", "Van Verzonden Aan Onderwerp"),
+    "pt": ("Início da mensagem reencaminhada:", "De Assunto Data Para"),
+    "pl": ("Początek przekazywanej wiadomości:", "Od Temat Data Do"),
+    "sv": ("-----Ursprungligt meddelande-----", "Från Skickat Till Ämne"),
+    "da": ("Start på videresendt besked:", "Fra Emne Dato Til"),
+    "no": ("Videresendt melding:", "Fra Emne Dato Til"),
+    "fi": ("Välitetty viesti alkaa:", "Lähettäjä Aihe Päivämäärä Vastaanottaja"),
+    "cs": ("-------- Přeposlaná zpráva --------", "Předmět Datum Od Komu"),
+    "sk": ("Začiatok preposlanej správy:", "Od Predmet Dátum Komu"),
+    "hu": ("Továbbított levél kezdete:", "Feladó Tárgy Dátum Címzett"),
+    "ro": ("Începe mesajul redirecționat:", "De Subiect Dată Către"),
+    "hr": ("-------- Proslijeđena poruka --------", "Naslov Datum Šalje Prima"),
+    "ru": ("-------- Перенаправленное сообщение --------", "Тема Дата От Кому"),
+    "uk": ("Початок листа, що пересилається:", "Від Тема Дата Кому"),
+    "tr": ("-------- İletilen İleti --------", "Konu Tarih Kimden Kime"),
+    "el": ("-------- Προωθημένο μήνυμα --------", "Θέμα Ημερομηνία Από Προς"),
+    "bg": ("-------- Препратено съобщение --------", "Относно Дата От До"),
+    "ca": ("-------- Missatge reenviat --------", "Assumpte Data De A"),
+    "he": ("-------- הודעה שהועברה --------", "נושא תאריך מאת אל"),
+    "ja": ("-----元のメッセージ-----", "差出人 送信日時 宛先 件名"),
+    "zh": ("------------------ 原始邮件 ------------------", "发件人 发送时间 收件人 主题"),
+    "zh, Taiwan": ("-----原始郵件-----", "寄件者 寄件日期 收件者 主旨"),
+    "ko": ("-----원본 메시지-----", "보낸사람 날짜 받는사람 제목"),
+}
+
+
+@pytest.mark.parametrize("language", IN_MANY_LANGUAGES)
+def test_in_every_language_a_summary_is_refused_and_nothing_below_it_is_read_as_its_way(
+    language: str,
+) -> None:
+    line, names = IN_MANY_LANGUAGES[language]
+    colon = "：" if language.startswith(("zh", "ja")) else ":"
+    shown = "\r\n".join(f"{name}{colon} Cheap pills" for name in names.split())
+    for above in (line, unicodedata.normalize("NFD", line)):
+        text = f"{above}\r\n\r\n{shown}\r\n\r\n-------- Forwarded Message --------\r\n{FORGED}"
+        raw = mail(text, "User-Agent: Mozilla Thunderbird\r\n")
+        [item] = unwrap_forward(raw)
+        assert (item.spam, item.grade) == (None, "D")
+        assert "Thunderbird" in (item.remedy or "")
+        assert shows_a_forward(parse(mail(f"{above}\r\n"))), "the line itself is known"
+        whole = forwarded_inline(parse(mail(f"{above}\r\n{SPAM}")))
+        assert whole is not None, "all header lines below it are read"
+    without_the_line = mail(f"{shown}\r\n")
+    assert shows_a_forward(parse(without_the_line)), "and so is a block of fields by itself"
 
 
 @pytest.mark.parametrize(("head", "text", "name"), TRACES)

@@ -17,6 +17,12 @@ Patch = pytest.MonkeyPatch
 Found = set[tuple[str, str]]
 
 
+UNUSUAL = (
+    "_JOINT", "HAS_SIGN", "_BESIDE_AT", "_AT_BESIDE", "_CODE_FROM", "_SOFT_BREAK_FROM", "_CUT_PERCENT_FROM",
+    "_CUT_ENTITY_FROM", "_CONTINUATION",
+)  # fmt: skip
+
+
 class Everything(Wanted):
     """What is wanted, where the answer to every question is that it may be anywhere."""
 
@@ -44,7 +50,9 @@ def complete() -> list[tuple[bytes, Identity, Found]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaks, "wanted", everything)
         patch.setattr(leaks, "is_shaped", lambda _: True)
-        patch.setattr(readings, "_UNUSUAL", scan.everywhere)
+        for question in UNUSUAL:
+            patch.setattr(readings, question, scan.everywhere)
+        patch.setattr(readings, "_LONG_ROW", 1 << 60)
         patch.setattr(readings, "_leads_on", lambda _: True)
         return [(raw, who, seen(raw, who)) for raw, who in texts(7, NUMBER)]
 
@@ -89,7 +97,11 @@ QUESTIONS: dict[str, Callable[[Patch], None]] = {
         Wanted, "told_otherwise", staticmethod(nowhere)
     ),
     "are there lines of base64": lambda patch: patch.setattr(leaks, "is_shaped", lambda _: False),
-    "is anything unusual": lambda patch: patch.setattr(readings, "_UNUSUAL", nowhere),
+    "is anything joined": lambda patch: patch.setattr(readings, "_JOINT", nowhere),
+    "is anything not seen": lambda patch: patch.setattr(readings, "HAS_SIGN", nowhere),
+    "are encoded words nothing but a text": lambda patch: patch.setattr(
+        readings, "_is_plain", lambda _, __: True
+    ),
     "may an escape lead on": lambda patch: patch.setattr(readings, "_leads_on", lambda _: False),
 }
 

@@ -3,9 +3,11 @@
 import ast
 import base64
 import gzip
+import hashlib
 import io
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from complaints import leaks
-from complaints.leaks import find_leaks, opened, readings
+from complaints.leaks import find_leaks, opened, readings, unseen, words_in
 from complaints.redact import Identity
 
 ALICE = Identity(("alice.reporter@victim.example", "al@victim.example"), ("Alice Miller",))
@@ -209,7 +211,12 @@ def test_what_is_seen_of_a_text_is_what_is_seen_of_its_stretches_beyond_ascii(
     text: str, noise: bytes
 ) -> None:
     octets = text.encode() + noise.translate(None, b"\xcc\xcd") + text.encode()
-    assert readings._visible(octets) == readings._seen(octets)
+    assert unseen.visible(octets) == unseen._seen(octets)
+
+
+@given(st.text(alphabet="<>ab \n", max_size=30))
+def test_what_holds_the_beginning_of_a_tag_is_none(text: str) -> None:
+    assert readings._untagged(text.encode()) == readings._TAG.sub(b"", text.encode())
 
 
 @pytest.mark.parametrize("charset", ["shift_jis", "gb2312", "euc-kr", "iso-2022-jp"])
@@ -218,3 +225,46 @@ def test_letters_in_full_width_are_seen_in_charsets_of_two_octets(charset: str) 
     assert "address alice.reporter@victim.example" in found(
         wide, b"Content-Type: text/plain; charset=%s\r\n" % charset.encode()
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["Dear Juergen", "Hi Jurgen", "Herr GROSS", "Oehler", "Strom", "neztiwokvarbuh"]
+)
+def test_names_are_found_without_their_marks(text: str) -> None:
+    person = Identity(("x1@y.example",), ("Jürgen Groß-Öhler", "Ström Hubravkowitzen"))
+    assert find_leaks(f"Subject: x\r\n\r\n{text}, you won".encode(), person)
+
+
+def test_a_short_name_backwards_is_a_word_of_its_own() -> None:
+    person = Identity(("x1@y.example",), ("Dennis Green",))
+    assert find_leaks(b"\r\nWe have sinned on terra firma", person) == []
+
+
+def test_a_word_of_our_own_that_a_name_is_without_its_marks_is_passed_over_when_told() -> None:
+    person = Identity(("x1@y.example",), ("Pagé",))
+    assert words_in(person) >= {"page", "pagé"}
+    assert find_leaks(b"\r\nThe page", person, own_words={"page"}) == []
+
+
+def test_a_digest_of_a_local_part_is_found_where_that_means_somebody() -> None:
+    digest = hashlib.md5(b"alice.reporter").hexdigest().encode()
+    assert found(b"u=" + digest) == {"digest of mailbox alice.reporter"}
+    office = Identity(("info@victim.example",))
+    assert find_leaks(b"\r\nu=" + hashlib.md5(b"info").hexdigest().encode(), office) == []
+
+
+def test_signs_of_an_address_may_be_codes_in_a_return_path() -> None:
+    person = Identity(("anna-b-c@victim.example",))
+    raw = b"Return-Path: <bounce-anna+2Db+2Dc=victim.example@spam.example>\r\n\r\nx"
+    assert [leak.what for leak in find_leaks(raw, person)] == ["address anna-b-c@victim.example"]
+
+
+def test_letters_of_one_alphabet_are_left_alone() -> None:
+    assert find_leaks("\r\nСара и Ольга".encode(), Identity(("x1@y.example",), ("Capa",))) == []
+
+
+def test_a_picture_in_a_pdf_file_is_not_unpacked() -> None:
+    pixels = zlib.compress(bytes(40_000_000))
+    pdf = b"%PDF-1.4\n1 0 obj\n<< /Subtype /Image >>\nstream\r\n" + pixels + b"\nendstream"
+    head = b"Content-Transfer-Encoding: base64\r\n"
+    assert found(base64.encodebytes(pdf), head) == set()

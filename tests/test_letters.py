@@ -65,6 +65,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "refused": {
         "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],
         "more_refused": 0,
+        "help": "https://plaint.example/help",
         "hosts": HOSTS,
         "account": ACCOUNT,
     },

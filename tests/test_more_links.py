@@ -25,6 +25,8 @@ def hosts(body: str | bytes, kind: str = "text/plain", encoding: str = "8bit", n
     "html",
     [
         f'<img srcset="x.png 1x,{EVIL} 2x">',
+        f"<p>hello<!-- #rotate>you <a href='{EVIL}'>x</a>",
+        f"<script><!-- var a = 1;</script><p>hello<a href='{EVIL}'>x</a>",
         f"<meta http-equiv=refresh content='0;{EVIL}'>",
         f"<style>p{{background:image-set('{EVIL}' 1x)}}</style>",
         "<a href='/\\evil.example.com/a'>x</a>",
@@ -58,6 +60,9 @@ def test_a_page_hides_a_link_in_more_than_one_way(html: str) -> None:
         ("jar:http://evil.example.com!/x", "http://evil.example.com"),
         ("intent://evil.example.com/#Intent;scheme=https;end", "intent://evil.example.com/#Intent;scheme=https;end"),
         ("smb://evil.example.com/share", "smb://evil.example.com/share"),
+        ("x-safari-https://evil.example.com/x", "https://evil.example.com/x"),
+        ("rdp://evil.example.com:3389", "rdp://evil.example.com:3389"),
+        ("http://evil.example.com<http://evil.example.com>", "http://evil.example.com"),
         ("search-ms:query=x&crumb=location:\\\\evil.example.com\\share", "file://evil.example.com/share"),
     ],
 )  # fmt: skip
@@ -123,3 +128,102 @@ def test_a_number_that_one_is_told_to_call_is_a_lure(text: str) -> None:
 @pytest.mark.parametrize("text", ["order 212-555-0123", "call me. 212-555-0123-9", "we call it ISBN 1-212-555-01239", "the recall of 212-555-0123"])  # fmt: skip
 def test_any_other_number_is_none(text: str) -> None:
     assert found(text).lures == ()
+
+
+@pytest.mark.parametrize(
+    ("reference", "host"),
+    [
+        ("http://good.example.com%00.evil.example.com/", None),
+        ("http://evil.example.0x4/", None),
+        ("http://it's+you!.evil.example.com/", "it's+you!.evil.example.com"),
+        ("http://-evil.example.com/", "-evil.example.com"),
+        ("http://www.bank.example%40evil.example.com/", "evil.example.com"),
+        ("http://shop,evil.example.com.no,where/", None),
+    ],
+)
+def test_a_host_is_what_browsers_ask_for(reference: str, host: str | None) -> None:
+    assert [link.host for link in found(f'<a href="{reference}">x</a>', "text/html").web] == (
+        [host] if host else []
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](https://evil.example.com)[b](mailto:joe@bank.example)",
+        "http://evil.example.com,bank.example.org is good",
+        "http://evil.example.com!bank.example.org",
+        "http://evil.example.com(bank.example.org)",
+        "\uff5chttp://evil.example.com\uff5cx",
+    ],
+)
+def test_a_sentence_goes_on_behind_a_link(text: str) -> None:
+    assert [link.host for link in found(text).web][:1] == ["evil.example.com"]
+    assert "bank.example" not in hosts(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Smith et.al say", "in 2002 etc.now", "DR.WALTER", "2.CONTACT us", "a.mobile", "the FBI.OFFICE", "edit main.cf", "configure.ac", "run setup.py"],
+)  # fmt: skip
+def test_a_word_behind_a_full_stop_is_no_host(text: str) -> None:
+    assert hosts(text) == set()
+
+
+def test_a_name_in_capitals_or_with_a_number_is_one() -> None:
+    assert hosts("Evil.Com, evil1.bar, evil-shop.contact, 163.com, t.co, x.ai") == {
+        "evil.com", "evil1.bar", "evil-shop.contact", "163.com", "t.co", "x.ai",
+    }  # fmt: skip
+
+
+IN_PERCENT = "http%3A%2F%2Fevil.example.com%2Fa"
+IN_BASE64 = base64.b64encode(EVIL.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        f"https://atpscan.global.hornetsecurity.com/?d=1&u={IN_PERCENT}",
+        f"https://clicktime.cloud.postoffice.net/clicktime.php?U={IN_PERCENT}&E=x",
+        f"https://lsems.gravityzone.bitdefender.com/scan/{IN_BASE64}/AB?c=1",
+        "https://antiphishing.vadesecure.com/2/am9l%3D%3D/evil.example.com/a",
+        f"https://gw.fortimail.com/fmlurlsvc/?fewReq=:B:1&url={IN_PERCENT}",
+        f"https://mail.yandex.ru/re.jsx?h=1&l={IN_BASE64}",
+        "https://evil.example.com.mcas.ms/a",
+        f"https://www.google.com/url?sa=t&q=two+words&url={IN_PERCENT}",
+        f"https://www.bing.com/aclick?u={base64.b64encode(IN_PERCENT.encode()).decode()}",
+        f"https://disq.us/url?url={IN_PERCENT}%3AABCDEFGHIJKLMNOPQRSTUV&cuid=1",
+        "https://t-info.mail.adobe.com/r/?id=1&p1=evil.example.com/a",
+        f"https://secure-web.cisco.com/1a/{IN_PERCENT.replace('%', '%25')}",
+    ],
+)
+def test_a_link_is_read_through_the_service_before_it(wrapped: str) -> None:
+    (link,) = found(wrapped).web
+    assert (link.url, link.via) == (EVIL, (wrapped,))
+
+
+@pytest.mark.parametrize(
+    ("url", "inner"),
+    [
+        ("http://shop.example.org/r.php?to=www.evil.example.com/a&x=1", ["http://www.evil.example.com/a"]),
+        ("http://shop.example.org/r.php?to=//evil.example.com/a", [EVIL]),
+        ("http://shop.example.org/r.php?to=%2F%2Fevil.example.com%2Fa&x=1", [EVIL]),
+        ("http://shop.example.org/find?q=www.evil.example.com", []),
+        ("http://shop.example.org/r.php?to=/a/b.html&and=www.", []),
+    ],
+)
+def test_a_redirector_may_name_its_target_without_a_scheme(url: str, inner: list[str]) -> None:
+    assert [link.url for link in found(url).web][1:] == inner
+
+
+def test_a_search_for_one_site_leads_there() -> None:
+    (link,) = found("http://www.google.com/search?q=site:evil.example.com&btnI=1").web
+    assert link.host == "evil.example.com"
+
+
+def test_a_run_that_url_defense_took_out_is_counted_in_octets() -> None:
+    taken = base64.urlsafe_b64encode("\u0444\u044b\u0432".encode() + b"x").decode()
+    (link,) = found(f"https://urldefense.com/v3/__http://evil.example.com/**E*a__;{taken}!!x$").web
+    assert link.url == "http://evil.example.com/\u0444\u044b\u0432xa"
+    (link,) = found("https://urldefense.com/v3/__http://evil.example.com/a*b__;!!x$").web
+    assert link.url == "http://evil.example.com/a*b"

@@ -10,16 +10,25 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlmodel import select
 
+from complaints.forward import HoldError, sendable_bytes
+from complaints.models import Consent, Report, ReportState, Withdrawal
 from complaints.receipts import ReceiptError, Service, canonical, entry_digest, receipt, verify
 from complaints.tokens import digest
 from tests.house import House, house, spam
 from tests.test_cli import plaint
+from tests.visitor import confirm, review
+from tests.website import running_website
 
 CLOUD_DESK = "abuse@cloud.example"
 SERVICE = Service("plaint.example", "https://plaint.example")
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PURPOSE_FIELDS = {
+    "purpose", "lawful_basis", "pii_information", "pii_controllers", "collection_method", "processing_method",
+    "storage_locations", "retention_period", "recipient_third_parties", "withdrawal_method", "privacy_rights",
+}  # fmt: skip
 RAW = b"Subject: report\r\n\r\nBuy now\r\n"
 
 
@@ -56,6 +65,14 @@ def test_a_receipt_has_the_sections_of_the_standard() -> None:
     assert record["pii_processing"]["purposes"][0]["recipient_third_parties"] == [CLOUD_DESK]
     assert record["pii_processing"]["purposes"][0]["lawful_basis"] == "consent"
     assert record["parties"][0]["party_type"] == "pii_controller"
+    missing = {
+        "header": {"schema_version", "record_id", "pii_principal_id"} - record.keys(),
+        "processing": {"privacy_notice", "language", "purposes"} - record["pii_processing"].keys(),
+        "purpose": PURPOSE_FIELDS - record["pii_processing"]["purposes"][0].keys(),
+        "party": {"party_id", "party_type", "party_url", "party_contact"} - record["parties"][0].keys(),
+        "event": {"event_time", "event_type", "event_state", "entity_id"} - record["events"][1].keys(),
+    }
+    assert not any(missing.values()), missing
     assert [event["event_state"] for event in record["events"]] == ["consent given", "consent withdrawn"]
 
 
@@ -167,28 +184,39 @@ async def check_one(home: House, tmp_path: Path, document: dict[str, Any], sent:
 def test_what_was_not_sent_yet_can_be_withdrawn_after_the_undo_window(
     tmp_path: Path, database_url: str
 ) -> None:
-    from complaints.loopback import World
+    with running_website(tmp_path, database_url=database_url) as website:
+        complaint = website.waiting()
+        confirm(website, complaint)
+        website.clock.turn(minutes=11)
+        assert website.api("POST", f"/complaints/{complaint}/undo").status_code == 409
+        assert "Withdraw what was not sent" in review(website, complaint).text
+        after = website.api("POST", f"/complaints/{complaint}/withdraw").json()
+        assert (after["state"], {one["state"] for one in after["reports"]}) == (
+            "closed",
+            {"cancelled", "draft"},
+        )
+        assert website.api("POST", f"/complaints/{complaint}/withdraw").status_code == 409
+        kinds = [link["entry"]["kind"] for link in website.api("GET", "/receipt").json()["chain"]]
+        assert kinds == ["consent", "withdrawal"]
+        with website.office.db.reading() as session:
+            [given] = session.exec(select(Consent))
+            assert [row.consent_id for row in session.exec(select(Withdrawal))] == [given.id]
+            cancelled = select(Report).where(Report.state == ReportState.CANCELLED)
+            with pytest.raises(HoldError, match="No consent"):
+                sendable_bytes(session, website.office, session.exec(cancelled).one())
 
-    async def main() -> None:
-        world = World.load("demo").extended(f'[mailboxes]\n"{CLOUD_DESK}" = "tempfail"\n')
-        async with house(tmp_path, database_url, world=world, retry_seconds=600) as home:
-            [document] = await home.waiting()
-            await home.confirm(document, [CLOUD_DESK])
-            for _ in range(100):
-                shown = await home.show(document["id"])
-                [report] = [one for one in shown["reports"] if one["to"] == CLOUD_DESK]
-                if report["attempts"] and report["state"] == "queued":
-                    break
-                await asyncio.sleep(0.1)
-            assert (await home.api("POST", f"/complaints/{document['id']}/undo")).status_code == 409
-            page = (await home.http.get(document["review_url"])).text
-            assert "Withdraw what was not sent" in page
-            after = (await home.api("POST", f"/complaints/{document['id']}/withdraw")).json()
-            assert after["state"] == "closed"
-            assert {one["state"] for one in after["reports"] if one["to"] == CLOUD_DESK} == {"cancelled"}
-            assert (await home.api("POST", f"/complaints/{document['id']}/withdraw")).status_code == 409
 
-    asyncio.run(main())
+def test_a_clock_that_was_set_back_keeps_nobody_from_taking_back(tmp_path: Path) -> None:
+    """What is taken back is the consent that stands, not the one with the latest time."""
+    with running_website(tmp_path) as website:
+        complaint = website.waiting()
+        confirm(website, complaint)
+        assert website.api("POST", f"/complaints/{complaint}/undo").status_code == 202
+        website.clock.turn(seconds=-60)
+        confirm(website, complaint)
+        assert website.api("POST", f"/complaints/{complaint}/undo").status_code == 202
+        with website.office.db.reading() as session:
+            assert len(session.exec(select(Withdrawal)).all()) == 2
 
 
 def test_a_discarded_complaint_can_be_brought_back(tmp_path: Path) -> None:

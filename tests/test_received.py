@@ -50,6 +50,26 @@ DIALECTS: list[tuple[str, str, dict[str, Any]]] = [
         {"from_ip": "192.0.2.1", "from_name": None, "helo": "trusted.example"},
     ),
     (
+        "smap, another name",
+        "from rdns.example(192.0.2.1, HELO helo.example) by mx.example via smap (V1.3) id xma1" + DATE,
+        {"from_ip": "192.0.2.1", "from_name": "rdns.example", "helo": "helo.example", "dialect": "smap"},
+    ),
+    (
+        "InterScan",
+        "from 192.0.2.1 by mx.example (InterScan E-Mail VirusWall NT)" + DATE,
+        {"from_ip": "192.0.2.1", "from_name": None, "helo": None, "dialect": "interscan"},
+    ),
+    (
+        "Tumbleweed",
+        "from 192.0.2.1 by mx.example with ESMTP (Tumbleweed MMS SMTP Relay (MMS v5.0))" + DATE,
+        {"from_ip": "192.0.2.1", "helo": None, "with_": "ESMTP", "dialect": "interscan"},
+    ),
+    (
+        "CommuniGate, a user",
+        "from [192.0.2.1] (account joe [192.0.2.1] verified) by mx.example (CommuniGate Pro SMTP 4.0.3) with ESMTP-TLS id 5" + DATE,
+        {"from_ip": "192.0.2.1", "helo": None, "authenticated": True, "dialect": "communigate"},
+    ),
+    (
         "qmail",
         "from rdns.example (HELO helo.example) (ident@192.0.2.1) by mx.example with SMTP; 24 Nov 2026 00:02:03 -0000",
         {"from_ip": "192.0.2.1", "from_name": "rdns.example", "helo": "helo.example", "verified": False, "ident": "ident"},

@@ -249,3 +249,17 @@ def test_real_spam_leaks_nothing_and_keeps_its_source_and_its_sites(level: str) 
             assert {link.domain for link in links(message).web} <= sites, name
             told.append(len(done.edits))
     assert len(told) >= 20, json.dumps(told)
+
+
+def test_an_address_in_an_array_of_letters_is_hidden() -> None:
+    letters = ", ".join(f"'{char}'" for char in ALICE.addresses[0])
+    redacted = redact(b"Content-Type: text/html\r\n\r\n[" + letters.encode() + b"]", ALICE, key=KEY).raw
+    assert b"'a', 'l', 'i'" not in redacted
+    assert find_leaks(redacted, ALICE) == []
+
+
+def test_a_link_in_base64_padded_with_dashes_keeps_its_site() -> None:
+    inner = base64.b64encode(b"https://y.example/mi82").rstrip(b"=") + b"--"
+    raw = TOKEN_PLACES["link path"]("plain") + b"https://click.spam.example/out.php?r=" + inner + b"\r\n"
+    redacted = redact(raw, ALICE, key=KEY, level="strict").raw
+    assert base64.b64encode(b"https://y.example/mi82").rstrip(b"=") in redacted

@@ -3,17 +3,17 @@
 import asyncio
 import email
 import email.policy
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from sqlmodel import select
 
-from complaints import reporters
-from complaints.models import (
-    Letter,
-)
+from complaints import erasure, export, reporters
+from complaints.models import Attempt, Letter
 from complaints.policy import POLICY
 from tests.house import ALICE, house
 from tests.house import spam as fresh_spam
@@ -129,3 +129,27 @@ def test_an_address_that_is_none_is_refused_with_what_is_wrong(website: Website)
         assert forms(answer)[0].fields == [("address", address)]
     with website.office.db.reading() as session:
         assert not session.exec(select(Letter)).all()
+
+
+def test_whoever_registers_and_leaves_leaves_no_letter_about_it(website: Website) -> None:
+    """The letter with the link was written when nobody was registered yet."""
+    link, code = asked(website)
+    website.http.post(link, data={"code": code, "policy": POLICY, "adult": "yes"})
+    with website.office.db.transaction() as session:
+        letter = session.exec(select(Letter).where(Letter.to == "carol@example.com")).one()
+        answer = "250 kept for carol@example.com"
+        session.add(Attempt(id="a", mail_id=letter.id, at=website.clock(), worker="w", text=answer))
+        carol = reporters.find(session, "CAROL@example.com")
+        assert carol is not None
+        with ZipFile(io.BytesIO(b"".join(export.stream(website.office, carol)))) as archive:
+            assert f"letters/{letter.id}-registration.eml" in archive.namelist()
+        erasure.erase(session, website.office, carol)
+    assert "carol" not in website.dump().lower()
+    assert ALICE in website.dump()
+
+
+def test_how_long_the_search_takes_tells_nobody_who_is_registered(website: Website) -> None:
+    """Not by reading one reporter after the other until the address is met."""
+    with website.office.db.engine.connect() as connection:
+        sql = "EXPLAIN QUERY PLAN SELECT id FROM reporter WHERE lower(reporter.address) = 'carol@example.com'"
+        assert "USING INDEX reporter_by_address" in str(connection.exec_driver_sql(sql).all())

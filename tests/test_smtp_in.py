@@ -1,6 +1,7 @@
 """The incoming SMTP door, spoken to over loopback sockets."""
 
 import asyncio
+import gc
 import io
 import ipaddress
 import logging
@@ -10,6 +11,7 @@ import re
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -374,7 +376,7 @@ def test_a_mail_that_drips_in_for_ever_is_cut_at_the_deadline() -> None:
             await peer.open_mail()
             began = asyncio.get_running_loop().time()
             dripping = asyncio.create_task(for_ever(peer, b"x", 0.02))
-            heard = await asyncio.wait_for(peer.reader.read(), 5)
+            heard = await asyncio.wait_for(peer.reader.readline(), 5)
             assert heard.startswith(b"421 4.4.2 ")
             dripping.cancel()
             assert 0.4 < asyncio.get_running_loop().time() - began < 3
@@ -573,10 +575,15 @@ def test_a_minute_later_a_network_may_ask_again_and_nothing_of_it_is_remembered(
 @dataclass(eq=False)
 class Visitor:
     prefix: bytes
+    heard: float = 0.0
+    until: float = 1e9
     idle: bool = True
 
     def dismiss(self, reply: str) -> None:
         raise AssertionError(reply)
+
+    def time_out(self) -> None:
+        raise AssertionError
 
 
 def test_prefixes_are_24_bits_of_ipv4_and_48_of_ipv6_and_none_for_ourselves() -> None:
@@ -750,6 +757,23 @@ def test_a_failed_handshake_ends_only_its_own_session() -> None:
             assert (await other.mail(b"x\r\n")).startswith("250")
             assert len(server.lobby.inside) == 1
             assert server.lobby.counts["broken"] == 1
+
+    asyncio.run(scene())
+
+
+def test_a_session_that_is_over_is_freed_at_once_and_nothing_has_to_search_for_it() -> None:
+    async def scene() -> None:
+        async with door(Post()) as server:
+            gc.disable()
+            try:
+                async with client(server) as peer:
+                    await peer.reply()
+                    await peer.ask(HELLO.strip())
+                    assert (await peer.mail(b"x\r\n")).startswith("250")
+                    (session,) = [weakref.ref(one) for one in server.lobby.inside]
+                await until(lambda: session() is None)
+            finally:
+                gc.enable()
 
     asyncio.run(scene())
 

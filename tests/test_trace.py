@@ -108,6 +108,29 @@ def test_named_networks_and_hosts_are_walked_through() -> None:
     assert source(relay, handed, FORGED, trust=("friend.example",)) == SPAMMER
 
 
+@pytest.mark.parametrize(
+    ("helo", "name", "ip", "confidence"),
+    [
+        ("mx.reporter.example", "unknown", "10.0.0.5", "medium"),
+        ("mx.reporter.example", "balancer.lan", "10.0.0.5", "medium"),
+        ("mx.reporter.example", "mx.reporter.example", "10.0.0.5", "high"),
+        ("mail.spam.example", "localhost", "127.0.0.1", "medium"),
+        ("localhost", "localhost", "127.0.0.1", "high"),
+    ],
+)
+def test_behind_a_balancer_anybody_may_say_to_be_a_host_of_the_border_which_is_doubted(
+    helo: str, name: str, ip: str, confidence: str
+) -> None:
+    found = walked(line(helo, name, ip, "imap.reporter.example"), FORGED)
+    assert found.source is not None
+    assert (found.source.hop, found.confidence) == (1, confidence)
+    assert (confidence == "high") == (found.source.doubts == ())
+    stored = walked(line(helo, name, ip, "imap.reporter.example", software=" (Dovecot)"), FORGED)
+    assert stored.confidence == ("medium" if "spam" in helo else "high")
+    named = walked(line(helo, name, ip, "imap.reporter.example"), FORGED, trust=(ip,))
+    assert named.confidence == ("medium" if "spam" in helo else "high")
+
+
 def test_a_line_below_a_neighbour_must_be_written_by_a_known_host() -> None:
     found = walked(
         line("pc", "unknown", "10.0.0.5", "mx.reporter.example"),

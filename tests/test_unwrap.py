@@ -226,9 +226,13 @@ def test_a_spam_that_a_rule_passed_on_is_told_from_a_forward_and_what_it_carries
     for forwarded in (
         unwrap_forward(spam, lambda _: True, ["me@reporter.example"]),  # it is written to us
         unwrap_forward(mine, lambda _: False, ["me@reporter.example"]),  # by the reporter
-        unwrap_forward(spam, lambda _: False, ["me@elsewhere.example"]),  # it came to somebody else
+        unwrap_forward(spam, lambda _: False, ["boss@spam.example"]),  # by somebody at their domain
     ):
         assert [one.spam for one in forwarded] == [SPAM]
+    (item,) = unwrap_forward(
+        spam, lambda _: False, ["me@elsewhere.example"]
+    )  # by nobody of theirs, to nobody
+    assert (item.spam, item.reason, item.remedy) == (None, passed_on.NOT_FROM_YOU, passed_on.WRITE_TO_US)
 
 
 def test_few_of_very_many_resent_to_addresses_are_looked_up() -> None:

@@ -23,7 +23,7 @@ from abuse_lookup.answer import Contact, Failure, Lookup, Rejected
 from complaints import contacts, draft, evidence, reporters, submission
 from complaints.contacts import Question
 from complaints.demo import free_port
-from complaints.models import Complaint, Json
+from complaints.models import Complaint, Json, Submission
 from complaints.office import Office
 from complaints.reporters import Secrets
 from complaints.settings import load
@@ -177,10 +177,11 @@ class Website:
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
             raw = self.office.spam_of(session, row)
+            told = session.get_one(Submission, row.submission_id).outcome
         trust = Trust.of(["mx.victim.example"])
         found = read(raw, trust, row.way_in_grade, certain=row.certain_hops)
         with self.office.db.transaction() as session:
-            evidence.record(session, self.office, row, found, [])
+            evidence.record(session, self.office, row, found, [], told)
         with self.office.db.reading() as session:
             row = session.get_one(Complaint, complaint_id)
         if row.source_ip:

@@ -27,6 +27,7 @@ from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
 from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read
 from complaints.leaks.wanted import Wanted, wanted
+from complaints.leaks.words import in_ascii
 
 __all__ = ["MOST_INSIDE", "Leak", "Person", "find_leaks", "words_in"]
 MOST_INSIDE = 6
@@ -85,7 +86,8 @@ def words_in(identity: Person) -> set[str]:
     """What is looked for of a person as words, in lower case: what `own_words` may make be passed over."""
     texts = (*identity.names, *identity.words)
     locals_ = (address.strip().lower().rpartition("@")[0] for address in identity.addresses)
-    return {word for text in texts for word in text.lower().split()}.union(locals_)
+    words = {word for text in texts for word in text.lower().split()}
+    return words.union(locals_, (other for word in words for other in in_ascii(word)))
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class _Search:
                 f"archives that hold more than {MOST_OCTETS // 1024**2} MB, or too many files", text.where
             )
         if not text.is_decoded:
-            self.charsets |= declared(text.octets.lower())
+            self.charsets |= declared(text.octets)
             for charset, octets in decoded(text.octets, self.charsets, foreign=bool(self.wanted.foreign)):
                 self.add(
                     _Text(

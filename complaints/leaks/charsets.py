@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from complaints.leaks.readings import in_utf8
+from complaints.leaks.scan import finder
 
+_CHARSET = finder(rb"(?i)charset")
+_LONGEST = 80
 _DECLARED = re.compile(rb"charset\*?\s{0,5}=(?:3d)?\s{0,5}[\"']?([a-z0-9][a-z0-9_.:-]{1,40})")
 _WIDE = re.compile(r"(?:utf|ucs|iso-10646-ucs|unicode)[_-]?(?:16|32|2|4)?(?:[_-]?[bl]e)?|unicode-1-1.*")
 _SHIFTED = frozenset(("utf-7", "utf7", "unicode-1-1-utf-7"))
@@ -23,11 +26,15 @@ _FULL_WIDTH = re.compile(rb"[\xa2\xa3][\xb0-\xfe\x40-\x7e\xa1-\xaf]|\x82[\x4f-\x
 """Letters of ASCII in full width, in such charsets."""
 
 
-def declared(lower: bytes) -> set[str]:
-    """The charsets that a text, in lower case, names."""
-    if b"charset" not in lower:
-        return set()
-    return {name.decode("ascii").rstrip(".:-") for name in _DECLARED.findall(lower)}
+def declared(text: bytes) -> set[str]:
+    """The charsets that a text names."""
+    found: set[str] = set()
+    place = _CHARSET(text, 0)
+    while place >= 0:
+        if match := _DECLARED.match(text[place : place + _LONGEST].lower()):
+            found.add(match[1].decode("ascii").rstrip(".:-"))
+        place = _CHARSET(text, place + 1)
+    return found
 
 
 def decoded(octets: bytes, charsets: set[str], *, foreign: bool) -> Iterator[tuple[str, bytes]]:

@@ -36,7 +36,8 @@ _LINES = re.compile(rb"(?:1{60,}=*\r?\n)+")
 _FIRST_LINE = rb"\n\r?\n[A-Za-z0-9+/]+=*\r?(?:\n|\z)"
 _LONG_LINE_FROM = finder(rb"\n[A-Za-z0-9+/]{60}")
 _PARAGRAPH_START = finder(_FIRST_LINE)
-_SHAPED = finder(rb"\n[A-Za-z0-9+/]{60}", _FIRST_LINE, rb"begin [0-7]{3,4} |=ybegin ")
+_SHAPED = finder(rb"\n(?:[A-Za-z0-9+/]{60}|" + _FIRST_LINE.removeprefix(rb"\n") + rb")")
+"""Either of the two, in one pass; what begins with one octet always is looked for several times as fast."""
 _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
 _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
@@ -48,7 +49,7 @@ _APART = b"/" * 8
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
-_UU_BEGIN = re.compile(rb"begin [0-7]{3,4} |=ybegin ")
+_UU_BEGIN = re.compile(rb"begin (?:[0-7]{3,4} |(?<==ybegin ))")
 _LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
@@ -69,7 +70,7 @@ class Opened:
 
 def is_shaped(text: bytes) -> bool:
     """Whether a text may hold any that `bodies` or `short_bodies` finds."""
-    return _SHAPED(text, 0) >= 0 or _LONG_LINE.match(text) is not None
+    return b"begin " in text or _SHAPED(text, 0) >= 0 or _LONG_LINE.match(text) is not None
 
 
 def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
@@ -117,7 +118,7 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
 
     Most of these are words of a text.
     """
-    if _UU_BEGIN.search(text):
+    if b"begin " in text and _UU_BEGIN.search(text):
         yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
     if b"=ybegin " in text:
         yield Opened("yEnc", b"\n".join(_ydecoded(text)))
@@ -174,8 +175,9 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     if letters.count(b"0x") >= _SHORTEST_BODY:
         letters = letters.replace(b"0x", b"")
     kinds = letters.translate(_IS_HEX)
-    if b"1" * 32 in kinds:
+    if _HEX_RUN in kinds:
         yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+    yield from (Opened("base32", octets) for octets in wanted.in_base32(letters))
     for octets in _hex_in(letters, kinds):
         yield from told("hex", octets, wanted)
     if any(word in letters for word in FUNCTIONS):
@@ -223,14 +225,12 @@ def told(how: str, octets: bytes, wanted: Wanted, kinds: bytes = b"") -> Iterato
         narrow = octets.replace(b"\0", b"")
         runs += _runs(narrow, narrow.translate(_READABLE), b"1" * wanted.readable)
     # A picture of one colour is a row of one letter, and so may be what that decodes to, again and again.
-    runs = [run for run in runs if _is_varied(run, wanted.fewest)]
+    fewest = wanted.fewest
+    runs = [
+        run for run in dict.fromkeys(runs) if len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest
+    ]
     if runs and (max(map(len, runs)) >= TELLING or wanted.hinted(b"\n".join(runs))):
         yield Opened(how, b"\n".join(runs), is_likely=False)
-
-
-def _is_varied(run: bytes, fewest: int) -> bool:
-    """Whether so many different characters stand in a run; nearly always the first of it tell."""
-    return len(set(run[:TELLING])) >= fewest or len(set(run)) >= fewest
 
 
 def readable_in(octets: bytes) -> bytes:

@@ -6,6 +6,7 @@ archives would find them too.
 
 import bz2
 import lzma
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,8 +17,20 @@ from complaints.leaks.scan import finder
 MOST_OCTETS = 32 * 1024 * 1024
 """Unpacked octets of one message that are looked at."""
 MOST_STREAMS = 2_000
-_START = finder(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00")
-"""Where an archive begins that is opened here."""
+_SIGNS = (b"\x04", b"\x1f", b"\xfd", b"\0", b"BZh", b"stream")
+"""What the beginnings hold that is rare in texts."""
+_ZLIB_FROM = rb"[\x08\x18\x28\x38\x48\x58\x68\x78]"
+_STREAM = rb"stream\r?\n" + _ZLIB_FROM
+_START = finder(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00", _STREAM, rb"[zi]TXt[ -~]{1,79}\x00")
+"""Where an archive begins that is opened here, a stream of a PDF file, or a text in a picture."""
+_ZLIB = re.compile(
+    rb"(?:stream\r?\n|zTXt[ -~]{1,79}\0\0|iTXt[ -~]{1,79}\x00\x01\x00[^\x00]{0,99}\x00[^\x00]{0,999}\x00)(?="
+    + _ZLIB_FROM
+    + rb")"
+)
+"""What stands before the zlib in them (ISO 32000-1, 7.3.8; PNG, 11.3.4)."""
+_PICTURE = re.compile(rb"/Subtype\s{0,9}/Image")
+_BEFORE = 1024
 _ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
 _ENCRYPTED = 1
 _CHUNK = 65_536
@@ -34,16 +47,25 @@ class Room:
 
 def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
     """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
-    if b"\x04" not in octets and octets.isascii():
+    # Packed octets are never all ASCII, but for a file that is only stored in a zip.
+    signs = _SIGNS[:1] if octets.isascii() else _SIGNS
+    if not any(octets.find(sign) >= 0 for sign in signs):
         return
     view, place = memoryview(octets), 0
     while (start := _START(octets, place)) >= 0:
         if room.streams <= 0 or room.octets <= 0:
             room.full = True
             return
+        if octets[start] in b"siz" and not _is_text(octets, start):
+            place = start + 4
+            continue
         room.streams -= 1
         if octets.startswith(b"PK", start):
             content, end = _member(octets, view, start, room)
+        elif octets[start] in b"siz":
+            packed = _ZLIB.match(octets, start).end()  # type: ignore[union-attr]  # it is one
+            content, end = _inflated(zlib.decompressobj(), view[packed:], room)
+            end += packed
         else:
             make = _opener(octets[start : start + 1])
             content, end = _inflated(make, view[start:], room)
@@ -80,6 +102,16 @@ def _member(octets: bytes, view: memoryview, start: int, room: Room) -> tuple[by
     return name, at
 
 
+def _is_text(octets: bytes, start: int) -> bool:
+    """Whether a stream may hold letters; nobody reads the pixels of a picture."""
+    first = max(start - _BEFORE, 0)
+    if octets[start : start + 1] == b"s" and _PICTURE.search(
+        octets, max(octets.rfind(b"obj", first, start), first), start
+    ):
+        return False
+    return _ZLIB.match(octets, start) is not None
+
+
 def _inflated(
     opener: "zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompressor", packed: memoryview, room: Room
 ) -> tuple[bytes, int]:
@@ -97,5 +129,5 @@ def _inflated(
                 room.full = True
                 break
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
-        pass  # damaged from here on: what came before has been read
+        return b"".join(pieces), 0  # damaged, or none: what came before has been read
     return b"".join(pieces), place - len(opener.unused_data)

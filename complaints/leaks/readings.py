@@ -7,30 +7,37 @@ a text is read in every way that could change it.
 
 import binascii
 import re
-import unicodedata
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass
 from html.entities import html5
 from itertools import groupby
 from operator import itemgetter
 
 from complaints.leaks.reading import Reading
 from complaints.leaks.scan import BASE64, finder
+from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
 _QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+_SOFT_BREAK_FROM = finder(rb"=[ \t]+\r?\n")
 _CODE = re.compile(rb"=(?:[0-9A-F]{2}|[ \t]*+\r?\n)")
+_CODE_FROM = finder(rb"=(?:[0-9A-F]{2}|[ \t]*\r?\n)")
 _DAMAGED = re.compile(rb"=([0-9A-Fa-f]{2}[^\s\"'>]{4,})")
 _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
+_OPEN_CODE = re.compile(rb"=[^?]?\?")
+_SPACED_WORD = re.compile(rb"\?[qQ]\?[^?_]*+_")
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_LONG_ROW = 100
 _CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
-_CONTINUATION = re.compile(rb"\*[1-9]\d{0,3}\*?=")
+_CONTINUATION = finder(rb"\*[1-9][0-9]{0,3}\*?=")
 _PIECE = re.compile(rb"([A-Za-z-]{1,20})\*(\d{1,4})\*?=(\"[^\"\n]*\"|[^;\s]*)")
 _CONCATENATED = re.compile(rb"['\"`]\s{0,9}\+\s{0,9}['\"`]")
-_JOINT = re.compile(rb"\+\s{0,9}['\"`]")
+_JOINT = finder(rb"\+[\t-\r ]{0,9}['\"`]")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
 _ENTITY = re.compile(rb"(&(?>(?:amp;|#38;|#x26;)*)(?:#[xX][0-9A-Fa-f]{1,12}|#[0-9]{1,12}|[A-Za-z]{2,24});?)")
 _BACKSLASH = re.compile(
@@ -38,35 +45,16 @@ _BACKSLASH = re.compile(
     rb"|0{2,4}[2-7][0-9A-Fa-f](?![0-9A-Fa-f]) ?|[0-7]{3}|[2-7][0-9A-Fa-f] ?|[/@.]|\r?\n))"
 )
 _CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
+_CUT_PERCENT_FROM = finder(rb"%[^\t-\r %]{0,9}\r?\n[ \t]")
 _CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
+_CUT_ENTITY_FROM = finder(rb"&[^\t-\r &]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _TAG = re.compile(rb"<[^<>]*+>")
-_UNSEEN = re.compile(
-    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\U000e0000-\U000e01ef]+"
-)
-# What NFKC makes letters, digits and signs of ASCII of; and letters with the marks that they are composed of.
-_ALIKE = re.compile(
-    "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
-    "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
-)
-_SHORT_SIGNS = 32
-_MARK = re.compile(rb"\xcc[\x80-\xbf]|\xcd[\x80-\xaf]")
-_MARKS = re.compile("[\u0300-\u036f]+")
-_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
-_SIGN = (
-    rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|\xc2[\xaa\xad\xb2\xb3\xb9\xba]|\xef[\xb8-\xbe]"
-    rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
-)
-"""With what all of these begin in UTF-8."""
-_HAS_SIGN = finder(_SIGN)
-_REMARK = rb"\)[ \t]?@|@[ \t]?\("
+_TO_NEXT_END = re.compile(rb"<[^>]*>")
+_BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
 """A comment beside the @ of an address (RFC 5322 §3.2.2)."""
-_BESIDE_AT = finder(_REMARK)
 _ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
-_UNUSUAL = finder(_SIGN, rb"\+[\t-\r ]{0,9}['\"`]", b"<!--", _REMARK)
-_SIGNS_ON = re.compile(rb"(?:" + _SIGN + rb")[\x80-\xff]*")
 _NO_CHARSETS = frozenset(
     ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
      "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
@@ -128,30 +116,50 @@ class Read:
     finished: bool
 
 
-def read(text: bytes) -> Read:
-    """Read a text, which holds no zeros, in every way."""
+def read(text: bytes, *, split: bool = True) -> Read:
+    """Read a text, which holds no zeros, in every way; only if `split` also without what splits words.
+
+    Long encoded words are then read as words only.
+    """
+    rows: set[bytes] = set()
+    words, rest = _around_words(text, rows)
+    text = rest if split else text
     bases = [Reading("", text)]
     aside: list[Reading] = []
-    if words := _around_words(text):
+    if words:
         aside.append(Reading("encoded words", words))
     if b"=" in text and _QUOTED.search(text):
-        bases.append(Reading("quoted-printable", binascii.a2b_qp(_SOFT_BREAK.sub(b"=", text))))
+        closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
+        bases.append(Reading("quoted-printable", binascii.a2b_qp(closed)))
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
         if damaged := _DAMAGED.findall(text):
             aside.append(Reading("", b"\n".join(damaged)))
     done = Read(bases[:-1], finished=True)
     finished = True
-    for base in (bases[-1], *aside):
+    queue = deque((bases[-1], *aside))
+    while queue:
+        base = queue.popleft()
         finished &= _see_through(base, done)
+        inside = done.readings[-1]
+        # Words that only now show, as in a message inside quoted-printable; each round decodes some of them
+        if (
+            inside.octets is not text
+            and b"=?" in inside.octets
+            and (words := _around_words(inside.octets, rows)[0])
+        ):
+            queue.append(Reading(f"{inside.how}, encoded words".removeprefix(", "), words))
+        if split:
+            _join(done)
     if len(bases) > 1 and (again := _around_codes(bases[1].octets)):
         done.readings.append(Reading("quoted-printable twice", again))
     return Read(done.readings, finished)
 
 
 def _see_through(base: Reading, done: Read) -> bool:
-    """Add all readings of a base; returns whether all escapes are undone."""
+    """Add all readings of a base, the whole one last; returns whether all escapes are undone."""
     done.readings.append(base)
-    last = _plain(base, done)
+    continued = b"*" in base.octets and _CONTINUATION(base.octets, 0) >= 0
+    last = _plain(base, done, continued=continued)
     for _ in range(ROUNDS):
         before, (octets, more) = last, _unescaped(last.octets)
         last = _then(last, "escaped", octets, done)
@@ -160,30 +168,51 @@ def _see_through(base: Reading, done: Read) -> bool:
             break
     else:
         finished = _unescaped(last.octets)[0] == last.octets
-    done.readings[-1] = last = replace(last, whole=True)
-    if b"*" in base.octets and _CONTINUATION.search(base.octets):
+    done.readings.pop()
+    if continued:
         done.readings.append(Reading("parameters in order", _unescaped(_in_order(base.octets))[0]))
-    if _UNUSUAL(last.octets, 0) >= 0:
-        if b"+" in last.octets and _JOINT.search(last.octets):
-            last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done)
-        if not last.octets.isascii() and _HAS_SIGN(last.octets, 0) >= 0:
-            last = _then(last, "invisible or look-alike letters", _visible(last.octets), done)
-        if b"(" in last.octets and _BESIDE_AT(last.octets, 0) >= 0:
-            _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
-        if b"<!--" in last.octets:
-            last = _then(last, "split by comments", _uncommented(last.octets), done)
-    if b"<" in last.octets:
-        _then(last, "split by tags", _TAG.sub(b"", last.octets), done)
+    done.readings.append(Reading(last.how, last.octets, whole=True))
     return finished
 
 
-def _plain(last: Reading, done: Read) -> Reading:
+def _join(done: Read) -> None:
+    """Add readings of the last one, without what nobody sees and what splits words, such as tags."""
+    last = done.readings[-1]
+    if b"+" in last.octets and _JOINT(last.octets, 0) >= 0:
+        last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done, whole=True)
+    mixed = False
+    if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
+        last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
+        mixed = IS_MIXED(last.octets, 0) >= 0
+    if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
+        _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
+    if b"<" in last.octets:
+        if b"<!--" in last.octets:
+            last = _then(last, "split by comments", _uncommented(last.octets), done)
+        last = _then(last, "split by tags", _untagged(last.octets), done)
+    if mixed:
+        _then(last, "letters of other alphabets", in_latin(last.octets), done)
+
+
+def _untagged(text: bytes) -> bytes:
+    """Take out tags; one is what stands between the signs of it and holds neither."""
+    end = text.rfind(b">") + 1
+    rest, tags = _TO_NEXT_END.subn(b"", text[:end])
+    # This pattern is far faster, and says the same where none of what it took out holds another beginning.
+    # What it looks for ends somewhere: it never comes to the last octet in vain.
+    if text.count(b"<", 0, end) != tags + (rest.count(b"<") if b"<" in rest else 0):
+        rest = _TAG.sub(b"", text[:end])
+    return rest + text[end:]
+
+
+def _plain(last: Reading, done: Read, *, continued: bool) -> Reading:
     """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
     text = last.octets
-    mended = _CUT_PERCENT.sub(_mended, text) if b"%" in text else text
-    mended = _CUT_ENTITY.sub(_mended, mended) if b"&" in text else mended
+    mended = _CUT_PERCENT.sub(_mended, text) if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0 else text
+    if b"&" in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
+        mended = _CUT_ENTITY.sub(_mended, mended)
     last = _then(last, "folded", mended, done)
-    if b"*" in text and _CONTINUATION.search(text):
+    if continued:
         joined = _CONTINUED.sub(b"", last.octets.replace(b'";', b";"))
         last = _then(last, "continued parameters", joined, done)
     return last
@@ -197,11 +226,11 @@ def _in_order(text: bytes) -> bytes:
     return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
-def _then(last: Reading, how: str, octets: bytes, done: Read) -> Reading:
+def _then(last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False) -> Reading:
     """Add a reading of a reading, unless it says the same."""
     if octets == last.octets:
         return last
-    new = Reading(f"{last.how}, {how}" if last.how else how, octets)
+    new = Reading(f"{last.how}, {how}" if last.how else how, octets, whole)
     done.readings.append(new)
     return new
 
@@ -210,23 +239,44 @@ def _mended(match: re.Match[bytes]) -> bytes:
     return b"".join(match[0].split())
 
 
-def _around_words(text: bytes) -> bytes:
-    """Decode encoded words; returns them with what stands beside them, each on a line."""
+def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
+    """Decode encoded words; returns them with what stands beside them, each on a line, and the rest.
+
+    Those that are `known` were decoded before, and are left out; others become known.
+
+    Long rows that are nothing but a text once decoded are no longer in the rest: all their letters were read
+    as they were meant. Read in another way, from another letter on, they would have to say something as well,
+    and no chance makes both of that.
+    """
     pieces: list[bytes] = []
-    end = 0
-    for match in _ENCODED_WORDS.finditer(text):
+    rest: list[bytes] = []
+    end = position = 0
+    first, last = text.find(b"=?"), text.rfind(b"?=") + 2
+    for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
+        if match[0] in known:
+            continue
+        known.add(match[0])
         before = text[max(end, match.start() - _BESIDE) : match.start()]
         behind = text[match.end() : match.end() + _BESIDE]
-        pieces.append(before + _words(match) + behind)
+        words = _words(match)
+        pieces.append(before + words + behind)
         end = match.end()
-    return b"\n".join(pieces)
+        if len(words) >= _LONG_ROW and _is_plain(match[0], words):
+            rest.append(text[position : match.start()])
+            position = end
+    return b"\n".join(pieces), b"?".join((*rest, text[position:])) if rest else text
+
+
+def _is_plain(row: bytes, decoded: bytes) -> bool:
+    """Whether encoded words were nothing but a text; what is a space in one may be a letter of base64."""
+    return not (decoded.translate(None, _PRINTABLE) or _SPACED_WORD.search(row))
 
 
 def _around_codes(text: bytes) -> bytes:
     """Undo quoted-printable in what stands beside codes of it, each on a line."""
     pieces: list[bytes] = []
     first = end = -1
-    for match in _CODE.finditer(text):
+    for match in _CODE.finditer(text) if _CODE_FROM(text, 0) >= 0 else ():
         if match.start() > end:
             pieces += [text[first:end]] * (first >= 0)
             first = max(match.start() - _BESIDE, 0)
@@ -253,7 +303,7 @@ def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
     """Decode encoded words of one kind, in one go where none ends within a group or a code."""
     joined = b"".join(payloads)
     if kind in b"qQ":
-        if any(b"=" in payload[-2:] for payload in payloads):
+        if _OPEN_CODE.search(b"?".join((*payloads, b""))):
             return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
         return binascii.a2b_qp(joined, header=True)
     within = any(len(payload) % 4 for payload in payloads)
@@ -301,60 +351,6 @@ def _leads_on(code: bytes) -> bool:
     """Whether what an escape stands for may be a piece of another one."""
     meant = _CODES[code]
     return meant != code and not (meant and not meant.translate(None, _NO_ESCAPE))
-
-
-def _visible(text: bytes) -> bytes:
-    """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
-    text = text.decode("utf-8", "ignore").encode()
-    if _MARK.search(text):
-        # Marks belong to letters, which may be ASCII.
-        text = _marked(_SIGNS_ON.sub(_bare, text).decode()).encode()
-    return _SIGNS_ON.sub(_shown, text)
-
-
-def _bare(match: re.Match[bytes]) -> bytes:
-    return _UNSEEN.sub("", match[0].decode()).encode()
-
-
-def _marked(text: str) -> str:
-    """Compose letters with the marks behind them."""
-    pieces: list[str] = []
-    position = 0
-    for match in _MARKS.finditer(text):
-        start = match.start() - 1
-        if start >= position and _MARKED.match(text, start):
-            pieces += (text[position:start], unicodedata.normalize("NFKC", text[start : match.end()]))
-            position = match.end()
-    return "".join((*pieces, text[position:]))
-
-
-def _shown(match: re.Match[bytes]) -> bytes:
-    # What is done to them depends on nothing beside them: all before are ASCII, or none of these.
-    return _SIGNS[match[0]]
-
-
-def _seen(signs: bytes) -> bytes:
-    bare = _UNSEEN.sub("", signs.decode("utf-8", "ignore"))
-    return _ALIKE.sub(_folded, bare).encode("utf-8", "ignore")
-
-
-class _Signs(dict[bytes, bytes]):
-    """What is seen of each stretch beyond ASCII; a message has few different short ones."""
-
-    def __missing__(self, signs: bytes) -> bytes:
-        found = _seen(signs)
-        if len(signs) <= _SHORT_SIGNS:
-            if len(self) > _FEW:
-                self.clear()
-            self[signs] = found
-        return found
-
-
-_SIGNS = _Signs()
-
-
-def _folded(match: re.Match[str]) -> str:
-    return unicodedata.normalize("NFKC", match[0])
 
 
 def _uncommented(text: bytes) -> bytes:

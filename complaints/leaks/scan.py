@@ -5,7 +5,7 @@ hundreds. An answer is `no` only where nothing that the patterns describe is the
 for himself.
 """
 
-from base64 import b64encode
+from base64 import b32encode, b64encode
 from collections.abc import Callable
 from functools import cache
 
@@ -37,10 +37,13 @@ def finder(*patterns: bytes) -> Place:
     if not patterns:
         return lambda _, __: -1
     try:
-        search = re2.compile(b"|".join(patterns), options).search
+        compiled = re2.compile(b"|".join(patterns), options)
     except re2.error:  # larger than the machine takes: nothing can be told beforehand
         return everywhere
-    return lambda text, start: -1 if (match := search(text, start)) is None else match.start()
+    # `search` makes a generator and a match of each answer, which costs more than searching a short text.
+    inner = compiled._regexp.Match  # noqa: SLF001
+    anchor = re2._Anchor.UNANCHORED  # noqa: SLF001
+    return lambda text, start: inner(anchor, text, start, len(text))[0][0]
 
 
 def everywhere(text: bytes, start: int) -> int:
@@ -74,6 +77,7 @@ def maybe(letters: bytes) -> bytes:
     return b"(?:" + spread(letters) + b")?"
 
 
+@cache
 def _octet(octet: int) -> bytes:
     return _class(_EACH_CASE.get(octet, bytes((octet,))))
 
@@ -141,10 +145,24 @@ def beside_signs(letters: bytes) -> bytes:
     return _HEX_GAP.join(_octet(octet) for octet in letters)
 
 
+def in_hex(octets: bytes) -> bytes:
+    """The hex digits of these octets, in either case, with signs or `0x` between two octets."""
+    return _HEX_GAP.join(b"".join(map(_octet, b"%02x" % octet)) for octet in octets)
+
+
 def in_base64(octets: bytes) -> tuple[bytes, ...]:
     """The letters of base64 that these octets alone fill, from each place in a group."""
     found = []
     for place in range(3):
         letters = b64encode(bytes(place) + octets + bytes(2))
         found.append(letters[-(-place * 4 // 3) : (place + len(octets)) * 4 // 3])
+    return tuple(found)
+
+
+def in_base32(octets: bytes) -> tuple[bytes, ...]:
+    """The letters of base32, in lower case, that these octets alone fill, from each place in a group."""
+    found = []
+    for place in range(5):
+        letters = b32encode(bytes(place) + octets + bytes(4)).lower()
+        found.append(letters[-(-place * 8 // 5) : (place + len(octets)) * 8 // 5])
     return tuple(found)

@@ -5,14 +5,14 @@ address do not stand, no way of putting dots, tags, folds or words between them 
 a nanosecond an octet. Only where they do stand, a pattern decides whether it is the address.
 """
 
-import hashlib
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from complaints.leaks.digests import ONE_MAILBOX, digests_of, same_mailbox
 from complaints.leaks.reading import ROT13, Reading, letters_of
 from complaints.leaks.scan import (
     ARCHIVES,
@@ -21,7 +21,9 @@ from complaints.leaks.scan import (
     beside_signs,
     exactly,
     finder,
+    in_base32,
     in_base64,
+    in_hex,
     joined,
     maybe,
     readable,
@@ -40,8 +42,6 @@ _DOT = rb"(?:[._-]|\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?)"
 _TAG = rb"(?:[+/][^\s@<>\"]{0,64}?)?"
 _GAP = rb"[^a-z0-9\x80-\xff._+@=-]{0,4}"
 _GAP_AT = rb"[^a-z0-9\x80-\xff@=]{0,6}[@=][^a-z0-9\x80-\xff]{0,6}"
-_ONE_MAILBOX = ("gmail.com", "googlemail.com")
-"""Two names of one provider, which takes no notice of dots in local parts (support.google.com/mail, 2026)."""
 _TOLD = 5
 """So many letters on either side of the @ are looked at beforehand."""
 TELLING = 16
@@ -49,7 +49,7 @@ TELLING = 16
 _HEAD = 6
 """So many letters of a digest are looked for first."""
 _DIGEST_HEAD = 4
-_FEW = 1024
+_BASE32_HEAD = 8
 _TELLING_JOINED = 10
 """So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
 
@@ -177,8 +177,19 @@ class Wanted:
     def _in_hex(self) -> tuple[bytes, ...]:
         """What tells there, too, of anything in hex, or in the numbers of a script."""
         heads = {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign)
-        hexed = (octets.hex().encode() for octets in heads)
-        return (readable_hex(self.readable), *map(beside_signs, (*FUNCTIONS, *hexed)))
+        based = {letters[:_BASE32_HEAD] for _, letters in self._base32}
+        return (readable_hex(self.readable), *map(beside_signs, (*FUNCTIONS, *based)), *map(in_hex, heads))
+
+    @cached_property
+    def _base32(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The octets of each address, as it is and in upper case, and their letters in base32."""
+        plain = (b"%b@%b" % (one.local, one.domain) for one in self.addresses)
+        forms = (form for one in plain for form in (one, one.upper()))
+        return tuple((octets, letters) for octets in forms for letters in in_base32(octets))
+
+    def in_base32(self, letters: bytes) -> Iterator[bytes]:
+        """Yield the addresses that stand in base32 in letters and digits in lower case."""
+        return (octets for octets, encoded in self._base32 if encoded in letters)
 
     @cached_property
     def anything_encoded(self) -> Place:
@@ -276,7 +287,7 @@ class Wanted:
 
     def digested(self, octets: bytes) -> Iterator[str]:
         """Yield what is digested of the digests that stand in octets."""
-        if len(octets) > _FEW and self._any_digest(octets, 0) < 0:
+        if self._any_digest(octets, 0) < 0:
             return iter(())
         return (what for what, digest in self.digests if digest in octets)
 
@@ -310,16 +321,6 @@ def _inmost(forms: set[bytes]) -> tuple[bytes, ...]:
     return tuple(form for form in sorted(forms) if not any(other in form for other in forms - {form}))
 
 
-_TURNS: tuple[tuple[Callable[[str], str], tuple[str, ...]], ...] = (
-    (str.lower, ("md5", "sha1", "sha256", "sha512")),
-    (str.strip, ("md5", "sha1", "sha256")),
-    (str.upper, ("md5", "sha1", "sha256")),
-    (lambda address: f"mailto:{address.lower()}", ("md5", "sha1")),
-    (lambda address: f"{address.lower()}\n", ("md5", "sha1", "sha256")),
-)
-"""What of an address people take the digest of: first as most do."""
-
-
 @lru_cache(maxsize=256)
 def wanted(
     addresses: tuple[str, ...],
@@ -330,45 +331,24 @@ def wanted(
     """Make ready what to look for; `own_words` as `find_leaks` says."""
     spellings: dict[tuple[bytes, bytes], Address] = {}
     for address in addresses:
-        for local, domain in _same(address):
-            for one in _forms(local):
+        for local, domain in same_mailbox(address):
+            for one in dict.fromkeys((*_forms(local), _coded_for_bounces(local))):
                 for other in _forms(domain):
                     what = f"address {address.lower()}"
-                    dots = domain in _ONE_MAILBOX
+                    dots = domain in ONE_MAILBOX
                     spellings.setdefault((one, other), Address(what, one, other, dots))
-    digests: dict[bytes, str] = {}
-    usual = 0
-    for turn, algorithms in _TURNS:
-        for address in addresses:
-            forms = dict.fromkeys((address, *("@".join(one) for one in _same(address))))
-            for form in forms if not usual else (address,):
-                for algorithm in algorithms:
-                    octets = hashlib.new(algorithm, turn(form).encode(), usedforsecurity=False).digest()
-                    digests.setdefault(octets, f"digest of {address.lower()}")
-        usual = usual or len(digests)
-    return Wanted(
-        tuple(spellings.values()),
-        tuple((what, octets) for octets, what in digests.items()),
-        words_of(addresses, names, phrases, own_words),
-        usual,
+    words = words_of(addresses, names, phrases, own_words)
+    telling = {word.forms[0].decode() for word in words if word.mailbox and word.anywhere}
+    digests, usual = digests_of(addresses, telling)
+    return Wanted(tuple(spellings.values()), digests, words, usual)
+
+
+def _coded_for_bounces(local: str) -> bytes:
+    """A local part as some write it into a return path: its signs as codes, `a-b` as `a+2db`."""
+    return b"".join(
+        octet if octet.isalnum() or octet >= b"\x80" or octet in {b".", b"+"} else b"+%02x" % ord(octet)
+        for octet in (bytes((number,)) for number in local.encode())
     )
-
-
-def _same(address: str) -> Iterator[tuple[str, str]]:
-    """Yield (local, domain) of all addresses of one mailbox: untagged, and the domain in each form."""
-    local, _, domain = address.strip().lower().rpartition("@")
-    domains = list(_ONE_MAILBOX) if domain in _ONE_MAILBOX else [domain]
-    for turn in ("idna", "punycode"):
-        try:
-            domains.append(
-                domain.encode("idna").decode("ascii") if turn == "idna" else domain.encode().decode("idna")
-            )
-        except UnicodeError:
-            continue  # no valid IDN (RFC 5890): there is no other form of it
-    for one in dict.fromkeys(domains):
-        yield local, one
-        if "+" in local.strip("+"):
-            yield local.partition("+")[0], one
 
 
 def _forms(text: str) -> list[bytes]:

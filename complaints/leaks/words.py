@@ -4,6 +4,7 @@ A word counts where people read words. Inside the name of a host, the address of
 that servers wrote it is what a report must tell and says nothing of its reporter.
 """
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ from complaints.leaks.reading import letters_of
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
 _SHORTEST_MAILBOX = 5
+_SHORTEST_TURNED = 7
+_IN_TWO_LETTERS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+_WITHOUT_STROKE = str.maketrans(
+    {"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"}
+)
+"""What has no composition with a mark (Unicode, UnicodeData.txt)."""
 _MOST = 50_000
 """Places of a word in one text that are looked at; where there are more, one is taken to count."""
 _WINDOW = 2_000
@@ -168,6 +177,10 @@ def words_of(
     made = dict.fromkeys((*_of_names(names, own_words), *_of_phrases(phrases, own_words)))
     siblings = frozenset(form for what, text in made for form in _forms(text))
     found = [_word(what, text, siblings) for what, text in made]
+    spelled = ((what, other) for what, text in made for other in in_ascii(text))
+    turned = ((what, other) for what, text in made for other in _turned(text))
+    others = dict.fromkeys(one for one in (*spelled, *turned) if one not in made and one[1] not in own_words)
+    found += [_word(what, text, siblings) for what, text in others]
     for local in dict.fromkeys(address.strip().lower().rpartition("@")[0] for address in addresses):
         telling = len(local) >= _SHORTEST_MAILBOX and local not in _OFFICES and local not in own_words
         found.append(_word(f"mailbox {local}", local, siblings, mailbox=True, anywhere=telling))
@@ -189,6 +202,21 @@ def _of_names(names: tuple[str, ...], own_words: frozenset[str]) -> Iterator[tup
         if len(first + last) >= 2 * _SHORTEST:
             yield f"name {first} {last}", first + last
             yield f"name {first} {last}", last + first
+
+
+def in_ascii(text: str) -> Iterator[str]:
+    """Yield how a word of Latin letters with marks is written without them: `juergen` and `jurgen`."""
+    apart = unicodedata.normalize("NFKD", text.translate(_WITHOUT_STROKE))
+    bare = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    for one in (text.translate(_IN_TWO_LETTERS), bare):
+        if one != text and one.isascii() and len(one) >= _SHORTEST:
+            yield one
+
+
+def _turned(text: str) -> Iterator[str]:
+    """Yield a name backwards and in rot13; shorter ones are too often words of some language."""
+    if len(text) >= _SHORTEST_TURNED and text.isascii():
+        yield from (text[::-1], codecs.encode(text, "rot13"))
 
 
 def _of_phrases(phrases: tuple[str, ...], own_words: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from complaints.hosts import canonical_ip, organisational_domain
 from complaints.redact.find import CannotRedact, Find, splice
 from complaints.redact.opaque import is_code, is_code_label
 from complaints.redact.pseudonyms import PSEUDONYM_ONLY
+from complaints.redact.sieve import automaton
 from complaints.redirectors import hidden, redirectors_of
 from complaints.urls import read_one
 
@@ -32,6 +33,7 @@ _URL = re.compile(
     rb"(?:\b(?:https?|ftp):[/\\]{0,3}|(?<![:\w/])//(?=[a-z0-9-]+\.)|(?<![\w./@-])www\.|(?:&#x?[0-9a-f]{1,6};){5,})[^\s<>\"'\\^`{}]{3,}",
     re.IGNORECASE,
 )
+_MAY_BE_URL = automaton([r"https?:|ftp:|//|www\.|(?:&#x?[0-9a-f]+;){5}"])
 _IN_ANY_URL = (b"//", b"tp:", b"tps:", b"www.", b"&#")
 """One of these stands in all that this finds, in lower case."""
 _SHAPE = re.compile(
@@ -44,6 +46,7 @@ _INNER = re.compile(
     rb"https?(?::|%(?P<deep>(?:25){0,4})3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}(?=[^/\\])", re.IGNORECASE
 )
 _BASE64_URL = re.compile(rb"aHR0c[A-Za-z0-9+/_-]{8,}={0,2}")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _PIECE = re.compile(rb"[^/;,:&@!()]+")
 _ENDING = re.compile(rb"\.[A-Za-z]{2,5}\Z")
 _LABEL = re.compile(rb"[^.@:\[\]]+")
@@ -74,17 +77,17 @@ class Codes:
     known: dict[bytes, str] = field(default_factory=dict)
     links: int = 0
 
-    def in_text(self, text: bytes) -> list[Find]:
-        """Find codes in links, in addresses made like a bounce's, and known ones."""
+    def in_text(self, text: bytes, *, written: bool = True) -> list[Find]:
+        """Find codes in links, in addresses (which, says `in_addresses`), and known ones."""
         finds: list[Find] = []
         lower = text.lower()
-        for match in _URL.finditer(text) if any(sign in lower for sign in _IN_ANY_URL) else ():
+        for match in _urls(text) if any(sign in lower for sign in _IN_ANY_URL) else ():
             self.links += 1
             if self.links > MAX_LINKS:
                 raise CannotRedact(f"it holds more than {MAX_LINKS} links; send it at another level")
             end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
             finds += self.in_url(text[match.start() : end], match.start())
-        finds += self.in_addresses(text, written=True)
+        finds += self.in_addresses(text, written=written)
         if b"mailto:" in lower:
             for match in _MAILTO.finditer(text):
                 finds += self._in_mailto(match[0], match.start())
@@ -126,7 +129,7 @@ class Codes:
 
     def in_field(self, text: bytes) -> list[Find]:
         """Find codes in a field nothing is known about: links, addresses, and words a machine made."""
-        finds = self.in_text(text) + self.in_addresses(text, written=False)
+        finds = self.in_text(text, written=False)
         for match in _WORD.finditer(text):
             word = match[0]
             if _HOSTLIKE.fullmatch(word):
@@ -317,6 +320,16 @@ class Codes:
         return self.clean(splice(link, apart(self.in_url(link, 0, depth + 1))))
 
 
+def _urls(text: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield what `_URL.finditer` does; the pattern is slow, and tried only where it can match."""
+    start = _MAY_BE_URL.search(text)
+    while start is not None:
+        match = _URL.match(text, start.start())
+        if match is not None:
+            yield match
+        start = _MAY_BE_URL.search(text, start.start() + 1 if match is None else match.end())
+
+
 def _ids(text: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield start, place of the @ and end of each `left@right`; a word without an @ costs nothing."""
     done, at = 0, text.find(b"@")
@@ -336,13 +349,18 @@ def _starts_with_host(value: bytes) -> bool:
 
 
 def _from_base64(value: bytes) -> bytes | None:
-    letters = value.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    usable = letters[:-1] if len(letters) % 4 == 1 else letters
-    try:
-        link = binascii.a2b_base64(usable + b"=" * (-len(usable) % 4))
-    except binascii.Error:
-        return None
-    return link if link.isascii() and b"\0" not in link else None
+    letters = value.rstrip(b"=")
+    # Dashes at the end are letters of the other alphabet, or stand for the padding.
+    for text in dict.fromkeys((letters, letters.rstrip(b"-"))):
+        standard = text.translate(_STANDARD)
+        usable = standard[:-1] if len(standard) % 4 == 1 else standard
+        try:
+            link = binascii.a2b_base64(usable + b"=" * (-len(usable) % 4))
+        except binascii.Error:
+            continue
+        if link.isascii() and b"\0" not in link:
+            return link
+    return None
 
 
 def apart(finds: list[Find]) -> list[Find]:

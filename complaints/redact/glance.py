@@ -7,6 +7,11 @@ told apart and opened one by one.
 
 import binascii
 import re
+from collections.abc import Iterable
+
+import re2
+
+from complaints.redact.sieve import automaton
 
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -14,6 +19,8 @@ _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 # A run of one class is searched as a run of ones: the longer it is, the faster that goes.
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 12
+_TELLING = 12
+"""Letters of a digest that are no chance."""
 _APART = b"\0\0\0\0"
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
 
@@ -36,6 +43,11 @@ def opened(letters: bytes, *, shifted: bool = False) -> bytes:
     bits, size = int.from_bytes(whole, "big"), len(whole) + 1
     moved = [(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]
     return _APART.join(moved if shifted else [whole, *moved])
+
+
+def digested(digests: Iterable[bytes]) -> "re2._Regexp":
+    """Return what matches letters wherever one of some digests in base64 stands: many at the price of one."""
+    return automaton([digest[:_TELLING].replace(b"+", rb"\+").decode("ascii") for digest in digests])
 
 
 def hex_runs(letters: bytes) -> list[bytes]:

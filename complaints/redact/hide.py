@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+import re2
+
 from complaints.redact import glance
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.sieve import Sieve, few_looks
-from complaints.redact.spellings import Secret, secrets
+from complaints.redact.spellings import NUMBERS, Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
-from complaints.redact.words import ENCODED_WORDS, as_words, decoded
+from complaints.redact.words import ENCODED_WORDS, as_words, readings
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -30,6 +32,9 @@ MAX_DEPTH = 4
 """Encodings inside each other that are opened."""
 _SHORTEST_TOKEN = 8
 _SHORTEST_DIGEST = 22
+_UUID = 16
+"""Octets of one."""
+_GROUPS_OF_UUID = r"(.{8})(.{4})(.{4})(.{4})(.{12})"
 _PIECE, _OVERLAP = 131_072, 4_096
 _GROUPS = 8
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
@@ -55,6 +60,8 @@ class Hider:
     """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
+    digested: "re2._Regexp"
+    """Matches wherever a digest in base64 stands."""
     base64_digests: tuple[bytes, ...]
     hex_digests: tuple[bytes, ...]
     shortest: int
@@ -95,19 +102,25 @@ class Hider:
         if not _counts(secret, lower, start, end, word=word):
             return None
         new = self.pseudonyms[secret.private]
-        if b"\0" in lower[start:end]:
+        if secret.rule == NUMBERS:
+            new = b",".join(b"%d" % octet for octet in new)
+        elif b"\0" in lower[start:end]:
             new = b"".join(bytes((octet, 0)) for octet in new)
         return Find(start, end, new, "local part" if word and secret.bare else secret.rule)
 
     def _encoded_words(self, words: list[re.Match[bytes]], depth: int) -> Iterator[Find]:
-        said = [decoded(match[0]) for match in words]
+        said = [readings(match[0]) for match in words]
         # Most say nothing, which is told of all of them at once.
-        if not words or not self.finds(b"\n\n".join(said), depth=depth + 1):
+        if not words or not self.finds(
+            b"\n\n".join([text for texts in said for text in texts]), depth=depth + 1
+        ):
             return
-        for match, text in zip(words, said, strict=True):
-            if inside := self.finds(text, depth=depth + 1):
-                rule = f"{inside[0].rule} in an encoded word"
-                yield Find(match.start(), match.end(), as_words(splice(text, inside)), rule, plain=False)
+        for match, texts in zip(words, said, strict=True):
+            for text in texts:
+                if inside := self.finds(text, depth=depth + 1):
+                    rule = f"{inside[0].rule} in an encoded word"
+                    yield Find(match.start(), match.end(), as_words(splice(text, inside)), rule, plain=False)
+                    break
 
     def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
         found = list(blocks(text)) if b"begin " in text else []
@@ -160,7 +173,7 @@ class Hider:
         """
         if len(letters) < self.shortest:
             return False
-        if glance.holds(letters, self.base64_digests):
+        if self.digested.search(letters) is not None and glance.holds(letters, self.base64_digests):
             return True
         hexes = glance.hex_runs(letters)
         if hexes and glance.holds(b" ".join(hexes).lower(), self.hex_digests):
@@ -237,6 +250,7 @@ def hider(
         sieve=sieve,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
+        digested=glance.digested(digest for digest, is_hex, _ in digests if not is_hex),
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
         hex_digests=tuple(digest for digest, is_hex, _ in digests if is_hex),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
@@ -265,12 +279,19 @@ def _all_digests(addresses: tuple[str, ...]) -> tuple[tuple[bytes, bool, str], .
 
 
 def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
-    """Yield the digests of an address that mailers use as its id: in hex, and in base64 without padding."""
-    for form in dict.fromkeys((address.lower(), address, address.upper())):
-        for algorithm in ("md5", "sha1", "sha256"):
-            digest = hashlib.new(algorithm, form.encode(), usedforsecurity=False)
+    """Yield the digests of an address that mailers use as its id: in hex, as UUID, in bare base64."""
+    forms = dict.fromkeys((address.lower(), address, address.upper()))
+    # As FOAF has it, and as a shell does that prints the address.
+    texts = [*forms, f"mailto:{address.lower()}", f"{address.lower()}\n"]
+    for text in texts:
+        for algorithm in ("md5", "sha1", "sha256", "sha512"):
+            digest = hashlib.new(algorithm, text.encode(), usedforsecurity=False)
             yield digest.hexdigest().encode(), True
             yield base64.b64encode(digest.digest()).rstrip(b"="), False
+            if digest.digest_size == _UUID:
+                grouped = "-".join(re.findall(_GROUPS_OF_UUID, digest.hexdigest())[0]).encode()
+                # Dashes are letters in a token.
+                yield from ((form.replace(b"-", b"+"), False) for form in (grouped, grouped.upper()))
 
 
 def _pieces(letters: bytes) -> Iterator[bytes]:
@@ -314,9 +335,9 @@ def _counts(secret: Secret, lower: bytes, start: int, end: int, *, word: bool) -
 
 
 def _apart(finds: list[Find]) -> list[Find]:
-    """Keep of overlapping finds the one that starts first, of those the longest."""
+    """Keep of overlapping finds the one that starts first, of those the longest, before mere words."""
     kept: list[Find] = []
-    for find in sorted(finds, key=lambda find: (find.start, -find.end)):
+    for find in sorted(finds, key=lambda find: (find.start, -find.end, find.rule in WORDS)):
         if not kept or find.start >= kept[-1].end:
             kept.append(find)
     return kept

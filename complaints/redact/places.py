@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from functools import cached_property
 
 from complaints.message import Header, Message
 
@@ -15,16 +16,31 @@ _TRACE = re.compile(
 
 
 class Places:
-    """The fields and parts of a message, by offset."""
+    """The fields and parts of a message, by offset; read only where something is found, which is seldom."""
 
     def __init__(self, message: Message) -> None:
         self.raw = message.raw
-        inner = [header for part in message.leaves() if part.depth for header in part.headers]
-        self.headers: list[Header] = [*message.headers, *inner]
-        self.starts = [header.start for header in self.headers]
-        self._parts = [part.start for part in message.leaves()]
-        self._kinds = [part.content_type for part in message.leaves()]
+        self._message = message
+        parts = message.parts
+        self.end_of_fields = message.body if len(parts) == 1 and not parts[0].depth else len(self.raw)
+        """No header field ends behind this."""
         self._known = (0, 1)
+
+    @cached_property
+    def headers(self) -> list[Header]:
+        """The fields of the message, and of its parts."""
+        inner = [header for part in self._message.leaves() if part.depth for header in part.headers]
+        return [*self._message.headers, *inner]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each of those begins."""
+        return [header.start for header in self.headers]
+
+    @cached_property
+    def _parts(self) -> tuple[list[int], list[str]]:
+        leaves = list(self._message.leaves())
+        return [part.start for part in leaves], [part.content_type for part in leaves]
 
     def line(self, offset: int) -> int:
         """Return the line an offset lies in, counted from 1."""
@@ -51,8 +67,9 @@ class Places:
         header = self.header(offset)
         if header is not None:
             return f"header {header.name}"
-        index = bisect_right(self._parts, offset) - 1
-        return f"part {index + 1} ({self._kinds[index]})" if index >= 0 else "structure"
+        starts, kinds = self._parts
+        index = bisect_right(starts, offset) - 1
+        return f"part {index + 1} ({kinds[index]})" if index >= 0 else "structure"
 
     def bodies(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return the stretches between two offsets that are no header fields."""

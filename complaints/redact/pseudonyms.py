@@ -14,8 +14,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 MARK = "redacted-"
-_LETTERS, _OCTETS = 13, 10
-"""65 bits, of the first ten octets: no two private strings of a desk's lifetime meet (RFC 6590 §5.2)."""
+_LETTERS, _OCTETS = 13, 9
+"""65 bits, of the first nine octets: no two private strings of a desk's lifetime meet (RFC 6590 §5.2)."""
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_MARK = MARK.encode()
+# Base32, ten bits at a time: a mail has thousands of codes.
+_PAIRS = [(first + second).encode() for first in _ALPHABET for second in _ALPHABET]
+_PLACES = range((_LETTERS - 1) * 5, -5, -10)
 PSEUDONYM = re.compile(rf"{MARK}[a-z2-7]{{{_LETTERS}}}")
 PSEUDONYM_ONLY = re.compile(PSEUDONYM.pattern.encode())
 
@@ -32,7 +37,9 @@ def pseudonym(key: bytes, private: str | bytes) -> bytes:
     """What stands for a private string: letters, digits and a hyphen, so that it fits wherever that stood."""
     octets = private.encode() if isinstance(private, str) else private
     mac = hmac.digest(key, octets, "sha256")
-    return MARK.encode() + base64.b32encode(mac[:_OCTETS])[:_LETTERS].lower()
+    bits = int.from_bytes(mac[:_OCTETS], "big") >> (_OCTETS * 8 - _LETTERS * 5) << 5
+    pairs = [_PAIRS[bits >> place & 1023] for place in _PLACES]
+    return b"".join((_MARK, *pairs))[:-1]
 
 
 def resolve(quoted: str, key: bytes, privates: Iterable[str]) -> str | None:

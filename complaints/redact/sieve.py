@@ -26,10 +26,11 @@ MOST_LETTERS = 10
 """Letters of a secret that are looked for: more make the automaton large, and not rarer in mail."""
 # What `spellings.GAP` may be, without its bounds.
 GAP = (
-    r"(?:\xc2?\xad|\xe2[\x80\x81][\x8b-\x8f\xa0-\xa4\xaa-\xae]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00|<[^<>]*>"
-    r"|&#?[a-z0-9]*;?|=[ \t]*\r*\n|\r*\n[ \t]+|\\\r?\n|['\"][\t-\r ]*\+[\t-\r ]*['\"]"
+    r"(?:\xc2?\xad|\xe2[\x80\x81][\x8b-\x8f\xa0-\xa4\xaa-\xae]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00|[%=](?:25)*00|<!--[^<]*-->|<[^<>]*>"
+    r"|&#?[a-z0-9]*;?|=[ \t]*\r*\n|\r*\n[ \t>]+| \r*\n|\\\r?\n|['\"][\t-\r ]*[+,][\t-\r ]*['\"]"
     r"|\"?;[\t-\r ]*[a-z-]+\*[0-9]+\*?=\"?)*"
 )
+BESIDE_AT = r"(?:['\"]|[\t-\r ]*\([^()]*\)[\t-\r ]*)*"
 _BOUNDED = re.compile(r"\{0,\d+\}")
 
 

@@ -66,20 +66,26 @@ SAME_MAILBOX = {"gmail.com": "googlemail.com", "googlemail.com": "gmail.com"}
 """Providers that deliver both domains, and any dots in the local part, to one mailbox (as of 2026)."""
 
 # Between two characters: soft hyphen, zero-width and direction marks, NUL (UTF-16 as bytes), tags and
-# comments, soft line breaks, folds, a string closed and opened again in JavaScript, an RFC 2231
-# continuation.
+# comments, soft line breaks, folds, lines broken in a text or in what it quotes, a string closed and opened
+# again in JavaScript, an RFC 2231 continuation.
 GAP = (
-    r"(?>(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00"
-    r"|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
+    r"(?>(?:\xc2?\xad|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xcd\x8f|\xe1\xa0\x8e|\x00|[%=](?:25){0,4}00"
+    r"|<!--[^<]{0,300}?-->|<[^<>]{0,300}>|&(?:shy|zwnj|zwj|nobreak|zerowidthspace|lrm|rlm"
     r"|#0{0,6}(?:173|820[3-7]|8288|65279)|#x0{0,6}(?:ad|200[b-f]|2060|feff));?"
-    r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n[ \t]{1,8}|\\\r?\n|['\"]\s{0,5}\+\s{0,5}['\"]"
+    r"|=[ \t]{0,4}\r{0,2}\n|\r{0,2}\n(?:>{1,8} ?|[ \t]{1,8})| \r{0,2}\n|\\\r?\n|['\"]\s{0,5}[+,]\s{0,5}['\"]"
     r"|\"?;\s{0,5}[a-z-]{1,20}\*\d{1,3}\*?=\"?){0,12})"
 )
+# Quotes around the local part, and comments (RFC 5322 §3.4.1).
+_BESIDE_AT = r"(?:[\"']|\s{0,4}\([^()]{0,100}\)\s{0,4}){0,2}"
+NUMBERS = "address in numbers"
+_COMMA = r"\s{0,4},\s{0,4}"
 _SHORTEST_GLUED = 6
 _BLANK = r"\t-\r "
 """What `\\s` is in a class of octets, for both engines."""
 _AT_SEPARATORS = "@=#!~*:/|%._-,"
 _DOT_SEPARATORS = "._-"
+# The charsets of one octet in which names with marks stand in mail.
+_CHARSETS = ("cp1252", "cp437", "cp850", "mac_roman")
 # Full-width, small, circled and mathematical letters: what NFKC folds to ASCII one by one.
 _TWIN_BLOCKS = ((0xFF01, 0xFF5E), (0xFE50, 0xFE6B), (0x24B6, 0x24E9), (0x1D400, 0x1D7FF))
 
@@ -161,7 +167,7 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     left = spelled(plain, between)
     tag = f'(?:{GAP}(?:{letter("+")}|/){GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}}?)?'
     spoken = f"[{_BLANK}\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[{_BLANK}\\])}}>_.-]{{0,6}}"
-    at = f"{GAP}(?:{_any_of(_AT_SEPARATORS)}|{spoken}){GAP}"
+    at = f"{GAP}{_BESIDE_AT}(?:{_any_of(_AT_SEPARATORS)}|{spoken}){_BESIDE_AT}{GAP}"
     dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[{_BLANK}\\[({{_-]{{0,6}}(?:dot|\\.)[{_BLANK}\\])}}_-]{{0,6}})"
     right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
     # One pass finds the address and the bare local part: `rest` takes part only where the domain follows.
@@ -171,7 +177,8 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     letters = _letters(plain) if bare else _letters(plain, domain)
     if not bare:
         tag = f'(?:{sieve.GAP}(?:{loose_letter("+")}|/){sieve.GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}})?'
-        at = f"{sieve.GAP}(?:{sieve.loosened(_any_of(_AT_SEPARATORS))}|{sieve.loosened(spoken)}){sieve.GAP}"
+        at = f"(?:{sieve.loosened(_any_of(_AT_SEPARATORS))}|{sieve.loosened(spoken)})"
+        at = f"{sieve.GAP}{sieve.BESIDE_AT}{at}{sieve.BESIDE_AT}{sieve.GAP}"
         loose = loosely(plain, loose_between, most=len(plain)) + tag + at + loosely(domain, most=1)
     yield Secret("address", local, pattern, loose, _lead(plain), letters, bare=bare)
     # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
@@ -193,6 +200,17 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     pattern = f"(?P<hide>{spelled(turned)}){joint}{spelled(host_turned)}"
     loose = _loose_pair(turned, host_turned)
     yield Secret("rot13 address", local, pattern, loose, _lead(turned), _letters(turned, host_turned))
+    yield _numbers(local)
+
+
+def _numbers(local: str) -> Secret:
+    """The local part as codes of its characters, as a script has them: an @ follows, as a code too."""
+    codes = [{ord(form) for form in _forms(char)} for char in local]
+    each = ["|".join(f"{code}|0x0?{code:x}" for code in sorted(one)) for one in codes]
+    numbers = [f"(?:{one})" for one in each]
+    pattern = rf"(?<![\w.])(?P<hide>{_COMMA.join(numbers)})(?={_COMMA}(?:64|0x40)(?!\w))"
+    loose = sieve.loosened(_COMMA).replace(r"\s", f"[{_BLANK}]").join([*numbers, "(?:64|0x40)"])
+    return Secret(NUMBERS, local, pattern, loose, b"")
 
 
 def _loose_pair(first: str, second: str) -> str:
@@ -234,7 +252,7 @@ def spelled(text: str, between: str = "") -> str:
     second = unicodedata.normalize("NFD", text[1])[0]
     # What is beyond ASCII starts with an octet of the last class.
     starts = (re.escape(second) if second.isascii() else "") + (r"._\-" if text[1] in "._-" else "")
-    glance = f"(?=[{starts}(.%=&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
+    glance = f"(?=[{starts} (.%=&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
     return first + glance + (GAP + between).join(("", *rest))
 
 
@@ -247,7 +265,7 @@ def loosely(text: str, between: str = "", *, most: int = sieve.MOST_LETTERS) -> 
 def letter(char: str) -> str:
     """Return the pattern of all spellings of one character in lower-case bytes (as latin-1 text)."""
     if char in _DOT_SEPARATORS:
-        return _any_of(_DOT_SEPARATORS)
+        return rf"(?:\\?{_any_of(_DOT_SEPARATORS)})"
     forms = _forms(char)
     twins = "".join(f"|{_escaped(twin.encode('utf-8'))}" for twin in _TWINS.get(forms[-1].lower(), ()))
     return f"(?:{'|'.join(_literals(forms))}{twins}{_escapes(forms)})"
@@ -257,7 +275,7 @@ def letter(char: str) -> str:
 def loose_letter(char: str) -> str:
     """The same, loosened (`sieve.py`)."""
     if char in _DOT_SEPARATORS:
-        return sieve.loosened(_any_of(_DOT_SEPARATORS))
+        return rf"(?:\\?{sieve.loosened(_any_of(_DOT_SEPARATORS))})"
     forms = _forms(char)
     twins = sieve.twins(_TWINS.get(forms[-1].lower(), ()))
     return f"(?:{'|'.join(_literals(forms))}{twins}{sieve.loosened(_escapes(forms))})"
@@ -277,19 +295,24 @@ def _escapes(forms: list[str]) -> str:
     return (
         f"|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
         f"|&(?:amp;|#0*38;|#x0*26;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes}){names});?"
-        f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x)?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?"
+        f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x|')?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?"
     )
 
 
 def _literals(forms: list[str]) -> list[str]:
-    """The character itself (UTF-8, Windows-1252)."""
+    """The character itself, as UTF-8 and in charsets of one octet; `ss` for `\u00df`."""
     found: list[str] = []
     for form in forms:
         if form.isascii():
-            found.append(re.escape(form.lower()))
+            # Perhaps a quoted pair (RFC 5322 §3.2.1).
+            found.append(rf"\\?{re.escape(form.lower())}")
             continue
         found += [_escaped(variant.encode("utf-8")) for variant in (form, unicodedata.normalize("NFD", form))]
-        found.append(_escaped(form.encode("cp1252", "ignore") or form.encode("utf-8")))
+        found += [_escaped(form.encode(charset, "ignore") or form.encode("utf-8")) for charset in _CHARSETS]
+        # UTF-8 taken for Windows-1252 and encoded again.
+        found.append(_escaped(form.encode().decode("cp1252", "ignore").encode()))
+        if form.casefold() != form and form.casefold().isascii():
+            found.append(form.casefold())
     return list(dict.fromkeys(found))
 
 
@@ -318,7 +341,7 @@ def _any_of(characters: str) -> str:
     return (
         f"(?:[{re.escape(characters)}]{twins}|[%=](?:25|3d){{0,4}}(?:u00)?(?:{hexes})"
         f"|&(?:amp;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes})|commat|equals|period);?"
-        f"|\\\\{{1,4}}(?:(?:u\\{{?|x)?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))\\}}?)"
+        f"|\\\\{{1,4}}(?:(?:u\\{{?|x|')?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))\\}}?)"
     )
 
 

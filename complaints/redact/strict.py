@@ -144,9 +144,16 @@ def _own_hosts(header: Header, names: set[bytes], codes: Codes) -> Iterator[Find
                 yield Find(start, start + len(match[0]), codes.pseudonym(match[0].lower()), "own mail host")
 
 
+def _boundaries(text: bytes) -> Iterator[re.Match[bytes]]:
+    lower, place = text.lower(), -1
+    while (place := lower.find(b"boundary", place + 1)) >= 0:
+        if match := _BOUNDARY.match(text, place):
+            yield match
+
+
 def boundary_finds(text: bytes, codes: Codes) -> list[Find]:
     """Find the boundaries that are codes, declared and at each delimiter (RFC 2046 §5.1.1)."""
-    values = {match["value"].rstrip() for match in _BOUNDARY.finditer(text)}
+    values = {match["value"].rstrip() for match in _boundaries(text)}
     values = {value for value in values if is_code(value)}
     if not values:
         return []

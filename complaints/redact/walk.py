@@ -39,6 +39,8 @@ _CUT_ESCAPE, _MAY_CUT = re.compile(_CUT.encode()), automaton([_CUT])
 _NOT_ASCII = re.compile(
     r"utf-?(?:16|32|7)|unicode|ucs-?[24]|cp(?:037|273|424|500|875|1026|1140)|hz|ebcdic", re.IGNORECASE
 )
+# Charsets that say in their octets what `spellings.py` looks for.
+_LIKE_ASCII = re.compile(r"utf-?8|us-ascii|ascii|iso-8859-1|latin-?1|windows-1252|cp1252|", re.IGNORECASE)
 _TEXTUAL = re.compile(
     r"text/|message/|application/(?:.*xml|json|javascript|.*calendar|rtf|pgp|x-sh)|image/svg", re.IGNORECASE
 )
@@ -142,6 +144,10 @@ class Walk:
     def _recipients(self, places: Places) -> list[Find]:
         """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
         found: list[Find] = []
+        # Nearly always the fields of the message are all there are, and one look at them tells.
+        fields = places.raw[: places.end_of_fields]
+        if not holds(fields.lower(), self.hider.locals):
+            return found
         for header in places.headers:
             received = header.name.lower() == "received"
             if not received and not _is_recipient(header.name):
@@ -191,6 +197,8 @@ class Walk:
             new = self._archive(content, where, line)
         elif part.charset and _NOT_ASCII.search(part.charset):
             new = self._foreign(part.charset, content, where, line)
+        elif self._says_more(part.charset, content):
+            new = self._foreign(part.charset or "", content, where, line)
         elif not _TEXTUAL.match(part.content_type) and not _is_text(content):
             new = self._binary(content, where, line)
         else:
@@ -199,6 +207,22 @@ class Walk:
                 self._changed(find, content, where, line)
             return spliced(encoding, body, content, finds) if finds else body
         return body if new == content else encoded(encoding, body, new)
+
+    def _says_more(self, charset: str | None, content: bytes) -> bool:
+        """Tell whether a text shows more in its charset than its octets do: letters in full width, say."""
+        if (
+            charset is None
+            or _LIKE_ASCII.fullmatch(charset)
+            or (content.isascii() and b"\x1b" not in content)
+        ):
+            return False
+        try:
+            text = content.decode(charset)
+            if text.encode(charset) != content:
+                return False
+        except (LookupError, UnicodeError):
+            return False
+        return len(self.hider.finds(text.encode("utf-8"))) > len(self.hider.finds(content))
 
     def _finds(self, content: bytes) -> list[Find]:
         finds = self.hider.finds(content)
@@ -259,7 +283,7 @@ def _is_recipient(name: str) -> bool:
 def _is_own_world(part: Part) -> bool:
     """Tell whether a part has to be decoded to be searched."""
     coded = part.transfer_encoding in {"base64", "quoted-printable"}
-    foreign = part.charset is not None and _NOT_ASCII.search(part.charset) is not None
+    foreign = part.charset is not None and _LIKE_ASCII.fullmatch(part.charset) is None
     return coded or foreign or (part.depth > 0 and part.content_type.startswith("message/"))
 
 

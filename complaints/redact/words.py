@@ -11,7 +11,9 @@ ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
+_LETTERS = re.compile(rb"=\?[^?\s]{1,40}\?[bB]\?([^?]*+)\?=")
 _ALL_PLAIN = automaton([r"(?:[\t-\r ]*=\?(?:utf-?8|us-ascii)\?[bq]\?[^?]*\?=)+"])
+_PLAIN = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 _LAST_GROUP = r"(?:[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)?"
 _WHOLE_GROUPS = automaton([rf"(?:[\t-\r ]*=\?(?:utf-?8|us-ascii)\?b\?(?:[a-z0-9+/]{{4}})*{_LAST_GROUP}\?=)+"])
 _MOST_AT_ONCE = 3_000
@@ -19,8 +21,24 @@ _IN_WORD = 45
 """Octets of an encoded word that fill it."""
 
 
+def readings(words: bytes) -> list[bytes]:
+    """Decode encoded words; nearly all are UTF-8 or ASCII, and some fields have thousands.
+
+    Where one breaks off within a group of letters, all as if they were one is a second reading.
+    """
+    said, rest = _alike(words)
+    if rest:
+        more, rest = _alike(rest)
+        said += more
+    if not rest:
+        return [said]
+    letters: list[bytes] = _LETTERS.findall(words)
+    broken = any(len(one) % 4 and not one.endswith(b"=") for one in letters[:-1])
+    return [decoded(words), *([decode_base64(b"".join(letters))] if broken else [])]
+
+
 def decoded(words: bytes) -> bytes:
-    """Decode encoded words; nearly all are UTF-8 or ASCII, and some fields have thousands."""
+    """Decode encoded words one by one."""
     if _ALL_PLAIN.fullmatch(words) is None:
         return decode_words(words).encode("utf-8", "replace")
     plain = _PLAIN_WORD.findall(words)
@@ -35,6 +53,28 @@ def decoded(words: bytes) -> bytes:
             ]
         )
     return binascii.a2b_qp(b"".join([quoted for _, quoted in plain]), header=True)
+
+
+def _alike(words: bytes) -> tuple[bytes, bytes]:
+    """Decode words that begin alike and have the same space between them, as programs write them.
+
+    Leaves what they say, and the rest: everything, where letters cannot be put together before decoding.
+    """
+    head = words[: words.find(b"?", words.find(b"?", 2) + 1) + 1]
+    if head[2:-3].lower() not in _PLAIN:
+        return b"", words
+    start = len(head)
+    first = words.find(b"?=", start)
+    following = words.find(b"=?", first + 2)
+    pieces = words[start:].split(words[first:following] + head) if following > 0 else [words[start:]]
+    pieces[-1], _, rest = pieces[-1].partition(b"?=")
+    letters = b"".join(pieces)
+    if b"?" in letters:
+        return b"", words
+    if head[-2:-1] in b"qQ":
+        return binascii.a2b_qp(letters, header=True), rest.lstrip()
+    whole = b"=" not in letters[:-2] and not any(len(piece) % 4 for piece in pieces)
+    return (decode_base64(letters), rest.lstrip()) if whole else (b"", words)
 
 
 def as_words(text: bytes) -> bytes:

@@ -1,13 +1,13 @@
 """The API at /api/v1: takes requests with a reporter's token, leaves submissions, consents and documents."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import json
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from sqlmodel import Session
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from complaints import consent, draft, hiding, once, show
 from complaints.batches import LABEL
@@ -19,11 +19,13 @@ from complaints.once import Key, ReusedError
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.submission import BATCH
-from complaints.web import idempotency, intake
+from complaints.web import idempotency, intake, problems
 from complaints.web.idempotency import Again
+from complaints.web.intake import Taken, Way, chained
 from complaints.web.problems import ANYWHERE, Problem, documented, kept_file, not_found
 from complaints.web.security import Asking, Opened
 from complaints.web.shapes import ComplaintDocument, ComplaintList, Confirmation, Hop, Items, Repair
+from complaints.web.uploads import read_body, read_form
 
 PREFIX = "/api/v1"
 LONGEST_QUOTED = 1000
@@ -85,25 +87,48 @@ async def submit(
         ),
     ] = "",
     key: idempotency.Name = None,
-) -> Json:
+) -> Response:
     """Hand in spam: a message as it came, a mailbox, an archive of them, or a form with many of these.
 
-    202 comes after a durable commit; what could not be used is in the items, with the reason and a remedy.
+    202 comes after a durable commit; what could not be used is in the items, with the reason and a remedy. A
+    mailbox may have any size: its items come while it is read, each when it is durable, and no letter tells
+    of it.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         detail, remedy = "JSON holds no message as it came.", "Send the message itself as message/rfc822."
         raise Problem(415, "Not a message", detail, remedy)
     if kind == "multipart/form-data":
-        form = await intake.read_form(request, office)
+        form = await read_form(request, office)
         uploads, forward = form.uploads, forward or form.fields.get("forwarded", "").lower() in TRUE
     else:
-        uploads = [replace(intake.named(await request.body(), filename), pasted=pasted)]
+        uploads = [await read_body(request, office, filename, pasted=pasted)]
     if not uploads:
         raise Problem(422, "Nothing in it", "The form holds no file.", "Send each message as a file field.")
-    via = BATCH if batch else "api"
-    taken = await intake.take(office, reporter, uploads, via=via, forwarded=forward, batch=batch, key=key)
-    return {"items": taken.items}
+    way = Way(BATCH if batch else "api", forward, batch, key)
+    portions = intake.of(request).take(office, reporter, uploads, way)
+    first = await anext(portions)  # what is in the way of all of it has an answer of its own
+    if first.whole:
+        return JSONResponse({"items": first.items}, 202)
+    return StreamingResponse(_document(first, portions), 202, media_type="application/json")
+
+
+async def _document(first: Taken, portions: AsyncIterator[Taken]) -> AsyncIterator[bytes]:
+    """Write `Items`, each on a line of its own once it is durable; what ended it early is its `problem`."""
+    yield b'{"items":['
+    comma = b""
+    try:
+        async for taken in chained(first, portions):
+            yield comma + b",".join(b"\n" + _json(item) for item in taken.items)
+            comma = b"," if taken.items else comma
+    except Exception as error:  # noqa: BLE001 - whatever it is, the asker hears what is kept
+        yield b'\n],"problem":' + _json(problems.midway(error)) + b"}\n"
+    else:
+        yield b"\n]}\n"
+
+
+def _json(document: Json) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 @router.get("/complaints", response_model=ComplaintList)

@@ -22,6 +22,7 @@ from complaints.web import (
     api_review,
     problems,
 )
+from complaints.web.intake import Intake
 from complaints.web.metrics import metrics_text
 from complaints.web.pages import (
     account,
@@ -63,9 +64,10 @@ def create_app(
     )
     app.state.office = office
     app.state.ready = ready
+    app.state.intake = Intake()
     app.state.look_up, app.state.allowance = look_up, api_lookup.Allowance()
     # The last one added is the outermost
-    app.add_middleware(BodyLimit, max_bytes=office.settings.max_bytes)
+    app.add_middleware(BodyLimit)
     app.add_middleware(Guard, https=office.settings.url.startswith("https:"))
     problems.handle(app)
     app.include_router(api.router)

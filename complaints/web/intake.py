@@ -1,129 +1,197 @@
-"""The web's way in: takes the body of a request, leaves submissions, durably stored before anyone is told.
+"""The web's way in: takes the FILEs of a request, leaves submissions, durably stored before anyone is told.
 
-A raw body is one FILE; a form is as many as it has files. All FILEs of a request are stored and unwrapped
-in one transaction: either every one of them is acknowledged or none was kept.
+All FILEs of a request are stored and unwrapped in one transaction, so that either every one of them is
+acknowledged or none was kept, as long as they are together no more than one submission may have. A larger
+request, or a mailbox of more mails than one submission may hold, is divided: each portion is durable before
+its items are told and before the next one is read.
 """
 
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from fastapi import Request
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartParser
 
-from complaints import once, submission, tokens
+from complaints import mbox, once, outcomes, submission
+from complaints.archives import MAX_MESSAGES
 from complaints.fields import one_line
 from complaints.models import Json, Reporter
 from complaints.office import Office
-from complaints.once import ReusedError
+from complaints.once import Key, ReusedError
+from complaints.outcomes import Outcome
+from complaints.spool import BLOCK
 from complaints.unwrap import Item
 from complaints.web import idempotency
 from complaints.web.problems import Problem
+from complaints.web.uploads import Upload, larger
 
-# A file of a form stays in memory, which `security.BodyLimit` bounds: on the disk it would lie in clear
-MultiPartParser.spool_max_size = sys.maxsize
-MOST_FILES = 100
-MOST_FIELDS = 20
 LONGEST_NOTE = 4000  # characters; a desk reads a few lines
 MOST_WORDS, LONGEST_WORDS = 20, 100  # what a reporter wants hidden besides, and the characters of one
 LIMIT_SECONDS = 3600  # PLAINT_LIMIT_SUBMISSIONS counts an hour: after an idle one all are free again
+PORTION_BYTES, PORTION_MAILS = 1_048_576, 500
+"""What one submission gets of a mailbox that is divided: each spam is read out of all these octets."""
+SMALL = 65_536
+"""Octets up to which a request is handled without waiting for its turn."""
+AT_ONCE = 8
+"""Larger ones that are in memory at a time, each in a thread of its own."""
 
 
 @dataclass(frozen=True)
-class Upload:
-    """One FILE: its bytes, and the name its owner gave it."""
+class Way:
+    """How the FILEs of a request came, and what they are asked to be."""
 
-    raw: bytes
-    filename: str
-    pasted: bool = False
+    via: str
+    forwarded: bool = False
+    batch: str = ""
+    key: str | None = None
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of one request: the submissions' ids, and one item per spam or refused part."""
+    """What became of one portion: the submissions' ids, and one item per spam or refused part.
+
+    `whole`: it is all of the request, which was not divided.
+    """
 
     submission_ids: list[str]
     items: list[Json]
+    whole: bool = False
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a form held: its text fields by name, and its files in order."""
+class Handed:
+    """A FILE in memory, or why there is none of it."""
 
-    fields: dict[str, str]
-    uploads: list[Upload]
+    raw: bytes
+    filename: str
+    pasted: bool = False
+    refused: Outcome | None = None
 
 
-async def read_form(request: Request, office: Office) -> Form:
-    """Read multipart/form-data (RFC 7578); a file field left empty holds no file. Raises Problem 400."""
+class Intake:
+    """Takes the FILEs of requests in turn, so that few large ones are in memory at a time."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def take(
+        self, office: Office, reporter: Reporter, uploads: Sequence[Upload], way: Way
+    ) -> AsyncIterator[Taken]:
+        """Yield what became of each portion of a request, in order and as soon as it is durable.
+
+        Those of one request are one batch, of the label `way.batch` if given; of a divided one no letter
+        tells. What came before under the same Idempotency-Key is answered as it was, a divided request from
+        where it ended. Raises Problem 413 for a FILE over PLAINT_MAX_BYTES that is no mailbox, 422 for a key
+        of something else and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then, of a divided one
+        nothing more.
+        """
+        portions = _portions(office, reporter, uploads, way)
+        small = sum(one.size for one in uploads) <= SMALL
+        while True:
+            if small:
+                taken = await run_in_threadpool(next, portions, None)
+            else:
+                async with self._turn:
+                    taken = await run_in_threadpool(next, portions, None)
+            if taken is None:
+                return
+            yield taken
+
+
+async def chained(first: Taken, others: AsyncIterator[Taken]) -> AsyncIterator[Taken]:
+    """All of them in order."""
+    yield first
+    async for taken in others:
+        yield taken
+
+
+def of(request: Request) -> Intake:
+    """The intake of this application."""
+    found = request.app.state.intake
+    assert isinstance(found, Intake)
+    return found
+
+
+def _portions(office: Office, reporter: Reporter, uploads: Sequence[Upload], way: Way) -> Iterator[Taken]:
+    """Yield what became of each portion."""
     most = office.settings.max_bytes
-    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=most) as form:
-        parts = form.multi_items()
-        files = [value for _, value in parts if isinstance(value, UploadFile)]
-        files = [file for file in files if file.filename or file.size]
-        uploads = [named(await file.read(), file.filename) for file in files]
-    return Form({name: value for name, value in parts if isinstance(value, str)}, uploads)
+    asked = [[one.filename, one.pasted, one.digest()] for one in uploads] if way.key else []
+    if sum(one.size for one in uploads) <= most:
+        files = [Handed(one.raw(), one.filename, one.pasted) for one in uploads]
+        if not any(_is_long(one) for one in files):
+            taken = _take(office, reporter, files, way, idempotency.named(way.key, *_said(way), *asked))
+            yield replace(taken, whole=True)
+            return
+        del files
+    for one in uploads:
+        if one.size > most and (way.forwarded or not one.is_mbox):
+            raise larger(most)
+    told, batch = [0] * len(uploads), way.batch
+    for number, (of, portion) in enumerate(_divided(uploads, way, most)):
+        # A key has no blank in it, so nobody else can give these names
+        name = " ".join([way.key.strip('"'), str(number)]) if way.key and number else way.key
+        key = idempotency.named(name, *_said(way), *asked)
+        taken = _take(office, reporter, [portion], replace(way, via=submission.BATCH, batch=batch), key)
+        batch = batch or next(iter(taken.submission_ids), "")
+        yield replace(taken, items=[item | {"index": item["index"] + told[of]} for item in taken.items])
+        told[of] += len(taken.items)
 
 
-def pasted(text: str) -> Upload:
-    """A message pasted into a text field, kept as it came: it is repaired when it is read."""
-    return Upload(text.encode("utf-8", "replace"), "", pasted=True)
+def _said(way: Way) -> tuple[str, bool, str]:
+    return "submissions", way.forwarded, way.batch
 
 
-def plain_note(text: str) -> str:
-    """The reporter's words with plain line ends; NUL is the one character a database column does not take."""
-    return text.replace("\0", "").replace("\r\n", "\n").strip()
+def _is_long(file: Handed) -> bool:
+    """Tell a mailbox of more mails than one submission may hold."""
+    is_mbox = not file.pasted and mbox.is_mbox(file.raw[: mbox.HEAD])
+    return is_mbox and file.raw.count(b"\nFrom ") >= MAX_MESSAGES
 
 
-def named(raw: bytes, filename: str | None) -> Upload:
-    """A FILE with the name its sender gave it, which may be anything."""
-    return Upload(raw, one_line(filename or "")[:200])
+def _divided(uploads: Sequence[Upload], way: Way, most: int) -> Iterator[tuple[int, Handed]]:
+    """Yield portions of the FILEs, each with the number of its FILE, one in memory at a time."""
+    for number, one in enumerate(uploads):
+        if way.forwarded or not one.is_mbox:
+            yield number, Handed(one.raw(), one.filename, one.pasted)
+            continue
+        for start, end in _spans(one):
+            if end - start <= most:
+                yield number, Handed(one.octets.slice(start, end), one.filename)
+            else:
+                yield number, Handed(b"", one.filename, refused=outcomes.of_size(end - start, most))
 
 
-async def take(
-    office: Office,
-    reporter: Reporter,
-    uploads: Sequence[Upload],
-    *,
-    via: str,
-    forwarded: bool,
-    batch: str = "",
-    key: str | None = None,
-) -> Taken:
-    """Store and unwrap the uploads; they are durable when this returns.
-
-    Those of one request are one batch, of the label `batch` if given. What came before under the same
-    Idempotency-Key `key` is answered as it was. Raises Problem 413 for a FILE over PLAINT_MAX_BYTES, 422 for
-    a key of something else and 429 over PLAINT_LIMIT_SUBMISSIONS; nothing is kept then.
-    """
-    return await run_in_threadpool(_take, office, reporter, uploads, via, forwarded, batch, key)
+def _spans(upload: Upload) -> Iterator[tuple[int, int]]:
+    """Yield where a mailbox is cut, always between two mails."""
+    start = end = mails = 0
+    stream = io.BufferedReader(upload.octets, BLOCK)
+    for piece in mbox.pieces(stream, 0, beside=upload.octets):
+        if mails and (piece.end - start > PORTION_BYTES or mails == PORTION_MAILS):
+            yield start, end
+            start, mails = end, 0
+        end, mails = piece.end, mails + 1
+    if mails:
+        yield start, end
+    stream.detach()
 
 
-def _take(
-    office: Office,
-    reporter: Reporter,
-    uploads: Sequence[Upload],
-    via: str,
-    forwarded: bool,
-    batch: str,
-    key: str | None,
-) -> Taken:
-    asked = ([one.filename, one.pasted, tokens.digest(one.raw)] for one in uploads if key)
-    named = idempotency.named(key, "submissions", forwarded, batch, *asked)
+def _take(office: Office, reporter: Reporter, files: Sequence[Handed], way: Way, key: Key | None) -> Taken:
+    """Store and unwrap what is in memory, in one transaction; it is durable when this returns."""
+    if any(one.refused for one in files):
+        return Taken([], [_refused(one.filename, one.refused) for one in files if one.refused])
     try:
         contents = [
             submission.contents(
-                office, reporter, one.raw, forwarded=forwarded, pasted=one.pasted, filename=one.filename
+                office, reporter, one.raw, forwarded=way.forwarded, pasted=one.pasted, filename=one.filename
             )
-            for one in uploads
+            for one in files
         ]
         with office.db.transaction() as session:
             done = once.done(
-                session, office, reporter, named,
-                lambda: _stored(session, office, reporter, uploads, contents, via, forwarded, batch),
+                session, office, reporter, key,
+                lambda: _stored(session, office, reporter, files, contents, way),
             )  # fmt: skip
     except submission.TooLargeError as error:
         raise Problem(413, "Too large", str(error), error.remedy) from error
@@ -135,37 +203,46 @@ def _take(
     return Taken(done["submissions"], done["items"])
 
 
+def _refused(filename: str, why: Outcome) -> Json:
+    item: Json = {"file": filename, "index": 0, "complaint": None, "status": "refused", "grade": "D"}
+    return item | {"reason": why.says, "remedy": why.remedy}
+
+
 def _stored(
     session: Session,
     office: Office,
     reporter: Reporter,
-    uploads: Sequence[Upload],
+    files: Sequence[Handed],
     contents: Sequence[Sequence[Item]],
-    via: str,
-    forwarded: bool,
-    batch: str,
+    way: Way,
 ) -> Json:
-    """Each upload as a submission of its own, in one transaction: their ids and items."""
+    """Each file as a submission of its own, in one transaction: their ids and items."""
     ids: list[str] = []
     items: list[Json] = []
-    for upload, found in zip(uploads, contents, strict=True):
+    batch = way.batch
+    for file, found in zip(files, contents, strict=True):
         submission.check_limit(session, office, reporter)
         row = submission.accept(
             session,
             office,
             reporter,
-            upload.raw,
-            via=via,
-            forwarded=forwarded,
-            filename=upload.filename,
-            pasted=upload.pasted,
+            file.raw,
+            via=way.via,
+            forwarded=way.forwarded,
+            filename=file.filename,
+            pasted=file.pasted,
             batch=batch,
         )
         batch = row.batch
         ids.append(row.id)
         outcome = submission.unwrap(session, office, row, found).outcome
-        items.extend({"file": upload.filename, **item} for item in outcome)
+        items.extend({"file": file.filename, **item} for item in outcome)
     return {"submissions": ids, "items": items}
+
+
+def plain_note(text: str) -> str:
+    """The reporter's words with plain line ends; NUL is the one character a database column does not take."""
+    return text.replace("\0", "").replace("\r\n", "\n").strip()
 
 
 def words_to_hide(given: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 Requests under /api get JSON, all others a page; both from the same `Problem`.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,12 @@ from starlette.responses import JSONResponse, Response
 
 from complaints import db
 from complaints.fields import one_line
+from complaints.logs import place_of
 from complaints.models import Json, Reporter
 from complaints.office import LinkEndedError, LinkError, Office
 from complaints.web.page import mail_file, page
+
+log = logging.getLogger(__name__)
 
 # What Starlette and FastAPI raise by themselves, in words that tell what to do next
 WORDS = {
@@ -167,9 +171,23 @@ def handle(app: FastAPI) -> None:
 
 def failure(request: Request, error: Exception) -> Response:
     """The answer when the service itself failed: 503 while the database is away, else 500."""
+    return _answer(request, _failed(error))
+
+
+def midway(error: Exception) -> Json:
+    """The document of what ended an answer that had begun; with `retry_after` in seconds if that helps."""
+    problem = error if isinstance(error, Problem) else _failed(error)
+    if problem is not error:
+        log.error("a request failed midway: %s", place_of(error))
+    remedy = f"What is listed is kept. {problem.remedy} Under the same Idempotency-Key it goes on from there."
+    after = (problem.headers or {}).get("Retry-After")
+    return problem.document() | {"remedy": remedy} | ({"retry_after": int(after)} if after else {})
+
+
+def _failed(error: Exception) -> Problem:
     if db.is_away(error):
-        return _answer(request, Problem(503, *WORDS[503], headers={"Retry-After": str(AWAY_SECONDS)}))
-    return _answer(request, Problem(500, *WORDS[500]))
+        return Problem(503, *WORDS[503], headers={"Retry-After": str(AWAY_SECONDS)})
+    return Problem(500, *WORDS[500])
 
 
 def _unread(error: Json) -> bool:

@@ -19,6 +19,7 @@ from complaints.logs import place_of
 from complaints.models import Reporter
 from complaints.office import Office
 from complaints.outcomes import LESS
+from complaints.spool import BLOCK
 from complaints.web.problems import Problem, failure
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ HSTS = "max-age=31536000"  # RFC 6797 §6.1.1; only where people come by https
 PUBLIC = frozenset({"/", "/help", "/privacy", "/register", "/submit"})  # the pages a search engine may list
 UPLOADS = frozenset({"/submit", "/api/v1/submissions"})
 FORM_BYTES = 1_048_576  # any request but an upload
-ENVELOPE_BYTES = 65_536  # what multipart/form-data adds around the files of an upload
-AT_ONCE = 8  # of the largest uploads, what bodies may take of memory together
+HELD_BYTES = 2 * BLOCK  # of an upload, what is in memory while it comes in; the rest is in a spool
+AT_ONCE = 400  # uploads that come in, or as much of other bodies
 FEW_SECONDS = 5
 # How much of a refused body is read away, so that its sender hears the answer
 LINGER_BYTES, LINGER_SECONDS = 67_108_864, 20
@@ -108,20 +109,20 @@ class BodyLimit:
     """Refuses bodies over the limit while they come in, and reads the rest of a refused one away.
 
     Without that a client that is still sending would meet a reset connection in place of the answer. Whoever
-    sends slowly takes no more room than what has come of theirs.
+    sends slowly takes no more room than what has come of theirs. How large an upload may be says who reads it
+    (`uploads.py`).
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._room = _Room(AT_ONCE * (max_bytes + ENVELOPE_BYTES))
+        self._room = _Room(AT_ONCE * HELD_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, send)
             return
-        limit = self._max_bytes + ENVELOPE_BYTES if scope["path"] in UPLOADS else FORM_BYTES
+        limit = None if scope["path"] in UPLOADS else FORM_BYTES
         body = _Body(Headers(scope=scope), receive, limit, self._room)
 
         async def answer(message: Message) -> None:
@@ -138,7 +139,7 @@ class BodyLimit:
 class _Body:
     """One request body on its way in."""
 
-    def __init__(self, headers: Headers, receive: Receive, limit: int, room: _Room) -> None:
+    def __init__(self, headers: Headers, receive: Receive, limit: int | None, room: _Room) -> None:
         length = headers.get("content-length", "")
         self._declared = int(length) if length.isdecimal() else 0
         self._waits = headers.get("expect", "").lower() == "100-continue"  # RFC 9110 §10.1.1
@@ -149,13 +150,13 @@ class _Body:
         self._ended = False
 
     async def receive(self) -> Message:
-        if self._declared > self._limit:
+        if self._limit is not None and self._declared > self._limit:
             raise self._too_large()
         message = await self._next()
-        if self._size > self._limit:
+        if self._limit is not None and self._size > self._limit:
             raise self._too_large()
-        size = len(message.get("body", b""))
-        if not self._room.take(size):
+        held = self._size if self._limit is not None else min(self._size, HELD_BYTES)
+        if not self._room.take(held - self._taken):
             raise Problem(
                 503,
                 "Too much at a time",
@@ -163,7 +164,7 @@ class _Body:
                 "Send it again in a few seconds.",
                 headers={"Retry-After": str(FEW_SECONDS)},
             )
-        self._taken += size
+        self._taken = held
         return message
 
     def forget(self) -> None:

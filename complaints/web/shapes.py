@@ -33,6 +33,11 @@ class Items(_Document):
     """One entry per spam or refused part; durably stored."""
 
     items: list[Item]
+    problem: dict[str, Any] | None = Field(
+        None,
+        description="why a mailbox was not read to its end, as a problem document (RFC 9457) with"
+        " `retry_after` in seconds; absent when it was",
+    )
 
 
 class ComplaintLine(_Document):

@@ -7,6 +7,7 @@ break something are written below `--folder`. Exits 1 when there are any.
 import argparse
 import importlib.util
 import json
+import signal
 import subprocess
 import sys
 import warnings
@@ -50,6 +51,7 @@ def main() -> None:
     from tests.fuzz.targets import TARGETS
 
     target = TARGETS[options.target]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = plain(target, runs=options.runs, seconds=options.seconds, seed=options.seed, folder=options.folder)
     print(run.line(), flush=True)
     sys.exit(1 if run.broken else 0)

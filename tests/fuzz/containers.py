@@ -12,6 +12,7 @@ from complaints.pasted import repair
 from complaints.redact import CannotRedact, Identity, redact
 from complaints.redact.difference import explain
 from complaints.returned import LONGEST_TEXT, VERDICTS, classify
+from complaints.rtf import read_rtf
 from complaints.screen import Screen
 from complaints.spam import read
 from complaints.terminal_trace import trace_lines
@@ -74,6 +75,23 @@ def check_archive(data: bytes) -> Hashable:
         lies_in(data, start, stop)
         end = stop
     return (len(kinds), *sorted(map(str, kinds))[:2], min(len(slices), 4))
+
+
+_RTF = (
+    (
+        rb"{\rtf1\ansi\ansicpg1251\fromhtml1{\fonttbl{\f0\fcharset204 A;}}\uc1\f0{\*\htmltag64 <p>}\'cf\u8364?"
+        rb"\htmlrtf{\htmlrtf0 x}{\*\mhtmltag84 y}\par}"
+    ),
+    rb'{\rtf1{\field{\*\fldinst HYPERLINK "http://a.example/"}{\fldrslt{here}}}{\pict\bin5 }{{{}\~\{\lquote}',
+)
+
+
+def check_rtf(data: bytes) -> Hashable:
+    html, text = read_rtf(data)
+    assert not (html and text)
+    assert len(html) + len(text) <= 4 * len(data) + 8
+    (html + text).encode()
+    return (bool(html), bool(text), min(len(html + text), 8))
 
 
 def check_returned(data: bytes) -> Hashable:
@@ -230,6 +248,7 @@ TARGETS = (
     Target("files", check_file, (_MBOX, _MESSAGE), make=grammar.archive, longest=40_000, seconds=0.4, words=_MAIL_WORDS),
     Target("paste", check_paste, (_MESSAGE, _INLINE, b"> " + _INLINE, _MESSAGE.replace(b"\n", b"\n\n")), seeds.messages, grammar.message, 20_000, 0.4, (*_PASTED, *_MAIL_WORDS)),
     Target("archives", check_archive, (_MBOX,), make=grammar.archive, longest=40_000, seconds=0.4, words=(b"PK\3\4", b"PK\1\2", b"PK\5\6")),
+    Target("rtf", check_rtf, _RTF, longest=20_000, seconds=0.3, words=(b"\\htmlrtf", b"\\htmlrtf0 ", b"{\\*\\htmltag", b"\\u", b"\\'", b"\\bin", b"{", b"}")),
     Target("returned", check_returned, (_BOUNCE, *_ANSWERS), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("arf", check_arf, (_ARF,), seeds.messages, grammar.message, 40_000, 0.4, _MAIL_WORDS),
     Target("redact", check_redact, _HIDDEN, seeds.messages, grammar.message, 20_000, 0.8, (*_SECRETS, *_MAIL_WORDS)),

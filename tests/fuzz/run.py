@@ -12,6 +12,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -130,7 +131,7 @@ def reduced(data: bytes, fails: Callable[[bytes], bool], seconds: float = 10.0) 
 def plain(
     target: Target, *, runs: int, seconds: float, seed: int, folder: Path | None, shared: bool = True
 ) -> Run:
-    """Mutate, keeping inputs that got a new kind of answer."""
+    """Mutate, keeping inputs that got a new kind of answer. An interrupt ends the run and keeps its count."""
     random = Random(seed)
     pool = [*target.seeds, *(target.shared() if shared else ())]
     first = len(pool)
@@ -141,16 +142,17 @@ def plain(
     draw, make = random.random, target.make
     for one in pool if runs > len(pool) else ():
         watch(one[: target.longest])
-    while run.executions < runs and time.monotonic() - began < seconds:
-        if make is not None and draw() < _MADE:
-            data = make(random)[: target.longest]
-        else:
-            data = mutate(pool[int(draw() * len(pool))], pool[int(draw() * len(pool))])
-        if watch(data):
-            if len(pool) < first + _MOST_KEPT:
-                pool.append(data)
+    with suppress(KeyboardInterrupt):
+        while run.executions < runs and time.monotonic() - began < seconds:
+            if make is not None and draw() < _MADE:
+                data = make(random)[: target.longest]
             else:
-                pool[first + int(draw() * _MOST_KEPT)] = data
+                data = mutate(pool[int(draw() * len(pool))], pool[int(draw() * len(pool))])
+            if watch(data):
+                if len(pool) < first + _MOST_KEPT:
+                    pool.append(data)
+                else:
+                    pool[first + int(draw() * _MOST_KEPT)] = data
     run.seconds = time.monotonic() - began
     return run
 

@@ -1,10 +1,8 @@
-"""Consents form a chain, and the database itself refuses what has none."""
+"""Consents form a chain. What the database refuses because of it came here; see 0016."""
 
 import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
-
-from complaints.guards import install_statements
 
 revision = "0004"
 down_revision = "0003"
@@ -30,5 +28,3 @@ def upgrade() -> None:
     )
     op.create_index("consent_entry_of_complaint", "consent_entry", ["complaint_id"], unique=False)
     op.add_column("reporter", sa.Column("erased_at", UTCDateTime(), nullable=True))
-    for statement in install_statements(op.get_bind().dialect.name, revision):
-        op.execute(statement)

@@ -50,6 +50,11 @@ def processors(settings: Settings) -> list[tuple[str, str]]:
 def kept_rows() -> list[dict[str, str]]:
     """The data map for people: one row per table, in the order of the map."""
     return [
-        {"holds": "; ".join(row["columns"].values()), "purpose": row["purpose"], "kept": row["kept"]}
+        {
+            "called": row["called"],
+            "holds": "; ".join(row["columns"].values()),
+            "purpose": row["purpose"],
+            "kept": row["kept"],
+        }
         for row in retention.data_map()["table"]
     ]

@@ -19,9 +19,11 @@ from complaints.office import Office
 from complaints.own_hosts import HostError
 from complaints.probes import ProbeError
 from complaints.web import intake
+from complaints.web.intake import Way
 from complaints.web.page import page
 from complaints.web.problems import FieldError, own_page
 from complaints.web.security import Opened
+from complaints.web.uploads import Form, Upload, read_form
 
 router = APIRouter()
 NO_PROBE = "This is no test mail of ours. Hand spam in on the page Report spam."
@@ -37,10 +39,10 @@ def hosts(office: Opened, token: str) -> HTMLResponse:
 @router.post("/hosts/{token}")
 async def change(request: Request, office: Opened, token: str) -> Response:
     """Do what the pressed button says, or show the page again with what is in the way."""
-    form = await intake.read_form(request, office)
+    form = await read_form(request, office)
     errors = await run_in_threadpool(_act, office, token, form.fields)
     if not errors and form.fields.get("do") == "return":
-        errors = await _take_back(office, token, form)
+        errors = await _take_back(request, office, token, form)
     if errors:
         return await run_in_threadpool(_again, office, token, errors, form.fields)
     return RedirectResponse(f"/hosts/{token}", 303)
@@ -67,28 +69,29 @@ def _act(office: Office, token: str, fields: dict[str, str]) -> list[FieldError]
     return []
 
 
-async def _take_back(office: Office, token: str, form: intake.Form) -> list[FieldError]:
+async def _take_back(request: Request, office: Office, token: str, form: Form) -> list[FieldError]:
     """Take a returned probe like any submission; a spam is not taken here."""
     uploads = list(form.uploads)
     if form.fields.get("paste", "").strip():
-        uploads.append(intake.pasted(form.fields["paste"]))
+        uploads.append(form.pasted(form.fields["paste"]))
     if not uploads:
         return [FieldError("paste", "Choose the file of the test mail, or paste its source.")]
     reporter = await run_in_threadpool(_probes_only, office, token, uploads)
     if reporter is None:
         return [FieldError("paste", NO_PROBE)]
-    taken = await intake.take(office, reporter, uploads, via="page", forwarded=False)
+    portions = intake.of(request).take(office, reporter, uploads, Way("page"))
     return [
         FieldError("paste", f"{item['reason']} {item.get('remedy') or ''}".strip())
+        async for taken in portions
         for item in taken.items
         if item["status"] == "refused"
     ]
 
 
-def _probes_only(office: Office, token: str, uploads: Sequence[intake.Upload]) -> Reporter | None:
+def _probes_only(office: Office, token: str, uploads: Sequence[Upload]) -> Reporter | None:
     with office.db.reading() as session:
         reporter = own_page(session, office, "hosts", token)
-        found = (probes.recognised(session, office, reporter, parse(upload.raw)) for upload in uploads)
+        found = (probes.recognised(session, office, reporter, parse(upload.raw())) for upload in uploads)
         return reporter if all(found) else None
 
 

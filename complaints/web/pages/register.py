@@ -75,7 +75,7 @@ def complete(
     if errors:
         return _complete_form(applies, errors, code, ticked)
     with office.db.transaction() as session:
-        _still_good(session, office, token)
+        _still_good(session, office, token, lock=True)
         secrets = reporters.complete(session, office, token, code)
         if secrets:
             choices.declare_adult(session, office, secrets.reporter, via="page")
@@ -108,8 +108,8 @@ def _complete_form(
     )
 
 
-def _still_good(session: Session, office: Office, token: str) -> None:
-    if reporters.asked(session, office, token) is None:
+def _still_good(session: Session, office: Office, token: str, *, lock: bool = False) -> None:
+    if reporters.asked(session, office, token, lock=lock) is None:
         raise Problem(
             404,
             "This link is no longer good",

@@ -84,5 +84,5 @@ def _page(
         errors=[error] if error else [],
         daily=(wish.daily if wish else "") or "10",
         most=MOST_DAILY,
-        minutes=max(office.settings.undo_seconds, standing.LEAST_UNDO.seconds) // 60,
+        seconds=max(office.settings.undo_seconds, standing.LEAST_UNDO.seconds),
     )

@@ -1,10 +1,12 @@
 """Handing in spam on a page: takes files or a pasted message with the secret submission address as the key.
 
 The answer is a page of its own (a capability URL that lists the submissions), so that it can be reloaded
-without handing anything in twice, and shows each spam's grade as soon as it was read.
+without handing anything in twice, and shows each spam's grade as soon as it was read. A mailbox that had to
+be divided is answered with numbers, and with the page on which all of it is reviewed.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 
 from fastapi import APIRouter, Request
 from sqlmodel import Session, col, select
@@ -17,13 +19,17 @@ from complaints.mail_clients import anchor_of, clients
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.notice import UNDERWAY
 from complaints.office import Office
-from complaints.web import intake
+from complaints.web import intake, problems
+from complaints.web.intake import Taken, Way, chained
 from complaints.web.page import page
 from complaints.web.pages.review_view import review_path
 from complaints.web.problems import FieldError, not_found
 from complaints.web.security import Opened
+from complaints.web.uploads import MOST_FILES, Fields, read_form
 
 router = APIRouter()
+MOST_TOLD = 200
+"""Of a mailbox of any size, those that were not taken and are told of one by one."""
 NOT_OURS = (
     "This is not a submission address of ours. Yours stands on your account's page, to which our letters "
     "link; without one, register again to get a new one."
@@ -39,18 +45,40 @@ async def form(office: Opened) -> HTMLResponse:
 @router.post("/submit")
 async def submit(request: Request, office: Opened) -> Response:
     """Take what was handed in; nothing is kept when anything of it is refused as a whole."""
-    sent = await intake.read_form(request, office)
+    sent = await read_form(request, office, lambda fields: _reporter(office, fields) is not None)
     uploads = list(sent.uploads)
     if sent.fields.get("paste", "").strip():
-        uploads.append(intake.pasted(sent.fields["paste"]))
-    reporter = await run_in_threadpool(_reporter, office, sent.fields.get("address", ""))
+        uploads.append(sent.pasted(sent.fields["paste"]))
+    reporter = await run_in_threadpool(_reporter, office, sent.fields)
     if reporter is None:
         return _form(office, 422, [FieldError("address", NOT_OURS)], sent.fields)
     if not uploads:
         return _form(office, 422, [FieldError("files", "Choose a file, or paste a message.")], sent.fields)
-    forwarded = sent.fields.get("forwarded") == "yes"
-    taken = await intake.take(office, reporter, uploads, via="page", forwarded=forwarded)
-    return RedirectResponse(f"/submitted/{_token(office, taken.submission_ids)}", 303)
+    way = Way("page", forwarded=sent.fields.get("forwarded") == "yes")
+    portions = intake.of(request).take(office, reporter, uploads, way)
+    first = await anext(portions)
+    if not first.whole:
+        return await _many(office, reporter, first, portions)
+    return RedirectResponse(f"/submitted/{_token(office, first.submission_ids)}", 303)
+
+
+async def _many(
+    office: Office, reporter: Reporter, first: Taken, portions: AsyncIterator[Taken]
+) -> HTMLResponse:
+    """Tell what became of a mailbox of any size: numbers, some that were not taken, and where to go on."""
+    batch = next(iter(first.submission_ids), "")
+    counts, others = Counter[str](), list[Json]()
+    problem: Json | None = None
+    try:
+        async for taken in chained(first, portions):
+            batch = batch or next(iter(taken.submission_ids), "")
+            counts.update(item["status"] for item in taken.items)
+            others += [item for item in taken.items if item["status"] != "accepted"]
+            del others[MOST_TOLD:]
+    except Exception as error:  # noqa: BLE001 - whatever it is, what is kept is told
+        problem = problems.midway(error)
+    url = office.batch_url(reporter, batch) if batch else ""
+    return page("submitted_many.html", counts=counts, others=others, problem=problem, url=url)
 
 
 @router.get("/submitted/{token}")
@@ -66,9 +94,9 @@ def submitted(office: Opened, token: str) -> HTMLResponse:
     return page("submitted.html", items=items, underway=underway, grades=GRADES)
 
 
-def _reporter(office: Office, address: str) -> Reporter | None:
+def _reporter(office: Office, fields: Fields) -> Reporter | None:
     with office.db.reading() as session:
-        return reporters.by_submission_address(session, office, address)
+        return reporters.by_submission_address(session, office, fields.get("address", ""))
 
 
 def _form(
@@ -83,7 +111,7 @@ def _form(
         paste=fields.get("paste", ""),
         forwarded=fields.get("forwarded") == "yes",
         settings=office.settings,
-        most_files=intake.MOST_FILES,
+        most_files=MOST_FILES,
         clients=clients(),
     )
 

@@ -1,0 +1,105 @@
+"""What is seen of a text: takes UTF-8, leaves it without what nobody sees, look-alike letters as ASCII."""
+
+import re
+import unicodedata
+
+from complaints.leaks.scan import finder
+
+_UNSEEN = re.compile(
+    "[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\U000e0000-\U000e01ef]+"
+)
+# What NFKC makes letters, digits and signs of ASCII of; and letters with the marks that they are composed of.
+_ALIKE = re.compile(
+    "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
+    "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
+)
+_SHORT_SIGNS = 32
+_MARK = ((b"\xcc", re.compile(rb"\xcc[\x80-\xbf]")), (b"\xcd", re.compile(rb"\xcd[\x80-\xaf]")))
+_MARKS = re.compile("[\u0300-\u036f]+")
+_MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
+_SIGN = (
+    rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|\xc2[\xaa\xad\xb2\xb3\xb9\xba]|\xef[\xb8-\xbe]"
+    rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
+)
+"""With what all of these begin in UTF-8."""
+_FROM_SIGNS = re.compile(rb"([\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3][\x80-\xff]*)")
+"""From the first of these octets on; in UTF-8 they stand nowhere else."""
+_FEW = 50_000
+_LOOK_ALIKE = str.maketrans(
+    "\u0430\u0441\u0435\u04bb\u0456\u0458\u043a\u043c\u043e\u0440\u051b\u0455\u0442\u0443\u051d\u0445\u0501"
+    "\u0410\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0423\u0425"
+    "\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+    "\u0131\u0251\u0261",
+    "acehijkmopqstywxdABCEHIJKMOPSTYXaeikvoptuxABEZHIKMNOPTYXiag",
+)
+"""Letters of Cyrillic, Greek and phonetics that look like one of ASCII (Unicode UTS 39, confusables)."""
+_OTHER = rb"(?:[\xce\xcf\xd0\xd1\xd3\xd4][\x80-\xbf]|\xc4\xb1|\xc9[\x91\xa1])"
+_TAGS = rb"(?:<[^<>]*>)*"
+_MIXED = (rb"[A-Za-z]" + _TAGS + _OTHER, _OTHER + _TAGS + rb"[A-Za-z]")
+IS_MIXED = finder(*_MIXED)
+"""A letter of ASCII beside one of these: no language mixes them within a word."""
+HAS_SIGN = finder(_SIGN, *_MIXED)
+"""Anything in UTF-8 that looks otherwise than it is written."""
+
+
+def visible(text: bytes) -> bytes:
+    """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        text = text.decode("utf-8", "ignore").encode()
+    pieces = _FROM_SIGNS.split(text)
+    if any(lead in text and mark.search(text) for lead, mark in _MARK):
+        # Marks belong to letters, which may be ASCII.
+        pieces[1::2] = map(_bare, pieces[1::2])
+        pieces = _FROM_SIGNS.split(_marked(b"".join(pieces).decode()).encode())
+    # What is done to them depends on nothing beside them.
+    pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
+    return b"".join(pieces)
+
+
+def in_latin(text: bytes) -> bytes:
+    """Write the letters of other alphabets that look like one of ASCII as that."""
+    return text.decode("utf-8", "ignore").translate(_LOOK_ALIKE).encode()
+
+
+def _bare(signs: bytes) -> bytes:
+    return _UNSEEN.sub("", signs.decode()).encode()
+
+
+def _marked(text: str) -> str:
+    """Compose letters with the marks behind them."""
+    pieces: list[str] = []
+    position = 0
+    for match in _MARKS.finditer(text):
+        start = match.start() - 1
+        if start >= position and _MARKED.match(text, start):
+            pieces += (text[position:start], unicodedata.normalize("NFKC", text[start : match.end()]))
+            position = match.end()
+    return "".join((*pieces, text[position:]))
+
+
+def _seen(signs: bytes) -> bytes:
+    bare = _UNSEEN.sub("", signs.decode("utf-8", "ignore"))
+    return _ALIKE.sub(_folded, bare).encode("utf-8", "ignore")
+
+
+class _Signs(dict[bytes, bytes]):
+    """What is seen of each stretch beyond ASCII; a message has few different short ones."""
+
+    def __missing__(self, signs: bytes) -> bytes:
+        found = _seen(signs)
+        if len(signs) <= _SHORT_SIGNS:
+            if len(self) > _FEW:
+                self.clear()
+            self[signs] = found
+        return found
+
+
+_SIGNS = _Signs()
+
+
+def _folded(match: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", match[0])
