@@ -150,8 +150,8 @@ def family(pid: int) -> Iterator[int]:
     """A process, and all that come from it."""
     yield pid
     with suppress(OSError):  # it has just ended
-        for task in os.listdir(f"/proc/{pid}/task"):
-            for child in _text(Path(f"/proc/{pid}/task/{task}/children")).split():
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in _text(task / "children").split():
                 yield from family(int(child))
 
 

@@ -9,6 +9,7 @@ never sees a stranger's byte loads them (`prepare` of the module), and forks a c
 with whoever started it, or when nothing was asked of it for a while.
 """
 
+import atexit
 import gc
 import importlib
 import os
@@ -74,6 +75,8 @@ def make_ready(module: str) -> socket.socket:
                     env={},
                 )
             _makers[module] = ours, maker
+            atexit.unregister(stop)
+            atexit.register(stop)
         return _makers[module][0]
 
 
@@ -82,8 +85,8 @@ def stop() -> None:
     with _starting:
         for ours, maker in _makers.values():
             ours.close()
-            with suppress(ChildProcessError):
-                maker.wait()
+            with suppress(ChildProcessError, subprocess.TimeoutExpired):
+                maker.wait(_PATIENCE)
         _makers.clear()
 
 

@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Self, TextIO
+from typing import Self
 
 from sqlmodel import col, select
 
@@ -24,7 +24,7 @@ from complaints.settings import Settings
 
 AT_ONCE = 16
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
-RENEWED = 320
+RENEWED = 160
 """Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
 UNREAD = "not read yet"
 UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
@@ -74,7 +74,8 @@ class Workbench:
 
     def _child(self, ids: Sequence[str] | None) -> Sequence[str] | None:
         """One child's life; returns what the next begins with. Should it die, what it had stays for later."""
-        child = self._born()
+        connection = self._born()
+        child = connection.makefile("rw", encoding="utf-8")
         done = 0
         while ids is not None and done < RENEWED:
             try:
@@ -87,17 +88,21 @@ class Workbench:
                 self.states.update(came_to)
             done += len(ids)
             ids = self._work.get()
+        with suppress(OSError, ValueError):
+            connection.shutdown(socket.SHUT_WR)
+            child.read()  # until it has ended: never are there two of one hand in memory
         with suppress(OSError):
             child.close()
+        connection.close()
         return ids
 
-    def _born(self) -> TextIO:
+    def _born(self) -> socket.socket:
         """Have a child made; what is said to it, and what it answers."""
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with theirs:
             with suppress(OSError):  # nobody makes children any more: the first line will not be answered
                 socket.send_fds(self._asking, [b"+"], [theirs.fileno()])
-            return ours.makefile("rw", encoding="utf-8")
+        return ours
 
 
 def unfinished(office: Office, reporter_id: str) -> list[str]:

@@ -4,6 +4,8 @@ import base64
 import gzip
 import io
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import zxingcpp
 from pikepdf import Array, Dictionary, Name, String
 from PIL import Image
 
-from complaints import attachments
+from complaints import attachments, confined
 from complaints.attachments import Looked, look_into, references
 from complaints.decoders import MOST_MEMORY
 from complaints.links import links
@@ -396,6 +398,23 @@ def test_the_clock_ends_what_does_not_end_and_what_was_found_until_then_counts()
 )
 def test_a_child_gone_mad_is_not_believed(said: bytes) -> None:
     assert attachments._heard(said).references == ()
+
+
+def test_a_maker_of_children_that_was_killed_is_replaced_and_no_file_stays_unread() -> None:
+    given = b'[{"kind": "archive", "size": 3}]\nxyz'
+    said = [confined.run("complaints.decoders", given, seconds=20, most=1_000)]
+    _, maker = confined._makers["complaints.decoders"]
+    maker.kill()
+    maker.wait()
+    said.append(confined.run("complaints.decoders", given, seconds=20, most=1_000))
+    assert said[0] == said[1]
+    assert said[0].endswith(b'{"ended": true}\n')
+
+
+def test_a_child_that_takes_too_long_is_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as slow:
+        confined._await(os.pidfd_open(slow.pid), 0.05)
+        assert slow.wait() == -signal.SIGKILL
 
 
 def test_in_the_child_nothing_can_be_opened() -> None:

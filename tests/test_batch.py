@@ -21,6 +21,7 @@ from sqlmodel import col, func, select
 
 from complaints import batch, batch_verb, progress, workbench
 from complaints.client import Local
+from complaints.db import OvertakenError, move, move_all
 from complaints.mailboxes import Mail
 from complaints.models import Complaint, ComplaintState, Letter, Submission
 from complaints.office import Office
@@ -118,6 +119,28 @@ def test_an_mbox_is_handed_in_here_and_awaits_consent_and_so_does_what_an_earlie
         assert session.exec(select(Letter)).all() == [], "whoever runs it is told by its lines"
         found = {row.id: office.spam_of(session, row) for row in session.exec(select(Complaint))}
     assert [found[one["complaint"]] for one in ran.documents[:3]] == spams(3), "byte for byte"
+    office.close()
+
+
+def test_many_are_moved_at_once_where_each_is_as_it_was_seen_and_none_where_one_is_not(
+    alone: list[str], world: House, spams: Callable[[int], list[bytes]]
+) -> None:
+    office = opened(alone, world)
+    with Local(office.settings, ALICE) as work:
+        handed = list(work.hand_in([(raw, "") for raw in spams(3)], "a label", lambda _: None))
+    ids = [item["complaint"] for items in handed for item in items]
+    rows = [{"id": one, "state": ComplaintState.REFUSED, "reason": "a reason"} for one in ids]
+    with office.db.transaction() as session:
+        move(session, session.get_one(Complaint, ids[1]), ComplaintState.ANALYSED)
+    with pytest.raises(OvertakenError), office.db.transaction() as session:
+        move_all(session, Complaint, ComplaintState.RECEIVED, rows)
+    assert complaints(office, ComplaintState.REFUSED) == 0
+    illegal = [row | {"state": ComplaintState.CONFIRMED} for row in rows]
+    with pytest.raises(ValueError, match="legal"), office.db.transaction() as session:
+        move_all(session, Complaint, ComplaintState.RECEIVED, illegal)
+    with office.db.transaction() as session:
+        move_all(session, Complaint, ComplaintState.RECEIVED, [rows[0], rows[2]])
+    assert complaints(office, ComplaintState.REFUSED) == 2
     office.close()
 
 

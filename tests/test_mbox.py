@@ -77,6 +77,18 @@ def test_content_length_is_believed_where_the_next_mail_follows_and_nowhere_else
     assert len(beyond) == 2
 
 
+@given(
+    st.lists(st.sampled_from([FROM, b"From x\n", b"S: a\n", b"\n", b"\r\n", b"A" * 70_000, b"From ", b"x\n"]))
+)
+def test_it_is_the_same_however_few_bytes_a_pipe_gives_at_a_time(parts: list[bytes]) -> None:
+    class Pipe(io.BytesIO):
+        def read1(self, _size: int | None = -1, /) -> bytes:
+            return self.read(3_001)
+
+    raw = FROM + b"".join(parts)
+    assert list(pieces(Pipe(raw), MOST)) == list(pieces(io.BytesIO(raw), MOST))
+
+
 def test_a_mail_that_is_too_large_is_counted_and_not_held() -> None:
     raw = FROM + b"Subject: one\n\n" + b"x" * 300_000 + b"\n\n" + FROM + b"Subject: two\n\nB\n"
     large, small = pieces(io.BytesIO(raw), MOST)
