@@ -99,9 +99,8 @@ class Workbench:
     def _born(self) -> socket.socket:
         """Have a child made; what is said to it, and what it answers."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            with suppress(OSError):  # nobody makes children any more: the first line will not be answered
-                socket.send_fds(self._asking, [b"+"], [theirs.fileno()])
+        with theirs, suppress(OSError):  # nobody makes children any more: the first line is not answered
+            socket.send_fds(self._asking, [b"+"], [theirs.fileno()])
         return ours
 
 
