@@ -3,6 +3,7 @@
 import asyncio
 import email
 import hashlib
+from dataclasses import replace
 from email import policy
 from pathlib import Path
 
@@ -93,6 +94,12 @@ def test_an_automatic_answer_is_kept_and_never_passed_on(tmp_path: Path) -> None
             assert (await home.confirm(document, ["abuse@isp.example"])).status_code == 202
             replies = await replied(home, document["id"])
             assert replies[0]["kind"] == "automatic"
+            [arrived] = [one for one in home.internet.messages if "abuse@isp.example" in one.rcpt_tos]
+            letter = human_answer(arrived, "I am away until Monday.")
+            away = replace(letter, raw=b"Auto-Submitted: auto-replied\r\n" + letter.raw)
+            await home.internet.deliver(away)
+            replies = await replied(home, document["id"], 2)
+            assert [one["kind"] for one in replies] == ["automatic", "automatic"]
             await home.internet.wait_for(1, to=ALICE)
             await home.sweeps()
             assert len([m for m in home.internet.messages if ALICE in m.rcpt_tos]) == 1
@@ -243,10 +250,10 @@ def human_answer(report: Received, words: str) -> Letter:
     return Letter("abuse@cloud.example", to, raw.encode())
 
 
-async def replied(home: House, complaint: str) -> list[dict[str, str]]:
+async def replied(home: House, complaint: str, count: int = 1) -> list[dict[str, str]]:
     for _ in range(150):
         replies = [reply for report in (await home.show(complaint))["reports"] for reply in report["replies"]]
-        if replies:
+        if len(replies) >= count:
             return replies
         await asyncio.sleep(0.1)
     raise AssertionError("nothing came back")
