@@ -1,11 +1,18 @@
 """A compiled wheel (scripts/compile) made ready to run beside this checkout, without being installed."""
 
 import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def made_in(folder: Path) -> Path:
+    """Have a wheel made there; return the folder (raises CalledProcessError, having said what is missing)."""
+    subprocess.run(["sh", "scripts/compile", str(folder)], cwd=ROOT, stdout=sys.stderr, check=True)
+    return folder
 
 
 def wheel_in(folder: Path) -> Path:

@@ -2,8 +2,9 @@
 
 All take turns, several rounds over the same messages, spread evenly over a corpus; a ratio is computed within
 each round: `reached` is the median of the rounds, which is what counts, `least` the worst of them. Our caches
-are emptied before each round. `--compiled FOLDER` measures the wheel that scripts/compile left there in the
-same rounds: `plain` and `compiled` each have their ratios, and those of `compiled` are what counts. Subjects:
+are emptied before each round. `plain` is the source as it stands, `compiled` the wheel that scripts/compile
+makes of it (about a minute; `--compiled FOLDER` takes one that it left there); the ratios of `compiled` are
+what counts. Subjects:
 
 - `parse`: `complaints.message.parse`, header fields only
 - `trace`: parse and trace
@@ -16,7 +17,7 @@ same rounds: `plain` and `compiled` each have their ratios, and those of `compil
 
 `linear` has, for one message of each shape, what a byte of 50 MB costs beside a byte of 1 MB: reading the
 evidence and decoding all parts. A peer that is absent stands in `skipped` with the reason.
-Exits 69 without `../shared/data` or such a wheel, 1 where a required ratio is missed. `--messages N` of each
+Exits 69 without `../shared/data` or a C compiler, 1 where a required ratio is missed. `--messages N` of each
 corpus, `--rounds N`, `--python PATH` (an interpreter that has mail-parser), `--only linear|ratios`.
 """
 
@@ -161,21 +162,20 @@ def compiled_seconds(unpacked: Path, wire: str) -> dict[str, float]:
 
 
 def compare(
-    name: str, options: argparse.Namespace, commands: dict[str, list[str]], unpacked: Path | None
+    name: str, options: argparse.Namespace, commands: dict[str, list[str]], unpacked: Path
 ) -> dict[str, Any]:
     """Rates and ratios on one corpus."""
     messages = corpus(name, options.messages)
     wire = "".join(f"{n}\t{base64.b64encode(raw).decode()}\t\n" for n, raw in enumerate(messages))
     for work in SUBJECTS.values():
         timed(work, messages[:20])
-    ours: dict[str, list[dict[str, float]]] = {"plain": [], **({"compiled": []} if unpacked else {})}
+    ours: dict[str, list[dict[str, float]]] = {"plain": [], "compiled": []}
     for _ in range(options.rounds):
         seconds = {subject: timed(work, messages) for subject, work in SUBJECTS.items()}
         theirs = {peer: peer_seconds(command, wire) for peer, command in commands.items()}
         theirs["stdlib"] = seconds["stdlib"]
         ours["plain"].append(seconds | theirs)
-        if unpacked:
-            ours["compiled"].append(compiled_seconds(unpacked, wire) | theirs)
+        ours["compiled"].append(compiled_seconds(unpacked, wire) | theirs)
     variants = {
         variant: {
             "messages_per_second": {
@@ -260,9 +260,9 @@ def linearity() -> dict[str, Any]:
 
 
 def missed(document: dict[str, Any]) -> Iterator[str]:
-    """Name the ratios that are below what is required: of the compiled modules where they were measured."""
+    """Name the ratios of the compiled modules that are below what is required."""
     for name, found in document.get("corpora", {}).items():
-        for ratio, values in found.get("compiled", found["plain"])["ratios"].items():
+        for ratio, values in found["compiled"]["ratios"].items():
             if values["reached"] < values["required"]:
                 yield f"{name}: {ratio} is {values['reached']}, required {values['required']}"
 
@@ -277,11 +277,12 @@ def main() -> None:
     parser.add_argument("--compiled", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        unpacked = Path(folder) if options.compiled else None
-        if unpacked:
+        unpacked = Path(folder, "unpacked")
+        if options.only != "linear":
             try:
-                compiled.unpack(compiled.wheel_in(options.compiled), unpacked)
-            except ValueError as error:
+                made = options.compiled or compiled.made_in(Path(folder, "wheel"))
+                compiled.unpack(compiled.wheel_in(made), unpacked)
+            except (ValueError, subprocess.CalledProcessError) as error:
                 print(error, file=sys.stderr)
                 sys.exit(69)
         document = measured(options, unpacked)
@@ -289,7 +290,7 @@ def main() -> None:
     sys.exit(1 if document.get("missed") else 0)
 
 
-def measured(options: argparse.Namespace, unpacked: Path | None) -> dict[str, Any]:
+def measured(options: argparse.Namespace, unpacked: Path) -> dict[str, Any]:
     """Return all that was asked for (raises SystemExit where there is nothing to read)."""
     document: dict[str, Any] = {}
     if options.only != "linear":

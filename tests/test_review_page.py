@@ -12,6 +12,7 @@ from sqlmodel import select
 
 from abuse_lookup.answer import Reason
 from complaints import outbox, replies, tokens
+from complaints.db import move
 from complaints.models import (
     Attempt,
     Complaint,
@@ -153,7 +154,8 @@ def test_what_became_of_a_report_is_told(website: Website) -> None:
     report = reports(website)[NETWORK_DESK]
     with website.office.db.transaction() as session:
         row = session.get_one(Report, report.id)
-        row.state, row.attempts, row.detail = ReportState.UNCONFIRMED, 1, "May have been sent: it stopped."
+        move(session, row, ReportState.SENDING)
+        move(session, row, ReportState.UNCONFIRMED, attempts=1, detail="May have been sent: it stopped.")
         session.add(
             Attempt(id="a1", mail_id=report.id, at=website.clock(), worker="w", host="mx.cloud.example", tls=True,
                     outcome="deferred", code=451, text="4.7.1 <script>later</script> \x1b[31m")
