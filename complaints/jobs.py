@@ -3,7 +3,7 @@
 On PostgreSQL a job is enqueued in the same transaction as the row it is about, and a dead worker's job is
 taken over by another machine. On the embedded default the same engine keeps its queue in memory, filled
 after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md.
-PostgreSQL's drivers are imported where there is a PostgreSQL.
+The engine is imported where it runs, PostgreSQL's drivers where there is a PostgreSQL: a batch needs neither.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pgqueuer import PgQueuer
-from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
-from pgqueuer.models import Job as EngineJob
+if TYPE_CHECKING:
+    from pgqueuer import PgQueuer
+    from pgqueuer.models import Job as EngineJob
 
 TAKEOVER = timedelta(seconds=10)  # a worker silent for this long is dead: its jobs go to another
 BATCH = 10
@@ -64,6 +64,8 @@ def enqueue_in_transaction(raw: Any, jobs: Sequence[Job], now: datetime) -> None
 
 @lru_cache(maxsize=1)
 def _enqueuing() -> bytes:
+    from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
+
     return QueryQueueBuilder().build_enqueue_query("skip").encode()
 
 
@@ -75,13 +77,15 @@ def _quoted(text: str) -> str:
 
 def install_statements() -> str:
     """The DDL of PgQueuer's own tables, for the migration on PostgreSQL."""
+    from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
+
     return QueryBuilderEnvironment().build_install_query()
 
 
 class Engine:
     """One worker's side of the queue: runs the steps it was given until stopped."""
 
-    def __init__(self, queuer: PgQueuer, pool: Any | None) -> None:
+    def __init__(self, queuer: "PgQueuer", pool: Any | None) -> None:
         self._queuer = queuer
         self._pool = pool
         self._loop = asyncio.get_running_loop()
@@ -92,6 +96,8 @@ class Engine:
         cls, database_url: str, steps: dict[str, Callable[[str], Awaitable[None]]], *, concurrency: int
     ) -> "Engine":
         """Begin to run `steps` (name → coroutine taking a row id) from the queue of `database_url`."""
+        from pgqueuer import PgQueuer
+
         pool = None
         if database_url.startswith("postgresql"):
             import asyncpg
@@ -144,8 +150,8 @@ class Engine:
             await self._pool.close()
 
 
-def _entrypoint(step: Callable[[str], Awaitable[None]]) -> Callable[[EngineJob], Awaitable[None]]:
-    async def run(job: EngineJob) -> None:
+def _entrypoint(step: Callable[[str], Awaitable[None]]) -> "Callable[[EngineJob], Awaitable[None]]":
+    async def run(job: "EngineJob") -> None:
         await step((job.payload or b"").decode())
 
     return run

@@ -1,6 +1,6 @@
 """A running server as the command line works on it: takes verbs, leaves what its HTTP API answers.
 
-It starts without a database.
+It starts without a database; a batch into one on this machine starts without httpx.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
-import httpx
-
 from complaints import tokens
 from complaints.dates import parse_date
 from complaints.outcomes import Outcome
 from complaints.terminal import FAILED, NOT_ALLOWED, TRY_LATER, UNAVAILABLE, UNUSABLE, USAGE, Json
 
 if TYPE_CHECKING:
+    import httpx
+
     from complaints.consent import Choice
 
 Items = list[Json]
@@ -58,6 +58,8 @@ class Remote:
     most_at_once = 4
 
     def __init__(self, server: str, token: str) -> None:
+        import httpx
+
         token = token.strip()
         if not token.isascii() or not token.isprintable():
             raise ClientError("--token: this is no token; it has only letters, digits and _", USAGE)
@@ -226,7 +228,9 @@ class Remote:
             raise ClientError(f"{self._http.base_url}: this is no Plaint server", UNAVAILABLE) from error
         return document
 
-    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+    def _ask(self, method: str, path: str, **more: Any) -> "httpx.Response":
+        import httpx
+
         try:
             response = self._http.request(method, path, **more)
         except httpx.TransportError as error:
@@ -250,7 +254,7 @@ def refusal(why: Outcome) -> Json:
     return item | {"reason": why.says, "remedy": why.remedy}
 
 
-def _problem(response: httpx.Response) -> str:
+def _problem(response: "httpx.Response") -> str:
     """The words of a problem document (RFC 9457), or the status line of anything else."""
     try:
         document = response.json()
@@ -275,7 +279,7 @@ def _code_of(status: int) -> int:
     return codes.get(status, UNUSABLE if 400 <= status < 500 else UNAVAILABLE)
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _retry_after(response: "httpx.Response") -> float:
     """How many seconds the server asks to wait (RFC 9110 §10.2.3); 0 when it does not say."""
     told = response.headers.get("Retry-After", "").strip()
     if told.isascii() and told.isdecimal():
