@@ -24,7 +24,7 @@ from complaints.settings import Settings
 
 AT_ONCE = 16
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
-RENEWED = 160
+RENEWED = 320
 """Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
 UNREAD = "not read yet"
 UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
