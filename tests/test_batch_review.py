@@ -292,6 +292,12 @@ def test_groups_are_found_without_going_through_the_drafts_of_others(website: We
     assert "complaint_of_reporter_by_state" in plan[0][3], plan
 
 
+def test_a_page_that_is_opened_too_soon_says_so(website: Website) -> None:
+    website.hand_in(spam(subject="Offer 1"), batch="run")
+    early = " ".join(website.http.get(path(website)).text.split())
+    assert "Nothing here waits for you yet. 1 spam is still being read or looked up: load this page" in early
+
+
 def test_the_link_is_the_reporters_alone_and_ends_with_new_secrets(
     website: Website, three: list[str]
 ) -> None:

@@ -17,6 +17,7 @@ from complaints import batches
 from complaints.batches import BY, Decided, Decision, Group
 from complaints.consent import REDACTIONS, STATISTICS, ConsentError, EmptyError, StaleError
 from complaints.models import ComplaintState, Reporter
+from complaints.notice import UNDERWAY
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.web import words
@@ -146,17 +147,15 @@ def _shown(
     said: Said | None,
     status: int,
 ) -> HTMLResponse:
+    states = batches.states(session, reporter.id, label)
     return page(
         "batch.html",
         status,
         groups=found[:MOST_GROUPS],
         more=len(found) - MOST_GROUPS,
         waiting=sum(len(group.members) + group.beyond for group in found),
-        states={
-            state: number
-            for state, number in batches.states(session, reporter.id, label).items()
-            if state != ComplaintState.AWAITING_CONSENT
-        },
+        states={state: n for state, n in states.items() if state != ComplaintState.AWAITING_CONSENT},
+        underway=sum(states.get(state, 0) for state in UNDERWAY),
         undo=batches.undoable(session, office, reporter.id, label),
         label=label,
         by=by,

@@ -29,7 +29,7 @@ from complaints.web.uploads import MOST_FILES, Fields, read_form
 
 router = APIRouter()
 MOST_TOLD = 200
-"""Of a mailbox of any size, those that were not taken and are told of one by one."""
+"""Of a mailbox of any size, those that could not be used and are told of one by one."""
 NOT_OURS = (
     "This is not a submission address of ours. Yours stands on your account's page, to which our letters "
     "link; without one, register again to get a new one."
@@ -67,18 +67,18 @@ async def _many(
 ) -> HTMLResponse:
     """Tell what became of a mailbox of any size: numbers, some that were not taken, and where to go on."""
     batch = next(iter(first.submission_ids), "")
-    counts, others = Counter[str](), list[Json]()
+    counts, refused = Counter[str](), list[Json]()
     problem: Json | None = None
     try:
         async for taken in chained(first, portions):
             batch = batch or next(iter(taken.submission_ids), "")
             counts.update(item["status"] for item in taken.items)
-            others += [item for item in taken.items if item["status"] != "accepted"]
-            del others[MOST_TOLD:]
+            refused += [item for item in taken.items if item["status"] == "refused"]
+            del refused[MOST_TOLD:]
     except Exception as error:  # noqa: BLE001 - whatever it is, what is kept is told
         problem = problems.midway(error)
     url = office.batch_url(reporter, batch) if batch else ""
-    return page("submitted_many.html", counts=counts, others=others, problem=problem, url=url)
+    return page("submitted_many.html", counts=counts, refused=refused, problem=problem, url=url)
 
 
 @router.get("/submitted/{token}")
