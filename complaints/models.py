@@ -76,6 +76,8 @@ COMPLAINT_STEPS: dict[ComplaintState, frozenset[ComplaintState]] = {
     # taken back: a button pressed by mistake, or by a machine
     C.DISCARDED: frozenset({C.AWAITING_CONSENT}),
 }
+UNDERWAY = (C.RECEIVED, C.ANALYSED)
+"""Still to be read, looked up or proposed."""
 REPORT_STEPS: dict[ReportState, frozenset[ReportState]] = {
     R.DRAFT: frozenset({R.SUPPRESSED, R.CONSENTED}),
     R.CANCELLED: frozenset({R.SUPPRESSED, R.CONSENTED}),

@@ -18,6 +18,7 @@ from complaints import choices, learned, outbox, outcomes, probes
 from complaints.db import look_at, move
 from complaints.grades import GRADES
 from complaints.models import (
+    UNDERWAY,
     Complaint,
     ComplaintState,
     Consent,
@@ -30,7 +31,6 @@ from complaints.models import (
 from complaints.office import Office
 from complaints.policy import STANDING
 
-UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
 REMINDED = timedelta(days=2)
 """How long before it expires a complaint is told of again; half of its time where that is shorter."""
 MOST_TOLD = 100

@@ -18,7 +18,7 @@ from typing import Self
 
 from sqlmodel import col, select
 
-from complaints.models import Complaint, ComplaintState
+from complaints.models import UNDERWAY, Complaint
 from complaints.office import Office
 from complaints.settings import Settings
 
@@ -27,7 +27,6 @@ AT_ONCE = 16
 RENEWED = 320
 """Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
 UNREAD = "not read yet"
-UNDERWAY = (ComplaintState.RECEIVED, ComplaintState.ANALYSED)
 
 
 class Workbench:

@@ -16,8 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from complaints import batches
 from complaints.batches import BY, Decided, Decision, Group
 from complaints.consent import REDACTIONS, STATISTICS, ConsentError, EmptyError, StaleError
-from complaints.models import ComplaintState, Reporter
-from complaints.notice import UNDERWAY
+from complaints.models import UNDERWAY, ComplaintState, Reporter
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.web import words

@@ -13,8 +13,7 @@ from complaints import consent, hiding, outcomes, outline, policies, show
 from complaints.consent import REDACTIONS
 from complaints.grades import GRADES
 from complaints.message import parse
-from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
-from complaints.notice import UNDERWAY
+from complaints.models import UNDERWAY, Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.report import OPEN

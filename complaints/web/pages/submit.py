@@ -16,8 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
 from complaints.mail_clients import anchor_of, clients
-from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
-from complaints.notice import UNDERWAY
+from complaints.models import UNDERWAY, Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.office import Office
 from complaints.web import intake, problems
 from complaints.web.intake import Taken, Way, chained
