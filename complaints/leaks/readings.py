@@ -251,7 +251,7 @@ def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
     pieces: list[bytes] = []
     rest: list[bytes] = []
     end = position = 0
-    first, last = text.find(b"=?"), text.rfind(b"?=") + 2
+    first, last = text.find(b"=?"), text.rfind(b"?") + 2
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
         if match[0] in known:
             continue

@@ -273,8 +273,14 @@ class Wanted:
                 found.append((octets, letters[: len(octets) * 4 // 3 - 1]))
         return tuple(found)
 
+    @cached_property
+    def _any_in_base64(self) -> Place:
+        return finder(*map(exactly, {encoded[:_HEAD] for _, encoded in self._base64}))
+
     def digested_in(self, letters: bytes) -> Iterator[bytes]:
         """Yield the digests that stand in letters of base64."""
+        if self._any_in_base64(letters, 0) < 0:
+            return iter(())
         return (octets for octets, encoded in self._base64 if encoded in letters)
 
     def digested_in_hex(self, letters: bytes) -> Iterator[bytes]:
