@@ -26,7 +26,7 @@ _SIGN = (
 """With what all of these begin in UTF-8."""
 _BEYOND = bytes(ord(" " if octet < 0x80 else "x") for octet in range(256))
 _STRETCH = re.compile(rb"xx*")
-"""What is beyond ASCII, in what `_BEYOND` makes of a text: a letter is looked for faster than a class of them."""
+"""What is beyond ASCII, in what `_BEYOND` makes of a text: one letter is looked for faster than a class."""
 _FEW = 50_000
 _LOOK_ALIKE = str.maketrans(
     "\u0430\u0441\u0435\u04bb\u0456\u0458\u043a\u043c\u043e\u0440\u051b\u0455\u0442\u0443\u051d\u0445\u0501"
@@ -55,7 +55,7 @@ def visible(text: bytes) -> bytes:
 
 
 def _beyond_ascii(text: bytes, seen: Callable[[bytes], bytes]) -> bytes:
-    """A text in which each stretch beyond ASCII is seen as that says: what is seen of one depends on no other."""
+    """A text in which each stretch beyond ASCII is `seen` so, which depends on no other."""
     pieces: list[bytes] = []
     position = 0
     for match in _STRETCH.finditer(text.translate(_BEYOND)):
