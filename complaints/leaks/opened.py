@@ -49,6 +49,7 @@ _APART = b"/" * 8
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
 _NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
+_BEGIN = finder(rb"begin ")
 _UU_BEGIN = re.compile(rb"begin (?:[0-7]{3,4} |(?<==ybegin ))")
 _LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
@@ -70,7 +71,7 @@ class Opened:
 
 def is_shaped(text: bytes) -> bool:
     """Whether a text may hold any that `bodies` or `short_bodies` finds."""
-    return b"begin " in text or _SHAPED(text, 0) >= 0 or _LONG_LINE.match(text) is not None
+    return _SHAPED(text, 0) >= 0 or _BEGIN(text, 0) >= 0 or _LONG_LINE.match(text) is not None
 
 
 def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
@@ -118,10 +119,11 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
 
     Most of these are words of a text.
     """
-    if b"begin " in text and _UU_BEGIN.search(text):
-        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
-    if b"=ybegin " in text:
-        yield Opened("yEnc", b"\n".join(_ydecoded(text)))
+    if _BEGIN(text, 0) >= 0:
+        if _UU_BEGIN.search(text):
+            yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
+        if b"=ybegin " in text:
+            yield Opened("yEnc", b"\n".join(_ydecoded(text)))
     place = _PARAGRAPH_START(text, 0)
     while place >= 0:
         end = _PARAGRAPH.match(text, place).end()  # type: ignore[union-attr]  # it begins there

@@ -187,8 +187,14 @@ class Wanted:
         forms = (form for one in plain for form in (one, one.upper()))
         return tuple((octets, letters) for octets in forms for letters in in_base32(octets))
 
+    @cached_property
+    def _any_in_base32(self) -> Place:
+        return finder(*map(exactly, {letters[:_BASE32_HEAD] for _, letters in self._base32}))
+
     def in_base32(self, letters: bytes) -> Iterator[bytes]:
         """Yield the addresses that stand in base32 in letters and digits in lower case."""
+        if self._any_in_base32(letters, 0) < 0:
+            return iter(())
         return (octets for octets, encoded in self._base32 if encoded in letters)
 
     @cached_property
