@@ -9,7 +9,7 @@
 - `speed`: megabytes a second on two corpora, and the ratio to the standard library in the same round: parsing
   the message and decoding all of its parts.
 - `hostile`: for one message of each shape, what an octet of 64 MiB costs beside an octet of 4 MiB, and
-  whether the search reached its end; each shape in a process of its own, which is `stopped` with this exit code
+  whether the search reached its end; each shape in a process of its own, `stopped` (the exit code)
   where it takes too much. `peak_mib` is the memory it had at most, `octets_per_octet` of the message's.
 
 Exits 69 without `../shared/data`, 1 where something was missed, or where the search is far slower beside the
