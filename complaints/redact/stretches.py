@@ -144,7 +144,8 @@ def _end_of_token(pieces: Sequence[bytes], first: int, last: int) -> int:
     size = max(map(len, pieces[first:last]))
     spaced = size <= _SHORT_PIECE and any(piece.isspace() for piece in pieces[first:last])
     while last < len(pieces):
-        in_a_row = spaced and pieces[last].isspace() and len(b"".join(pieces[last + 1 : last + 2])) <= size
+        behind = pieces[last + 1] if last + 1 < len(pieces) else b""
+        in_a_row = spaced and pieces[last] == b" " and behind.isalnum() and len(behind) <= size
         if pieces[last] in _BREAKS and not in_a_row:
             break
         last += 1
