@@ -1,6 +1,7 @@
 """A spam that shows its reporter where redaction cannot write: what the desk gets, and what the reporter sees."""
 
 import base64
+import binascii
 import zlib
 from collections.abc import Iterator
 
@@ -10,11 +11,12 @@ from sqlmodel import select
 from complaints import arf
 from complaints.forward import sendable_bytes
 from complaints.leaks import find_leaks
+from complaints.leaks.codes import codes_in_both
 from complaints.message import parse
 from complaints.models import Report
 from complaints.redact import Identity
 from tests.house import ALICE
-from tests.visitor import confirm, review
+from tests.visitor import confirm, press, review
 from tests.website import NETWORK_DESK, Website, running_website, spam
 
 WHO = Identity((ALICE,))
@@ -93,6 +95,22 @@ def test_what_only_the_search_finds_is_withheld_for_every_desk_and_shown_as_such
     page = review(website, complaint)
     assert "1× words withheld" in page.text
     assert SPACED in page.text
+
+
+def test_at_level_strict_codes_that_redaction_does_not_reach_are_withheld_too(website: Website) -> None:
+    link = b"http://pills.example/t/x7Gk29sLqPz4Wn8v?c=1\r\n"
+    raw = (
+        spam(subject="Coded", body=link.decode() + "begin 644 a.txt\r\n")
+        + binascii.b2a_uu(link[:45])
+        + b"`\nend\n"
+    )
+    complaint = website.waiting(raw)
+    press(website, complaint, "preview", redaction="strict")
+    feedback = arf.parse_report(drafted(website, complaint)[NETWORK_DESK])
+    assert feedback is not None
+    assert not feedback.headers_only
+    assert b"[withheld]\r\n`\r\nend\r\n" in feedback.spam
+    assert codes_in_both(raw, feedback.spam) == []
 
 
 def test_links_of_a_withheld_text_are_named_all_the_same(website: Website) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.sieve import automaton
 
-MOST_OCTETS = 32 * 1024 * 1024
+MOST_OCTETS = 16 * 1024 * 1024
 """Octets unpacked of one message."""
 MOST_STREAMS = 2_000
 MOST_INSIDE = 4

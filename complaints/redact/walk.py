@@ -95,6 +95,8 @@ class Walk:
             pieces.append(self._part(part, body, where, places.line(part.start), nested))
             position = part.end
         pieces.append(self._open_text(places, position, len(raw), codes, mailboxes))
+        if self.packing.full and not nested:
+            self.kept.append("More is packed in the files of this message than was looked into.")
         return b"".join(pieces)
 
     def _mended(self, message: Message) -> bytes:
