@@ -7,6 +7,7 @@ person can type them and mail software can change their case unharmed.
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -19,6 +20,11 @@ SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
 ID_LETTERS = 12  # 60 bits: no two complaints meet
 REPORT_LETTERS = 20  # 100 bits in a return path of well under 64 octets (RFC 5321 §4.5.3.1.1)
 CAPABILITY_LETTERS = 32  # 160 bits
+_SECRET = re.compile(
+    rf"(?<![0-9a-z])(?:[{ALPHABET}]{{{CAPABILITY_LETTERS}}}|[{ALPHABET}]{{{SUBMISSION_LETTERS}}}"
+    rf"|[{ALPHABET}]{{{REPORT_LETTERS}}})(?![0-9a-z])",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def random_letters(count: int) -> str:
@@ -44,6 +50,11 @@ def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPA
     """
     mac = hmac.new(secret, f"{purpose}\0{subject}".encode(), hashlib.sha256).digest()
     return _letters(mac, count)
+
+
+def without_secrets(text: str) -> str:
+    """The text without whatever has the form of a secret of ours: what others quote is kept in the clear."""
+    return _SECRET.sub("[...]", text)
 
 
 def same(given: str, expected: str) -> bool:
