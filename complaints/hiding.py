@@ -6,6 +6,7 @@ for the reporter, and whose pseudonym it is that a desk quotes back.
 
 from sqlmodel import Session, col, select
 
+from complaints import tokens
 from complaints.arf.wire import legal
 from complaints.message import parse
 from complaints.models import Complaint, Json, Report, Reporter
@@ -26,10 +27,14 @@ NOTHING_HIDDEN: Json = {
 }
 
 
-def identity_of(reporter: Reporter, complaint: Complaint | None = None) -> Identity:
-    """What redaction hides of a reporter, in this complaint."""
+def identity_of(reporter: Reporter, complaint: Complaint | None = None, raw: bytes = b"") -> Identity:
+    """What redaction hides of a reporter, in this complaint.
+
+    Whoever knows a submission address hands in as its owner, so what looks like one in `raw` is hidden too.
+    """
     words = tuple(complaint.hide) if complaint else ()
-    return Identity((reporter.address, *reporter.aliases), tuple(reporter.names), words)
+    addresses = (reporter.address, *reporter.aliases, *tokens.submission_addresses(raw))
+    return Identity(addresses, tuple(reporter.names), words)
 
 
 def level_of(complaint: Complaint) -> str:
@@ -40,7 +45,7 @@ def level_of(complaint: Complaint) -> str:
 def copies(reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
     """The spam as each desk of a complaint may see it."""
     source = (complaint.evidence or {}).get("source") or {}
-    return Copies(spam, identity_of(reporter, complaint), level_of(complaint), source.get("hop") or 0)
+    return Copies(spam, identity_of(reporter, complaint, spam), level_of(complaint), source.get("hop") or 0)
 
 
 def redacted(
@@ -81,7 +86,7 @@ def difference(
     enclosed = legal(done.raw)[0]
     if enclosed[: parse(enclosed).body].strip() not in office.report_bytes(reporter, report):
         return None
-    return explain(spam, done, identity_of(reporter, complaint), level)
+    return explain(spam, done, identity_of(reporter, complaint, spam), level)
 
 
 def whose(session: Session, office: Office, reporter: Reporter, quoted: str) -> list[Json]:

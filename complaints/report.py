@@ -85,7 +85,7 @@ def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
 
 def leaks_in(raw: bytes, reporter: Reporter, complaint: Complaint) -> str:
     """Where a finished report still shows what its reporter hides, in words; "" where nowhere (promise 6)."""
-    identity = identity_of(reporter, complaint)
+    identity = identity_of(reporter, complaint, raw)
     leaks = find_leaks(raw, identity, own_words=OWN_WORDS)
     if not leaks and not OWN_WORDS.isdisjoint(words_in(identity)):
         # A Mr Page: in our own words his name proves nothing, in the spam it does.
