@@ -15,7 +15,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import Resolver
-from complaints import mail_hosts, outcomes
+from complaints import mail_hosts, outcomes, tokens
 from complaints.attachments import look_into
 from complaints.campaign import campaign_of
 from complaints.db import look_at, move
@@ -167,6 +167,8 @@ def outcome(
     `failed`: domains whose mail hosts are not known for now. `told`: the outcome of its submission.
     """
     document = evidence.document()
+    for hop in document["hops"]:  # a submission address, where a spam names one
+        hop["for"] = hop["for"] and tokens.without_secrets(hop["for"])
     document["notes"] += [f"The mail hosts of {domain} could not be looked up." for domain in failed]
     # What did not survive the way in, as it was said then
     if lost := next((line.get("lost") for line in told if line["complaint"] == complaint_id), None):
