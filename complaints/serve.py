@@ -88,7 +88,7 @@ async def serve(settings: Settings, roles: Collection[str], started: Callable[[S
 def _give_memory_back() -> None:
     """Let what a large mail took go back to the system at once.
 
-    The C library of Linux raises its bound for that with every large block that is freed, and keeps such then:
+    The C library of Linux raises its bound for that with every large block that is freed, and keeps them:
     after fifty mails of 25 MB, 1,040 MB instead of 360.
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library has no such bound
