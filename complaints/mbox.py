@@ -20,7 +20,7 @@ HEAD = 8_192
 """Bytes by whose look an mbox is known."""
 _LINE = 65_536  # bytes read at once of a line without end
 _PROOF = 4_096  # bytes by which a mail is known again
-_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_QUOTED = re.compile(rb"\n>(>*From )")
 _BODY = re.compile(rb"^\r?\n", re.MULTILINE)
 _TELLING = rb"(?:\r?\n|From |(?i:content-length))"
 _TELLS, _NEXT_TELLS = re.compile(_TELLING), re.compile(rb"\n" + _TELLING)
@@ -240,10 +240,12 @@ def _end_told(file: Beside | None, body: int, length: int) -> int:
 def _unquoted(raw: bytes) -> bytes:
     if raw.endswith((b"\n\n", b"\n\r\n")):
         raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
-    body = _BODY.search(raw)
-    if body is None or b"\n>" not in raw or raw.find(b"\nFrom ", body.end() - 1) >= 0:
+    if b"\n>" not in raw or (body := _BODY.search(raw)) is None:
         return raw
-    return raw[: body.end()] + _QUOTED.sub(rb"\1", raw[body.end() :])
+    line = body.end() - 1  # the end of the line before the body
+    if raw.find(b"\nFrom ", line) >= 0:
+        return raw
+    return raw[:line] + _QUOTED.sub(rb"\n\1", raw[line:])
 
 
 def _proof(begin: bytes) -> str:
