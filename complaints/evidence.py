@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -19,7 +20,7 @@ from complaints import mail_hosts, outcomes
 from complaints.attachments import look_into
 from complaints.campaign import campaign_of
 from complaints.db import look_at, move
-from complaints.message import parse
+from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.office import Office
 from complaints.pasted import is_weighty
@@ -39,6 +40,11 @@ class Waiting:
     reporter: Reporter
     spam: bytes
     told: Sequence[Json]
+
+    @cached_property
+    def message(self) -> Message:
+        """The spam, parsed."""
+        return parse(self.spam)
 
 
 Found = tuple[Waiting, Evidence, list[str]]
@@ -60,7 +66,7 @@ async def read_all(
     # Keys are asked for once: a complaint does not wait for the name servers of whoever signed the spam
     hosts, keys = await asyncio.gather(
         asyncio.gather(*(mail_hosts.trusted(office, resolver, one) for one in reporters.values())),
-        asyncio.gather(*(keys_of(resolver, one.spam) for one in found)),
+        asyncio.gather(*(keys_of(resolver, one.message) for one in found)),
     )
     trusted = dict(zip(reporters, hosts, strict=True))
     read_ones = [
@@ -82,7 +88,7 @@ async def read_all(
 
 def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     return read(
-        one.spam,
+        one.message,
         trust,
         one.complaint.way_in_grade,
         keys=keys,
@@ -94,14 +100,14 @@ def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     )
 
 
-async def keys_of(resolver: Resolver, spam: bytes) -> Keys:
+async def keys_of(resolver: Resolver, spam: Message) -> Keys:
     """What the DNS says where the keys of a spam's signatures should stand."""
-    return await resolver.all_txt(await asyncio.to_thread(lambda: key_names(parse(spam))))
+    return await resolver.all_txt(await asyncio.to_thread(key_names, spam))
 
 
 async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys:
     """The same without a running service. Raises ConfigError where there is no name server to ask."""
-    return await keys_of(Resolver(name_servers), spam)
+    return await keys_of(Resolver(name_servers), parse(spam))
 
 
 def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> list[Waiting]:
