@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 DECLARED_IN = (models, account_tables, lookup_tables, standing_tables)
 """The modules whose tables make up the schema."""
 BUSY_MILLISECONDS = 30_000
+ROWS_AT_ONCE = 16
+"""Rows that SQLite gets in one statement: of so few lengths each is prepared once."""
 
 
 class OvertakenError(Exception):
@@ -189,7 +191,7 @@ def look_at(session: Session, step: str, row_id: str, at: datetime | None = None
 
 
 def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, by one statement.
+    """Insert rows that all have the same columns, by as few statements as will do.
 
     The ORM and executemany take each row by itself: SQLite's module then lets go of the interpreter lock for
     every row, and queues for it again behind a busy event loop. PostgreSQL's COPY is read and planned for no
@@ -207,7 +209,10 @@ def _insert(raw: Any, dialect: Dialect, model: type[SQLModel], rows: Sequence[Ma
     table = model.__table__  # type: ignore[attr-defined]
     into = f"{table.name} ({', '.join(map(_quoted, names))})"
     if isinstance(raw, sqlite3.Connection):
-        raw.execute(_statement(into, len(names), len(rows)), tuple(chain.from_iterable(stored)))
+        values = list(stored)
+        for first in range(0, len(values), ROWS_AT_ONCE):
+            some = values[first : first + ROWS_AT_ONCE]
+            raw.execute(_statement(into, len(names), len(some)), tuple(chain.from_iterable(some)))
         return
     with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT binary)") as copy:
         copy.set_types(types)
