@@ -6,6 +6,7 @@ told apart and opened one by one.
 """
 
 import re
+from binascii import hexlify, unhexlify
 from collections.abc import Iterable
 
 import re2
@@ -24,6 +25,7 @@ _EVERY = 4
 _TELLING = 5
 """So many of those are no chance; the shortest digest has them from whichever of its letters one counts."""
 _APART = b"\0\0\0\0"
+_APART_IN_HEX = hexlify(_APART)
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
 
 
@@ -71,9 +73,14 @@ def hex_runs(letters: bytes) -> list[bytes]:
 
 
 def from_hex(runs: list[bytes]) -> bytes:
-    """Return what stretches of hex digits hold, read from each digit, one behind the other."""
-    digits = [run[phase : phase + (len(run) - phase) // 2 * 2] for phase in (0, 1) for run in runs]
-    return bytes.fromhex(_APART.hex().join(map(bytes.decode, digits)))
+    """Return what stretches of hex digits hold, read from each digit, one behind the other.
+
+    What is put between them are digits too, an even number: of two ways to read all of it, each stretch is
+    read from its first digit in one and from its second in the other.
+    """
+    digits = _APART_IN_HEX.join(runs)
+    size = len(digits)
+    return _APART.join([unhexlify(digits[: size - size % 2]), unhexlify(digits[1 : size - (size + 1) % 2])])
 
 
 def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:

@@ -173,14 +173,17 @@ class Hider:
         """
         if len(letters) < self.shortest:
             return False
-        if self.digested.search(glance.thinned(letters)) is not None and (
-            glance.holds(letters, self.base64_digests) or glance.holds(letters.lower(), self.hex_digests)
-        ):
+        if len(letters) >= _SHORTEST_DIGEST and self._may_be_digest(letters):
             return True
         hexes = glance.hex_runs(letters)
         if hexes and self._tells(glance.from_hex(hexes), depth):
             return True
         return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
+
+    def _may_be_digest(self, letters: bytes) -> bool:
+        if self.digested.search(glance.thinned(letters)) is None:
+            return False
+        return glance.holds(letters, self.base64_digests) or glance.holds(letters.lower(), self.hex_digests)
 
     def _tells(self, octets: bytes, depth: int) -> bool:
         """Tell whether anything may stand in opened letters."""
