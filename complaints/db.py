@@ -20,7 +20,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Connection, Dialect, bindparam, create_engine, event, inspect, update
+from sqlalchemy import JSON, Connection, Dialect, bindparam, create_engine, event, inspect, text, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
@@ -144,6 +144,9 @@ class Database:
             ):
                 if guards.missing(connection):
                     guards.install(connection)
+            if self.embedded:  # what the schema no longer keeps is not kept in its log either
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def revision(self) -> str | None:
         """The schema that the database has."""

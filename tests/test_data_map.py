@@ -33,7 +33,7 @@ IMPERSONAL = {
     "due_at", "ended_at", "erased_at", "expires_at", "failed", "first_at", "forwarded", "given_at", "grade", "id", "kind",
     "letter_id", "lifted_at", "lookups", "mail_id", "message_id", "next_at", "number", "outcome", "policy", "policy_at",
     "previous", "received_at", "redaction", "report_id", "reporter_id", "retires_at", "returned_at", "sent_at", "size",
-    "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token", "token_hash", "tries",
+    "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token_hash", "tries",
     "verified_at", "version", "via", "way_in_grade", "worker", "pasted", "certain_hops", "name", "page", "purpose",
     "second_hash", "used_at", "authority", "law", "moved_at", "announced_at", "effective_at", "forbidden_until",
     "entered_at", "delivery", "reminded_at", "returned", "key_hash", "fingerprint", "left",
