@@ -19,7 +19,7 @@ from complaints import mail_hosts, outcomes, tokens
 from complaints.attachments import look_into
 from complaints.campaign import campaign_of
 from complaints.db import look_at, move
-from complaints.message import parse
+from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.office import Office
 from complaints.pasted import is_weighty
@@ -38,12 +38,12 @@ TRIES = 5  # how often a temporary DNS failure puts the reading off before we go
 class Waiting:
     """A complaint to be read, and with what; `told` is the outcome of its submission.
 
-    `spam` is None for a large one; `names`: where the keys of its signatures should stand.
+    `message`: its spam, None for a large one; `names`: where the keys of its signatures should stand.
     """
 
     complaint: Complaint
     reporter: Reporter
-    spam: bytes | None
+    message: Message | None
     told: Sequence[Json]
     names: Sequence[str]
 
@@ -89,7 +89,7 @@ async def read_all(
 
 def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     return read(
-        spam_of(office, one),
+        message_of(office, one),
         trust,
         one.complaint.way_in_grade,
         keys=keys,
@@ -101,12 +101,12 @@ def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     )
 
 
-def spam_of(office: Office, one: Waiting) -> bytes:
+def message_of(office: Office, one: Waiting) -> Message:
     """The spam that is to be read."""
-    if one.spam is not None:
-        return one.spam
+    if one.message is not None:
+        return one.message
     with office.db.reading() as session:
-        return office.spam_of(session, session.get_one(Complaint, one.complaint.id))
+        return parse(office.spam_of(session, session.get_one(Complaint, one.complaint.id)))
 
 
 async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys:
@@ -128,9 +128,9 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
 
 
 def _waiting(office: Office, session: Session, one: Complaint, told: Sequence[Json]) -> Waiting:
-    spam = office.spam_of(session, one)
-    names = key_names(parse(spam))
-    held = spam if len(spam) < LARGE else None
+    message = parse(office.spam_of(session, one))
+    names = key_names(message)
+    held = message if len(message.raw) < LARGE else None
     return Waiting(one, session.get_one(Reporter, one.reporter_id), held, told, names)
 
 
