@@ -212,7 +212,7 @@ class Walk:
             new = self.message(content, 0, nested + 1)
         elif is_archive(content):
             new = self._archive(part, content, where, line)
-        elif packed.may_hold(content) and packed.shows(content, self.packing, self.hider):
+        elif not _TEXTUAL.match(part.content_type) and self._is_packed(content):
             new = self._whole(part, content, where, line)
         elif part.charset and _NOT_ASCII.search(part.charset):
             new = self._foreign(part.charset, content, where, line)
@@ -260,12 +260,14 @@ class Walk:
         files = list(unpack(content, "", self.room))
         self.kept += [f"{where} was not looked into: {one.reason}" for one in files if one.content is None]
         insides = [inside for one in files for inside in (one.name.encode(), one.content or b"")]
-        if any(map(self.hider.finds, insides)) or any(
-            packed.may_hold(inside) and packed.shows(inside, self.packing, self.hider)
-            for inside in [*insides, *(content for one in files if one.content is None)]
-        ):
+        damaged = [content for one in files if one.content is None]
+        if any(map(self.hider.finds, insides)) or any(map(self._is_packed, insides + damaged)):
             return self._whole(part, content, where, line)
         return content
+
+    def _is_packed(self, content: bytes) -> bool:
+        """Tell whether something packed in a file gives the identity away."""
+        return packed.may_hold(content) and packed.shows(content, self.packing, self.hider)
 
     def _whole(self, part: Part, content: bytes, where: str, line: int) -> bytes:
         """What stands for a file that cannot be written anew without breaking it (decision 45)."""
