@@ -115,16 +115,14 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
     wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
         found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
-        whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
-        submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
+        of_theirs = col(Submission.id).in_({one.submission_id for one in found})
+        whole = select(Submission.id, Submission.raw, Submission.outcome).where(of_theirs)
+        submissions = {name: (raw, outcome) for name, raw, outcome in session.exec(whole)}
+        reporters = {name: session.get_one(Reporter, name) for name in {one.reporter_id for one in found}}
         return [
-            Waiting(
-                one,
-                session.get_one(Reporter, one.reporter_id),
-                office.spam_of(session, one),
-                submissions[one.submission_id].outcome,
-            )
+            Waiting(one, reporters[one.reporter_id], office.spam_in(raw, reporters[one.reporter_id], one), told)
             for one in found
+            for raw, told in [submissions[one.submission_id]]
         ]
 
 
