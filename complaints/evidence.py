@@ -120,9 +120,9 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
         submissions = {name: (raw, outcome) for name, raw, outcome in session.exec(whole)}
         reporters = {name: session.get_one(Reporter, name) for name in {one.reporter_id for one in found}}
         return [
-            Waiting(one, reporters[one.reporter_id], office.spam_in(raw, reporters[one.reporter_id], one), told)
+            Waiting(one, whose, office.spam_in(raw, whose, one), told)
             for one in found
-            for raw, told in [submissions[one.submission_id]]
+            for whose, (raw, told) in [(reporters[one.reporter_id], submissions[one.submission_id])]
         ]
 
 
