@@ -28,17 +28,24 @@ from complaints.spam import Evidence, read
 from complaints.trace import Trust
 
 MENDED = "the header was put together again from a text"
+LARGE = 262_144
+"""Octets from which a spam is not held while the DNS is asked: how long that takes is not ours to say, and
+forty may wait at a time. It is taken out of the database once more."""
 TRIES = 5  # how often a temporary DNS failure puts the reading off before we go on without the answer
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A complaint to be read, and with what; `told` is the outcome of its submission."""
+    """A complaint to be read, and with what; `told` is the outcome of its submission.
+
+    `spam` is None for a large one; `names`: where the keys of its signatures should stand.
+    """
 
     complaint: Complaint
     reporter: Reporter
-    spam: bytes
+    spam: bytes | None
     told: Sequence[Json]
+    names: Sequence[str]
 
 
 Found = tuple[Waiting, Evidence, list[str]]
@@ -60,7 +67,7 @@ async def read_all(
     # Keys are asked for once: a complaint does not wait for the name servers of whoever signed the spam
     hosts, keys = await asyncio.gather(
         asyncio.gather(*(mail_hosts.trusted(office, resolver, one) for one in reporters.values())),
-        asyncio.gather(*(keys_of(resolver, one.spam) for one in found)),
+        asyncio.gather(*(resolver.all_txt(one.names) for one in found)),
     )
     trusted = dict(zip(reporters, hosts, strict=True))
     read_ones = [
@@ -82,7 +89,7 @@ async def read_all(
 
 def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     return read(
-        one.spam,
+        spam_of(office, one),
         trust,
         one.complaint.way_in_grade,
         keys=keys,
@@ -94,14 +101,20 @@ def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     )
 
 
-async def keys_of(resolver: Resolver, spam: bytes) -> Keys:
-    """What the DNS says where the keys of a spam's signatures should stand."""
-    return await resolver.all_txt(await asyncio.to_thread(lambda: key_names(parse(spam))))
+def spam_of(office: Office, one: Waiting) -> bytes:
+    """The spam that is to be read."""
+    if one.spam is not None:
+        return one.spam
+    with office.db.reading() as session:
+        return office.spam_of(session, session.get_one(Complaint, one.complaint.id))
 
 
 async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys:
-    """The same without a running service. Raises ConfigError where there is no name server to ask."""
-    return await keys_of(Resolver(name_servers), spam)
+    """What the DNS says where the keys of a spam's signatures should stand, without a running service.
+
+    Raises ConfigError where there is no name server to ask.
+    """
+    return await Resolver(name_servers).all_txt(key_names(parse(spam)))
 
 
 def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> list[Waiting]:
@@ -111,15 +124,14 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
         found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
         whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
         submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
-        return [
-            Waiting(
-                one,
-                session.get_one(Reporter, one.reporter_id),
-                office.spam_of(session, one),
-                submissions[one.submission_id].outcome,
-            )
-            for one in found
-        ]
+        return [_waiting(office, session, one, submissions[one.submission_id].outcome) for one in found]
+
+
+def _waiting(office: Office, session: Session, one: Complaint, told: Sequence[Json]) -> Waiting:
+    spam = office.spam_of(session, one)
+    names = key_names(parse(spam))
+    held = spam if len(spam) < LARGE else None
+    return Waiting(one, session.get_one(Reporter, one.reporter_id), held, told, names)
 
 
 def _keep(office: Office, done: Sequence[Found], again: set[str]) -> None:

@@ -29,6 +29,7 @@ _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
+_WORD_FROM, _COMMENT = finder(rb"=\?"), finder(rb"<!--")
 _OPEN_CODE = re.compile(rb"=[^?]?\?")
 _SPACED_WORD = re.compile(rb"\?[qQ]\?[^?_]*+_")
 _PRINTABLE = bytes(range(0x20, 0x7F))
@@ -142,11 +143,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
         finished &= _see_through(base, done)
         inside = done.readings[-1]
         # Words that only now show, as in a message inside quoted-printable; each round decodes some of them
-        if (
-            inside.octets is not text
-            and b"=?" in inside.octets
-            and (words := _around_words(inside.octets, rows)[0])
-        ):
+        if inside.octets is not text and (words := _around_words(inside.octets, rows)[0]):
             queue.append(Reading(f"{inside.how}, encoded words".removeprefix(", "), words))
         if split:
             _join(done)
@@ -187,7 +184,7 @@ def _join(done: Read) -> None:
     if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<" in last.octets:
-        if b"<!--" in last.octets:
+        if _COMMENT(last.octets, 0) >= 0:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
         last = _then(last, "split by tags", _untagged(last.octets), done)
     if mixed:
@@ -251,7 +248,7 @@ def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
     pieces: list[bytes] = []
     rest: list[bytes] = []
     end = position = 0
-    first, last = text.find(b"=?"), text.rfind(b"?=") + 2
+    first, last = _WORD_FROM(text, 0), text.rfind(b"?") + 2
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
         if match[0] in known:
             continue
@@ -286,14 +283,28 @@ def _around_codes(text: bytes) -> bytes:
 
 def _words(match: re.Match[bytes]) -> bytes:
     """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
+    row = match[0]
+    charset, kind, _ = row[2:].split(b"?", 2)
+    start = b"=?%b?%b?" % (charset, kind)
+    end = row.find(b"?=", len(start))
+    second = row.find(start, end)
+    between = row[end : second + len(start)] if second >= 0 else b"?="
+    payloads = row[len(start) : -2].split(between)
+    if row.count(b"=?") == len(payloads):  # all of one kind, with the same between them
+        return in_utf8(_decoded(kind, payloads), _name(charset))
     found: list[tuple[str, bytes]] = []
-    for (charset, kind), words in groupby(_ENCODED_WORD.findall(match[0]), _of_words):
+    for (charset, kind), words in groupby(_ENCODED_WORD.findall(row), _of_words):
         octets = _decoded(kind, [payload for _, _, payload in words])
-        name = charset.decode("ascii", "replace").lower()
+        name = _name(charset)
         if found and found[-1][0] == name:
             octets = found.pop()[1] + octets
         found.append((name, octets))
     return b"".join(in_utf8(octets, name) for name, octets in found)
+
+
+def _name(charset: bytes) -> str:
+    """The name of a charset, without the language that may stand behind it (RFC 2231 §5)."""
+    return charset.partition(b"*")[0].decode("ascii", "replace").lower()
 
 
 _of_words = itemgetter(0, 1)

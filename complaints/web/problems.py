@@ -42,6 +42,7 @@ WORDS = {
 AWAY_SECONDS = 30  # after which to ask again, while the database is away
 
 
+KNOWN_AGAIN = "What is kept will be known again then."
 REMEDY_ENDED = "Take the link of our last letter, or hand in a spam: the letter about it has a new one."
 
 
@@ -174,12 +175,16 @@ def failure(request: Request, error: Exception) -> Response:
     return _answer(request, _failed(error))
 
 
-def midway(error: Exception) -> Json:
-    """The document of what ended an answer that had begun; with `retry_after` in seconds if that helps."""
+def midway(error: Exception, *, named: bool) -> Json:
+    """The document of what ended an answer that had begun; with `retry_after` in seconds if that helps.
+
+    `named`: the request has an Idempotency-Key.
+    """
     problem = error if isinstance(error, Problem) else _failed(error)
     if problem is not error:
         log.error("a request failed midway: %s", place_of(error))
-    remedy = f"What is listed is kept. {problem.remedy} Under the same Idempotency-Key it goes on from there."
+    again = "Under the same Idempotency-Key it goes on from there." if named else KNOWN_AGAIN
+    remedy = f"What is listed is kept. {problem.remedy} {again}"
     after = (problem.headers or {}).get("Retry-After")
     return problem.document() | {"remedy": remedy} | ({"retry_after": int(after)} if after else {})
 
