@@ -30,9 +30,14 @@ UNREAD = "not read yet"
 
 
 class Workbench:
-    """The children; as a context, it ends when all that was put on it is done."""
+    """The children; as a context, it ends when all that was put on it is done.
 
-    def __init__(self, settings: Settings) -> None:
+    Where the block was left by an exception, it ends when what is under way is done.
+    """
+
+    def __init__(self, settings: Settings, left: Sequence[str] = ()) -> None:
+        self.left = left
+        """Complaints of earlier batches that are unread."""
         self.states: Counter[str] = Counter()
         """How many complaints came to which state; whole once the block has ended."""
         self._counting = threading.Lock()
@@ -52,7 +57,11 @@ class Workbench:
             hand.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *left_by: object) -> None:
+        if any(left_by):
+            with suppress(queue.Empty):
+                while True:
+                    self._work.get_nowait()
         for _hand in self._hands:
             self._work.put(None)
         for hand in self._hands:
