@@ -6,6 +6,7 @@ for the reporter, and whose pseudonym it is that a desk quotes back.
 
 from sqlmodel import Session, col, select
 
+from complaints import tokens
 from complaints.arf.wire import legal
 from complaints.leaks import find_leaks
 from complaints.leaks.codes import codes_in_both
@@ -31,10 +32,14 @@ NOTHING_HIDDEN: Json = {
 }
 
 
-def identity_of(reporter: Reporter, complaint: Complaint | None = None) -> Identity:
-    """What redaction hides of a reporter, in this complaint."""
+def identity_of(reporter: Reporter, complaint: Complaint | None = None, raw: bytes = b"") -> Identity:
+    """What redaction hides of a reporter, in this complaint.
+
+    Whoever knows a submission address hands in as its owner, so what looks like one in `raw` is hidden too.
+    """
     words = tuple(complaint.hide) if complaint else ()
-    return Identity((reporter.address, *reporter.aliases), tuple(reporter.names), words)
+    addresses = (reporter.address, *reporter.aliases, *tokens.submission_addresses(raw))
+    return Identity(addresses, tuple(reporter.names), words)
 
 
 def level_of(complaint: Complaint) -> str:
@@ -44,7 +49,7 @@ def level_of(complaint: Complaint) -> str:
 
 def copies(reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
     """The spam as each desk of a complaint may see it."""
-    return Copies(spam, identity_of(reporter, complaint), level_of(complaint), own_hops(complaint))
+    return Copies(spam, identity_of(reporter, complaint, spam), level_of(complaint), own_hops(complaint))
 
 
 def own_hops(complaint: Complaint) -> int:
@@ -55,7 +60,7 @@ def own_hops(complaint: Complaint) -> int:
 def shows(reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
     """Ask the search before sending whether octets of a redacted spam show what the reporter hides."""
     identity, hops, strict = (
-        identity_of(reporter, complaint),
+        identity_of(reporter, complaint, spam),
         own_hops(complaint),
         level_of(complaint) == "strict",
     )
@@ -107,7 +112,7 @@ def difference(
     enclosed = legal(done.raw)[0]
     if enclosed[: parse(enclosed).body].strip() not in office.report_bytes(reporter, report):
         return None
-    return explain(spam, done, identity_of(reporter, complaint), level)
+    return explain(spam, done, identity_of(reporter, complaint, spam), level)
 
 
 def whose(session: Session, office: Office, reporter: Reporter, quoted: str) -> list[Json]:

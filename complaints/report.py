@@ -31,7 +31,7 @@ HIDDEN = {"qr": "QR code", "pdf": "PDF file", "archive": "packed file"}
 _Site = tuple[str, str]
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()
-WRITTEN = ("raw", "digest", "message_id", "changes", "drafted_at")
+WRITTEN = ("raw", "digest", "token_hash", "message_id", "changes", "drafted_at")
 """The columns that `write` sets; before, a draft has no bytes and no digest."""
 OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 ENDED = frozenset(
@@ -91,7 +91,7 @@ def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
 
 def leaks_in(raw: bytes, reporter: Reporter, complaint: Complaint) -> str:
     """Where a finished report still shows what its reporter hides, in words; "" where nowhere (promise 6)."""
-    identity = identity_of(reporter, complaint)
+    identity = identity_of(reporter, complaint, raw)
     leaks = find_leaks(raw, identity, own_words=OWN_WORDS)
     if not leaks and not OWN_WORDS.isdisjoint(words_in(identity)):
         # A Mr Page: in our own words his name proves nothing, in the spam it does.
@@ -153,8 +153,10 @@ def _freeze(
     """Render one report onto its row; returns its bytes."""
     report.drafted_at = office.clock()
     report.message_id = new_message_id(office, report.id)
+    token = tokens.random_letters(tokens.REPORT_LETTERS)
+    report.token_hash = tokens.hashed(token)
     hidden = shared.under(pseudonym_key(office, reporter, report))
-    raw = arf.compose(_values(office, reporter, complaint, report, shared, hidden))
+    raw = arf.compose(_values(office, reporter, complaint, report, shared, hidden, token))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
     report.changes = [asdict(change) for change in hidden.changes]
     return raw
@@ -172,6 +174,7 @@ def _values(
     report: Report,
     shared: _Shared,
     hidden: Redacted,
+    token: str,
 ) -> arf.Report:
     """Everything a report says, read from the redacted spam wherever it could show the reporter."""
     message = parse(hidden.raw)
@@ -191,7 +194,7 @@ def _values(
     return arf.Report(
         sender=f"Plaint <{outbox.SERVICE}@{office.settings.mail_domain}>",
         to=report.to,
-        reply_to=outbox.report_address(office, outbox.REPLY, report.token),
+        reply_to=outbox.report_address(office, outbox.REPLY, token),
         message_id=report.message_id,
         date=report.drafted_at,
         user_agent=USER_AGENT,
@@ -200,8 +203,8 @@ def _values(
         why=_why(contact),
         trace=(evidence.get("source") or {}).get("why", ""),
         note=complaint.note,
-        opt_out_url=f"{office.settings.url}/stop/{report.token}",
-        opt_out_mailto=outbox.report_address(office, outbox.STOP, report.token),
+        opt_out_url=f"{office.settings.url}/stop/{token}",
+        opt_out_mailto=outbox.report_address(office, outbox.STOP, token),
         source_ip=complaint.source_ip,
         arrival_date=arrived.replace(second=0) if arrived and strict else arrived,
         original_mail_from=_envelope_sender(message),

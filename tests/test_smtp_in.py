@@ -754,12 +754,9 @@ def test_what_is_slipped_in_while_replies_are_not_read_is_thrown_away(
         flush(wire)
         if full:
             wire.pause_writing()
-            asyncio.get_running_loop().create_task(go_on(wire))
-
-    async def go_on(wire: smtp_wire.Wire) -> None:
-        await until(lambda: b"NOOP" in wire._in)
-        wire.resume_writing()
-        injected.set()
+            waiting = asyncio.create_task(until(lambda: b"NOOP" in wire._in))
+            waiting.add_done_callback(lambda _: wire.resume_writing())
+            waiting.add_done_callback(lambda _: injected.set())
 
     monkeypatch.setattr(smtp_wire.Wire, "_flush", slow)
 
