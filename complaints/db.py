@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
-from sqlalchemy import JSON, Connection, Dialect, create_engine, event, inspect, update
+from sqlalchemy import JSON, Connection, Dialect, create_engine, event, inspect, text, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
@@ -147,6 +147,9 @@ class Database:
             ):
                 if guards.missing(connection):
                     guards.install(connection)
+            if self.embedded:  # what the schema no longer keeps is not kept in its log either
+                with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def revision(self) -> str | None:
         """The schema that the database has."""
