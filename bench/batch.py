@@ -13,8 +13,8 @@ that of insert, read and lookups. `look_ms` is what the first look at a complain
 and searching all its reports, which a batch does not do. `peak_mb` is the memory of all its processes at one
 time, shared pages counted once (PSS), `rss_mb` counted in each. `large` is an mbox of `--gigabytes` (3), most
 of it mails that are too large, of which nothing may be held. `compiled` is how many modules of ours were
-compiled ones: none of the source as it stands; `--compiled FOLDER` measures the wheel that scripts/compile left
-there, command and parts alike. Exits 69 without ../shared/data or that wheel, 1 where a bound is missed.
+compiled ones: none of the source as it stands; `--compiled FOLDER` measures the wheel that scripts/compile
+left there, command and parts alike. Exits 69 without ../shared/data or that wheel, 1 where a bound is missed.
 """
 
 import argparse
