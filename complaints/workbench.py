@@ -22,7 +22,7 @@ from complaints.models import UNDERWAY, Complaint
 from complaints.office import Office
 from complaints.settings import Settings
 
-AT_ONCE = 16
+AT_ONCE = 32
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
 RENEWED = 320
 """Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
