@@ -19,7 +19,7 @@ from complaints import mail_hosts, outcomes, tokens
 from complaints.attachments import look_into
 from complaints.campaign import campaign_of
 from complaints.db import look_at, move
-from complaints.message import parse
+from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.office import Office
 from complaints.pasted import is_weighty
@@ -38,12 +38,12 @@ TRIES = 5  # how often a temporary DNS failure puts the reading off before we go
 class Waiting:
     """A complaint to be read, and with what; `told` is the outcome of its submission.
 
-    `spam` is None for a large one; `names`: where the keys of its signatures should stand.
+    `message`: its spam, None for a large one; `names`: where the keys of its signatures should stand.
     """
 
     complaint: Complaint
     reporter: Reporter
-    spam: bytes | None
+    message: Message | None
     told: Sequence[Json]
     names: Sequence[str]
 
@@ -89,7 +89,7 @@ async def read_all(
 
 def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     return read(
-        spam_of(office, one),
+        message_of(office, one),
         trust,
         one.complaint.way_in_grade,
         keys=keys,
@@ -101,12 +101,12 @@ def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     )
 
 
-def spam_of(office: Office, one: Waiting) -> bytes:
+def message_of(office: Office, one: Waiting) -> Message:
     """The spam that is to be read."""
-    if one.spam is not None:
-        return one.spam
+    if one.message is not None:
+        return one.message
     with office.db.reading() as session:
-        return office.spam_of(session, session.get_one(Complaint, one.complaint.id))
+        return parse(office.spam_of(session, session.get_one(Complaint, one.complaint.id)))
 
 
 async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys:
@@ -122,16 +122,20 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
     wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
         found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
-        whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
-        submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
-        return [_waiting(office, session, one, submissions[one.submission_id].outcome) for one in found]
+        of_theirs = col(Submission.id).in_({one.submission_id for one in found})
+        whole = select(Submission.id, Submission.raw, Submission.outcome).where(of_theirs)
+        submissions = {name: (raw, outcome) for name, raw, outcome in session.exec(whole)}
+        reporters = {name: session.get_one(Reporter, name) for name in {one.reporter_id for one in found}}
+        return [
+            _waiting(one, whose, office.spam_in(raw, whose, one), told)
+            for one in found
+            for whose, (raw, told) in [(reporters[one.reporter_id], submissions[one.submission_id])]
+        ]
 
 
-def _waiting(office: Office, session: Session, one: Complaint, told: Sequence[Json]) -> Waiting:
-    spam = office.spam_of(session, one)
-    names = key_names(parse(spam))
-    held = spam if len(spam) < LARGE else None
-    return Waiting(one, session.get_one(Reporter, one.reporter_id), held, told, names)
+def _waiting(one: Complaint, whose: Reporter, spam: bytes, told: Sequence[Json]) -> Waiting:
+    message = parse(spam)
+    return Waiting(one, whose, message if len(spam) < LARGE else None, told, key_names(message))
 
 
 def _keep(office: Office, done: Sequence[Found], again: set[str]) -> None:

@@ -755,7 +755,8 @@ def test_what_is_slipped_in_while_replies_are_not_read_is_thrown_away(
         if full:
             wire.pause_writing()
             waiting = asyncio.create_task(until(lambda: b"NOOP" in wire._in))
-            waiting.add_done_callback(lambda _: (wire.resume_writing(), injected.set()))
+            waiting.add_done_callback(lambda _: wire.resume_writing())
+            waiting.add_done_callback(lambda _: injected.set())
 
     monkeypatch.setattr(smtp_wire.Wire, "_flush", slow)
 

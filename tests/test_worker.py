@@ -48,8 +48,9 @@ def test_a_large_spam_is_not_held_while_the_dns_is_asked_and_is_read_all_the_sam
     with running_website(tmp_path) as website:
         ids = [website.hand_in(raw) for raw in (large, small)]
         found = {one.complaint.id: one for one in evidence.received(website.office, ids)}
-        assert [found[each].spam for each in ids] == [None, small]
-        assert [evidence.spam_of(website.office, found[each]) for each in ids] == [large, small]
+        held = [found[each].message for each in ids]
+        assert [one and one.raw for one in held] == [None, small]
+        assert [evidence.message_of(website.office, found[each]).raw for each in ids] == [large, small]
 
     async def main() -> None:
         async with house(tmp_path / "house") as home:

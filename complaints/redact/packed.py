@@ -21,7 +21,7 @@ MOST_OCTETS = 16 * 1024 * 1024
 MOST_STREAMS = 2_000
 MOST_INSIDE = 4
 """Files packed into each other that are opened."""
-_TEXT_CHUNK = r"[zi]TXt[ -~]{1,79}\x00"
+_TEXT_CHUNK = r"[zi]TXt"
 _PACKED = (r"PK\x03\x04", r"\x1f\x8b\x08", r"BZh[1-9]1AY&SY", r"\xfd7zXZ\x00", _TEXT_CHUNK, r"%PDF-")
 _MAY_BE = automaton([re.sub("[A-Z]", lambda letter: f"[{letter[0]}]", one) for one in _PACKED])
 _BEGIN = re.compile(

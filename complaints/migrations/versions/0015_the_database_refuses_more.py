@@ -1,4 +1,4 @@
-"""Who is registered is found by an index. What the database refuses because of it came here; see 0017."""
+"""Who is registered is found by an index. What the database refuses because of it came here; see 0016."""
 
 import sqlalchemy as sa
 from alembic import op
