@@ -122,16 +122,20 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
     wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
         found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
-        whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
-        submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
-        return [_waiting(office, session, one, submissions[one.submission_id].outcome) for one in found]
+        of_theirs = col(Submission.id).in_({one.submission_id for one in found})
+        whole = select(Submission.id, Submission.raw, Submission.outcome).where(of_theirs)
+        submissions = {name: (raw, outcome) for name, raw, outcome in session.exec(whole)}
+        reporters = {name: session.get_one(Reporter, name) for name in {one.reporter_id for one in found}}
+        return [
+            _waiting(one, whose, office.spam_in(raw, whose, one), told)
+            for one in found
+            for whose, (raw, told) in [(reporters[one.reporter_id], submissions[one.submission_id])]
+        ]
 
 
-def _waiting(office: Office, session: Session, one: Complaint, told: Sequence[Json]) -> Waiting:
-    message = parse(office.spam_of(session, one))
-    names = key_names(message)
-    held = message if len(message.raw) < LARGE else None
-    return Waiting(one, session.get_one(Reporter, one.reporter_id), held, told, names)
+def _waiting(one: Complaint, whose: Reporter, spam: bytes, told: Sequence[Json]) -> Waiting:
+    message = parse(spam)
+    return Waiting(one, whose, message if len(spam) < LARGE else None, told, key_names(message))
 
 
 def _keep(office: Office, done: Sequence[Found], again: set[str]) -> None:

@@ -157,10 +157,11 @@ def test_an_unused_registration_goes_when_its_hour_is_over(website: Website) -> 
     asked(website)
     website.clock.turn(minutes=59)
     let_go(website)
-    assert count(website, Registration) == 1
+    assert (count(website, Registration), count(website, Letter)) == (1, 1)
     website.clock.turn(minutes=2)
     let_go(website)
     assert count(website, Registration) == 0
+    assert "carol" not in website.dump(), "we wrote that we keep nothing without a confirmation"
 
 
 def noticed(website: Website) -> None:
@@ -208,6 +209,10 @@ def test_the_page_names_whoever_else_sees_something_as_it_is_set_up(tmp_path: Pa
         page = website.http.get("/privacy").text
         assert "A mail relay" not in page
         assert "Contact zones" not in page
+        assert "does not say where" not in page
+    given = {"public_url": "https://plaint.example", "contact": "operator@example.net"}
+    with running_website(tmp_path / "third", **given) as website:
+        assert "does not say where" in website.http.get("/privacy").text
 
 
 def test_the_key_of_receipts_is_on_the_page(website: Website) -> None:

@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -241,6 +242,19 @@ def test_over_the_hourly_limit_a_large_mailbox_ends_with_the_reason_and_the_time
             remote.submit(mailbox(spams(60, 1_000, 200)), "b.mbox", forwarded=False)
     assert told.value.code == TRY_LATER
     assert "are kept" in str(told.value)
+
+
+def test_a_client_lets_go_of_a_mail_as_soon_as_it_is_handed_in(website: Website) -> None:
+    [raw] = spams(1, 40_000, 6_000)
+    gc.disable()  # so that what is let go of only when Python looks for it is seen
+    try:
+        with Remote(str(website.http.base_url), website.alice.token) as remote:
+            before = sys.getrefcount(raw)
+            [item] = remote.submit(raw, "a.eml", forwarded=False)
+            assert sys.getrefcount(raw) == before
+    finally:
+        gc.enable()
+    assert item["status"] == "accepted"
 
 
 @pytest.mark.parametrize("address", ["before", "after", "wrong"])

@@ -246,6 +246,7 @@ def running_website(folder: Path, **settings: Any) -> Iterator[Website]:
             while not server.up.wait(1) and thread.is_alive():
                 pass
             yield website
+            assert not http.cookies, "whatever a visitor did here, no answer set a cookie"
         finally:
             server.end()
             thread.join()

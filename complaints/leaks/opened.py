@@ -48,7 +48,8 @@ _APART = b"/" * 8
 """Whole groups that decode to nothing readable."""
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
-_NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
+_IS_NUMBERS = bytes(ord("1" if octet in b"0123456789, \t\r\n" else "0") for octet in range(256))
+_NUMBERS_RUN = b"1" * 20
 _BEGIN = finder(rb"begin ")
 _UU_BEGIN = re.compile(rb"begin (?:[0-7]{3,4} |(?<==ybegin ))")
 _LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
@@ -183,9 +184,19 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
             yield from told("hex", octets, wanted)
     yield from (Opened("base32", octets) for octets in wanted.in_base32(letters))
     if any(word in letters for word in FUNCTIONS):
-        for match in _NUMBERS.finditer(text):
-            numbers = (int(number) for number in match[0].split(b","))
-            yield Opened("character codes", bytes(number for number in numbers if number < 256))
+        for run in _runs(text, text.translate(_IS_NUMBERS), _NUMBERS_RUN):
+            yield Opened("character codes", bytes(_numbers(run)))
+
+
+def _numbers(run: bytes) -> Iterator[int]:
+    position = 0
+    while position >= 0:  # not all of them at once, each of which takes many times its size
+        end = run.find(b",", position + _HEAD)
+        for number in run[position : end if end >= 0 else len(run)].split(b","):
+            digits = number.strip()
+            if 1 < len(digits) < 4 and digits.isdigit() and int(digits) < 256:
+                yield int(digits)
+        position = end + 1 if end >= 0 else -1
 
 
 def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ a text is read in every way that could change it.
 import binascii
 import re
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.entities import html5
 from itertools import groupby
@@ -42,15 +43,24 @@ _JOINT = finder(rb"\+[\t-\r ]{0,9}['\"`]")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
 _ENTITY = re.compile(rb"(&(?>(?:amp;|#38;|#x26;)*)(?:#[xX][0-9A-Fa-f]{1,12}|#[0-9]{1,12}|[A-Za-z]{2,24});?)")
 _BACKSLASH = re.compile(
-    rb"(\\\\{0,3}(?:u\{[0-9A-Fa-f]{1,8}\}|[uU]0*[0-9A-Fa-f]{2,4}|x[0-9A-Fa-f]{2}"
+    rb"(\\\\{0,3}+(?:u\{[0-9A-Fa-f]{1,8}\}|[uU]0*[0-9A-Fa-f]{2,4}|x[0-9A-Fa-f]{2}"
     rb"|0{2,4}[2-7][0-9A-Fa-f](?![0-9A-Fa-f]) ?|[0-7]{3}|[2-7][0-9A-Fa-f] ?|[/@.]|\r?\n))"
 )
+_PERCENT_SIGN, _AMPERSAND = re.compile(rb"%"), re.compile(rb"&")
+_ESCAPES = (
+    (b"%", _PERCENT, _PERCENT_SIGN),
+    (b"&", _ENTITY, _AMPERSAND),
+    (b"\\", _BACKSLASH, re.compile(rb"(?<!\\)\\")),
+)
+"""The sign with which each kind begins, the escapes themselves, and where a text may be cut between them."""
+_PART = 1 << 20
 _CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
 _CUT_PERCENT_FROM = finder(rb"%[^\t-\r %]{0,9}\r?\n[ \t]")
 _CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
 _CUT_ENTITY_FROM = finder(rb"&[^\t-\r &]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
+_COMMENT_START = re.compile(rb"<!--")
 _TAG = re.compile(rb"<[^<>]*+>")
 _TO_NEXT_END = re.compile(rb"<[^>]*>")
 _BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
@@ -205,9 +215,11 @@ def _untagged(text: bytes) -> bytes:
 def _plain(last: Reading, done: Read, *, continued: bool) -> Reading:
     """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
     text = last.octets
-    mended = _CUT_PERCENT.sub(_mended, text) if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0 else text
+    mended = text
+    if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0:
+        mended = b"".join([_CUT_PERCENT.sub(_mended, part) for part in _parts(text, _PERCENT_SIGN)])
     if b"&" in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
-        mended = _CUT_ENTITY.sub(_mended, mended)
+        mended = b"".join([_CUT_ENTITY.sub(_mended, part) for part in _parts(mended, _AMPERSAND)])
     last = _then(last, "folded", mended, done)
     if continued:
         joined = _CONTINUED.sub(b"", last.octets.replace(b'";', b";"))
@@ -347,15 +359,32 @@ def _unescaped(text: bytes) -> tuple[bytes, bool]:
     Returns also whether there may be more of them in what is left.
     """
     more = False
-    for sign, pattern in ((b"%", _PERCENT), (b"&", _ENTITY), (b"\\", _BACKSLASH)):
+    for sign, pattern, first in _ESCAPES:
         if sign in text:
-            pieces = pattern.split(text)
-            if len(pieces) > 1:
-                codes = pieces[1::2]
-                pieces[1::2] = map(_CODES.__getitem__, codes)
-                text = b"".join(pieces)
-                more = more or any(map(_leads_on, set(codes)))
+            done: list[bytes] = []
+            for part in _parts(text, first):
+                pieces = pattern.split(part)
+                if len(pieces) > 1:
+                    codes = pieces[1::2]
+                    pieces[1::2] = map(_CODES.__getitem__, codes)
+                    part = b"".join(pieces)  # noqa: PLW2901 - what is left of it
+                    more = more or any(map(_leads_on, set(codes)))
+                done.append(part)
+            text = b"".join(done)
     return text, more
+
+
+def _parts(text: bytes, first: re.Pattern[bytes]) -> Iterable[bytes]:
+    """Cut a long text where something begins: a list of all its pieces would take many times their size."""
+    return (text,) if len(text) < 2 * _PART else _cut(text, first)
+
+
+def _cut(text: bytes, first: re.Pattern[bytes]) -> Iterator[bytes]:
+    start = 0
+    while match := first.search(text, start + _PART):
+        yield text[start : match.start()]
+        start = match.start()
+    yield text[start:]
 
 
 def _leads_on(code: bytes) -> bool:
@@ -365,8 +394,11 @@ def _leads_on(code: bytes) -> bool:
 
 
 def _uncommented(text: bytes) -> bytes:
-    first, *rest = text.split(b"<!--")
-    return b"".join((first, *map(_behind_comment, rest)))
+    done: list[bytes] = []
+    for part in _parts(text, _COMMENT_START):
+        first, *rest = part.split(b"<!--")
+        done.append(b"".join((first, *map(_behind_comment, rest))))
+    return b"".join(done)
 
 
 def _behind_comment(piece: bytes) -> bytes:

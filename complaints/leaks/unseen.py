@@ -29,7 +29,7 @@ _SIGN = (
 _BEYOND = bytes(ord(" " if octet < 0x80 else "x") for octet in range(256))
 _STRETCH = re.compile(rb"xx*")
 """What is beyond ASCII, in what `_BEYOND` makes of a text: one letter is looked for faster than a class."""
-_FEW = 50_000
+_FEW, _MANY = 50_000, 100_000
 _LOOK_ALIKE = str.maketrans(
     "\u0430\u0441\u0435\u04bb\u0456\u0458\u043a\u043c\u043e\u0440\u051b\u0455\u0442\u0443\u051d\u0445\u0501"
     "\u0410\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0423\u0425"
@@ -57,13 +57,17 @@ def visible(text: bytes) -> bytes:
 
 
 def _beyond_ascii(text: bytes, seen: "_Stretches") -> bytes:
+    done: list[bytes] = []
     pieces: list[bytes] = []
     position = 0
     for match in _STRETCH.finditer(text.translate(_BEYOND)):
         start, end = match.span()
         pieces += (text[position:start], seen[text[start:end]])
         position = end
-    return b"".join((*pieces, text[position:]))
+        if len(pieces) > _MANY:  # joining them takes many times their size
+            done.append(b"".join(pieces))
+            pieces.clear()
+    return b"".join((*done, *pieces, text[position:]))
 
 
 def in_latin(text: bytes) -> bytes:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from complaints.archives import Room, is_archive, unpack
-from complaints.message import Message, Part, parse
+from complaints.message import Header, Message, Part, parse
 from complaints.redact import packed, stand_in
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
 from complaints.redact.find import CannotRedact, Find, splice
-from complaints.redact.glance import holds
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
 from complaints.redact.sieve import automaton
@@ -101,15 +100,21 @@ class Walk:
 
     def _mended(self, message: Message) -> bytes:
         """Take out the folds of a field where one cuts an escape in two and so hides something."""
-        pieces, position = [], 0
+        pieces: list[bytes] = []
+        position = 0
         # A field's folds are its own, so one look over all fields tells of each of them: nearly always no.
-        first = _MAY_CUT.search(message.raw, 0, message.body)
-        for header in message.headers if first else ():
+        cut = _MAY_CUT.search(message.raw, 0, message.body)
+        for header in message.headers if cut else ():
+            if cut is None:
+                break
+            if cut.start() >= header.end:
+                continue
             if _CUT_ESCAPE.search(header.raw):
                 joined = _FOLD.sub(b"", header.raw)
                 if len(self.hider.finds(joined)) > len(self.hider.finds(header.raw)):
                     pieces += [message.raw[position : header.start], joined]
                     position = header.end
+            cut = _MAY_CUT.search(message.raw, header.end, message.body)
         return b"".join((*pieces, message.raw[position:]))
 
     def _codes_outside(self, places: Places, message: Message, own_hops: int) -> list[Find]:
@@ -148,23 +153,31 @@ class Walk:
     def _recipients(self, places: Places) -> list[Find]:
         """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
         found: list[Find] = []
-        # Nearly always the fields of the message are all there are, and one look at them tells.
-        fields = places.raw[: places.end_of_fields]
-        if not holds(fields.lower(), self.hider.locals):
-            return found
-        for header in places.headers:
+        for header in self._naming(places):
             received = header.name.lower() == "received"
             if not received and not _is_recipient(header.name):
                 continue
             lower = header.raw.lower()
-            if not holds(lower, self.hider.locals):
-                continue
             pattern = _mailbox(_FOR if received else _ALONE, self.hider.locals)
             for match in pattern.finditer(lower, lower.index(b":") + 1):
                 start, end = match.span("hide")
                 new = self.hider.pseudonyms[match["hide"].decode()]
                 found.append(Find(header.start + start, header.start + end, new, "mailbox"))
         return found
+
+    def _naming(self, places: Places) -> list[Header]:
+        """The fields in which a local part stands as it is."""
+        found: dict[int, Header] = {}
+        for start, end in places.outside_parts():
+            fields = places.raw[start:end].lower()
+            for local in self.hider.locals:
+                place = fields.find(local)
+                while place >= 0:
+                    header = places.header(start + place)
+                    if header is not None:
+                        found[header.start] = header
+                    place = fields.find(local, header.end - start if header is not None else place + 1)
+        return [found[start] for start in sorted(found)]
 
     def _part(self, part: Part, body: bytes, where: str, line: int, nested: int) -> bytes:
         """Hide in a body with an encoding of its own; it is written anew only where a find sits inside."""
