@@ -157,9 +157,9 @@ def test_a_digest_is_found_from_whichever_letter_of_a_token_it_begins(who: Ident
 
 
 def test_an_address_in_base64_is_found_where_it_goes_on_behind_what_is_readable() -> None:
-    who = WHO[0]
+    who = Identity(("alice.reporter@victim.example",))
     for gap in ("\u00ad", "\0", "\u2060", "<b \u00ff>"):
-        said = "\u00ff\u00fe a text before it, alice" + gap * 2 + ".reporter@victim.example \u00ff"
+        said = "\u00ff\u00fe a text before it, ali" + gap * 2 + "ce.reporter@victim.example \u00ff"
         text = b"token " + base64.b64encode(said.encode()) + b" and more"
         assert fast(who).finds(text) == finds_fully(who, text) != []
 
