@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func
@@ -69,6 +69,8 @@ class Outgoing:
     mail_from: str
     to: str
     raw: bytes
+    digest: str = ""
+    """Of a report before it was signed, as consented to."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Forwarder:
         attempt_id = tokens.random_letters(tokens.ID_LETTERS)
 
         async def before_dot() -> None:
-            await asyncio.to_thread(self._sending, table, mail_id, attempt_id)
+            await asyncio.to_thread(self._sending, table, outgoing, attempt_id)
 
         try:
             outcome = await self.send(outgoing, before_dot)
@@ -132,8 +134,8 @@ class Forwarder:
         if until := _over_limit(session, self.office, row):
             raise AsideError(next_at=until)
         raw = sendable_bytes(session, self.office, row)
-        mail_from = outbox.report_address(self.office, outbox.BOUNCE, row.token)
-        return Outgoing(row.id, mail_from, row.to, self._signed(raw))
+        mail_from = outbox.report_address(self.office, outbox.BOUNCE, outbox.report_token(raw))
+        return Outgoing(row.id, mail_from, row.to, self._signed(raw), row.digest)
 
     def _is_ours(self, session: Session, row: Mail) -> bool:
         """Whether the open attempt is this worker's own; one left behind is never repeated (promise 4)."""
@@ -145,16 +147,25 @@ class Forwarder:
         pem = kept_secret(self.office.vault.folder / "dkim.pem", signing.make_key)
         return signing.sign(raw, selector=SELECTOR, domain=self.office.settings.mail_domain, pem=pem) + raw
 
-    def _sending(self, table: Table, mail_id: str, attempt_id: str) -> None:
+    def _sending(self, table: Table, mail: Outgoing, attempt_id: str) -> None:
+        """Record that the final dot comes next. Raises OvertakenError when this mail may no longer leave."""
+        now = self.office.clock()
         with self.office.db.transaction() as session:
-            row: Mail = session.get_one(table, mail_id)  # type: ignore[assignment]
-            if row.state != "queued":
-                raise OvertakenError(f"{mail_id} is {row.state}")
+            row: Mail | None = session.get(table, mail.mail_id, with_for_update=True)  # type: ignore[assignment]
+            if row is None or row.state != "queued":
+                raise OvertakenError(f"{mail.mail_id} is {row.state if row else 'erased'}")
+            if isinstance(row, Report):
+                # Taken back and consented to anew meanwhile: other bytes, or a new time to take them back
+                if row.digest != mail.digest or (row.next_at or now) > now:
+                    raise OvertakenError(f"{mail.mail_id} is no longer what was opened")
+                if _suppressed(session, row):
+                    raise OvertakenError(f"{mail.mail_id}: its desk asked for no more reports")
             move(session, row, type(row.state)("sending"))
-            session.add(Attempt(id=attempt_id, mail_id=mail_id, at=self.office.clock(), worker=self.worker))
+            session.add(Attempt(id=attempt_id, mail_id=mail.mail_id, at=now, worker=self.worker))
 
     def _record(self, table: Table, mail_id: str, attempt_id: str, outcome: Outcome) -> None:
         now = self.office.clock()
+        outcome = replace(outcome, text=tokens.without_secrets(outcome.text))
         with self.office.db.transaction() as session:
             attempt = session.get(Attempt, attempt_id) or Attempt(
                 id=attempt_id, mail_id=mail_id, at=now, worker=self.worker

@@ -6,7 +6,10 @@ for the reporter, and whose pseudonym it is that a desk quotes back.
 
 from sqlmodel import Session, col, select
 
+from complaints import tokens
 from complaints.arf.wire import legal
+from complaints.leaks import find_leaks
+from complaints.leaks.codes import codes_in_both
 from complaints.message import parse
 from complaints.models import Complaint, Json, Report, Reporter
 from complaints.office import Office
@@ -15,6 +18,9 @@ from complaints.redact.copies import Copies
 from complaints.redact.difference import explain
 from complaints.redact.hide import privates_of
 from complaints.redact.pseudonyms import generation, resolve
+from complaints.redact.stand_in import RULES as WITHHELD
+from complaints.redact.stretches import Shows
+from complaints.redact.withhold import withheld
 
 NOTHING_HIDDEN: Json = {
     "count": 0,
@@ -26,10 +32,14 @@ NOTHING_HIDDEN: Json = {
 }
 
 
-def identity_of(reporter: Reporter, complaint: Complaint | None = None) -> Identity:
-    """What redaction hides of a reporter, in this complaint."""
+def identity_of(reporter: Reporter, complaint: Complaint | None = None, raw: bytes = b"") -> Identity:
+    """What redaction hides of a reporter, in this complaint.
+
+    Whoever knows a submission address hands in as its owner, so what looks like one in `raw` is hidden too.
+    """
     words = tuple(complaint.hide) if complaint else ()
-    return Identity((reporter.address, *reporter.aliases), tuple(reporter.names), words)
+    addresses = (reporter.address, *reporter.aliases, *tokens.submission_addresses(raw))
+    return Identity(addresses, tuple(reporter.names), words)
 
 
 def level_of(complaint: Complaint) -> str:
@@ -39,15 +49,36 @@ def level_of(complaint: Complaint) -> str:
 
 def copies(reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
     """The spam as each desk of a complaint may see it."""
-    source = (complaint.evidence or {}).get("source") or {}
-    return Copies(spam, identity_of(reporter, complaint), level_of(complaint), source.get("hop") or 0)
+    return Copies(spam, identity_of(reporter, complaint, spam), level_of(complaint), own_hops(complaint))
+
+
+def own_hops(complaint: Complaint) -> int:
+    """The number of Received fields that the reporter's own hosts wrote."""
+    return ((complaint.evidence or {}).get("source") or {}).get("hop") or 0
+
+
+def shows(reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
+    """Ask the search before sending whether octets of a redacted spam show what the reporter hides."""
+    identity, hops, strict = (
+        identity_of(reporter, complaint, spam),
+        own_hops(complaint),
+        level_of(complaint) == "strict",
+    )
+
+    def asked(octets: bytes) -> bool:
+        return bool(find_leaks(octets, identity) or (strict and codes_in_both(spam, octets, own_hops=hops)))
+
+    return asked
 
 
 def redacted(
     office: Office, reporter: Reporter, complaint: Complaint, report: Report, spam: bytes
 ) -> Redacted:
-    """The spam as this desk may see it."""
-    return copies(reporter, complaint, spam).under(pseudonym_key(office, reporter, report))
+    """The spam as this desk sees it in its report, which is written."""
+    done = copies(reporter, complaint, spam).under(pseudonym_key(office, reporter, report))
+    if not any(change["rule"] in WITHHELD for change in report.changes):
+        return done
+    return withheld(done, shows(reporter, complaint, spam))
 
 
 def redacted_link(office: Office, reporter: Reporter, complaint: Complaint, report: Report, link: str) -> str:
@@ -81,7 +112,7 @@ def difference(
     enclosed = legal(done.raw)[0]
     if enclosed[: parse(enclosed).body].strip() not in office.report_bytes(reporter, report):
         return None
-    return explain(spam, done, identity_of(reporter, complaint), level)
+    return explain(spam, done, identity_of(reporter, complaint, spam), level)
 
 
 def whose(session: Session, office: Office, reporter: Reporter, quoted: str) -> list[Json]:

@@ -1,7 +1,6 @@
 """The verbs on consent receipts: getting one from a server or a data directory, and checking one offline."""
 # ruff: noqa: PLC0415 - what a verb needs is imported when it runs
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,10 +36,10 @@ def verify_receipt(
     ] = "",
 ) -> None:
     """Check a consent receipt, and reports against it, without asking anybody."""
-    from complaints.receipts import ReceiptError, verify
+    from complaints.receipts import ReceiptError, read, verify
 
     try:
-        document = json.loads(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+        document = read(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
         found = verify(document, {str(name): name.read_bytes() for name in report or []}, key)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}", UNUSABLE)

@@ -2,18 +2,20 @@
 
 Only for the network of the source, only where every condition holds that makes a mistake unlikely, only so
 many a day, and always with time to undo. Each sending is a consent of its own, recorded under the grant. Off
-unless a reporter gave it; whatever does not fit waits for the reporter as any other complaint does.
+unless a reporter gave it; whatever does not fit waits for the reporter as any other complaint does. With the
+grant goes what was confirmed under it and has not left.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
-from sqlalchemy import func
+from sqlalchemy import exists, func
 from sqlmodel import Session, col, select
 
-from complaints import draft, ledger, outbox, outcomes, policies, tokens
+from complaints import consent, draft, learned, ledger, outbox, outcomes, policies, tokens
 from complaints.consent import Choice, ConsentError, confirm
-from complaints.db import look_at
+from complaints.db import OvertakenError, look_at
 from complaints.models import (
     Complaint,
     ComplaintState,
@@ -39,6 +41,8 @@ LEAST_UNDO = timedelta(minutes=10)
 MOST_DAILY = 100
 FRESH = timedelta(days=2)
 GRADES = {"A", "B"}
+REVOKED = "revocation of the standing consent"
+"""The way of a withdrawal that came with it: no sign that what was confirmed was wrong."""
 NOT_OURS = {"not ours", "innocent"}
 """Verdicts of desks that say: this was the wrong one."""
 
@@ -73,6 +77,7 @@ def give(session: Session, office: Office, reporter: Reporter, daily: int, *, vi
         policy=policy,
         statement=STANDING_STATEMENT,
         daily=daily,
+        hosts=sorted(learned.trusted(reporter)),
     )
     session.add(grant)
     session.flush()
@@ -81,15 +86,50 @@ def give(session: Session, office: Office, reporter: Reporter, daily: int, *, vi
     return grant
 
 
-def revoke(session: Session, office: Office, reporter: Reporter, *, via: str) -> None:
-    """End the grant; what it has confirmed can be undone as ever. Raises StandingError when none stands."""
-    session.refresh(reporter, with_for_update={"key_share": True})
+def revoke(session: Session, office: Office, reporter: Reporter, *, via: str) -> int:
+    """End the grant and take back what it confirmed and has not left; returns how many reports that were.
+
+    Raises StandingError when no grant stands.
+    """
+    # Complaints before their reporter, as every decision locks them
+    waiting = _not_left(session, reporter)
+    session.refresh(reporter, with_for_update=learned.LOCK)
     grant = current(session, reporter.id)
     if grant is None:
         raise StandingError("no standing consent is given")
     grant.revoked_at, grant.revoked_via = office.clock(), via
     session.add(grant)
     ledger.add(session, office, reporter.id, "revocation", {"grant": grant.id, "via": via})
+    # What a worker confirmed while we waited for the reporter is among them now
+    return sum(
+        _take_back(session, office, complaint)
+        for complaint in {row.id: row for row in [*waiting, *_not_left(session, reporter)]}.values()
+    )
+
+
+def _not_left(session: Session, reporter: Reporter) -> list[Complaint]:
+    """What was confirmed under a grant and is queued still, locked."""
+    under = exists().where(
+        col(Consent.complaint_id) == col(Complaint.id),
+        col(Consent.via) == STANDING,
+        ~exists().where(col(Withdrawal.consent_id) == col(Consent.id)),
+    )
+    queued = exists().where(
+        col(Report.complaint_id) == col(Complaint.id), col(Report.state) == ReportState.QUEUED
+    )
+    query = select(Complaint).where(
+        Complaint.reporter_id == reporter.id, Complaint.state == ComplaintState.CONFIRMED, under, queued
+    )
+    return list(session.exec(query.order_by(col(Complaint.id)).with_for_update(key_share=True)))
+
+
+def _take_back(session: Session, office: Office, complaint: Complaint) -> int:
+    """It awaits the reporter again, unless a desk was tried already: then it ends."""
+    # Overtaken: a worker writes the final dot of it right now, which keeps nobody from revoking
+    for undo in (consent.undo, consent.withdraw):
+        with suppress(ConsentError, OvertakenError), session.begin_nested():
+            return undo(session, office, complaint, via=REVOKED)
+    return 0
 
 
 def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator[tuple[str, bool]]:
@@ -113,9 +153,21 @@ def conditions(session: Session, office: Office, reporter: Reporter) -> Iterator
     wrong = session.exec(answered.where(col(Reply.status).in_(NOT_OURS))).one()
     yield "no desk said in the last 90 days that you reported the wrong one", not wrong
     undone = theirs.join(Withdrawal, col(Withdrawal.consent_id) == col(Consent.id)).where(
-        Consent.via == STANDING, col(Withdrawal.at) > since
+        Consent.via == STANDING, col(Withdrawal.at) > since, Withdrawal.via != REVOKED
     )
     yield "you took back none that was confirmed for you in the last 90 days", not session.exec(undone).one()
+    if grant := current(session, reporter.id):
+        yield (
+            "your mail hosts are those you gave it with, or were confirmed by a test mail",
+            _same(grant, reporter),
+        )
+
+
+def _same(grant: StandingConsent, reporter: Reporter) -> bool:
+    """Whether the border lies where the reporter saw it; else another host may be taken for the source."""
+    probed = {learned.value(row) for row in reporter.learned if row.get("how") == "probe"}
+    now, then = set(learned.trusted(reporter)), set(grant.hosts or ())
+    return grant.hosts is not None and then <= now and now - then <= probed
 
 
 def step(office: Office, complaint_id: str) -> None:
@@ -129,10 +181,11 @@ def step(office: Office, complaint_id: str) -> None:
         complaint = session.get(Complaint, complaint_id, with_for_update=True)
         if complaint is None or complaint.state != ComplaintState.AWAITING_CONSENT:
             return
-        grant = current(session, complaint.reporter_id)
+        # Two workers do not both fit under the cap, and none goes on under a grant that is being revoked
+        reporter = session.get_one(Reporter, complaint.reporter_id, with_for_update=learned.LOCK)
+        grant = current(session, reporter.id)
         if grant is None:
             return
-        reporter = session.get_one(Reporter, complaint.reporter_id)
         chosen = _chosen(session, complaint)
         if not chosen or not _fits(session, office, reporter, complaint, grant):
             return

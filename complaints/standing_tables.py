@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
+from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
 
@@ -18,5 +19,7 @@ class StandingConsent(SQLModel, table=True):
     statement: str
     # Complaints a day, at most
     daily: int
+    # The mail hosts that the reporter trusted then; none of those given before this was kept
+    hosts: list[str] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
     revoked_at: datetime | None = None
     revoked_via: str | None = None

@@ -6,7 +6,7 @@ A model keeps what was consented to; the loopback internet keeps what arrived; a
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -242,7 +242,9 @@ def unsigned(raw: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path, database_url: str, seed: int) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path: Path, database_url: str, seed: int, spams: Sequence[str] = ()
+) -> AsyncIterator[Stage]:
     rng = random.Random(seed)
     way = rng.choice(["keep", "keep", "tempfail", "drop", "permfail"])
     world = World.load("demo").extended(f'[mailboxes]\n"{CLOUD_DESK}" = "{way}"\n' if way != "keep" else "")
@@ -259,18 +261,19 @@ async def stage(tmp_path: Path, database_url: str, seed: int) -> AsyncIterator[S
                 deliver = sender(settings, lookup)
                 made = Stage(office, internet, rng, deliver, Worker(office, lookup, deliver))
                 ahead.append(made)
-                await hand_in(made, rng.randint(6, 9))
+                some = [SAVANNA if number % 3 == 1 else CLOUD for number in range(rng.randint(6, 9))]
+                await hand_in(made, spams or some)
                 yield made
         finally:
             office.close()
 
 
-async def hand_in(made: Stage, count: int) -> None:
+async def hand_in(made: Stage, sources: Sequence[str]) -> None:
     with made.office.db.transaction() as session:
         reporter = reporters.add(session, made.office, ALICE, names=["Alice Victim"], verified=True).reporter
         ids = []
-        for number in range(count):
-            raw = spam(SAVANNA if number % 3 == 1 else CLOUD, subject=f"Offer {number}")
+        for number, source in enumerate(sources):
+            raw = spam(source, subject=f"Offer {number}")
             taken = submission.accept(session, made.office, reporter, raw, via="cli", forwarded=False)
             outcome = submission.unwrap(
                 session, made.office, taken, submission.contents_of(made.office, reporter, taken)

@@ -12,6 +12,7 @@ from sqlmodel import select
 
 from complaints import consent
 from complaints.models import (
+    Complaint,
     Consent,
     ConsentedReport,
     ReportState,
@@ -267,3 +268,46 @@ def test_an_expired_complaint_can_no_longer_be_confirmed(website: Website) -> No
     consent.step(website.office, complaint)
     assert press(website, complaint, "confirm", old, read="yes").status_code == 409
     assert "expired" in review(website, complaint).text
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"note": "Second time."}, "Your words to the desk are now: Second time."),
+        ({"hide": "Wonderland"}, "The words to hide are now: Wonderland."),
+        ({"redaction": "none"}, "The reports are now: With my address. They were: Redacted."),
+    ],
+)
+def test_what_was_changed_in_another_tab_is_named_in_this_one(
+    website: Website, change: dict[str, str], says: str
+) -> None:
+    complaint = website.waiting()
+    first, second = review(website, complaint), review(website, complaint)
+    assert press(website, complaint, "preview", second, **change).status_code == 200
+    answer = press(website, complaint, "confirm", first, read="yes")
+    assert answer.status_code == 409
+    assert says in answer.text
+    assert website.show(complaint)["state"] == "awaiting_consent"
+
+
+def test_another_source_is_named_though_the_desk_is_the_same(website: Website) -> None:
+    complaint = website.waiting()
+    page = review(website, complaint)
+    with website.office.db.transaction() as session:
+        row = session.get_one(Complaint, complaint)
+        row.evidence, row.source_ip = (row.evidence or {}) | {"explanation": "Otherwise."}, "198.51.100.24"
+        session.add(row)
+    answer = press(website, complaint, "confirm", page, read="yes")
+    assert answer.status_code == 409
+    assert "The source is now 198.51.100.24; it was 198.51.100.23." in answer.text
+    assert "The evidence was read anew" in answer.text
+
+
+def test_a_form_made_before_this_version_of_the_program_is_too_old(website: Website) -> None:
+    complaint = website.waiting()
+    page = review(website, complaint)
+    content = base64.urlsafe_b64encode(json.dumps({"at": 1, "version": 1}).encode()).decode()
+    mac = website.office.vault.derive("shown", f"{complaint} {content}")
+    answer = press(website, complaint, "confirm", page, read="yes", nonce=f"{content}.{mac}")
+    assert answer.status_code == 409
+    assert "This form is too old" in answer.text

@@ -14,7 +14,16 @@ from sqlmodel import select
 
 from complaints.forward import HoldError, sendable_bytes
 from complaints.models import Consent, Report, ReportState, Withdrawal
-from complaints.receipts import ReceiptError, Service, canonical, entry_digest, receipt, verify
+from complaints.receipts import (
+    ReceiptError,
+    Service,
+    canonical,
+    entry_digest,
+    public_key,
+    read,
+    receipt,
+    verify,
+)
 from complaints.tokens import digest
 from tests.house import House, house, spam
 from tests.test_cli import plaint
@@ -24,11 +33,14 @@ from tests.website import running_website
 CLOUD_DESK = "abuse@cloud.example"
 SERVICE = Service("plaint.example", "https://plaint.example")
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 PURPOSE_FIELDS = {
     "purpose", "lawful_basis", "pii_information", "pii_controllers", "collection_method", "processing_method",
-    "storage_locations", "retention_period", "recipient_third_parties", "withdrawal_method", "privacy_rights",
+    "storage_locations", "retention_period", "jurisdiction", "recipient_third_parties", "withdrawal_method", "privacy_rights",
 }  # fmt: skip
+PARTY_FIELDS = {"party_id", "party_name", "party_type", "party_address", "party_contact"}
+EVENT_FIELDS = {"event_time", "event_type", "event_state", "entity_id", "validity_duration"}
 RAW = b"Subject: report\r\n\r\nBuy now\r\n"
 
 
@@ -69,8 +81,9 @@ def test_a_receipt_has_the_sections_of_the_standard() -> None:
         "header": {"schema_version", "record_id", "pii_principal_id"} - record.keys(),
         "processing": {"privacy_notice", "language", "purposes"} - record["pii_processing"].keys(),
         "purpose": PURPOSE_FIELDS - record["pii_processing"]["purposes"][0].keys(),
-        "party": {"party_id", "party_type", "party_url", "party_contact"} - record["parties"][0].keys(),
-        "event": {"event_time", "event_type", "event_state", "entity_id"} - record["events"][1].keys(),
+        **{f"party {place}": PARTY_FIELDS - party.keys() for place, party in enumerate(record["parties"])},
+        **{f"event {place}": EVENT_FIELDS - event.keys() for place, event in enumerate(record["events"])},
+        "receipt": {"receipt_id", "schema_version"} - signed(chain("consent"))["receipt"].keys(),
     }
     assert not any(missing.values()), missing
     assert [event["event_state"] for event in record["events"]] == ["consent given", "consent withdrawn"]
@@ -93,6 +106,42 @@ def test_every_single_change_shows() -> None:
     assert changed > 60
 
 
+def test_no_letter_of_the_file_can_be_changed_unseen() -> None:
+    """Also those that mean nothing: a last letter of base64 that has bits to spare, a name given twice."""
+    document = signed(chain("consent"))
+    text = json.dumps(document)
+    at = text.index(document["signature"]) + len(document["signature"]) - 3
+    for letter in set(ALPHABET) - {text[at]}:
+        with pytest.raises(ReceiptError, match="not one of this key"):
+            verify(read(f"{text[:at]}{letter}{text[at + 1 :]}".encode()), {})
+    with pytest.raises(ReceiptError, match="given twice"):
+        read(text.replace('"records"', '"records": [], "records"').encode())
+    for place in range(0, len(text), 7):
+        other = f"{text[:place]}{'x' if text[place] != 'x' else 'y'}{text[place + 1 :]}".encode()
+        with pytest.raises(ValueError, match=r"."):  # a ReceiptError is one
+            verify(read(other), {})
+
+
+def test_what_stands_and_what_was_withdrawn_is_told_without_a_report() -> None:
+    told = verify(signed(chain("consent")), {})
+    assert told[-1] == f"p1: consent at 2026-11-26T10:01:00+00:00 by page to {CLOUD_DESK}: stands."
+    told = verify(signed(chain("consent", "withdrawal")), {})
+    assert "withdrawn at 2026-11-26T10:02:00+00:00 by page" in told[-1]
+    assert "2 earlier ones" in verify(signed(chain("consent", "withdrawal", "consent")[2:]), {})[1]
+
+
+def test_changed_line_ends_are_told_to_be_what_is_wrong() -> None:
+    with pytest.raises(ReceiptError, match="but for their line ends"):
+        verify(signed(chain("consent")), {"report.eml": RAW.replace(b"\r\n", b"\n")})
+
+
+def test_a_receipt_outlives_the_key_the_service_signs_with_now() -> None:
+    old, new = signed(chain("consent")), Ed25519PrivateKey.generate()
+    assert verify(old, {"report.eml": RAW}, old["public_key"])
+    with pytest.raises(ReceiptError, match="may be an older one"):
+        verify(old, {}, public_key(new))
+
+
 def test_a_chain_made_anew_with_another_key_shows_against_the_key_one_knows() -> None:
     other = Ed25519PrivateKey.generate()
     forged = receipt(chain("consent"), SERVICE, NOW, other)
@@ -101,7 +150,7 @@ def test_a_chain_made_anew_with_another_key_shows_against_the_key_one_knows() ->
         verify(forged, {}, signed(chain("consent"))["public_key"])  # ... but not ours
 
 
-@pytest.mark.parametrize("broken", ["left out", "changed", "swapped", "record"])
+@pytest.mark.parametrize("broken", ["left out", "changed", "swapped", "record", "events", "another's"])
 def test_what_the_signer_itself_changed_shows_in_the_chain(broken: str) -> None:
     entries = chain("consent", "withdrawal", "consent")
     if broken == "left out":
@@ -110,9 +159,16 @@ def test_what_the_signer_itself_changed_shows_in_the_chain(broken: str) -> None:
         entries[0]["note"] = "other"
     elif broken == "swapped":
         entries = [entries[0], entries[2], entries[1]]
+    elif broken == "another's":
+        entries[2] |= {"reporter": "r2"}
     document = signed(entries)
-    if broken == "record":
-        document["records"][0]["pii_processing"]["purposes"][0]["recipient_third_parties"] = ["x@y.example"]
+    if broken in {"record", "events"}:
+        if broken == "record":
+            document["records"][0]["pii_processing"]["purposes"][0]["recipient_third_parties"] = [
+                "x@y.example"
+            ]
+        else:
+            del document["records"][0]["events"][1]
         del document["signature"]
         document["signature"] = b64encode(KEY.sign(canonical(document))).decode()
     with pytest.raises(ReceiptError):

@@ -1,6 +1,7 @@
 """Standing consent: narrow, explicit, revocable, off by default; each sending a consent of its own."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlmodel import col, select
 
-from complaints import notice, standing
+from complaints import learned, notice, standing
 from complaints.models import (
     Complaint,
     ComplaintState,
@@ -21,6 +22,7 @@ from complaints.models import (
     Reporter,
     ReportState,
 )
+from complaints.own_hosts import Host
 from complaints.policy import STANDING, STANDING_STATEMENT
 from tests.house import unguarded
 from tests.visitor import confirm
@@ -44,6 +46,7 @@ def eligible(website: Website) -> None:
         confirm(website, website.waiting(spam(subject=f"By hand {number}")))
     with website.office.db.transaction() as session:
         alice = session.get_one(Reporter, website.alice.reporter.id)
+        alice.trust = ["mail.victim.example"]
         alice.learned = [{"host": "mx.victim.example", "how": "probe", "since": "2026-11-01T00:00:00Z"}]
         session.add(alice)
 
@@ -191,6 +194,57 @@ def test_revoked_is_over_at_once(website: Website) -> None:
     assert website.http.post(path(website), data={"do": "revoke"}).status_code == 422
     kinds = [link["entry"]["kind"] for link in website.api("GET", "/receipt").json()["chain"]]
     assert kinds[-2:] == ["standing consent", "revocation"]
+
+
+def test_with_the_grant_goes_what_it_confirmed_and_has_not_left(website: Website) -> None:
+    given(website)
+    fresh, tried = arrives(website, "Fresh"), arrives(website, "Tried")
+    by_hand = website.waiting(spam(subject="Mine"))
+    confirm(website, by_hand)
+    with website.office.db.transaction() as session:
+        for row in session.exec(select(Report).where(Report.complaint_id == tried)):
+            row.attempts = 1
+            session.add(row)
+    assert website.http.post(path(website), data={"do": "revoke"}).status_code == 303
+    assert state(website, fresh) == "awaiting_consent"
+    assert state(website, tried) == "closed"
+    assert state(website, by_hand) == "confirmed"
+    with website.office.db.reading() as session:
+        left = session.exec(select(Report.complaint_id).where(Report.state == ReportState.QUEUED)).all()
+    assert not {fresh, tried} & set(left)
+    again = website.http.post(path(website), data={"do": "give", "agree": "yes", "daily": "5"})
+    assert again.status_code == 303, "revoking is no sign that what was confirmed was wrong"
+
+
+@pytest.mark.parametrize("change", ["more", "fewer", "probed"])
+def test_with_other_mail_hosts_it_waits_until_it_is_given_anew(website: Website, change: str) -> None:
+    given(website)
+    alice = website.alice.reporter
+    with website.office.db.transaction() as session:
+        row = session.get_one(Reporter, alice.id)
+        if change == "fewer":
+            row.trust = []
+        else:
+            how = "probe" if change == "probed" else "named"
+            learned.add(session, website.office, row, [Host("host", "in.other.example")], how)
+        session.add(row)
+    assert state(website, arrives(website)) == ("confirmed" if change == "probed" else "awaiting_consent")
+    told = {one["what"]: one["holds"] for one in website.api("GET", "/standing-consent").json()["conditions"]}
+    assert [holds for what, holds in told.items() if "gave it with" in what] == [change == "probed"]
+
+
+def test_many_workers_at_once_stay_within_the_daily_cap(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "BY_HAND", 2)
+    with running_website(tmp_path, database_url=database_url) as website:
+        given(website, daily="1")
+        waiting = [website.waiting(spam(subject=f"At once {number}")) for number in range(4)]
+        for complaint in waiting:
+            website.look(complaint)
+        with ThreadPoolExecutor(len(waiting)) as workers:
+            list(workers.map(lambda complaint: standing.step(website.office, complaint), waiting))
+        assert [state(website, complaint) for complaint in waiting].count("confirmed") == 1
 
 
 def test_it_cannot_be_given_before_what_must_hold_holds(website: Website) -> None:

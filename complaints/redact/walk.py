@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from complaints.archives import Room, is_archive, unpack
 from complaints.message import Header, Message, Part, parse
+from complaints.redact import packed, stand_in
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
 from complaints.redact.find import CannotRedact, Find, splice
@@ -69,6 +70,7 @@ class Walk:
     edits: list[Edit] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     room: Room = field(default_factory=Room)
+    packing: packed.Room = field(default_factory=packed.Room)
 
     def message(self, raw: bytes, own_hops: int = 0, nested: int = 0) -> bytes:
         """Return the message with the identity hidden in its fields, structure and parts."""
@@ -93,6 +95,8 @@ class Walk:
             pieces.append(self._part(part, body, where, places.line(part.start), nested))
             position = part.end
         pieces.append(self._open_text(places, position, len(raw), codes, mailboxes))
+        if self.packing.full and not nested:
+            self.kept.append("More is packed in the files of this message than was looked into.")
         return b"".join(pieces)
 
     def _mended(self, message: Message) -> bytes:
@@ -208,7 +212,9 @@ class Walk:
         if part.content_type.startswith("message/"):
             new = self.message(content, 0, nested + 1)
         elif is_archive(content):
-            new = self._archive(content, where, line)
+            new = self._archive(part, content, where, line)
+        elif not _TEXTUAL.match(part.content_type) and self._is_packed(content):
+            new = self._whole(part, content, where, line)
         elif part.charset and _NOT_ASCII.search(part.charset):
             new = self._foreign(part.charset, content, where, line)
         elif self._says_more(part.charset, content):
@@ -244,25 +250,33 @@ class Walk:
 
     def _binary(self, content: bytes, where: str, line: int) -> bytes:
         """In a binary only addresses are hidden, by something of the same length: offsets in it count."""
-        self.kept.append(
-            f"{where} is no text: what it holds compressed, or as a picture, was not looked into."
-        )
+        self.kept.append(f"{where} is no text: what it shows as a picture was not looked into.")
         finds = [find for find in self.hider.finds(content, tokens=False) if find.rule not in WORDS]
         for find in finds:
             self._changed(find, content, where, line)
         return splice(content, map(_same_length, finds))
 
-    def _archive(self, content: bytes, where: str, line: int) -> bytes:
+    def _archive(self, part: Part, content: bytes, where: str, line: int) -> bytes:
         """An archive that holds the identity goes as a whole: a changed member breaks its checksums."""
         files = list(unpack(content, "", self.room))
         self.kept += [f"{where} was not looked into: {one.reason}" for one in files if one.content is None]
-        if any(
-            self.hider.finds(inside) for one in files for inside in (one.name.encode(), one.content or b"")
-        ):
-            new = b"[redacted: 1 archive]\r\n"
-            self.edits.append(Edit("archive", where, line, b"an archive", new.strip()))
-            return new
+        insides = [inside for one in files for inside in (one.name.encode(), one.content or b"")]
+        damaged = [content for one in files if one.content is None]
+        if any(map(self.hider.finds, insides)) or any(map(self._is_packed, insides + damaged)):
+            return self._whole(part, content, where, line)
         return content
+
+    def _is_packed(self, content: bytes) -> bool:
+        """Tell whether something packed in a file gives the identity away."""
+        return packed.may_hold(content) and packed.shows(content, self.packing, self.hider)
+
+    def _whole(self, part: Part, content: bytes, where: str, line: int) -> bytes:
+        """What stands for a file that cannot be written anew without breaking it (decision 45)."""
+        new = stand_in.of_part(part.content_type, len(content))
+        new = stand_in.WORDS_GONE if self.hider.finds(new) else new
+        old = stand_in.described(part.content_type, len(content))
+        self.edits.append(Edit(stand_in.PART, where, line, old, new))
+        return new + b"\r\n"
 
     def _foreign(self, charset: str, content: bytes, where: str, line: int) -> bytes:
         """Hide in a text whose charset is no superset of ASCII; UTF-8 stands in for it meanwhile."""
