@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from complaints.leaks import find_leaks
 from complaints.links import links
 from complaints.message import leaves_within, parse
 from complaints.redact import CannotRedact, Identity, redact
@@ -67,13 +68,13 @@ def _damaged(raw: bytes, chance: random.Random) -> bytes:
 
 
 def everything(raw: bytes) -> str:
-    """All that is read in one message, with three borders."""
+    """All that is read in one message, with three borders; and what is found of a person in it."""
     message = parse(raw)
     plain, mixed = trace(message, NOBODY), trace(message, NOBODY, "C")
     trusting = Trust.of([hop.by for hop in plain.hops[:2] if hop.by])
     evidence = read(raw, trusting, "B").document()
     texts = [(part.content_type, part.filename, part.text(10_000)) for part in leaves_within(message)]
-    return repr((message.headers, texts, plain, mixed, links(message), evidence))
+    return repr((message.headers, texts, plain, mixed, links(message), evidence, find_leaks(raw, REPORTER)))
 
 
 def hidden(raw: bytes, levels: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import binascii
 import gzip
 import hashlib
 import io
@@ -268,3 +269,28 @@ def test_a_picture_in_a_pdf_file_is_not_unpacked() -> None:
     pdf = b"%PDF-1.4\n1 0 obj\n<< /Subtype /Image >>\nstream\r\n" + pixels + b"\nendstream"
     head = b"Content-Transfer-Encoding: base64\r\n"
     assert found(base64.encodebytes(pdf), head) == set()
+
+
+def test_a_packed_file_is_opened_in_uuencoding_of_several_lines() -> None:
+    packed = gzip.compress(b"Some words before. Dear Alice Miller, alice.reporter@victim.example\r\n" * 2)
+    lines = [binascii.b2a_uu(packed[place : place + 45]) for place in range(0, len(packed), 45)]
+    assert len(lines) > 1
+    assert "name alice" in found(b"begin 644 a.gz\r\n" + b"".join(lines) + b"`\r\nend\r\n")
+
+
+@pytest.mark.parametrize("tag", [b"<wbr>", b"</b><b>", b"<!-- x -->", b"</span><span title='a b'>"])
+@pytest.mark.parametrize("pieces", [2, 6])
+def test_a_token_is_opened_that_tags_split(tag: bytes, pieces: int) -> None:
+    token = base64.b64encode(ALICE.addresses[0].encode())
+    size = -(-len(token) // pieces)
+    split = tag.join(token[place : place + size] for place in range(0, len(token), size))
+    assert "address alice.reporter@victim.example" in found(b"<p>see " + split + b" there</p>")
+
+
+def test_a_calendar_in_a_token_is_read_over_its_folds() -> None:
+    calendar = (
+        b"BEGIN:VCALENDAR\r\nATTENDEE;ROLE=REQ-PARTICIPANT:mailto:alice.reporter@victim.exa\r\n mple\r\n"
+    )
+    assert "address alice.reporter@victim.example" in found(
+        b"see data:text/calendar;base64," + base64.b64encode(calendar) + b" there"
+    )

@@ -8,6 +8,7 @@ out is noise; what can be read in it goes on to be searched.
 import binascii
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from complaints.leaks.reading import letters_of
@@ -25,9 +26,9 @@ _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _IS_HEX = bytes(ord("1") if octet in _HEX_DIGITS else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 16
 _READABLE = bytes(
-    ord("1") if 0x20 <= octet < 0x7F else ord("0") if octet else ord("Z") for octet in range(256)
+    ord("1" if 0x20 <= octet < 0x7F or octet in b"\t\r\n" else "0" if octet else "Z") for octet in range(256)
 )
-"""Printable ASCII, zeros, others."""
+"""Printable ASCII and what ends or folds its lines, zeros, others."""
 _WIDE = b"1Z" * 6
 _BETWEEN = b"\1"
 """Ends what can be read."""
@@ -269,6 +270,7 @@ def _hex_in(runs: list[bytes]) -> Iterator[bytes]:
 
 
 def _uudecoded(text: bytes) -> Iterator[bytes]:
+    """Decode each file; it may be packed, so nothing may stand between its lines."""
     place = 0
     while (match := _UU_BEGIN.search(text, place)) is not None:
         start = text.find(b"\n", match.end())
@@ -276,11 +278,11 @@ def _uudecoded(text: bytes) -> Iterator[bytes]:
             return
         place = text.find(b"\nend", start)
         place = len(text) if place < 0 else place
+        lines: list[bytes] = []
         for line in text[start + 1 : place].split(b"\n"):
-            try:
-                yield binascii.a2b_uu(line.rstrip(b"\r"))
-            except binascii.Error:
-                continue  # no line of it
+            with suppress(binascii.Error):  # no line of it
+                lines.append(binascii.a2b_uu(line.rstrip(b"\r")))
+        yield b"".join(lines)
 
 
 def _ydecoded(text: bytes) -> Iterator[bytes]:

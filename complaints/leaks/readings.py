@@ -63,6 +63,12 @@ _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _COMMENT_START = re.compile(rb"<!--")
 _TAG = re.compile(rb"<[^<>]*+>")
 _TO_NEXT_END = re.compile(rb"<[^>]*>")
+_BEHIND_TAG = finder(rb">[0-9A-Za-z+/_-]{8}", rb">[0-9A-Za-z+/_-]{1,8}(?:<[^<>]*>)+[0-9A-Za-z+/_-]{1,15}<")
+"""A long piece of a token behind a tag, or two short ones."""
+_LONGEST_TAG, _MOST_TAGS = 300, 4
+_TOKEN_LETTERS = BASE64 + b"-_"
+_IN_TOKEN = bytes(ord("1" if octet in _TOKEN_LETTERS else "0") for octet in range(256))
+_TOKEN = re.compile(b"1" * 16 + b"1*")
 _BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
 """A comment beside the @ of an address (RFC 5322 §3.2.2)."""
 _ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
@@ -194,11 +200,36 @@ def _join(done: Read) -> None:
     if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<" in last.octets:
+        split = _is_split(last.octets)
         if _COMMENT(last.octets, 0) >= 0:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
         last = _then(last, "split by tags", _untagged(last.octets), done)
+        # A token that tags split is whole only without them.
+        if split:
+            done.readings.append(Reading(last.how, _tokens(last.octets), whole=True))
     if mixed:
         _then(last, "letters of other alphabets", in_latin(last.octets), done)
+
+
+def _is_split(text: bytes) -> bool:
+    """Whether tags may split a token: letters are on both sides of some, and there are enough of them."""
+    place = _BEHIND_TAG(text, 0)
+    while place >= 0:
+        start = place + 1
+        for _ in range(_MOST_TAGS):
+            start = text.rfind(b"<", max(start - _LONGEST_TAG, 0), start - 1)
+            if start <= 0 or text[start - 1] != ord(">"):
+                break
+        if start > 0 and text[start - 1] in _TOKEN_LETTERS:
+            return True
+        place = _BEHIND_TAG(text, place + 1)
+    return False
+
+
+def _tokens(text: bytes) -> bytes:
+    """The long rows of letters of base64 in a text, each on a line."""
+    spans = (match.span() for match in _TOKEN.finditer(text.translate(_IN_TOKEN)))
+    return b"\n".join([text[start:end] for start, end in spans])
 
 
 def _untagged(text: bytes) -> bytes:
