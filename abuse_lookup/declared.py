@@ -20,6 +20,7 @@ Field = tuple[str, str]
 Rule = Literal["strict", "relaxed", "third party", "pre-signed"]
 
 ADDRESS, FEEDBACK_ID = "cfbl-address", "cfbl-feedback-id"
+_OBEYED = frozenset({ADDRESS, FEEDBACK_ID, "from"})
 MOST_ADDRESSES = 5
 """Fields of one message that are looked at: each would be one more report."""
 _MOST_HINTS = 10
@@ -81,16 +82,19 @@ class Hint:
     why: str
 
 
+@lru_cache(4_000)
 def concerns(name: str) -> bool:
     """Whether a field of this name is read here at all; the others may be left out."""
-    return name.lower() in {ADDRESS, FEEDBACK_ID, "from"} or _hint(name.lower()) is not None
+    lower = name.lower()
+    return lower in _OBEYED or _hint(lower) is not None
 
 
 def declaration(fields: Sequence[Field], signatures: Sequence[Signed]) -> Declaration:
     """Judge every CFBL-Address of a message, `fields` topmost first, by the rules of RFC 9477 §3.1."""
     addresses = [body for name, body in fields if name.lower() == ADDRESS]
     ids = [body for name, body in fields if name.lower() == FEEDBACK_ID]
-    case = _Case(_author(fields), len(addresses), len(ids), [one for one in signatures if one.valid])
+    author = _author(fields) if addresses else None
+    case = _Case(author, len(addresses), len(ids), [one for one in signatures if one.valid])
     contacts: list[Declared] = []
     rejected: list[Rejected] = []
     for number, body in enumerate(addresses[:MOST_ADDRESSES]):

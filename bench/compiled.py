@@ -34,7 +34,7 @@ def unpack(wheel: Path, folder: Path) -> int:
             if name.endswith(".py") and not (source.exists() and source.read_bytes() == archive.read(name)):
                 raise ValueError(f"{wheel} was made before {name} was changed: sh scripts/compile again")
         archive.extractall(folder)
-    return len(list((folder / "complaints").glob("*.so")))
+    return len(list((folder / "complaints").rglob("*.so")))
 
 
 def command(program: str) -> list[str]:

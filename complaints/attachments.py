@@ -103,7 +103,9 @@ def _files(message: Message) -> Iterator[tuple[str, bytes]]:
     """The PDF files, pictures and archives of a message, told by how they begin, not by their names."""
     for part in islice(leaves_within(message), _MOST_PEEKED):
         if part.content_type in {"text/html", "application/xhtml+xml", "image/svg+xml"}:
-            for hit in _DATA_IMAGE.finditer(part.content(_HTML_READ)):
+            page = part.content(_HTML_READ)
+            # Few pages have one, and letters of either case are looked for slowly
+            for hit in _DATA_IMAGE.finditer(page) if b"data:image/" in page.lower() else ():
                 encoded = unquote_to_bytes(hit[1]) if b"%" in hit[1] else hit[1]
                 content = decode_base64(encoded)
                 if kind := kind_of(content[:_HEAD], len(content)):

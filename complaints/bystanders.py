@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -113,14 +113,14 @@ def _rank(used: str) -> int:
 
 def _is_suspect(link: Link) -> bool:
     """Whether a reader is led to it and no row knows it, so that others can be bystanders beside it."""
-    known = (row for row in _rows_for(link) if row.get("only") != "loaded")
+    known = (row for row in _rows_for(link.host) if row.get("only") != "loaded")
     return _used(link) not in _LOADED and not any(_covers(row, link) for row in known)
 
 
 def _innocence(link: Link, alone: bool) -> str | None:
     """Why nobody is to be blamed for this link; None when no row says so."""
     loaded = _used(link) in _LOADED
-    for row in _rows_for(link):
+    for row in _rows_for(link.host):
         only = row.get("only")
         if not _covers(row, link) or (only == "loaded" and not loaded):
             continue
@@ -136,11 +136,13 @@ def _covers(row: dict[str, Any], link: Link) -> bool:
         return True
     # urllib raises on what browsers take: a bracket before the @ of `http://[@shop.example/`.
     path = _PATH.sub("", link.url) or "/"
-    return any(path.startswith(start) for start in paths)
+    return path.startswith(paths)
 
 
-def _rows_for(link: Link) -> list[dict[str, Any]]:
-    return [row for name in (*_names(link.host), "*") for row in _rows().get(name, ())]
+@lru_cache(maxsize=4096)
+def _rows_for(host: str) -> tuple[dict[str, Any], ...]:
+    """The rows that may be about links to a host; many links of a spam lead to the same."""
+    return tuple(row for name in (*_names(host), "*") for row in _rows().get(name, ()))
 
 
 def _names(host: str) -> list[str]:
@@ -160,6 +162,8 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
     text = files("complaints").joinpath("data/bystanders.toml").read_text(encoding="utf-8")
     found: dict[str, list[dict[str, Any]]] = {}
     for row in tomllib.loads(text)["bystander"]:
+        if "paths" in row:
+            row["paths"] = tuple(row["paths"])
         for host in row["hosts"]:
             found.setdefault(host, []).append(row)
     return found
@@ -180,15 +184,15 @@ def drop_boxes(message: Message, lures: Iterable[Lure], own: Iterable[str] = ())
     Passed over are whoever may be a victim: the address in From and everybody at its domain (anybody can
     write there what they like), recipients, `own` domains, and well-known bystanders.
     """
+    wanted = [(address, "reply-to") for address, _ in _addresses(message, "Reply-To")]
+    wanted += ((lure.value, lure.found_in) for lure in lures if lure.kind == "mail")
+    if not wanted:
+        return ()
     senders = {domain for _, domain in _addresses(message, "From", "Sender")}
     victims = recipients(message)
     barred = {organisational_domain(domain) or domain for domain in {*senders, *map(str.lower, own)}}
-    replies = ((address, "reply-to") for address, _ in _addresses(message, "Reply-To"))
     found: dict[str, DropBox] = {}
-    for address, found_in in (
-        *replies,
-        *((lure.value, lure.found_in) for lure in lures if lure.kind == "mail"),
-    ):
+    for address, found_in in wanted:
         domain = address.rpartition("@")[2].lower()
         if address.lower() in victims or (organisational_domain(domain) or domain) in barred:
             continue
@@ -205,4 +209,5 @@ def recipients(message: Message) -> set[str]:
 def _addresses(message: Message, *names: str) -> list[tuple[str, str]]:
     """The addresses in these fields in lower case, each with its domain."""
     texts = (text[:_LONGEST_HEADER] for name in names for text in message.all(name)[:10])
-    return [(hit[0].lower(), hit[1].lower()) for text in texts for hit in _HEADER_ADDRESS.finditer(text)]
+    signed = (text for text in texts if "@" in text)
+    return [(hit[0].lower(), hit[1].lower()) for text in signed for hit in _HEADER_ADDRESS.finditer(text)]

@@ -158,6 +158,8 @@ def _fitting(question: Question, answer: Lookup) -> Lookup:
         contacts = tuple(desk for one in contacts if (desk := _of_domain(one)))
     elif question.role == "drop-box":
         contacts = tuple(replace(one, scope="sender") for one in contacts if one.scope != "registrar")
+    else:
+        return answer
     return replace(answer, contacts=contacts)
 
 

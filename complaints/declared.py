@@ -6,6 +6,7 @@ doubt: one over a part of the body, or made with a key under test, lets anybody 
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 from abuse_lookup.declared import Declared, Signed, concerns, declaration, hints
@@ -19,7 +20,9 @@ IDS = ("Message-ID", "CFBL-Feedback-ID")
 
 def sender_declared(message: Message, signatures: Iterable[Signature]) -> Json:
     """Return what goes into the evidence: `sender_declared` with contacts and rejections, and `hints`."""
-    fields = [(header.name, _start(header)) for header in message.headers if concerns(header.name)]
+    read = [header for name in message.names if concerns(name) for header in message.fields(name)]
+    read.sort(key=attrgetter("start"))
+    fields = [(header.name, _start(header)) for header in read]
     signed = [Signed(one.domain, one.covers) for one in signatures if one.domain and one.covers]
     found = declaration(fields, signed)
     return {

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
-from complaints import learned, outcomes, report, tokens
+from complaints import learned, outcomes, report
 from complaints.db import insert_all, look_at, move
 from complaints.hosts import canonical_ip
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Suppression
@@ -339,7 +339,7 @@ def _new_report(office: Office, complaint: Complaint, desk: Json, number: int) -
     return NOTHING_YET | {
         "id": report_id,
         "complaint_id": complaint.id,
-        "token": tokens.random_letters(tokens.REPORT_LETTERS),
+        "token_hash": report_id,  # of nothing: `report.write` gives it its secret
         "to": desk["address"],
         "ticked": desk["ticked"],
         "contact": desk,

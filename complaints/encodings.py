@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from pybase64 import b64decode
+
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 )
@@ -65,7 +67,7 @@ def decode_base64(body: bytes) -> bytes:
 
 def _decode_run(run: bytes) -> bytes:
     usable = run[:-1] if len(run) % 4 == 1 else run
-    return binascii.a2b_base64(usable + b"=" * (-len(usable) % 4))
+    return b64decode(usable + b"=" * (-len(usable) % 4), None, True)
 
 
 def decode_text(content: bytes, charset: str | None) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from abuse_lookup import Resolver
-from complaints import mail_hosts, outcomes
+from complaints import mail_hosts, outcomes, tokens
 from complaints.attachments import look_into
 from complaints.campaign import campaign_of
 from complaints.db import look_at, move
-from complaints.message import parse
+from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Reporter, Submission
 from complaints.office import Office
 from complaints.pasted import is_weighty
@@ -28,17 +28,24 @@ from complaints.spam import Evidence, read
 from complaints.trace import Trust
 
 MENDED = "the header was put together again from a text"
+LARGE = 262_144
+"""Octets from which a spam is not held while the DNS is asked: how long that takes is not ours to say, and
+forty may wait at a time. It is taken out of the database once more."""
 TRIES = 5  # how often a temporary DNS failure puts the reading off before we go on without the answer
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A complaint to be read, and with what; `told` is the outcome of its submission."""
+    """A complaint to be read, and with what; `told` is the outcome of its submission.
+
+    `message`: its spam, None for a large one; `names`: where the keys of its signatures should stand.
+    """
 
     complaint: Complaint
     reporter: Reporter
-    spam: bytes
+    message: Message | None
     told: Sequence[Json]
+    names: Sequence[str]
 
 
 Found = tuple[Waiting, Evidence, list[str]]
@@ -60,7 +67,7 @@ async def read_all(
     # Keys are asked for once: a complaint does not wait for the name servers of whoever signed the spam
     hosts, keys = await asyncio.gather(
         asyncio.gather(*(mail_hosts.trusted(office, resolver, one) for one in reporters.values())),
-        asyncio.gather(*(keys_of(resolver, one.spam) for one in found)),
+        asyncio.gather(*(resolver.all_txt(one.names) for one in found)),
     )
     trusted = dict(zip(reporters, hosts, strict=True))
     read_ones = [
@@ -82,7 +89,7 @@ async def read_all(
 
 def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     return read(
-        one.spam,
+        message_of(office, one),
         trust,
         one.complaint.way_in_grade,
         keys=keys,
@@ -94,14 +101,20 @@ def _read(office: Office, one: Waiting, trust: Trust, keys: Keys) -> Evidence:
     )
 
 
-async def keys_of(resolver: Resolver, spam: bytes) -> Keys:
-    """What the DNS says where the keys of a spam's signatures should stand."""
-    return await resolver.all_txt(await asyncio.to_thread(lambda: key_names(parse(spam))))
+def message_of(office: Office, one: Waiting) -> Message:
+    """The spam that is to be read."""
+    if one.message is not None:
+        return one.message
+    with office.db.reading() as session:
+        return parse(office.spam_of(session, session.get_one(Complaint, one.complaint.id)))
 
 
 async def ask_keys(name_servers: Sequence[tuple[str, int]], spam: bytes) -> Keys:
-    """The same without a running service. Raises ConfigError where there is no name server to ask."""
-    return await keys_of(Resolver(name_servers), spam)
+    """What the DNS says where the keys of a spam's signatures should stand, without a running service.
+
+    Raises ConfigError where there is no name server to ask.
+    """
+    return await Resolver(name_servers).all_txt(key_names(parse(spam)))
 
 
 def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> list[Waiting]:
@@ -109,17 +122,20 @@ def received(office: Office, complaint_ids: Sequence[str], *conditions: Any) -> 
     wanted = (col(Complaint.id).in_(complaint_ids), Complaint.state == ComplaintState.RECEIVED)
     with office.db.reading() as session:
         found = session.exec(select(Complaint).where(*wanted, *conditions)).all()
-        whole = select(Submission).where(col(Submission.id).in_({one.submission_id for one in found}))
-        submissions = {one.id: one for one in session.exec(whole)}  # held: so `spam_of` finds them loaded
+        of_theirs = col(Submission.id).in_({one.submission_id for one in found})
+        whole = select(Submission.id, Submission.raw, Submission.outcome).where(of_theirs)
+        submissions = {name: (raw, outcome) for name, raw, outcome in session.exec(whole)}
+        reporters = {name: session.get_one(Reporter, name) for name in {one.reporter_id for one in found}}
         return [
-            Waiting(
-                one,
-                session.get_one(Reporter, one.reporter_id),
-                office.spam_of(session, one),
-                submissions[one.submission_id].outcome,
-            )
+            _waiting(one, whose, office.spam_in(raw, whose, one), told)
             for one in found
+            for whose, (raw, told) in [(reporters[one.reporter_id], submissions[one.submission_id])]
         ]
+
+
+def _waiting(one: Complaint, whose: Reporter, spam: bytes, told: Sequence[Json]) -> Waiting:
+    message = parse(spam)
+    return Waiting(one, whose, message if len(spam) < LARGE else None, told, key_names(message))
 
 
 def _keep(office: Office, done: Sequence[Found], again: set[str]) -> None:
@@ -167,6 +183,8 @@ def outcome(
     `failed`: domains whose mail hosts are not known for now. `told`: the outcome of its submission.
     """
     document = evidence.document()
+    for hop in document["hops"]:  # a submission address, where a spam names one
+        hop["for"] = hop["for"] and tokens.without_secrets(hop["for"])
     document["notes"] += [f"The mail hosts of {domain} could not be looked up." for domain in failed]
     # What did not survive the way in, as it was said then
     if lost := next((line.get("lost") for line in told if line["complaint"] == complaint_id), None):

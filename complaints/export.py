@@ -6,17 +6,21 @@ memory than one of them and is on no disk of ours.
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from complaints import accountability, choices, ledger, retention, show, submission_address
+from complaints.account_tables import AnsweredRequest, StepUp
 from complaints.erasure import addresses, theirs
-from complaints.models import Complaint, Json, Letter, Probe, Reply, Report, Reporter, Submission
+from complaints.models import Attempt, Complaint, Json, Letter, Probe, Reply, Report, Reporter, Submission
 from complaints.office import Office
+from complaints.standing_tables import StandingConsent
 
 Member = tuple[str, bytes]
 Sessions = Callable[[], AbstractContextManager[Session]]
@@ -27,9 +31,11 @@ account.json          your address, names, aliases, mail hosts, what you accepte
                       what you handed in, and what authorities got
 complaints/ID.json    everything about one complaint: evidence, desks, reports, what became of them
 complaints/ID.eml     the spam, byte for byte as it came
+submissions/ID.eml    what you handed in, where it was not the spam itself
 complaints/REPORT.eml each report, exactly as the desk got it or would have got it
 replies/              what desks answered, as it came
 letters/              our letters to you
+deliveries.json       what became of each letter, and each try to deliver one or a report
 receipt.json          your consents and withdrawals, signed; check it with: plaint verify-receipt receipt.json
 data-map.json         what is kept for how long, and why
 """
@@ -78,9 +84,11 @@ def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[M
             _json("account.json", account(session, office, reporter)),
             _json("data-map.json", retention.data_map() | {"kept": retention.rules(office.settings)}),
             _json("receipt.json", ledger.receipt(session, office, reporter)),
+            _json("deliveries.json", deliveries(session, reporter)),
         ]
         complaints = select(Complaint.id).where(Complaint.reporter_id == reporter_id)
         ids = session.exec(complaints.order_by(col(Complaint.id))).all()
+        forwards = _forwards(session, reporter_id)
         mine = theirs(Letter, reporter_id, addresses(reporter))
         letters = session.exec(select(Letter.id).where(mine)).all()
     yield "README.txt", README.encode()
@@ -89,6 +97,11 @@ def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[M
         with sessions() as session:
             found = list(_of_complaint(session, office, reporter, session.get_one(Complaint, complaint_id)))
         yield from found
+    for submission_id in forwards:
+        with sessions() as session:
+            sealed = session.exec(select(Submission.raw).where(Submission.id == submission_id)).first()
+        if sealed:
+            yield f"submissions/{submission_id}.eml", office.vault.unseal(reporter.key, sealed)
     for letter_id in letters:
         with sessions() as session:
             letter = session.get(Letter, letter_id)
@@ -96,6 +109,36 @@ def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[M
             raw = office.vault.unseal(key, letter.raw) if letter else b""
         if letter and raw:
             yield f"letters/{letter.id}-{letter.kind}.eml", raw
+
+
+def _forwards(session: Session, reporter_id: str) -> Sequence[str]:
+    """The submissions that are not themselves the spam of a complaint."""
+    whole = select(Complaint.submission_id).where(
+        Complaint.reporter_id == reporter_id,
+        col(Complaint.raw).is_(None),
+        func.coalesce(Complaint.slice_start, 0) == 0,
+        func.coalesce(Complaint.slice_end, Submission.size) == Submission.size,
+        Complaint.submission_id == Submission.id,
+    )
+    others = select(Submission.id).where(Submission.reporter_id == reporter_id, ~whole.exists())
+    return session.exec(others.order_by(col(Submission.id))).all()
+
+
+def deliveries(session: Session, reporter: Reporter) -> Json:
+    """Our letters and what became of them, and each try to deliver one or a report."""
+    own = addresses(reporter)
+    letters = session.exec(select(Letter).where(theirs(Letter, reporter.id, own)))
+    tries = session.exec(select(Attempt).where(theirs(Attempt, reporter.id, own)))
+    return {
+        "letters": [_row(row, "id", "kind", "to", "state", "sent_at", "detail") for row in letters],
+        "tries": [_row(row, "mail_id", "at", "host", "tls", "outcome", "code", "text") for row in tries],
+    }
+
+
+def _row(row: Any, *columns: str) -> Json:
+    """These columns; times are ISO 8601."""
+    values = ((column, getattr(row, column)) for column in columns)
+    return {name: show.stamp(value) if isinstance(value, datetime) else value for name, value in values}
 
 
 def account(session: Session, office: Office, reporter: Reporter) -> Json:
@@ -127,6 +170,19 @@ def account(session: Session, office: Office, reporter: Reporter) -> Json:
              "grade": row.grade}
             for row in session.exec(probes)
         ],
+        "codes": [
+            _row(row, "purpose", "value", "asked_at", "used_at")
+            for row in session.exec(select(StepUp).where(StepUp.reporter_id == reporter.id))
+        ],
+        "standing_consents": [
+            _row(row, "given_at", "via", "policy", "statement", "daily", "hosts", "revoked_at", "revoked_via")
+            for row in session.exec(select(StandingConsent).where(StandingConsent.reporter_id == reporter.id))
+        ],
+        "answered_requests": [
+            {"at": row.at, "answer": json.loads(office.vault.unseal(reporter.key, row.answer))}
+            for row in session.exec(select(AnsweredRequest).where(AnsweredRequest.reporter_id == reporter.id))
+            if row.answer
+        ],
         "submission_address": submission_address.document(session, office, reporter),
     }  # fmt: skip
 
@@ -135,7 +191,11 @@ def _of_complaint(
     session: Session, office: Office, reporter: Reporter, complaint: Complaint
 ) -> Iterator[Member]:
     """One complaint's files; what was deleted after its time is not there."""
-    yield _json(f"complaints/{complaint.id}.json", show.complaint_document(session, office, complaint))
+    document = show.complaint_document(session, office, complaint)
+    document |= {"campaign": complaint.campaign, "hide": complaint.hide}
+    redacted = select(Report.id, Report.changes).where(Report.complaint_id == complaint.id)
+    document["changes"] = dict(session.exec(redacted).all())
+    yield _json(f"complaints/{complaint.id}.json", document)
     mails = {f"complaints/{complaint.id}.eml": office.spam_of(session, complaint)}
     for report in session.exec(select(Report).where(Report.complaint_id == complaint.id)):
         mails[f"complaints/{report.id}.eml"] = office.report_bytes(reporter, report)

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func
@@ -134,7 +134,7 @@ class Forwarder:
         if until := _over_limit(session, self.office, row):
             raise AsideError(next_at=until)
         raw = sendable_bytes(session, self.office, row)
-        mail_from = outbox.report_address(self.office, outbox.BOUNCE, row.token)
+        mail_from = outbox.report_address(self.office, outbox.BOUNCE, outbox.report_token(raw))
         return Outgoing(row.id, mail_from, row.to, self._signed(raw), row.digest)
 
     def _is_ours(self, session: Session, row: Mail) -> bool:
@@ -165,6 +165,7 @@ class Forwarder:
 
     def _record(self, table: Table, mail_id: str, attempt_id: str, outcome: Outcome) -> None:
         now = self.office.clock()
+        outcome = replace(outcome, text=tokens.without_secrets(outcome.text))
         with self.office.db.transaction() as session:
             attempt = session.get(Attempt, attempt_id) or Attempt(
                 id=attempt_id, mail_id=mail_id, at=now, worker=self.worker

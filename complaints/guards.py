@@ -71,10 +71,11 @@ _NOT_ERASED_CONSENT = """NOT EXISTS (
 # Else what was withdrawn would stand again until the rest is erased
 _STILL_COVERS = f"""{_NOT_ERASED_CONSENT}
     OR EXISTS (SELECT 1 FROM consented_report AS c WHERE c.consent_id = OLD.consent_id)"""  # noqa: S608 - all ours
-_TAKEN_REPORT = """r.token = NEW.token OR r.message_id = NEW.message_id
+_TAKEN_REPORT = """r.token_hash = NEW.token_hash OR r.message_id = NEW.message_id
     OR (r.complaint_id = NEW.complaint_id AND r."to" = NEW."to")"""
-_OTHER_REPORT = f"""(NEW.token <> OLD.token OR NEW.message_id <> OLD.message_id OR NEW."to" <> OLD."to")
-    AND EXISTS (SELECT 1 FROM report AS r WHERE r.id <> OLD.id AND ({_TAKEN_REPORT}))"""  # noqa: S608 - all ours
+_OTHER_REPORT = f"""(
+        NEW.token_hash <> OLD.token_hash OR NEW.message_id <> OLD.message_id OR NEW."to" <> OLD."to"
+    ) AND EXISTS (SELECT 1 FROM report AS r WHERE r.id <> OLD.id AND ({_TAKEN_REPORT}))"""  # noqa: S608 - all ours
 
 
 def _there(table: str, *keys: str) -> str:

@@ -83,6 +83,10 @@ class Block:
             self._all = tuple(self._made(range(len(self._raws))))
         return self._all
 
+    def names(self) -> Iterable[str]:
+        """Return the names that there are in lower case, each once."""
+        return self._places
+
     def named(self, name: str) -> list[Header]:
         """Return all fields of this name, in lower case, topmost first."""
         places = self._places.get(name)

@@ -12,15 +12,21 @@ from datetime import datetime
 from sqlalchemy import extract, func
 from sqlmodel import Session, col, select
 
+from complaints import tokens
 from complaints.arf.wire import legal
+from complaints.leaks import find_leaks
+from complaints.leaks.codes import codes_in_both
 from complaints.message import parse
 from complaints.models import Complaint, Json, Report, Reporter
 from complaints.office import Office
 from complaints.redact import LEVELS, Identity, Redacted, redact
 from complaints.redact.copies import Copies
-from complaints.redact.difference import explain
+from complaints.redact.difference import MOST_EDITS, explain
 from complaints.redact.hide import privates_of
 from complaints.redact.pseudonyms import generation, resolve
+from complaints.redact.stand_in import RULES as WITHHELD
+from complaints.redact.stretches import Shows
+from complaints.redact.withhold import withheld
 
 COMPARED = 65_536
 """Bytes of a spam whose redaction is told one by one; a page is to be there at once."""
@@ -37,10 +43,14 @@ NOTHING_HIDDEN: Json = {
 }
 
 
-def identity_of(reporter: Reporter, complaint: Complaint | None = None) -> Identity:
-    """What redaction hides of a reporter, in this complaint."""
+def identity_of(reporter: Reporter, complaint: Complaint | None = None, raw: bytes = b"") -> Identity:
+    """What redaction hides of a reporter, in this complaint.
+
+    Whoever knows a submission address hands in as its owner, so what looks like one in `raw` is hidden too.
+    """
     words = tuple(complaint.hide) if complaint else ()
-    return Identity((reporter.address, *reporter.aliases), tuple(reporter.names), words)
+    addresses = (reporter.address, *reporter.aliases, *tokens.submission_addresses(raw))
+    return Identity(addresses, tuple(reporter.names), words)
 
 
 def level_of(complaint: Complaint) -> str:
@@ -50,15 +60,35 @@ def level_of(complaint: Complaint) -> str:
 
 def copies(reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
     """The spam as each desk of a complaint may see it."""
-    source = (complaint.evidence or {}).get("source") or {}
-    return Copies(spam, identity_of(reporter, complaint), level_of(complaint), source.get("hop") or 0)
+    return Copies(spam, identity_of(reporter, complaint, spam), level_of(complaint), own_hops(complaint))
 
 
-def redacted(
-    office: Office, reporter: Reporter, complaint: Complaint, report: Report, spam: bytes
+def own_hops(complaint: Complaint) -> int:
+    """The number of Received fields that the reporter's own hosts wrote."""
+    return ((complaint.evidence or {}).get("source") or {}).get("hop") or 0
+
+
+def shows(reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
+    """Ask the search before sending whether octets of a redacted spam show what the reporter hides."""
+    identity, hops, strict = (
+        identity_of(reporter, complaint, spam),
+        own_hops(complaint),
+        level_of(complaint) == "strict",
+    )
+
+    def asked(octets: bytes) -> bool:
+        return bool(find_leaks(octets, identity) or (strict and codes_in_both(spam, octets, own_hops=hops)))
+
+    return asked
+
+
+def _as_written(
+    reporter: Reporter, complaint: Complaint, report: Report, done: Redacted, spam: bytes
 ) -> Redacted:
-    """The spam as this desk may see it."""
-    return copies(reporter, complaint, spam).under(pseudonym_key(office, reporter, report))
+    """A redaction without what was withheld when the report was written."""
+    if not any(change["rule"] in WITHHELD for change in report.changes):
+        return done
+    return withheld(done, shows(reporter, complaint, spam))
 
 
 def redacted_link(office: Office, reporter: Reporter, complaint: Complaint, report: Report, link: str) -> str:
@@ -113,11 +143,13 @@ def differences(
     for report, raw in reports:
         if not raw:
             continue
-        done = shared.under(pseudonym_key(office, reporter, report))
+        done = _as_written(
+            reporter, complaint, report, shared.under(pseudonym_key(office, reporter, report)), head
+        )
         enclosed = legal(done.raw)[0]
         if enclosed[: parse(enclosed).body].strip() not in raw:
             continue
-        one = explain(head, done, identity_of(reporter, complaint), level, kept)
+        one = explain(head, done, identity_of(reporter, complaint, head), level, kept)
         kept = one["kept"]  # the same for every desk
         found[report.id] = one | {"compared": None} if head is spam else _of_all(one, report, len(head))
     return found
@@ -128,11 +160,18 @@ def _of_all(one: Json, report: Report, compared: int) -> Json:
     rules: Counter[str] = Counter()
     for change in report.changes:
         rules[change["rule"]] += change["count"]
-    told = sum(edit["count"] for edit in one["edits"])
+    told = {(edit["rule"], edit["where"], edit["line"]) for edit in one["edits"]}
+    beyond = [
+        change | {"old": "beyond what is compared here", "new": ""}
+        for change in report.changes
+        if change["rule"] in WITHHELD and (change["rule"], change["where"], change["line"]) not in told
+    ]
+    edits = [*one["edits"], *beyond[:MOST_EDITS]]
     return one | {
+        "edits": edits,
         "count": rules.total(),
         "rules": dict(rules.most_common()),
-        "more": max(0, rules.total() - told),
+        "more": max(0, rules.total() - sum(edit["count"] for edit in edits)),
         "compared": compared,
     }
 

@@ -20,8 +20,11 @@ HEAD = 8_192
 """Bytes by whose look an mbox is known."""
 _LINE = 65_536  # bytes read at once of a line without end
 _PROOF = 4_096  # bytes by which a mail is known again
-_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_QUOTED = re.compile(rb"\n>(>*From )")
 _BODY = re.compile(rb"^\r?\n", re.MULTILINE)
+_TELLING = rb"(?:\r?\n|From |(?i:content-length))"
+_TELLS, _NEXT_TELLS = re.compile(_TELLING), re.compile(rb"\n" + _TELLING)
+"""A line of a header by which we may learn where something begins or ends; all others are taken together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def pieces(
     held, quiet, blank, offset = b"", 0, True, at
     lines = _Lines(stream, head)
     while True:
-        if not held and not mail.in_header and (run := lines.run()):
+        if not held and offset > at and (run := lines.run(in_header=mail.in_header)):
             mail.add(run)
             offset += len(run)
             blank = run in BLANK or run.endswith((b"\n\n", b"\n\r\n"))
@@ -199,11 +202,20 @@ class _Lines:
         self._at, self._fresh = end, line.endswith(b"\n")
         return line, whole
 
-    def run(self) -> bytes:
-        """The next whole lines that are at hand, up to one that begins `From `; empty where that is next."""
+    def run(self, *, in_header: bool) -> bytes:
+        """The next whole lines that are at hand, up to one that begins `From `; empty where that is next.
+
+        In a header also up to one that ends it, or tells the length of the body.
+        """
         if not self._fresh or self._buffer.startswith(b"From ", self._at):
             return b""
-        found = self._buffer.find(b"\nFrom ", self._at)
+        if in_header:
+            if _TELLS.match(self._buffer, self._at):
+                return b""
+            telling = _NEXT_TELLS.search(self._buffer, self._at)
+            found = telling.start() if telling else -1
+        else:
+            found = self._buffer.find(b"\nFrom ", self._at)
         end = (found if found >= 0 else self._buffer.rfind(b"\n", self._at)) + 1
         run, self._at = self._buffer[self._at : max(end, self._at)], max(end, self._at)
         return run
@@ -228,10 +240,12 @@ def _end_told(file: Beside | None, body: int, length: int) -> int:
 def _unquoted(raw: bytes) -> bytes:
     if raw.endswith((b"\n\n", b"\n\r\n")):
         raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
-    body = _BODY.search(raw)
-    if body is None or b"\n>" not in raw or raw.find(b"\nFrom ", body.end() - 1) >= 0:
+    if b"\n>" not in raw or (body := _BODY.search(raw)) is None:
         return raw
-    return raw[: body.end()] + _QUOTED.sub(rb"\1", raw[body.end() :])
+    line = body.end() - 1  # the end of the line before the body
+    if raw.find(b"\nFrom ", line) >= 0:
+        return raw
+    return raw[:line] + _QUOTED.sub(rb"\n\1", raw[line:])
 
 
 def _proof(begin: bytes) -> str:

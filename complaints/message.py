@@ -6,7 +6,7 @@ bytes. Nothing here raises on content, re-serialises, or takes more than linear 
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -95,6 +95,11 @@ class Message:
     def headers(self) -> tuple[Header, ...]:
         """All header fields in their order."""
         return self._block.all()
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of all header fields in lower case, each once."""
+        return self._block.names()
 
     def get(self, name: str) -> str | None:
         """Return the text of the first field of this name, or None."""

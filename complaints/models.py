@@ -267,7 +267,8 @@ class Report(SQLModel, table=True):
     )
     id: str = Field(primary_key=True)
     complaint_id: str = Field(foreign_key="complaint.id")
-    token: str = Field(unique=True)
+    # Of the secret in its return, reply and opt-out address, which stands in the sealed bytes only (`outbox`)
+    token_hash: str = Field(unique=True)
     to: str
     state: ReportState = state(ReportState.DRAFT)
     ticked: bool
@@ -346,7 +347,6 @@ class Letter(SQLModel, table=True):
     to: str
     mail_from: str
     state: LetterState = state(LetterState.QUEUED)
-    message_id: str
     raw: bytes = Field(sa_column=blob())
     attempts: int = 0
     first_at: datetime | None = None

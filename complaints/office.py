@@ -62,12 +62,16 @@ class Office:
     def spam_of(self, session: Session, complaint: Complaint) -> bytes:
         """The spam of a complaint, byte for byte as it came; empty when its time here was over."""
         reporter = session.get_one(Reporter, complaint.reporter_id)
+        whole = b"" if complaint.raw is not None else session.get_one(Submission, complaint.submission_id).raw
+        return self.spam_in(whole, reporter, complaint)
+
+    def spam_in(self, submission: bytes, reporter: Reporter, complaint: Complaint) -> bytes:
+        """The same of a complaint whose submission is at hand, sealed."""
         if complaint.raw is not None:
             return self.vault.unseal(reporter.key, complaint.raw)
-        submission = session.get_one(Submission, complaint.submission_id)
-        if not submission.raw:
+        if not submission:
             return b""
-        return self.vault.unseal(reporter.key, submission.raw)[complaint.slice_start : complaint.slice_end]
+        return self.vault.unseal(reporter.key, submission)[complaint.slice_start : complaint.slice_end]
 
     def report_bytes(self, reporter: Reporter, report: Report) -> bytes:
         """The frozen bytes of a report; empty when their time here was over."""

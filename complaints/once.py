@@ -56,7 +56,7 @@ def done(
     session.execute(claim.on_conflict_do_nothing())
     row = session.get_one(AnsweredRequest, (reporter.id, name))
     if row.fingerprint != key.fingerprint:
-        raise ReusedError("this Idempotency-Key came with another request within the last day")
+        raise ReusedError("This Idempotency-Key came with another request within the last day")
     if row.answer:
         answer: Json = json.loads(office.vault.unseal(reporter.key, row.answer))
         return answer

@@ -10,11 +10,13 @@ from sqlmodel import Session
 from complaints import tokens
 from complaints.db import look_at
 from complaints.letters import compose_letter, render
+from complaints.message import parse
 from complaints.models import Letter, Reporter
 from complaints.office import Office
 
 SERVICE = "plaint"  # local part of what our letters come from
-BOUNCE, REPLY, STOP = "bounce", "reply", "stop"  # `<word>-<token>@`: the three addresses of a report
+BOUNCE, REPLY, STOP = "bounce", "reply", "stop"
+"""`<word>-<token>@`: the three addresses of a report. The token stands in its bytes; the row has its hash."""
 
 
 def report_address(office: Office, word: str, token: str) -> str:
@@ -27,6 +29,13 @@ def parse_report_address(local: str) -> tuple[str, str] | None:
     word, dash, token = local.lower().partition("-")
     known = dash and word in {BOUNCE, REPLY, STOP} and len(token) == tokens.REPORT_LETTERS
     return (word, token) if known else None
+
+
+def report_token(raw: bytes) -> str:
+    """The token in the addresses of a report that `report.write` made, from its bytes."""
+    found = parse_report_address((parse(raw).get("Reply-To") or "").strip("<> ").partition("@")[0])
+    assert found
+    return found[1]
 
 
 def put_letter(
@@ -72,7 +81,6 @@ def put_letter(
         kind=kind,
         to=to,
         mail_from="",
-        message_id=message_id,
         raw=office.vault.seal(reporter.key if reporter else None, raw),
         next_at=now,
     )

@@ -94,6 +94,7 @@ def _redacted(
     from complaints.message import parse
     from complaints.redact import CannotRedact, redact
     from complaints.redact.difference import explain
+    from complaints.redact.withhold import withheld
     from complaints.trace import trace
 
     try:
@@ -110,6 +111,7 @@ def _redacted(
     except CannotRedact as error:
         say(f"{file}: {error}")
         return None
+    done = withheld(done, lambda octets: bool(find_leaks(octets, identity)))
     if leaks := find_leaks(done.raw, identity):
         say(
             f"{file}: cannot be redacted: {leaks[0].what} would still show ({leaks[0].how}, {leaks[0].where})"

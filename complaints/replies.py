@@ -4,6 +4,8 @@ Automatic mail is kept and shown but never passed on or answered; a person's ans
 a letter of ours, so the desk never learns the reporter's address.
 """
 
+from dataclasses import replace
+
 from sqlmodel import Session, select
 
 from complaints import outbox, tokens
@@ -16,12 +18,12 @@ from complaints.returned import Returned, classify
 
 def report_of(session: Session, token: str) -> Report | None:
     """The report whose return, reply or opt-out address carries this token."""
-    return session.exec(select(Report).where(Report.token == token)).first()
+    return session.exec(select(Report).where(Report.token_hash == tokens.hashed(token))).first()
 
 
 def report_id_of(session: Session, token: str) -> str | None:
     """The id of that report, without reading its bytes."""
-    return session.exec(select(Report.id).where(Report.token == token)).first()
+    return session.exec(select(Report.id).where(Report.token_hash == tokens.hashed(token))).first()
 
 
 def receive(session: Session, office: Office, word: str, report: Report, mail_from: str, raw: bytes) -> None:
@@ -31,6 +33,8 @@ def receive(session: Session, office: Office, word: str, report: Report, mail_fr
     complaint = session.get_one(Complaint, report.complaint_id)
     reporter = session.get_one(Reporter, complaint.reporter_id)
     returned = classify(raw, mail_from=mail_from)
+    # An answer quotes the report, and with it the secret of its addresses
+    returned = replace(returned, text=tokens.without_secrets(returned.text))
     digest = tokens.digest(raw)
     seen = select(Reply.id).where(Reply.report_id == report.id, Reply.digest == digest)
     if session.exec(seen).first():

@@ -3,7 +3,7 @@
 Preview, digest and sent bytes all come from `write`, once; afterwards they are only read (promise 2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,23 +12,34 @@ from sqlmodel import Session, select
 from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
 from complaints.declared import ids_of
-from complaints.hiding import changes_of, copies, identity_of, pseudonym_key, redacted_link
+from complaints.hiding import (
+    changes_of,
+    copies,
+    identity_of,
+    own_hops,
+    pseudonym_key,
+    redacted_link,
+    shows,
+)
 from complaints.leaks import find_leaks, words_in
 from complaints.leaks.codes import codes_in_both, tells_the_second
 from complaints.links import links
 from complaints.message import Message, parse
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.office import Office
-from complaints.redact import CannotRedact, Identity, redact
+from complaints.redact import CannotRedact, Identity, Redacted, redact, stand_in
 from complaints.redact.copies import Copies
+from complaints.redact.stretches import Shows
+from complaints.redact.withhold import withheld
 
 MOST_LINKS = 10  # links named outside the enclosed spam
+MOST_WITHHELD = 5  # withheld parts that a desk is told of one by one
 # Places that a desk's own eyes would pass over.
 HIDDEN = {"qr": "QR code", "pdf": "PDF file", "archive": "packed file"}
 _Site = tuple[str, str]
 USER_AGENT = f"Plaint/{__version__}"
 OWN_WORDS = arf.own_words()
-WRITTEN = ("raw", "digest", "message_id", "changes", "drafted_at")
+WRITTEN = ("raw", "digest", "token_hash", "message_id", "changes", "drafted_at")
 """The columns that `write` sets; before, a draft has no bytes and no digest."""
 OPEN = (ReportState.DRAFT, ReportState.CANCELLED)  # states in which a report can be consented to
 ENDED = frozenset(
@@ -50,17 +61,21 @@ def write(
 ) -> None:
     """Render a complaint's reports with its redaction and note, and freeze them on their rows.
 
-    Where the body cannot be told without giving the reporter away, the header block alone is enclosed.
-    Raises CannotRedact when even that would.
+    What the search of the finished report finds that redaction did not hide is withheld, in as small pieces
+    as can be told apart. Where that is not enough, the header block alone is enclosed.
+    Raises CannotRedact when even that would give the reporter away.
     """
-    headers_only = False
     shared = _Shared(copies(reporter, complaint, spam))
     for number, report in enumerate(reports):
-        raw = _freeze(office, reporter, complaint, report, shared, headers_only=headers_only)
+        raw = _freeze(office, reporter, complaint, report, shared)
         # They differ in pseudonyms and desk only: one is searched here, each one again before it leaves
-        if number == 0 and _still_shown(raw, reporter, complaint, spam):
-            headers_only = True
-            raw = _freeze(office, reporter, complaint, report, shared, headers_only=True)
+        if number or not _still_shown(raw, reporter, complaint, spam):
+            continue
+        shared.shows = shows(reporter, complaint, spam)
+        raw = _freeze(office, reporter, complaint, report, shared)
+        if _still_shown(raw, reporter, complaint, spam):
+            shared.headers_only = True
+            raw = _freeze(office, reporter, complaint, report, shared)
             if found := _still_shown(raw, reporter, complaint, spam):
                 raise CannotRedact(f"what you chose to hide would still show ({found})")
 
@@ -76,8 +91,7 @@ def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
     """At level strict, what of the recipient's codes stands in it, or that a date is told to the second."""
     if complaint.redaction != "strict":
         return ""
-    hops = ((complaint.evidence or {}).get("source") or {}).get("hop") or 0
-    if codes := codes_in_both(spam, raw, own_hops=hops):
+    if codes := codes_in_both(spam, raw, own_hops=own_hops(complaint)):
         return "; ".join(codes[:3])
     enclosed = arf.parse_report(raw)
     return "the second of a date" if enclosed and tells_the_second(enclosed.spam) else ""
@@ -85,7 +99,7 @@ def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
 
 def leaks_in(raw: bytes, reporter: Reporter, complaint: Complaint) -> str:
     """Where a finished report still shows what its reporter hides, in words; "" where nowhere (promise 6)."""
-    identity = identity_of(reporter, complaint)
+    identity = identity_of(reporter, complaint, raw)
     leaks = find_leaks(raw, identity, own_words=OWN_WORDS)
     if not leaks and not OWN_WORDS.isdisjoint(words_in(identity)):
         # A Mr Page: in our own words his name proves nothing, in the spam it does.
@@ -106,15 +120,27 @@ def hides_ids(reporter: Reporter, spam: bytes) -> bool:
 
 @dataclass
 class _Shared:
-    """What the reports of one complaint have in common: the search of the spam, and its links."""
+    """What the reports of one complaint have in common: the search of the spam, and its links.
+
+    `shows` is there when redaction left something that the search of a finished report finds.
+    """
 
     copies: Copies
     first: Sequence[_Site] | None = None
+    shows: Shows | None = None
+    headers_only: bool = False
+
+    def under(self, key: bytes) -> Redacted:
+        """The copy under this key, without what still shows in it."""
+        done = self.copies.under(key)
+        return withheld(done, self.shows) if self.shows else done
 
     def sites(self, key: bytes, message: Message) -> Sequence[_Site]:
-        """The links of the copy under this key, as (URL, host)."""
+        """The links of the copy under this key, as (URL, host), also where those are withheld in it."""
         swap = self.copies.swap(key)
         if swap is None or self.first is None:
+            if self.shows:
+                message = parse(self.copies.under(key).raw)
             found = [(link.url, link.host) for link in links(message).web]
             self.first = self.first if self.first is not None else found
             return found
@@ -131,16 +157,14 @@ def _freeze(
     complaint: Complaint,
     report: Report,
     shared: _Shared,
-    *,
-    headers_only: bool,
 ) -> bytes:
     """Render one report onto its row; returns its bytes."""
     report.drafted_at = office.clock()
     report.message_id = new_message_id(office, report.id)
-    hidden = shared.copies.under(pseudonym_key(office, reporter, report))
-    raw = arf.compose(
-        _values(office, reporter, complaint, report, shared, hidden.raw, headers_only=headers_only)
-    )
+    token = tokens.random_letters(tokens.REPORT_LETTERS)
+    report.token_hash = tokens.hashed(token)
+    hidden = shared.under(pseudonym_key(office, reporter, report))
+    raw = arf.compose(_values(office, reporter, complaint, report, shared, hidden, token))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
     report.changes = changes_of(hidden)
     return raw
@@ -157,37 +181,38 @@ def _values(
     complaint: Complaint,
     report: Report,
     shared: _Shared,
-    spam: bytes,
-    *,
-    headers_only: bool,
+    hidden: Redacted,
+    token: str,
 ) -> arf.Report:
     """Everything a report says, read from the redacted spam wherever it could show the reporter."""
-    message = parse(spam)
+    message = parse(hidden.raw)
     evidence, contact = complaint.evidence or {}, report.contact
     strict = complaint.redaction == "strict"
     received = _taken_over(evidence, at_border=strict)
     arrived = datetime.fromisoformat(received["date"]) if received.get("date") else None
     found = []
-    if not headers_only:
+    if not shared.headers_only:
         sites = shared.sites(pseudonym_key(office, reporter, report), message)
         found = _uris(sites, parts_of(contact), identity_of(reporter))
     if strict:
         found = [redacted_link(office, reporter, complaint, report, uri) for uri in found]
+    if shared.shows:
+        found = [uri for uri in found if not shared.shows(f"\r\n{uri}".encode())]
     recipient = message.get("Delivered-To") or message.get("X-Original-To")
     return arf.Report(
         sender=f"Plaint <{outbox.SERVICE}@{office.settings.mail_domain}>",
         to=report.to,
-        reply_to=outbox.report_address(office, outbox.REPLY, report.token),
+        reply_to=outbox.report_address(office, outbox.REPLY, token),
         message_id=report.message_id,
         date=report.drafted_at,
         user_agent=USER_AGENT,
-        spam=spam,
+        spam=hidden.raw,
         subject=message.subject or "",
         why=_why(contact),
         trace=(evidence.get("source") or {}).get("why", ""),
         note=complaint.note,
-        opt_out_url=f"{office.settings.url}/stop/{report.token}",
-        opt_out_mailto=outbox.report_address(office, outbox.STOP, report.token),
+        opt_out_url=f"{office.settings.url}/stop/{token}",
+        opt_out_mailto=outbox.report_address(office, outbox.STOP, token),
         source_ip=complaint.source_ip,
         arrival_date=arrived.replace(second=0) if arrived and strict else arrived,
         original_mail_from=_envelope_sender(message),
@@ -198,9 +223,21 @@ def _values(
         ),
         reported_domains=_domains(parts_of(contact)),
         reported_uris=tuple(found),
-        headers_only=headers_only,
+        headers_only=shared.headers_only,
         redacted=complaint.redaction != "none",
+        changed=tuple(_withheld(hidden, headers_only=shared.headers_only)),
     )
+
+
+def _withheld(hidden: Redacted, *, headers_only: bool) -> Iterator[str]:
+    """What a desk is told of what is withheld in its copy."""
+    part, many, one = arf.CHANGED
+    rules = {stand_in.FIELD} if headers_only else stand_in.RULES
+    edits = [edit for edit in hidden.edits if edit.rule in rules]
+    parts = [edit.old.decode() for edit in edits if edit.rule == stand_in.PART]
+    yield from (part.format(what) for what in parts[:MOST_WITHHELD])
+    if rest := len(edits) - min(len(parts), MOST_WITHHELD):
+        yield one if rest == 1 else many.format(rest)
 
 
 def _taken_over(evidence: Json, *, at_border: bool) -> Json:

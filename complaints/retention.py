@@ -7,12 +7,12 @@ kept where and why stands in `data/data_map.toml`, which a test holds against th
 
 import tomllib
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from sqlalchemy import CursorResult
+from sqlalchemy import CursorResult, func
 from sqlmodel import Session, col, delete, or_, select, update
 
 from complaints import once
@@ -37,6 +37,7 @@ from complaints.settings import Settings
 ENDED = (ComplaintState.CLOSED, ComplaintState.REFUSED, ComplaintState.EXPIRED, ComplaintState.DISCARDED)
 UNSENT = (ReportState.DRAFT, ReportState.SUPPRESSED, ReportState.CANCELLED, ReportState.HELD)
 DELETED = "Its content was deleted when its time here was over."
+AN_HOUR = timedelta(hours=1)  # as long as the link of a registration is good
 AT_ONCE = 500
 """Complaints of one round: a transaction stays short, and the rest is there in the next one."""
 GONE = b""
@@ -52,6 +53,7 @@ def data_map() -> Json:
 def rules(settings: Settings) -> dict[str, str]:
     """Each way of keeping of the data map, in words for the page of the privacy policy."""
     ended = " after it was handed in, once its complaint has ended"
+    letters = _days(settings.retention_letter_seconds)
     return {
         "account": "as long as the reporter is registered",
         "hour": "an hour, if it is not completed",
@@ -61,7 +63,7 @@ def rules(settings: Settings) -> dict[str, str]:
         "cache": "until the registry's answer ends, at most a few days",
         "spam": f"{_days(settings.retention_spam_seconds)}{ended}",
         "report": f"{_days(settings.retention_report_seconds)}{ended}",
-        "letter": f"{_days(settings.retention_letter_seconds)} after it was sent",
+        "letter": f"{letters} after it was sent; one to somebody who is not registered, an hour",
     }
 
 
@@ -81,6 +83,7 @@ def step(office: Office) -> int:
 def _rounds(session: Session, office: Office) -> Iterator[int]:
     settings, now = office.settings, office.clock()
     yield _rows(session, delete(Registration).where(col(Registration.expires_at) <= now))
+    yield _gone(session, _to_nobody(now))
     yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(days=1)))
     yield _rows(session, delete(AnsweredRequest).where(col(AnsweredRequest.at) <= now - once.KEPT))
     if settings.retention_letter_seconds:
@@ -99,6 +102,19 @@ def _letters(session: Session, since: Any) -> int:
         (col(Letter.state).in_([LetterState.FAILED, LetterState.UNCONFIRMED]))
         & (col(Letter.first_at) < since),
     )
+    return _gone(session, over)
+
+
+def _to_nobody(now: datetime) -> Any:
+    """Letters about a registration that nobody finished, or about one that became a reporter's meanwhile."""
+    theirs = col(Letter.reporter_id).is_(None) & (col(Letter.kind) == "registration")
+    written = func.coalesce(Letter.sent_at, Letter.first_at, Letter.next_at)
+    ended = written <= now - AN_HOUR
+    return theirs & ended & (col(Letter.state) != LetterState.SENDING)
+
+
+def _gone(session: Session, over: Any) -> int:
+    """Remove letters, and what there is about them."""
     ids = list(session.exec(select(Letter.id).where(over).limit(AT_ONCE)))
     session.execute(delete(Probe).where(col(Probe.letter_id).in_(ids)))
     session.execute(delete(Attempt).where(col(Attempt.mail_id).in_(ids)))

@@ -6,6 +6,7 @@ each with any of the roles, may share one PostgreSQL database.
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import signal
 import socket
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 ROLES = ("smtp", "web", "worker")
 RESTART_SECONDS = 5.0
+M_MMAP_THRESHOLD, MAPPED_BYTES = -3, 1_048_576
+"""mallopt(3): blocks of so many octets are taken from the system one by one, and given back one by one."""
 FROM_OUR_OWN = Limits(
     recipients=1000, connections_per_prefix=0, arrivals_per_prefix=0, recipients_per_prefix=0
 )
@@ -72,6 +75,7 @@ async def running(settings: Settings, roles: Collection[str] = ROLES) -> AsyncIt
 async def serve(settings: Settings, roles: Collection[str], started: Callable[[Service], None]) -> None:
     """Run until SIGINT or SIGTERM; `started` is called once everything listens. Raises SettingsError."""
     settings.check_for_people()
+    _give_memory_back()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,6 +83,16 @@ async def serve(settings: Settings, roles: Collection[str], started: Callable[[S
     async with running(settings, roles) as service:
         started(service)
         await stop.wait()
+
+
+def _give_memory_back() -> None:
+    """Let what a large mail took go back to the system at once.
+
+    The C library of Linux raises its bound for that with every large block that is freed, and keeps them:
+    after fifty mails of 25 MB, 1,040 MB instead of 360.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library has no such bound
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
 
 
 @asynccontextmanager
@@ -190,6 +204,7 @@ async def _web(service: Service, lookup: AbuseLookup, *, need_smtp: bool) -> Asy
     try:
         yield
     finally:
+        await app.state.intake.close()  # what is read now ends in good order
         server.should_exit = True
         await task
         listener.close()

@@ -327,7 +327,8 @@ class Door(Wire):
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
         self._say("220 2.0.0 Go on")
         self._flush()
-        self._in.clear()  # start_tls stops reading clear text before it waits for anything
+        await self._writer.drain()  # start_tls does so too, and clear text may come until that is over
+        self._in.clear()  # from here on it stops reading clear text before it waits for anything
         self._deaf = True  # so that the old transport is not paused while the new one comes
         await self._writer.start_tls(context)
         self.transport = cast("asyncio.Transport", self._writer.transport)

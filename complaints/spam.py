@@ -4,9 +4,9 @@ Takes the raw bytes of a spam and what the reporter trusts; leaves the evidence:
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -67,17 +67,18 @@ class Evidence:
         links by who answers for them, most likely guilty first; `drop_boxes` are where answers are to go;
         `sender_declared` where the sender wants complaints, and what that is worth; `hints` its other advice.
         """
-        found, victims = self.trace, recipients(self.message)
+        found = self.trace
+        victims = recipients(self.message) if self.links.lures else set[str]()
         return {
-            "source": {**asdict(found.source), "doubts": [*found.source.doubts]} if found.source else None,
+            "source": {**_flat(found.source), "doubts": [*found.source.doubts]} if found.source else None,
             "hops": [_hop(hop) for hop in found.hops],
             "links": [_link(link) for link in self.links.web],
             "lures": [lure._asdict() for lure in self.links.lures if lure.value.lower() not in victims],
             "hosts": [_group(group) for group in groups(self.links.web, self.own)],
-            "drop_boxes": [asdict(box) for box in drop_boxes(self.message, self.links.lures, self.own)],
+            "drop_boxes": [_flat(box) for box in drop_boxes(self.message, self.links.lures, self.own)],
             "authentication": [_result(result) for result in self.authentication if result.believed],
             "unconfirmed": [_result(result) for result in self.authentication if not result.believed],
-            "signatures": [asdict(signature) for signature in self.signatures],
+            "signatures": [_flat(signature) for signature in self.signatures],
             **sender_declared(self.message, self.signatures),
             "explanation": explanation(found),
             "grade": found.grade,
@@ -87,7 +88,7 @@ class Evidence:
 
 
 def read(
-    raw: bytes,
+    spam: bytes | Message,
     trust: Trust,
     grade: str = "A",
     *,
@@ -98,7 +99,7 @@ def read(
     certain: int | None = None,
     doubts: Sequence[str] = (),
 ) -> Evidence:
-    """Read a spam. `grade` tells how much of the original survived the way in (`A` to `D`).
+    """Read a spam, parsed or not. `grade` tells how much of the original survived the way in (`A` to `D`).
 
     `keys` is what the DNS said for `signatures.key_names`; without it no signature is checked. `now` (UTC)
     stands in for the time of arrival where no believed hop names one. `own` are the mail domains of the
@@ -106,7 +107,7 @@ def read(
     files, pictures and archives; without it they stay closed. `certain` is how many Received lines of a spam
     that came as text are sure to be lines of their own, `doubts` what else that leaves.
     """
-    message = parse(raw)
+    message = spam if isinstance(spam, Message) else parse(spam)
     looked = look_into(message) if look_into else Looked()
     found = as_far_as_certain(
         trace(message, trust, grade, ordered=certain is not None, doubts=doubts), certain
@@ -134,6 +135,17 @@ def as_far_as_certain(found: Trace, certain: int | None) -> Trace:
     return replace(found, source=None, confidence="low", notes=(*notes, _UNCERTAIN))
 
 
+@cache
+def _names(shape: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(shape))
+
+
+def _flat(one: Any) -> dict[str, Any]:
+    """What `asdict` makes of one that holds texts and numbers only, without looking into each."""
+    shape: Any = type(one)
+    return {name: getattr(one, name) for name in _names(shape)}
+
+
 def _hop(hop: Hop) -> dict[str, Any]:
     return {
         "n": hop.n,
@@ -157,7 +169,7 @@ def _link(link: Link) -> dict[str, Any]:
 
 def _group(group: Group) -> dict[str, Any]:
     lists = {"found_in": list(group.found_in), "notes": list(group.notes)}
-    return {**asdict(group), **lists, "led_to": group.led_to}
+    return {**_flat(group), **lists, "led_to": group.led_to}
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _propose(office: Office, one: evidence.Waiting, row: Json) -> Proposal:
     """What is proposed with these columns, which are changed to what comes of it."""
     for name in ("evidence", "contacts"):
         set_committed_value(one.complaint, name, row[name])
-    proposal = draft.propose(office, one.complaint, one.reporter, (), one.spam)
+    proposal = draft.propose(office, one.complaint, one.reporter, (), evidence.message_of(office, one).raw)
     row["state"], values = draft.outcome(office, proposal)
     row.update(values)
     return proposal

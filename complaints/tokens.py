@@ -7,8 +7,10 @@ person can type them and mail software can change their case unharmed.
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 ALPHABET = "023456789abcdefghjkmnpqrstuvwxyz"  # 32 letters, five bits each: no i, l, o, 1
 
@@ -19,6 +21,20 @@ SUBMISSION_LETTERS = 26  # 130 bits: nobody guesses a submission address
 ID_LETTERS = 12  # 60 bits: no two complaints meet
 REPORT_LETTERS = 20  # 100 bits in a return path of well under 64 octets (RFC 5321 §4.5.3.1.1)
 CAPABILITY_LETTERS = 32  # 160 bits
+MOST_ADDRESSES = 10
+"""Addresses of the form of ours that are taken from one mail: each costs time to hide."""
+_SECRET = re.compile(
+    rf"(?<![0-9a-z])(?:[{ALPHABET}]{{{CAPABILITY_LETTERS}}}|[{ALPHABET}]{{{SUBMISSION_LETTERS}}}"
+    rf"|[{ALPHABET}]{{{REPORT_LETTERS}}})(?![0-9a-z])",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+# Begins with what is rare, so that a large mail is passed over quickly
+_SUBMISSION = re.compile(
+    rf"@(?<=(?<![0-9a-z])[{ALPHABET}]{{{SUBMISSION_LETTERS}}}@)(?:[0-9a-z-]{{1,63}}\.){{1,9}}[a-z]{{2,63}}".encode(),
+    re.IGNORECASE,
+)
 
 
 def random_letters(count: int) -> str:
@@ -44,6 +60,18 @@ def derived_letters(secret: bytes, purpose: str, subject: str, count: int = CAPA
     """
     mac = hmac.new(secret, f"{purpose}\0{subject}".encode(), hashlib.sha256).digest()
     return _letters(mac, count)
+
+
+def without_secrets(text: str) -> str:
+    """The text without whatever has the form of a secret of ours: what others quote is kept in the clear."""
+    return _SECRET.sub("[...]", text)
+
+
+def submission_addresses(raw: bytes) -> list[str]:
+    """What stands in a mail and has the form of a submission address, in lower case; the first few of it."""
+    found = islice(_SUBMISSION.finditer(raw), 1000)
+    names = dict.fromkeys(raw[at.start() - SUBMISSION_LETTERS : at.end()].decode().lower() for at in found)
+    return list(names)[:MOST_ADDRESSES]
 
 
 def same(given: str, expected: str) -> bool:

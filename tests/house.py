@@ -179,6 +179,7 @@ async def house(
             internet.plaint_smtp = ("127.0.0.1", service.smtp_port)
             async with httpx.AsyncClient(base_url=settings.url, timeout=30, verify=NO_TLS) as http:
                 yield House(internet, service, settings, made.submission_address, made.token, http)
+                assert not http.cookies, "whatever was asked for, no answer set a cookie"
 
 
 def unguarded(session: Session) -> None:

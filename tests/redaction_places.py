@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from tests.hiding_places import CARRIERS, SPELLINGS
+from tests.packed_files import PACKED
 
 SOURCE = b"192.0.2.7"
 EVIDENCE = (b"[192.0.2.7]", b"sender.spam.example", b"mx.victim.example", b"Big news: click", b"<20261123.1@spam.example>",
@@ -277,6 +278,11 @@ def _on_page(template: str) -> _Make:
     )
 
 
+def _attached(pack: Callable[[bytes], bytes]) -> _Make:
+    fields = "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64"
+    return lambda a: parts((fields, lines(pack(f"sent to {a} now".encode()))))
+
+
 def _spelled(carrier: str, spell: Callable[[str], str]) -> _Make:
     return lambda a: CARRIERS[carrier](spell(a))
 
@@ -285,6 +291,7 @@ PLACES: dict[str, _Make] = {
     **{f"field {template.split('{')[0]}": _framed(template) for template in _FIELDS},
     **{f"page {template}": _on_page(template) for template in _HTML},
     **_OTHER,
+    **{name: _attached(pack) for name, pack in PACKED.items()},
     **{f"{name} in HTML": (_spelled("HTML", spell)) for name, spell in SPELLINGS.items()},
     **{f"{name} in a link of a base64 part": (_spelled("base64", spell)) for name, spell in SPELLINGS.items()},
 }  # fmt: skip

@@ -18,7 +18,7 @@ from complaints.web.visible import visible_bytes
 from tests.house import ALICE, house, unguarded
 from tests.house import spam as fresh_spam
 from tests.test_flow import human_answer
-from tests.visitor import HOSTILE, asked, confirm, reports
+from tests.visitor import HOSTILE, asked, confirm, reports, stop
 from tests.website import NETWORK_DESK, Website, running_website, spam
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -81,7 +81,7 @@ def pages_of(website: Website) -> list[str]:
     link, _ = asked(website)
     form = {"address": website.alice.submission_address, "paste": spam(subject="Pasted").decode()}
     submitted = website.http.post("/submit", data=form, files={"files": b""}).headers["location"]
-    stop = f"/stop/{reports(website)[NETWORK_DESK].token}"
+    opt_out = stop(website)
     own = account_pages(website, decided)
     complaints = [website.review(one) for one in (hostile, decided, received, refused)]
     return [
@@ -92,7 +92,7 @@ def pages_of(website: Website) -> list[str]:
         "/submit",
         link,
         submitted,
-        stop,
+        opt_out,
         "/nothing",
         *own,
         *complaints,

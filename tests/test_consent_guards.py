@@ -50,8 +50,8 @@ def test_no_report_enters_its_way_out_without_a_consent(website: Website) -> Non
     for state in ("consented", "queued", "sending"):
         assert "no standing consent" in refused(website, "UPDATE report SET state = :state", state=state)
     copied = (
-        'INSERT INTO report (id, complaint_id, token, "to", state, ticked, contact, drafted_at, raw, '
-        "digest, message_id, changes, attempts) SELECT id || 'x', complaint_id, token || 'x', "
+        'INSERT INTO report (id, complaint_id, token_hash, "to", state, ticked, contact, drafted_at, raw, '
+        "digest, message_id, changes, attempts) SELECT id || 'x', complaint_id, token_hash || 'x', "
         "\"to\" || 'x', 'queued', ticked, contact, drafted_at, raw, digest, message_id || 'x', changes, "
         "attempts FROM report"
     )

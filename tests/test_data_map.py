@@ -33,7 +33,7 @@ IMPERSONAL = {
     "due_at", "ended_at", "erased_at", "expires_at", "failed", "first_at", "forwarded", "given_at", "grade", "id", "kind",
     "letter_id", "lifted_at", "lookups", "mail_id", "message_id", "next_at", "number", "outcome", "policy", "policy_at",
     "previous", "received_at", "redaction", "report_id", "reporter_id", "retires_at", "returned_at", "sent_at", "size",
-    "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token", "token_hash", "tries",
+    "slice_end", "slice_start", "source_ip", "state", "submission_id", "ticked", "tls", "token_hash", "tries",
     "verified_at", "version", "via", "way_in_grade", "worker", "pasted", "certain_hops", "name", "page", "purpose",
     "second_hash", "used_at", "authority", "law", "moved_at", "announced_at", "effective_at", "forbidden_until",
     "entered_at", "delivery", "reminded_at", "returned", "key_hash", "fingerprint", "left",
@@ -157,10 +157,11 @@ def test_an_unused_registration_goes_when_its_hour_is_over(website: Website) -> 
     asked(website)
     website.clock.turn(minutes=59)
     let_go(website)
-    assert count(website, Registration) == 1
+    assert (count(website, Registration), count(website, Letter)) == (1, 1)
     website.clock.turn(minutes=2)
     let_go(website)
     assert count(website, Registration) == 0
+    assert "carol" not in website.dump(), "we wrote that we keep nothing without a confirmation"
 
 
 def noticed(website: Website) -> None:
@@ -208,6 +209,10 @@ def test_the_page_names_whoever_else_sees_something_as_it_is_set_up(tmp_path: Pa
         page = website.http.get("/privacy").text
         assert "A mail relay" not in page
         assert "Contact zones" not in page
+        assert "does not say where" not in page
+    given = {"public_url": "https://plaint.example", "contact": "operator@example.net"}
+    with running_website(tmp_path / "third", **given) as website:
+        assert "does not say where" in website.http.get("/privacy").text
 
 
 def test_the_key_of_receipts_is_on_the_page(website: Website) -> None:

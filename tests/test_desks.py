@@ -235,6 +235,18 @@ def test_a_link_out_of_a_qr_code_is_named_unless_it_shows_the_reporter(tmp_path:
         assert ALICE not in text
 
 
+def test_nobody_at_the_reporters_own_domain_or_at_ours_is_told(tmp_path: Path) -> None:
+    with running_website(tmp_path) as website:
+        complaint = website.hand_in(spam())
+        own = ("abuse@Victim.example", "postmaster@plaint.example")
+        answer = source_answer(*(contact(address) for address in own), contact(NETWORK_DESK))
+        website.analyse(complaint, source=answer, links=())
+        document = website.show(complaint)
+        assert [report["to"] for report in document["reports"]] == [NETWORK_DESK]
+        why = {row["address"]: row["why"] for row in document["rejected"]}
+        assert {why[address] for address in own} == {"This is your own mail domain."}
+
+
 def test_the_page_says_why_a_desk_is_not_ticked(tmp_path: Path) -> None:
     with running_website(tmp_path) as website:
         complaint = website.hand_in(spam())

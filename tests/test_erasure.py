@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, cast
 import aiosmtplib
 import pytest
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from complaints import (
     accountability,
@@ -34,11 +35,13 @@ from complaints import (
     submission,
     worker,
 )
+from complaints.account_tables import Disclosure
 from complaints.db import metadata
 from complaints.loopback import World
-from complaints.models import Letter, Report, Reporter, Suppression
+from complaints.models import Complaint, Letter, Report, Reporter, Suppression
 from complaints.office import Office, utc_now
 from complaints.receipts import verify
+from complaints.standing_tables import StandingConsent
 from tests.house import ALICE, BOB, House, house, spam
 from tests.test_cli import plaint
 
@@ -309,12 +312,69 @@ def test_an_export_holds_everything_that_is_kept(tmp_path: Path, database_url: s
         async with house(tmp_path, database_url, undo_seconds=2) as home:
             await plant(home)
             place = io.BytesIO()
-            with home.office.db.reading() as session:
+            with home.office.db.transaction() as session:
                 alice = session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
+                alice.learned = [{"host": "learned.example", "how": "hop", "since": "2026-11-26T12:00:00Z"}]
+                session.exec(select(Complaint)).first().hide = ["a word to hide"]  # type: ignore[union-attr]
+                grant = StandingConsent(
+                    id="g", reporter_id=alice.id, given_at=home.office.clock(), via="test", policy="2",
+                    statement="what was agreed to", daily=3, hosts=["mx.agreed.example"], revoked_via="a way",
+                )  # fmt: skip
+                session.add(grant)
+            with home.office.db.reading() as session:
                 export.write(session, home.office, alice, place)
+                kept = dict(kept_of(session, home.office, alice))
             check_archive(zipfile.ZipFile(place))
+            told = b"\n".join(map(zipfile.ZipFile(place).read, zipfile.ZipFile(place).namelist()))
+            lacks = {where for where, values in kept.items() for one in values if not is_told(one, told)}
+            assert lacks == set()
+            tables = {where.partition(".")[0] for where, values in kept.items() if values}
+            assert tables == {where.partition(".")[0] for where in kept}, "nothing was planted in one"
 
     asyncio.run(main())
+
+
+def kept_of(session: Session, office: Office, reporter: Reporter) -> Iterator[tuple[str, list[bytes]]]:
+    """Column by column of the data map, what stands there of a reporter, opened where it is sealed."""
+    tables = {table.__tablename__: table for table in (*erasure.TABLES, Disclosure)}
+    for row in retention.data_map()["table"]:
+        if row["name"] not in tables:
+            continue
+        table = tables[row["name"]]
+        found = session.exec(select(table).where(erasure.theirs(table, reporter.id, [ALICE]))).all()
+        for column in row["columns"].keys() - OURS.get(row["name"], set()):
+            values: list[Any] = [getattr(one, column) for one in found]
+            if column in row.get("sealed", []):
+                keys = [reporter.key if getattr(one, "reporter_id", "theirs") else None for one in found]
+                values = [office.vault.unseal(key, one) for key, one in zip(keys, values, strict=True) if one]
+            yield f"{row['name']}.{column}", [one for value in values for one in leaves(value)]
+
+
+OURS = {
+    "reporter": {"key"},
+    "submission_address": {"hash"},
+    "registration": {"address"},
+}
+"""What is for us alone: keys and hashes, of which nothing can be read."""
+
+
+def leaves(value: Any) -> Iterator[bytes]:
+    """The texts and octets in a value of a column, or of the JSON that stands in it."""
+    with contextlib.suppress(ValueError):
+        value = json.loads(value) if isinstance(value, bytes) and value[:1] == b"{" else value
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from leaves(one)
+    elif isinstance(value, str | bytes) and value:
+        yield value if isinstance(value, bytes) else value.encode()
+
+
+def is_told(value: bytes, archive: bytes) -> bool:
+    """Whether it stands there as it is, or as JSON writes it."""
+    return (
+        value in archive
+        or json.dumps(value.decode("utf-8", "replace"), ensure_ascii=False).encode()[1:-1] in archive
+    )
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:

@@ -161,6 +161,8 @@ def test_a_desk_found_only_in_whois_is_told_with_its_reason(tmp_path: Path) -> N
             [report] = [one for one in document["reports"] if one["to"] == "abuse@savanna.example"]
             assert report["source"] == "whois"
             assert report["server"] in report["why"] or "WHOIS" in report["why"]
+            seen = await home.api("GET", f"/complaints/{document['id']}/reports/{report['id']}")
+            assert report["why"] in " ".join(seen.text.split()), "the desk reads why it is told"
 
     asyncio.run(main())
 

@@ -3,8 +3,10 @@
 import base64
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
+import re2
 
 from complaints import leaks
 from complaints.leaks import find_leaks, readings, scan
@@ -83,6 +85,23 @@ def test_what_is_readable_or_wanted_is_seen_wherever_in_a_group_it_begins() -> N
             said = b"\xff" * place + "ж".encode() + b"\xff\xff"
             assert person.told_otherwise(base64.b64encode(said), 0) >= 0
             assert person.told_otherwise(said.hex().encode(), 0) >= 0
+
+
+def test_another_version_of_the_machine_is_asked_by_what_it_promises_and_says_the_same(
+    monkeypatch: Patch,
+) -> None:
+    monkeypatch.setattr(
+        scan, "re2", SimpleNamespace(compile=re2.compile, Options=re2.Options, error=re2.error)
+    )
+    monkeypatch.setattr(scan, "_asked", scan.way_to_ask())
+    by_search = scan.finder(rb"\A[xy]", b"al+ice", b"\xff")
+    monkeypatch.undo()
+    directly = scan.finder(rb"\A[xy]", b"al+ice", b"\xff")
+    said = []
+    for text in (b"", b"alice", b"xalllice", b"a\0\xffb", b"...allice, allice", b"nobody"):
+        said += [(by_search(text, start), directly(text, start)) for start in range(len(text) + 1)]
+    assert [one for one in said if one[0] != one[1]] == []
+    assert len(set(said)) > 5
 
 
 def nowhere(_: bytes, __: int) -> int:

@@ -1,9 +1,13 @@
 """A mailbox of any size over the API and the page: read in constant memory, item by item, each kept before it is told."""
 
 import gc
+import itertools
 import json
 import shutil
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -11,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func
 from sqlmodel import select
 
 from complaints.mbox_marks import mails_in
@@ -55,6 +60,11 @@ def told(answer: httpx.Response) -> list[dict[str, Any]]:
     assert "problem" not in document
     found: list[dict[str, Any]] = document["items"]
     return found
+
+
+def complaints(website: Website) -> int:
+    with website.office.db.reading() as session:
+        return session.exec(select(func.count()).select_from(Complaint)).one()
 
 
 def submissions(website: Website, batch: str) -> list[Submission]:
@@ -197,6 +207,10 @@ def test_a_large_mailbox_that_is_sent_again_goes_on_where_it_was_stopped(
     stopped = website.api("POST", "/submissions", content=raw, headers=key).json()
     assert stopped["problem"]["status"] == 500
     assert "Idempotency-Key" in stopped["problem"]["remedy"]
+    taken.clear()
+    unnamed = website.api("POST", "/submissions", content=raw, headers=MBOX).json()["problem"]
+    assert "Idempotency-Key" not in unnamed["remedy"]
+    assert unnamed["remedy"].endswith("What is kept will be known again then.")
     count = len(stopped["items"])
     assert 0 < count < 60
     monkeypatch.setattr(intake, "_take", take)
@@ -230,6 +244,19 @@ def test_over_the_hourly_limit_a_large_mailbox_ends_with_the_reason_and_the_time
     assert "are kept" in str(told.value)
 
 
+def test_a_client_lets_go_of_a_mail_as_soon_as_it_is_handed_in(website: Website) -> None:
+    [raw] = spams(1, 40_000, 6_000)
+    gc.disable()  # so that what is let go of only when Python looks for it is seen
+    try:
+        with Remote(str(website.http.base_url), website.alice.token) as remote:
+            before = sys.getrefcount(raw)
+            [item] = remote.submit(raw, "a.eml", forwarded=False)
+            assert sys.getrefcount(raw) == before
+    finally:
+        gc.enable()
+    assert item["status"] == "accepted"
+
+
 @pytest.mark.parametrize("address", ["before", "after", "wrong"])
 def test_the_page_takes_a_large_mailbox_from_whoever_has_the_submission_address(
     website: Website, address: str
@@ -246,6 +273,74 @@ def test_the_page_takes_a_large_mailbox_from_whoever_has_the_submission_address(
     assert "60 taken" in " ".join(answer.text.split())
     assert "spam 61: It has" in answer.text
     assert "/batch/" in answer.text
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Closed, it lets two portions of a mailbox be read and no more."""
+    opened, take, taken = threading.Event(), intake._take, itertools.count()
+
+    def gated(*asked: Any) -> intake.Taken:
+        if next(taken) >= 2:
+            assert opened.wait(30)
+        return take(*asked)
+
+    monkeypatch.setattr(intake, "_take", gated)
+    yield opened
+    opened.set()
+
+
+def page_form(website: Website, first: int) -> Any:
+    given = ("address", (None, website.alice.submission_address))
+    return [given, ("files", ("b.mbox", mailbox(spams(60, 1_000, first))))]
+
+
+def test_the_page_tells_how_far_it_is_while_a_mailbox_is_read(
+    website: Website, gate: threading.Event
+) -> None:
+    with website.http.stream("POST", "/submit", files=page_form(website, 3_000)) as answer:
+        told = ""
+        for text in answer.iter_text():
+            told += text
+            if not gate.is_set() and " % of it is read" in told:
+                assert "taken," not in told
+                gate.set()
+    assert gate.is_set()
+    assert "60 taken" in " ".join(told.split())
+    assert told.rstrip().endswith("</html>")
+
+
+def test_a_mailbox_is_read_to_its_end_when_nobody_waits_for_the_page(
+    website: Website, gate: threading.Event
+) -> None:
+    before = complaints(website)
+    with website.http.stream("POST", "/submit", files=page_form(website, 4_000)) as answer:
+        for text in answer.iter_text():
+            if " % of it is read" in text:
+                break
+    assert complaints(website) < before + 60
+    gate.set()
+    deadline = time.monotonic() + 20
+    while complaints(website) < before + 60 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert complaints(website) == before + 60
+
+
+def test_a_service_that_is_stopped_says_how_much_of_a_mailbox_it_kept(
+    tmp_path: Path, gate: threading.Event
+) -> None:
+    with running_website(tmp_path, max_bytes=50_000) as website:
+        with website.http.stream("POST", "/submit", files=page_form(website, 5_000)) as answer:
+            told = ""
+            for text in answer.iter_text():
+                told += text
+                if not gate.is_set() and " % of it is read" in told:
+                    website.stop_reading()
+                    gate.set()
+        kept = complaints(website)
+    assert 0 < kept < 60
+    assert f"{kept} taken" in " ".join(told.split())
+    assert "The service is being stopped. What is counted below is kept." in told
 
 
 def memory(of: str) -> int:

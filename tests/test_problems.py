@@ -39,7 +39,8 @@ def website(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Website]:
 def test_a_refusal_is_a_problem_document(
     website: Website, status: int, method: str, path: str, more: dict[str, Any]
 ) -> None:
-    problem(website.api(method, path, **more), status)
+    document = problem(website.api(method, path, **more), status)
+    assert ("openapi.json" in document["remedy"]) == (status in {404, 405})
 
 
 def test_a_database_that_is_full_is_503_and_nothing_is_kept(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_an_archive_that_holds_the_address_is_taken_out() -> None:
     assert find_leaks(raw, ALICE)
     result = redact(raw, ALICE, key=KEY)
     assert find_leaks(result.raw, ALICE) == []
-    assert [change.rule for change in result.changes] == ["archive"]
+    assert [change.rule for change in result.changes] == ["part withheld"]
 
 
 def test_a_binary_keeps_its_length_and_says_it_was_not_looked_into() -> None:

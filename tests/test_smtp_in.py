@@ -743,6 +743,36 @@ def test_what_is_slipped_in_before_tls_is_thrown_away(chunk: int, monkeypatch: p
     asyncio.run(scene())
 
 
+def test_what_is_slipped_in_while_replies_are_not_read_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flush, injected = smtp_wire.Wire._flush, asyncio.Event()
+
+    def slow(wire: smtp_wire.Wire) -> None:
+        """As where the connection takes no more with the 220, until what is slipped in has come."""
+        full = wire._out.startswith("220 2.0.0")
+        flush(wire)
+        if full:
+            wire.pause_writing()
+            waiting = asyncio.create_task(until(lambda: b"NOOP" in wire._in))
+            waiting.add_done_callback(lambda _: wire.resume_writing())
+            waiting.add_done_callback(lambda _: injected.set())
+
+    monkeypatch.setattr(smtp_wire.Wire, "_flush", slow)
+
+    async def scene() -> None:
+        async with door(Post(), tls=server_context()) as server, client(server) as peer:
+            await peer.reply()
+            await peer.ask(HELLO.strip())
+            assert (await peer.ask(b"STARTTLS")).startswith("220")
+            await peer.send(b"NOOP\r\n")
+            await injected.wait()
+            await peer.writer.start_tls(client_context(), server_hostname="mx.plaint.example")
+            assert (await peer.ask(b"RCPT TO:<report@plaint.example>")).startswith("503 5.5.1 Say EHLO")
+
+    asyncio.run(scene())
+
+
 def test_a_failed_handshake_ends_only_its_own_session() -> None:
     async def scene() -> None:
         encrypted = door(Post(), tls=server_context())

@@ -12,8 +12,8 @@ from complaints.models import Reporter
 from complaints.office import Office
 from complaints.policy import POLICY
 from complaints.web.app import create_app
-from tests.visitor import confirm, reports
-from tests.website import NETWORK_DESK, Website, nobody, running_website, spam
+from tests.visitor import confirm, stop
+from tests.website import Website, nobody, running_website, spam
 
 # What an operation wants in its body before it looks whose the id is
 BODIES: dict[str, Any] = {
@@ -81,7 +81,7 @@ def test_a_link_opens_its_own_page_and_no_other(website: Website) -> None:
     with website.office.db.reading() as session:
         his = links(website.office, session, website.bob.reporter.id, complaint)
         hers = links(website.office, session, website.alice.reporter.id, complaint)
-    stop, inside = reports(website)[NETWORK_DESK].token, {"report_id": f"{complaint}-01", "name": "card.vcf"}
+    opt_out, inside = stop(website).rpartition("/")[2], {"report_id": f"{complaint}-01", "name": "card.vcf"}
     before, tried = website.dump(), 0
     for method, path in routes(website.office):
         purpose, rest = path.split("/")[1], path.partition("}")[2].format(**inside)
@@ -90,7 +90,7 @@ def test_a_link_opens_its_own_page_and_no_other(website: Website) -> None:
         wrong = [token for other, token in hers.items() if other != purpose]
         if purpose in hers:
             wrong.append(f"{hers[purpose].partition('.')[0]}.{his[purpose].partition('.')[2]}")
-        for token in (*wrong, stop):
+        for token in (*wrong, opt_out):
             if token == hers.get(purpose):
                 continue  # the review link is of the complaint
             answer = website.http.request(

@@ -9,8 +9,8 @@ import httpx
 from sqlmodel import col, select
 
 from complaints import reporters
-from complaints.models import Complaint, Letter, Report
-from tests.website import Website, forms, spam
+from complaints.models import Complaint, Letter, Report, Reporter
+from tests.website import NETWORK_DESK, Website, forms, spam
 
 PUBLIC = ("/", "/help", "/privacy", "/register", "/submit")
 HOSTILE = "<script>alert(1)</script>\"'><b>\x1b[31m\u202egnp\u2066\x07"
@@ -86,6 +86,17 @@ def result(website: Website, answer: httpx.Response) -> httpx.Response:
     return page
 
 
+def stop(website: Website, desk: str = NETWORK_DESK) -> str:
+    """The opt-out link of the report to a desk, as it stands in the report."""
+    report = reports(website)[desk]
+    with website.office.db.reading() as session:
+        reporter = session.get_one(Reporter, session.get_one(Complaint, report.complaint_id).reporter_id)
+        raw = website.office.report_bytes(reporter, report)
+    found = re.search(rb"/stop/\w+", raw)
+    assert found
+    return found[0].decode()
+
+
 def every_url(website: Website) -> list[str]:
     """Each page and each address of the API that can be asked with GET, in every state there is."""
     waiting, decided = website.waiting(), website.waiting(spam(subject="Decided"))
@@ -115,7 +126,7 @@ def every_url(website: Website) -> list[str]:
         paths += [f"/api/v1/complaints/{complaint}", f"/api/v1/complaints/{complaint}/raw"]
         paths += [f"/api/v1/complaints/{complaint}/confirm", f"/api/v1/complaints/{complaint}/undo"]
     for report in reports(website).values():
-        paths += [f"/stop/{report.token}", f"{website.review(report.complaint_id)}/reports/{report.id}"]
+        paths += [stop(website, report.to), f"{website.review(report.complaint_id)}/reports/{report.id}"]
         paths += [f"/api/v1/complaints/{report.complaint_id}/reports/{report.id}"]
     return [*paths, "/api/v1/complaints", "/api/v1/submissions", "/api/v1/hosts", "/api/v1/probes"]
 

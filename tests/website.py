@@ -6,7 +6,7 @@ Only the asking of registries is left out: what they would answer is given as th
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -138,6 +138,7 @@ class Website:
     bob: Secrets
     http: httpx.Client
     up: bool = True
+    stop_reading: Callable[[], None] = lambda: None
     complaints: list[str] = field(default_factory=list)
 
     def api(self, method: str, path: str, *, who: Secrets | None = None, **more: Any) -> httpx.Response:
@@ -238,12 +239,14 @@ def running_website(folder: Path, **settings: Any) -> Iterator[Website]:
 
         app = create_app(office, ready=ready, look_up=nobody)
         server = _Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
+        website.stop_reading = lambda: server.soon(app.state.intake.close())
         thread = threading.Thread(target=server.run, name="website")
         thread.start()
         try:
             while not server.up.wait(1) and thread.is_alive():
                 pass
             yield website
+            assert not http.cookies, "whatever a visitor did here, no answer set a cookie"
         finally:
             server.end()
             thread.join()
@@ -262,6 +265,10 @@ class _Server(uvicorn.Server):
         await self.on_tick(0)  # sets the Date of all answers
         self.up.set()
         await self._over.wait()
+
+    def soon(self, what: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(what, self._loop)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result()  # it has begun
 
     def end(self) -> None:
         if self.up.is_set():

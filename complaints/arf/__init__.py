@@ -29,6 +29,12 @@ from complaints.fields import (
 )
 from complaints.message import parse
 
+CHANGED = (
+    "a part ({}) is withheld, for it shows the reporter",
+    "words, lines or fields that show the reporter are withheld, in {} places",
+    "a word, a line or a field that shows the reporter is withheld",
+)
+"""What `Report.changed` may say of what was withheld."""
 _BOUNDARY = "=_report_"
 _LONGEST_VALUE = 900
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
@@ -77,6 +83,8 @@ class Report:
     """Whether the reporter is hidden behind pseudonyms."""
     headers_only: bool = False
     """Enclose the header block only, as text/rfc822-headers."""
+    changed: tuple[str, ...] = ()
+    """What is not as it came in the enclosed copy, besides pseudonyms: clauses without a full stop."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,7 @@ def own_words() -> frozenset[str]:
         authentication_results=("b.example; none",),
         reported_domains=("b.example",),
         reported_uris=("https://b.example/",),
+        changed=CHANGED,
     )
     texts = (compose(report).decode("ascii") for report in (bare, replace(bare, headers_only=True)))
     lines = (line.lower() for text in texts for line in text.splitlines() if _BOUNDARY not in line)
@@ -277,7 +286,7 @@ def _explain(report: Report, changed: list[str]) -> Iterator[str]:
         yield from _paragraph(
             "The reporter's address and name are replaced by pseudonyms, the same in every report to you."
         )
-    for change in changed:
+    for change in (*changed, *report.changed):
         yield from _paragraph(f"In the enclosed copy {change}.")
     yield from _paragraph("To answer, reply to this mail. A person reads it: the reporter, through us.")
     yield "If you want no more reports from us, open this page and press the button:"

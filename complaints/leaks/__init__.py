@@ -190,8 +190,16 @@ class _Search:
             else:
                 for token in told(body.how, body.octets, self.wanted):
                     self._open(text, token, where)
+        together: dict[tuple[bool, bool], list[bytes]] = {}
         for short in short_bodies(rest):
-            self._open(text, short)
+            if short.how != "base64" or b"\0" in short.octets:
+                self._open(text, short)
+            else:
+                # There may be many, most of them words that were no base64: each kind is read as one text.
+                kind = is_binary(short.octets), short.octets.isascii()
+                together.setdefault(kind, []).append(short.octets)
+        for found in together.values():
+            self._open(text, Opened("base64", b"\n".join(found)))
         return rest
 
     def _open(self, text: _Text, opened: Opened, where: str = "") -> None:

@@ -48,7 +48,9 @@ _APART = b"/" * 8
 """Whole groups that decode to nothing readable."""
 _STRETCH, _LONGEST_STRETCH = 512, 8192
 _ARCHIVES = re.compile(ARCHIVES)
-_NUMBERS = re.compile(rb"(?:\d{2,3}[ \t\r\n]{0,3},[ \t\r\n]{0,3}){6,}\d{2,3}")
+_IS_NUMBERS = bytes(ord("1" if octet in b"0123456789, \t\r\n" else "0") for octet in range(256))
+_NUMBERS_RUN = b"1" * 20
+_BEGIN = finder(rb"begin ")
 _UU_BEGIN = re.compile(rb"begin (?:[0-7]{3,4} |(?<==ybegin ))")
 _LESS_42 = bytes((octet - 42) % 256 for octet in range(256))
 _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
@@ -70,7 +72,7 @@ class Opened:
 
 def is_shaped(text: bytes) -> bool:
     """Whether a text may hold any that `bodies` or `short_bodies` finds."""
-    return b"begin " in text or _SHAPED(text, 0) >= 0 or _LONG_LINE.match(text) is not None
+    return _SHAPED(text, 0) >= 0 or _BEGIN(text, 0) >= 0 or _LONG_LINE.match(text) is not None
 
 
 def bodies(text: bytes) -> tuple[bytes, list[Opened]]:
@@ -118,10 +120,11 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
 
     Most of these are words of a text.
     """
-    if b"begin " in text and _UU_BEGIN.search(text):
-        yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
-    if b"=ybegin " in text:
-        yield Opened("yEnc", b"\n".join(_ydecoded(text)))
+    if _BEGIN(text, 0) >= 0:
+        if _UU_BEGIN.search(text):
+            yield Opened("uuencoded", b"\n".join(_uudecoded(text)))
+        if b"=ybegin " in text:
+            yield Opened("yEnc", b"\n".join(_ydecoded(text)))
     place = _PARAGRAPH_START(text, 0)
     while place >= 0:
         end = _PARAGRAPH.match(text, place).end()  # type: ignore[union-attr]  # it begins there
@@ -153,20 +156,21 @@ def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     place = wanted.anything_encoded(standard, 0)
     if place < 0:
         return
-    otherwise = wanted.told_otherwise(standard, place) >= 0
+    otherwise = wanted.told_otherwise(standard, place)
     # What can be read from each of four letters is searched as one text anyway.
-    whole = [slice(None)]
-    stretches = whole if otherwise and wanted.foreign else _stretches(standard, place, wanted)
+    whole = [(0, len(standard))]
+    stretches = whole if otherwise >= 0 and wanted.foreign else _stretches(standard, place, wanted)
     if stretches:
-        octets = _BETWEEN.join(_phases(_APART.join([standard[stretch] for stretch in stretches])))
+        octets = _BETWEEN.join(_phases(_APART.join([standard[start:end] for start, end in stretches])))
         kinds = octets.translate(_READABLE)
         if stretches != whole and _WIDE in kinds:
             octets = _BETWEEN.join(_phases(standard))
             kinds = octets.translate(_READABLE)
         yield from told("base64", octets, wanted, kinds)
-    if otherwise:
-        yield from (Opened("base64", digest) for digest in wanted.digested_in(standard))
-        yield from _archives(standard)
+    if otherwise >= 0:
+        rest = standard[otherwise:]
+        yield from (Opened("base64", digest) for digest in wanted.digested_in(rest))
+        yield from _archives(rest)
         yield from _hex_tokens(text, wanted)
 
 
@@ -174,33 +178,42 @@ def _hex_tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
     letters = letters_of(text)
     if letters.count(b"0x") >= _SHORTEST_BODY:
         letters = letters.replace(b"0x", b"")
-    kinds = letters.translate(_IS_HEX)
-    if _HEX_RUN in kinds:
-        yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(letters))
+    if runs := _runs(letters, letters.translate(_IS_HEX), _HEX_RUN):
+        yield from (Opened("hex", octets) for octets in wanted.digested_in_hex(b" ".join(runs)))
+        for octets in _hex_in(runs):
+            yield from told("hex", octets, wanted)
     yield from (Opened("base32", octets) for octets in wanted.in_base32(letters))
-    for octets in _hex_in(letters, kinds):
-        yield from told("hex", octets, wanted)
     if any(word in letters for word in FUNCTIONS):
-        for match in _NUMBERS.finditer(text):
-            numbers = (int(number) for number in match[0].split(b","))
-            yield Opened("character codes", bytes(number for number in numbers if number < 256))
+        for run in _runs(text, text.translate(_IS_NUMBERS), _NUMBERS_RUN):
+            yield Opened("character codes", bytes(_numbers(run)))
 
 
-def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[slice]:
+def _numbers(run: bytes) -> Iterator[int]:
+    position = 0
+    while position >= 0:  # not all of them at once, each of which takes many times its size
+        end = run.find(b",", position + _HEAD)
+        for number in run[position : end if end >= 0 else len(run)].split(b","):
+            digits = number.strip()
+            if 1 < len(digits) < 4 and digits.isdigit() and int(digits) < 256:
+                yield int(digits)
+        position = end + 1 if end >= 0 else -1
+
+
+def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, int]]:
     """The stretches, of whole groups of four, in which enough is readable from some letter on.
 
     They hold all of each row of readable characters, wherever in a group it begins: where it goes on behind a
     stretch, it is seen there again, or goes on for no more than the margin.
     """
-    found: list[slice] = []
+    found: list[tuple[int, int]] = []
     place, size = wanted.readable_in_base64(standard, place), _STRETCH
     while place >= 0:
         start, end = max(place - _MARGIN, 0) // 4 * 4, (place + size) // 4 * 4
         size = _STRETCH
-        if found and found[-1].stop >= start:
-            start = found.pop().start
+        if found and found[-1][1] >= start:
+            start = found.pop()[0]
             size = min(end - start, _LONGEST_STRETCH)
-        found.append(slice(start, end + _MARGIN))
+        found.append((start, end + _MARGIN))
         place = wanted.readable_in_base64(standard, end)
     return found
 
@@ -248,9 +261,8 @@ def _runs(octets: bytes, kinds: bytes, run: bytes) -> list[bytes]:
     return found
 
 
-def _hex_in(letters: bytes, kinds: bytes) -> Iterator[bytes]:
-    """Decode the runs of hex digits among the letters of a text, from either of the first two."""
-    runs = _runs(letters, kinds, _HEX_RUN)
+def _hex_in(runs: list[bytes]) -> Iterator[bytes]:
+    """Decode runs of hex digits, from either of the first two."""
     for phase in (0, 1):
         even = [run[phase : phase + (len(run) - phase) // 2 * 2] for run in runs]
         yield bytes.fromhex(b"0d0a".join(even).decode("ascii"))

@@ -17,7 +17,8 @@ from complaints.leaks.scan import finder
 MOST_OCTETS = 32 * 1024 * 1024
 """Unpacked octets of one message that are looked at."""
 MOST_STREAMS = 2_000
-_SIGNS = (b"\x04", b"\x1f", b"\xfd", b"\0", b"BZh", b"stream")
+_SIGNS = (b"\x04", b"\x1f", b"\xfd", b"\0")
+_WORDS = (finder(rb"BZh"), finder(rb"stream"))
 """What the beginnings hold that is rare in texts."""
 _ZLIB_FROM = rb"[\x08\x18\x28\x38\x48\x58\x68\x78]"
 _STREAM = rb"stream\r?\n" + _ZLIB_FROM
@@ -48,8 +49,10 @@ class Room:
 def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
     """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
     # Packed octets are never all ASCII, but for a file that is only stored in a zip.
-    signs = _SIGNS[:1] if octets.isascii() else _SIGNS
-    if not any(octets.find(sign) >= 0 for sign in signs):
+    if octets.isascii():
+        if b"\x04" not in octets:
+            return
+    elif not any(sign in octets for sign in _SIGNS) and all(word(octets, 0) < 0 for word in _WORDS):
         return
     view, place = memoryview(octets), 0
     while (start := _START(octets, place)) >= 0:

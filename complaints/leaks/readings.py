@@ -8,6 +8,7 @@ a text is read in every way that could change it.
 import binascii
 import re
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.entities import html5
 from itertools import groupby
@@ -29,6 +30,7 @@ _ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
+_WORD_FROM, _COMMENT = finder(rb"=\?"), finder(rb"<!--")
 _OPEN_CODE = re.compile(rb"=[^?]?\?")
 _SPACED_WORD = re.compile(rb"\?[qQ]\?[^?_]*+_")
 _PRINTABLE = bytes(range(0x20, 0x7F))
@@ -41,15 +43,24 @@ _JOINT = finder(rb"\+[\t-\r ]{0,9}['\"`]")
 _PERCENT = re.compile(rb"(%(?>(?:25)*)(?:u[0-9A-Fa-f]{4}|[0-9A-Fa-f]{2}))")
 _ENTITY = re.compile(rb"(&(?>(?:amp;|#38;|#x26;)*)(?:#[xX][0-9A-Fa-f]{1,12}|#[0-9]{1,12}|[A-Za-z]{2,24});?)")
 _BACKSLASH = re.compile(
-    rb"(\\\\{0,3}(?:u\{[0-9A-Fa-f]{1,8}\}|[uU]0*[0-9A-Fa-f]{2,4}|x[0-9A-Fa-f]{2}"
+    rb"(\\\\{0,3}+(?:u\{[0-9A-Fa-f]{1,8}\}|[uU]0*[0-9A-Fa-f]{2,4}|x[0-9A-Fa-f]{2}"
     rb"|0{2,4}[2-7][0-9A-Fa-f](?![0-9A-Fa-f]) ?|[0-7]{3}|[2-7][0-9A-Fa-f] ?|[/@.]|\r?\n))"
 )
+_PERCENT_SIGN, _AMPERSAND = re.compile(rb"%"), re.compile(rb"&")
+_ESCAPES = (
+    (b"%", _PERCENT, _PERCENT_SIGN),
+    (b"&", _ENTITY, _AMPERSAND),
+    (b"\\", _BACKSLASH, re.compile(rb"(?<!\\)\\")),
+)
+"""The sign with which each kind begins, the escapes themselves, and where a text may be cut between them."""
+_PART = 1 << 20
 _CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
 _CUT_PERCENT_FROM = finder(rb"%[^\t-\r %]{0,9}\r?\n[ \t]")
 _CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
 _CUT_ENTITY_FROM = finder(rb"&[^\t-\r &]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
+_COMMENT_START = re.compile(rb"<!--")
 _TAG = re.compile(rb"<[^<>]*+>")
 _TO_NEXT_END = re.compile(rb"<[^>]*>")
 _BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
@@ -142,11 +153,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
         finished &= _see_through(base, done)
         inside = done.readings[-1]
         # Words that only now show, as in a message inside quoted-printable; each round decodes some of them
-        if (
-            inside.octets is not text
-            and b"=?" in inside.octets
-            and (words := _around_words(inside.octets, rows)[0])
-        ):
+        if inside.octets is not text and (words := _around_words(inside.octets, rows)[0]):
             queue.append(Reading(f"{inside.how}, encoded words".removeprefix(", "), words))
         if split:
             _join(done)
@@ -187,7 +194,7 @@ def _join(done: Read) -> None:
     if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<" in last.octets:
-        if b"<!--" in last.octets:
+        if _COMMENT(last.octets, 0) >= 0:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
         last = _then(last, "split by tags", _untagged(last.octets), done)
     if mixed:
@@ -208,9 +215,11 @@ def _untagged(text: bytes) -> bytes:
 def _plain(last: Reading, done: Read, *, continued: bool) -> Reading:
     """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
     text = last.octets
-    mended = _CUT_PERCENT.sub(_mended, text) if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0 else text
+    mended = text
+    if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0:
+        mended = b"".join([_CUT_PERCENT.sub(_mended, part) for part in _parts(text, _PERCENT_SIGN)])
     if b"&" in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
-        mended = _CUT_ENTITY.sub(_mended, mended)
+        mended = b"".join([_CUT_ENTITY.sub(_mended, part) for part in _parts(mended, _AMPERSAND)])
     last = _then(last, "folded", mended, done)
     if continued:
         joined = _CONTINUED.sub(b"", last.octets.replace(b'";', b";"))
@@ -251,7 +260,7 @@ def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
     pieces: list[bytes] = []
     rest: list[bytes] = []
     end = position = 0
-    first, last = text.find(b"=?"), text.rfind(b"?=") + 2
+    first, last = _WORD_FROM(text, 0), text.rfind(b"?") + 2
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
         if match[0] in known:
             continue
@@ -286,14 +295,28 @@ def _around_codes(text: bytes) -> bytes:
 
 def _words(match: re.Match[bytes]) -> bytes:
     """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
+    row = match[0]
+    charset, kind, _ = row[2:].split(b"?", 2)
+    start = b"=?%b?%b?" % (charset, kind)
+    end = row.find(b"?=", len(start))
+    second = row.find(start, end)
+    between = row[end : second + len(start)] if second >= 0 else b"?="
+    payloads = row[len(start) : -2].split(between)
+    if row.count(b"=?") == len(payloads):  # all of one kind, with the same between them
+        return in_utf8(_decoded(kind, payloads), _name(charset))
     found: list[tuple[str, bytes]] = []
-    for (charset, kind), words in groupby(_ENCODED_WORD.findall(match[0]), _of_words):
+    for (charset, kind), words in groupby(_ENCODED_WORD.findall(row), _of_words):
         octets = _decoded(kind, [payload for _, _, payload in words])
-        name = charset.decode("ascii", "replace").lower()
+        name = _name(charset)
         if found and found[-1][0] == name:
             octets = found.pop()[1] + octets
         found.append((name, octets))
     return b"".join(in_utf8(octets, name) for name, octets in found)
+
+
+def _name(charset: bytes) -> str:
+    """The name of a charset, without the language that may stand behind it (RFC 2231 §5)."""
+    return charset.partition(b"*")[0].decode("ascii", "replace").lower()
 
 
 _of_words = itemgetter(0, 1)
@@ -336,15 +359,32 @@ def _unescaped(text: bytes) -> tuple[bytes, bool]:
     Returns also whether there may be more of them in what is left.
     """
     more = False
-    for sign, pattern in ((b"%", _PERCENT), (b"&", _ENTITY), (b"\\", _BACKSLASH)):
+    for sign, pattern, first in _ESCAPES:
         if sign in text:
-            pieces = pattern.split(text)
-            if len(pieces) > 1:
-                codes = pieces[1::2]
-                pieces[1::2] = map(_CODES.__getitem__, codes)
-                text = b"".join(pieces)
-                more = more or any(map(_leads_on, set(codes)))
+            done: list[bytes] = []
+            for part in _parts(text, first):
+                pieces = pattern.split(part)
+                if len(pieces) > 1:
+                    codes = pieces[1::2]
+                    pieces[1::2] = map(_CODES.__getitem__, codes)
+                    part = b"".join(pieces)  # noqa: PLW2901 - what is left of it
+                    more = more or any(map(_leads_on, set(codes)))
+                done.append(part)
+            text = b"".join(done)
     return text, more
+
+
+def _parts(text: bytes, first: re.Pattern[bytes]) -> Iterable[bytes]:
+    """Cut a long text where something begins: a list of all its pieces would take many times their size."""
+    return (text,) if len(text) < 2 * _PART else _cut(text, first)
+
+
+def _cut(text: bytes, first: re.Pattern[bytes]) -> Iterator[bytes]:
+    start = 0
+    while match := first.search(text, start + _PART):
+        yield text[start : match.start()]
+        start = match.start()
+    yield text[start:]
 
 
 def _leads_on(code: bytes) -> bool:
@@ -354,8 +394,11 @@ def _leads_on(code: bytes) -> bool:
 
 
 def _uncommented(text: bytes) -> bytes:
-    first, *rest = text.split(b"<!--")
-    return b"".join((first, *map(_behind_comment, rest)))
+    done: list[bytes] = []
+    for part in _parts(text, _COMMENT_START):
+        first, *rest = part.split(b"<!--")
+        done.append(b"".join((first, *map(_behind_comment, rest))))
+    return b"".join(done)
 
 
 def _behind_comment(piece: bytes) -> bytes:

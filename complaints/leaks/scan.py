@@ -40,10 +40,38 @@ def finder(*patterns: bytes) -> Place:
         compiled = re2.compile(b"|".join(patterns), options)
     except re2.error:  # larger than the machine takes: nothing can be told beforehand
         return everywhere
+    return _asked(compiled)
+
+
+def _directly(compiled: "re2._Regexp") -> Place:
     # `search` makes a generator and a match of each answer, which costs more than searching a short text.
     inner = compiled._regexp.Match  # noqa: SLF001
     anchor = re2._Anchor.UNANCHORED  # noqa: SLF001
     return lambda text, start: inner(anchor, text, start, len(text))[0][0]
+
+
+def _by_search(compiled: "re2._Regexp") -> Place:
+    search = compiled.search
+
+    def place(text: bytes, start: int) -> int:
+        match = search(text, start)
+        return match.start() if match else -1
+
+    return place
+
+
+def way_to_ask() -> Callable[["re2._Regexp"], Place]:
+    """How to ask a machine: past `search` where this version of google-re2 has what that takes."""
+    try:
+        ask = _directly(re2.compile(b"b"))
+        if (ask(b"ab", 0), ask(b"a", 0)) == (1, -1):
+            return _directly
+    except (AttributeError, TypeError, LookupError):
+        pass  # names of its own, which another version need not have
+    return _by_search
+
+
+_asked = way_to_ask()
 
 
 def everywhere(text: bytes, start: int) -> int:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from complaints.leaks.scan import finder
 
@@ -14,18 +15,21 @@ _ALIKE = re.compile(
     "[\xaa\xb2\xb3\xb9\xba\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufe50-\ufe6b\uff01-\uff5e"
     "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f]+"
 )
-_SHORT_SIGNS = 32
+_SHORT = 32
 _MARK = ((b"\xcc", re.compile(rb"\xcc[\x80-\xbf]")), (b"\xcd", re.compile(rb"\xcd[\x80-\xaf]")))
-_MARKS = re.compile("[\u0300-\u036f]+")
+_MARKS = re.compile(rb"\xcc[\x80-\xbf](?:\xcc[\x80-\xbf])*")
+_ONE_LEAD = bytes(0xCC if octet == 0xCD else octet for octet in range(256))
+"""With it all marks begin with one octet; what is no mark of these two stays as it is in NFKC."""
 _MARKED = re.compile("[A-Za-z\xc0-\u02af\u0370-\u04ff]")
 _SIGN = (
     rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|[\x81\x82\x84\x85\x91-\x93])|\xc2[\xaa\xad\xb2\xb3\xb9\xba]|\xef[\xb8-\xbe]"
     rb"|\xca|\xcc|\xcd|\xcb[\xa0-\xa4]|\xf0(?:\x9d|\x9f[\x84\x85])|\xe1[\x85\x9e\xa0\xb4-\xb6]|\xd8\x9c|\xe3\x85\xa4|\xf3\xa0"
 )
 """With what all of these begin in UTF-8."""
-_FROM_SIGNS = re.compile(rb"([\xc2\xca-\xcd\xd8\xe1-\xe3\xef\xf0\xf3][\x80-\xff]*)")
-"""From the first of these octets on; in UTF-8 they stand nowhere else."""
-_FEW = 50_000
+_BEYOND = bytes(ord(" " if octet < 0x80 else "x") for octet in range(256))
+_STRETCH = re.compile(rb"xx*")
+"""What is beyond ASCII, in what `_BEYOND` makes of a text: one letter is looked for faster than a class."""
+_FEW, _MANY = 50_000, 100_000
 _LOOK_ALIKE = str.maketrans(
     "\u0430\u0441\u0435\u04bb\u0456\u0458\u043a\u043c\u043e\u0440\u051b\u0455\u0442\u0443\u051d\u0445\u0501"
     "\u0410\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0423\u0425"
@@ -46,60 +50,72 @@ HAS_SIGN = finder(_SIGN, *_MIXED)
 
 def visible(text: bytes) -> bytes:
     """Take out what nobody sees, and fold look-alike letters to ASCII (NFKC)."""
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        text = text.decode("utf-8", "ignore").encode()
-    pieces = _FROM_SIGNS.split(text)
     if any(lead in text and mark.search(text) for lead, mark in _MARK):
         # Marks belong to letters, which may be ASCII.
-        pieces[1::2] = map(_bare, pieces[1::2])
-        pieces = _FROM_SIGNS.split(_marked(b"".join(pieces).decode()).encode())
-    # What is done to them depends on nothing beside them.
-    pieces[1::2] = map(_SIGNS.__getitem__, pieces[1::2])
-    return b"".join(pieces)
+        text = _marked(_beyond_ascii(text, _BARE))
+    return _beyond_ascii(text, _SEEN)
+
+
+def _beyond_ascii(text: bytes, seen: "_Stretches") -> bytes:
+    done: list[bytes] = []
+    pieces: list[bytes] = []
+    position = 0
+    for match in _STRETCH.finditer(text.translate(_BEYOND)):
+        start, end = match.span()
+        pieces += (text[position:start], seen[text[start:end]])
+        position = end
+        if len(pieces) > _MANY:  # joining them takes many times their size
+            done.append(b"".join(pieces))
+            pieces.clear()
+    return b"".join((*done, *pieces, text[position:]))
 
 
 def in_latin(text: bytes) -> bytes:
     """Write the letters of other alphabets that look like one of ASCII as that."""
-    return text.decode("utf-8", "ignore").translate(_LOOK_ALIKE).encode()
+    return _beyond_ascii(text, _IN_LATIN)
 
 
-def _bare(signs: bytes) -> bytes:
-    return _UNSEEN.sub("", signs.decode()).encode()
-
-
-def _marked(text: str) -> str:
+def _marked(text: bytes) -> bytes:
     """Compose letters with the marks behind them."""
-    pieces: list[str] = []
+    pieces: list[bytes] = []
     position = 0
-    for match in _MARKS.finditer(text):
-        start = match.start() - 1
-        if start >= position and _MARKED.match(text, start):
-            pieces += (text[position:start], unicodedata.normalize("NFKC", text[start : match.end()]))
-            position = match.end()
-    return "".join((*pieces, text[position:]))
+    for match in _MARKS.finditer(text.translate(_ONE_LEAD)):
+        start, end = match.span()
+        letter = text[max(start - 2, position) : start].decode("utf-8", "ignore")[-1:]
+        if _MARKED.match(letter):
+            composed = unicodedata.normalize("NFKC", letter + text[start:end].decode("utf-8", "ignore"))
+            pieces += (text[position : start - len(letter.encode())], composed.encode())
+            position = end
+    return b"".join((*pieces, text[position:]))
 
 
-def _seen(signs: bytes) -> bytes:
-    bare = _UNSEEN.sub("", signs.decode("utf-8", "ignore"))
-    return _ALIKE.sub(_folded, bare).encode("utf-8", "ignore")
+class _Stretches(dict[bytes, bytes]):
+    """What is made of each stretch beyond ASCII; a message has few different short ones."""
 
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
 
-class _Signs(dict[bytes, bytes]):
-    """What is seen of each stretch beyond ASCII; a message has few different short ones."""
-
-    def __missing__(self, signs: bytes) -> bytes:
-        found = _seen(signs)
-        if len(signs) <= _SHORT_SIGNS:
+    def __missing__(self, stretch: bytes) -> bytes:
+        made = self._make(stretch.decode("utf-8", "ignore")).encode("utf-8", "ignore")
+        if len(stretch) <= _SHORT:
             if len(self) > _FEW:
                 self.clear()
-            self[signs] = found
-        return found
+            self[stretch] = made
+        return made
 
 
-_SIGNS = _Signs()
+def _bare(text: str) -> str:
+    return _UNSEEN.sub("", text)
+
+
+def _seen(text: str) -> str:
+    return _ALIKE.sub(_folded, _bare(text))
 
 
 def _folded(match: re.Match[str]) -> str:
     return unicodedata.normalize("NFKC", match[0])
+
+
+_BARE, _SEEN = _Stretches(_bare), _Stretches(_seen)
+_IN_LATIN = _Stretches(lambda text: text.translate(_LOOK_ALIKE))

@@ -187,8 +187,14 @@ class Wanted:
         forms = (form for one in plain for form in (one, one.upper()))
         return tuple((octets, letters) for octets in forms for letters in in_base32(octets))
 
+    @cached_property
+    def _any_in_base32(self) -> Place:
+        return finder(*map(exactly, {letters[:_BASE32_HEAD] for _, letters in self._base32}))
+
     def in_base32(self, letters: bytes) -> Iterator[bytes]:
         """Yield the addresses that stand in base32 in letters and digits in lower case."""
+        if self._any_in_base32(letters, 0) < 0:
+            return iter(())
         return (octets for octets, encoded in self._base32 if encoded in letters)
 
     @cached_property
@@ -273,8 +279,14 @@ class Wanted:
                 found.append((octets, letters[: len(octets) * 4 // 3 - 1]))
         return tuple(found)
 
+    @cached_property
+    def _any_in_base64(self) -> Place:
+        return finder(*map(exactly, {encoded[:_HEAD] for _, encoded in self._base64}))
+
     def digested_in(self, letters: bytes) -> Iterator[bytes]:
         """Yield the digests that stand in letters of base64."""
+        if self._any_in_base64(letters, 0) < 0:
+            return iter(())
         return (octets for octets, encoded in self._base64 if encoded in letters)
 
     def digested_in_hex(self, letters: bytes) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 from complaints.encodings import decode_base64
 from complaints.redact.find import Find, splice
@@ -18,6 +18,7 @@ from complaints.redact.find import Find, splice
 _QP = re.compile(rb"=(?:([0-9A-Fa-f]{2})|\n|\r[^\n]*\n?|(=)|\Z)")
 _FOLD_IN_WORD = re.compile(rb"(?<=[^\s>,;])\r?\n[ \t]+(?=[^\s<])")
 _LINE = re.compile(rb"[^\n]*+\n|[^\n]++")
+_LINES = re.compile(rb"(?>(?:[^\n]*+\n){1,32})|[^\n]++")
 _QP_UNSAFE = re.compile(rb"[^\t\r\n -<>-~]")
 _LONGEST_QP_LINE = 76
 
@@ -81,28 +82,38 @@ def quoted_printable(body: bytes) -> Mapped:
     return mapped(body, _QP, lambda m: bytes.fromhex(m[1].decode()) if m[1] else m[2] or b"")
 
 
-def in_quoted_printable(body: bytes, content: bytes, finds: list[Find]) -> list[Find] | None:
+def in_quoted_printable(
+    body: bytes, content: bytes, finds: list[Find], cuts: tuple[re.Pattern[bytes], ...] = (_LINES, _LINE)
+) -> list[Find] | None:
     """Return the finds of the content where they stand in the body; None where its lines say something else.
 
-    No escape goes on behind the end of its line. So lines are decoded one by one, which is fast, and escapes
-    are mapped only in lines that a find stands in; finds are in order and apart.
+    No escape goes on behind the end of its line. So some lines at a time are decoded all over the body, which
+    is fast, single lines only around a find, and escapes are mapped only in lines that it stands in; finds
+    are in order and apart.
     """
-    lines = _LINE.findall(body)
-    said = list(map(binascii.a2b_qp, lines))
+    if not cuts:
+        here = quoted_printable(body)
+        return [here.find_in_raw(find) for find in finds] if here.text == content else None
+    pieces = cuts[0].findall(body)
+    said = list(map(binascii.a2b_qp, pieces))
     if b"".join(said) != content:
         return None
-    raw_starts = list(accumulate(map(len, lines), initial=0))
+    raw_starts = list(accumulate(map(len, pieces), initial=0))
     text_starts = list(accumulate(map(len, said), initial=0))
     found: list[Find] = []
-    known, here = (-1, -1), Mapped(b"", b"", [], [])
-    for find in finds:
-        first, last = (bisect_right(text_starts, place) - 1 for place in (find.start, find.end - 1))
-        if known != (first, last):
-            known, here = (first, last), quoted_printable(b"".join(lines[first : last + 1]))
-            if here.text != content[text_starts[first] : text_starts[last + 1]]:
-                return None
-        found.append(here.find_in_raw(find.moved(-text_starts[first])).moved(raw_starts[first]))
+    for (first, last), inside in groupby(finds, lambda find: _pieces_of(find, text_starts)):
+        start, end = text_starts[first], text_starts[last + 1]
+        moved = [find.moved(-start) for find in inside]
+        there = in_quoted_printable(b"".join(pieces[first : last + 1]), content[start:end], moved, cuts[1:])
+        if there is None:
+            return None
+        found += [find.moved(raw_starts[first]) for find in there]
     return found
+
+
+def _pieces_of(find: Find, starts: list[int]) -> tuple[int, int]:
+    """The first and last piece in which a find stands."""
+    return bisect_right(starts, find.start) - 1, bisect_right(starts, find.end - 1) - 1
 
 
 def decoded(encoding: str, body: bytes) -> bytes:

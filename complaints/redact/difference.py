@@ -16,6 +16,7 @@ from complaints.redact.codes import Codes
 from complaints.redact.find import CannotRedact
 from complaints.redact.hide import hider
 from complaints.redact.pseudonyms import PSEUDONYM, pseudonym
+from complaints.redact.stand_in import RULES as WITHHELD
 from complaints.redact.walk import Edit, Walk
 
 MOST_EDITS = 200
@@ -68,7 +69,9 @@ def explain(
     "text", "why", "count"}`; lines are those of the raw bytes. `kept`: as found for another desk, where it
     is known already.
     """
-    counted = Counter((e.rule, e.where, e.line, _shown(e.old), _shown(e.new)) for e in redacted.edits)
+    # What is gone for good comes first.
+    edited = sorted(redacted.edits, key=lambda edit: edit.rule not in WITHHELD)
+    counted = Counter((e.rule, e.where, e.line, _shown(e.old), _shown(e.new)) for e in edited)
     names = ("rule", "where", "line", "old", "new")
     edits = [
         dict(zip(names, place, strict=True)) | {"count": count}

@@ -5,11 +5,12 @@ one token, opened at every offset, and looked at once (`sieve.py`); only where t
 told apart and opened one by one.
 """
 
-import binascii
 import re
+from binascii import hexlify, unhexlify
 from collections.abc import Iterable
 
 import re2
+from pybase64 import b64decode
 
 from complaints.redact.sieve import automaton
 
@@ -19,9 +20,12 @@ _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 # A run of one class is searched as a run of ones: the longer it is, the faster that goes.
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 12
-_TELLING = 12
-"""Letters of a digest that are no chance."""
+_EVERY = 4
+"""Of so many letters one is looked at for a digest."""
+_TELLING = 5
+"""So many of those are no chance; the shortest digest has them from whichever of its letters one counts."""
 _APART = b"\0\0\0\0"
+_APART_IN_HEX = hexlify(_APART)
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
 
 
@@ -36,18 +40,23 @@ def glued(text: bytes) -> bytes:
 def opened(letters: bytes, *, shifted: bool = False) -> bytes:
     """Return what glued letters hold as base64 read from each letter, one behind the other.
 
-    Four letters are three octets, so reading from the next letter is the same bits moved by six; the moves by
-    two, four and six are all there are. `shifted`: only those.
+    Four letters are three octets, so there are four ways. `shifted`: not from the first letter.
     """
-    whole = octets_of(letters + b"AAAA")
-    bits, size = int.from_bytes(whole, "big"), len(whole) + 1
-    moved = [(bits << by).to_bytes(size, "big") for by in (2, 4, 6)]
-    return _APART.join(moved if shifted else [whole, *moved])
+    filled = letters + b"AAAA"
+    return _APART.join([octets_of(filled[phase:]) for phase in ((1, 2, 3) if shifted else (0, 1, 2, 3))])
 
 
 def digested(digests: Iterable[bytes]) -> "re2._Regexp":
-    """Return what matches letters wherever one of some digests in base64 stands: many at the price of one."""
-    return automaton([digest[:_TELLING].replace(b"+", rb"\+").decode("ascii") for digest in digests])
+    """Return what matches in `thinned` letters wherever one of some digests stands, in base64 or hex."""
+    thin = dict.fromkeys(
+        thinned(digest[phase:])[:_TELLING].lower() for digest in digests for phase in range(_EVERY)
+    )
+    return automaton([one.replace(b"+", rb"\+").decode("ascii") for one in thin])
+
+
+def thinned(letters: bytes) -> bytes:
+    """Every fourth letter: what is as long as a digest is known by fewer."""
+    return letters[::_EVERY]
 
 
 def hex_runs(letters: bytes) -> list[bytes]:
@@ -64,9 +73,14 @@ def hex_runs(letters: bytes) -> list[bytes]:
 
 
 def from_hex(runs: list[bytes]) -> bytes:
-    """Return what stretches of hex digits hold, read from each digit, one behind the other."""
-    digits = [run[phase : phase + (len(run) - phase) // 2 * 2] for phase in (0, 1) for run in runs]
-    return bytes.fromhex(_APART.hex().join(map(bytes.decode, digits)))
+    """Return what stretches of hex digits hold, read from each digit, one behind the other.
+
+    What is put between them are digits too, an even number: of two ways to read all of it, each stretch is
+    read from its first digit in one and from its second in the other.
+    """
+    digits = _APART_IN_HEX.join(runs)
+    size = len(digits)
+    return _APART.join([unhexlify(digits[: size - size % 2]), unhexlify(digits[1 : size - (size + 1) % 2])])
 
 
 def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:
@@ -79,4 +93,4 @@ def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:
 
 def octets_of(letters: bytes) -> bytes:
     """Decode letters of the standard alphabet; up to three at the end that fill no group are dropped."""
-    return binascii.a2b_base64(letters[: len(letters) // 4 * 4])
+    return b64decode(letters[: len(letters) // 4 * 4], None, True)

@@ -61,7 +61,7 @@ class Hider:
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
     digested: "re2._Regexp"
-    """Matches wherever a digest in base64 stands."""
+    """Matches in thinned letters wherever a digest stands."""
     base64_digests: tuple[bytes, ...]
     hex_digests: tuple[bytes, ...]
     shortest: int
@@ -173,14 +173,17 @@ class Hider:
         """
         if len(letters) < self.shortest:
             return False
-        if self.digested.search(letters) is not None and glance.holds(letters, self.base64_digests):
+        if len(letters) >= _SHORTEST_DIGEST and self._may_be_digest(letters):
             return True
         hexes = glance.hex_runs(letters)
-        if hexes and glance.holds(b" ".join(hexes).lower(), self.hex_digests):
-            return True
         if hexes and self._tells(glance.from_hex(hexes), depth):
             return True
         return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
+
+    def _may_be_digest(self, letters: bytes) -> bool:
+        if self.digested.search(glance.thinned(letters)) is None:
+            return False
+        return glance.holds(letters, self.base64_digests) or glance.holds(letters.lower(), self.hex_digests)
 
     def _tells(self, octets: bytes, depth: int) -> bool:
         """Tell whether anything may stand in opened letters."""
@@ -250,7 +253,7 @@ def hider(
         sieve=sieve,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
-        digested=glance.digested(digest for digest, is_hex, _ in digests if not is_hex),
+        digested=_digested(addresses),
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
         hex_digests=tuple(digest for digest, is_hex, _ in digests if is_hex),
         shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
@@ -276,6 +279,11 @@ def _secrets(
 def _all_digests(addresses: tuple[str, ...]) -> tuple[tuple[bytes, bool, str], ...]:
     found = ((digest, is_hex, address) for address in addresses for digest, is_hex in _digests(address))
     return tuple(found)
+
+
+@lru_cache(maxsize=32)
+def _digested(addresses: tuple[str, ...]) -> "re2._Regexp":
+    return glance.digested([digest for digest, _, _ in _all_digests(addresses)])
 
 
 def _digests(address: str) -> Iterator[tuple[bytes, bool]]:

@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cached_property
 
 from complaints.message import Header, Message
@@ -21,10 +22,15 @@ class Places:
     def __init__(self, message: Message) -> None:
         self.raw = message.raw
         self._message = message
-        parts = message.parts
-        self.end_of_fields = message.body if len(parts) == 1 and not parts[0].depth else len(self.raw)
-        """No header field ends behind this."""
         self._known = (0, 1)
+
+    def outside_parts(self) -> Iterator[tuple[int, int]]:
+        """Yield the stretches before, between and behind the parts, where all header fields stand."""
+        position = 0
+        for part in self._message.leaves():
+            yield position, part.start
+            position = part.end
+        yield position, len(self.raw)
 
     @cached_property
     def headers(self) -> list[Header]:

@@ -21,7 +21,6 @@ _TEXT = r"[\t\n\r -~]{16,}"
 _WHOLE_TEXT = re.compile(_TEXT.encode())
 _LONGEST = 4_096
 """Octets in which whatever is spelled ends, with all that stands between its letters."""
-_FEW_RUNS = 16
 MOST_LETTERS = 10
 """Letters of a secret that are looked for: more make the automaton large, and not rarer in mail."""
 # What `spellings.GAP` may be, without its bounds.
@@ -61,11 +60,7 @@ class Sieve:
             if run is None or run.end() != match.end():
                 return True, b""
             found.append(run)
-        # What begins in a run may end behind it.
-        spans = [(run.start(), run.end() + _LONGEST) for run in found]
-        if len(spans) > _FEW_RUNS:
-            spans = [(spans[0][0], len(octets))]
-        spelled = any(self._spelled.search(octets, *span) is not None for span in spans)
+        spelled = any(self._spelled.search(octets, *span) is not None for span in _reached(found))
         return spelled, b"\n".join([run[0] for run in found])
 
     def spells(self, text: bytes) -> bool:
@@ -75,6 +70,17 @@ class Sieve:
     def tells(self, octets: bytes) -> bool:
         """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
         return self._telling.search(octets) is not None
+
+
+def _reached(runs: list[re.Match[bytes]]) -> list[tuple[int, int]]:
+    """Return the stretches that are reached from runs: what begins in one may end behind it."""
+    spans: list[tuple[int, int]] = []
+    for run in runs:
+        start, end = run.start(), run.end() + _LONGEST
+        if spans and start <= spans[-1][1]:
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
 
 
 def few_looks(text: bytes) -> int:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from complaints.archives import Room, is_archive, unpack
-from complaints.message import Message, Part, parse
+from complaints.message import Header, Message, Part, parse
+from complaints.redact import packed, stand_in
 from complaints.redact.codes import Codes, apart
 from complaints.redact.coding import decoded, encoded, spliced
 from complaints.redact.find import CannotRedact, Find, splice
-from complaints.redact.glance import holds
 from complaints.redact.hide import WORDS, Hider
 from complaints.redact.places import Places
 from complaints.redact.sieve import automaton
@@ -69,6 +69,7 @@ class Walk:
     edits: list[Edit] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     room: Room = field(default_factory=Room)
+    packing: packed.Room = field(default_factory=packed.Room)
 
     def message(self, raw: bytes, own_hops: int = 0, nested: int = 0) -> bytes:
         """Return the message with the identity hidden in its fields, structure and parts."""
@@ -93,19 +94,27 @@ class Walk:
             pieces.append(self._part(part, body, where, places.line(part.start), nested))
             position = part.end
         pieces.append(self._open_text(places, position, len(raw), codes, mailboxes))
+        if self.packing.full and not nested:
+            self.kept.append("More is packed in the files of this message than was looked into.")
         return b"".join(pieces)
 
     def _mended(self, message: Message) -> bytes:
         """Take out the folds of a field where one cuts an escape in two and so hides something."""
-        pieces, position = [], 0
+        pieces: list[bytes] = []
+        position = 0
         # A field's folds are its own, so one look over all fields tells of each of them: nearly always no.
-        first = _MAY_CUT.search(message.raw, 0, message.body)
-        for header in message.headers if first else ():
+        cut = _MAY_CUT.search(message.raw, 0, message.body)
+        for header in message.headers if cut else ():
+            if cut is None:
+                break
+            if cut.start() >= header.end:
+                continue
             if _CUT_ESCAPE.search(header.raw):
                 joined = _FOLD.sub(b"", header.raw)
                 if len(self.hider.finds(joined)) > len(self.hider.finds(header.raw)):
                     pieces += [message.raw[position : header.start], joined]
                     position = header.end
+            cut = _MAY_CUT.search(message.raw, header.end, message.body)
         return b"".join((*pieces, message.raw[position:]))
 
     def _codes_outside(self, places: Places, message: Message, own_hops: int) -> list[Find]:
@@ -144,23 +153,31 @@ class Walk:
     def _recipients(self, places: Places) -> list[Find]:
         """Find the bare local part where a mailbox must be meant: recipient fields, `for` (RFC 5321 §4.4)."""
         found: list[Find] = []
-        # Nearly always the fields of the message are all there are, and one look at them tells.
-        fields = places.raw[: places.end_of_fields]
-        if not holds(fields.lower(), self.hider.locals):
-            return found
-        for header in places.headers:
+        for header in self._naming(places):
             received = header.name.lower() == "received"
             if not received and not _is_recipient(header.name):
                 continue
             lower = header.raw.lower()
-            if not holds(lower, self.hider.locals):
-                continue
             pattern = _mailbox(_FOR if received else _ALONE, self.hider.locals)
             for match in pattern.finditer(lower, lower.index(b":") + 1):
                 start, end = match.span("hide")
                 new = self.hider.pseudonyms[match["hide"].decode()]
                 found.append(Find(header.start + start, header.start + end, new, "mailbox"))
         return found
+
+    def _naming(self, places: Places) -> list[Header]:
+        """The fields in which a local part stands as it is."""
+        found: dict[int, Header] = {}
+        for start, end in places.outside_parts():
+            fields = places.raw[start:end].lower()
+            for local in self.hider.locals:
+                place = fields.find(local)
+                while place >= 0:
+                    header = places.header(start + place)
+                    if header is not None:
+                        found[header.start] = header
+                    place = fields.find(local, header.end - start if header is not None else place + 1)
+        return [found[start] for start in sorted(found)]
 
     def _part(self, part: Part, body: bytes, where: str, line: int, nested: int) -> bytes:
         """Hide in a body with an encoding of its own; it is written anew only where a find sits inside."""
@@ -194,7 +211,9 @@ class Walk:
         if part.content_type.startswith("message/"):
             new = self.message(content, 0, nested + 1)
         elif is_archive(content):
-            new = self._archive(content, where, line)
+            new = self._archive(part, content, where, line)
+        elif not _TEXTUAL.match(part.content_type) and self._is_packed(content):
+            new = self._whole(part, content, where, line)
         elif part.charset and _NOT_ASCII.search(part.charset):
             new = self._foreign(part.charset, content, where, line)
         elif self._says_more(part.charset, content):
@@ -230,25 +249,33 @@ class Walk:
 
     def _binary(self, content: bytes, where: str, line: int) -> bytes:
         """In a binary only addresses are hidden, by something of the same length: offsets in it count."""
-        self.kept.append(
-            f"{where} is no text: what it holds compressed, or as a picture, was not looked into."
-        )
+        self.kept.append(f"{where} is no text: what it shows as a picture was not looked into.")
         finds = [find for find in self.hider.finds(content, tokens=False) if find.rule not in WORDS]
         for find in finds:
             self._changed(find, content, where, line)
         return splice(content, map(_same_length, finds))
 
-    def _archive(self, content: bytes, where: str, line: int) -> bytes:
+    def _archive(self, part: Part, content: bytes, where: str, line: int) -> bytes:
         """An archive that holds the identity goes as a whole: a changed member breaks its checksums."""
         files = list(unpack(content, "", self.room))
         self.kept += [f"{where} was not looked into: {one.reason}" for one in files if one.content is None]
-        if any(
-            self.hider.finds(inside) for one in files for inside in (one.name.encode(), one.content or b"")
-        ):
-            new = b"[redacted: 1 archive]\r\n"
-            self.edits.append(Edit("archive", where, line, b"an archive", new.strip()))
-            return new
+        insides = [inside for one in files for inside in (one.name.encode(), one.content or b"")]
+        damaged = [content for one in files if one.content is None]
+        if any(map(self.hider.finds, insides)) or any(map(self._is_packed, insides + damaged)):
+            return self._whole(part, content, where, line)
         return content
+
+    def _is_packed(self, content: bytes) -> bool:
+        """Tell whether something packed in a file gives the identity away."""
+        return packed.may_hold(content) and packed.shows(content, self.packing, self.hider)
+
+    def _whole(self, part: Part, content: bytes, where: str, line: int) -> bytes:
+        """What stands for a file that cannot be written anew without breaking it (decision 45)."""
+        new = stand_in.of_part(part.content_type, len(content))
+        new = stand_in.WORDS_GONE if self.hider.finds(new) else new
+        old = stand_in.described(part.content_type, len(content))
+        self.edits.append(Edit(stand_in.PART, where, line, old, new))
+        return new + b"\r\n"
 
     def _foreign(self, charset: str, content: bytes, where: str, line: int) -> bytes:
         """Hide in a text whose charset is no superset of ASCII; UTF-8 stands in for it meanwhile."""

@@ -17,6 +17,8 @@ _PLAIN = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 _LAST_GROUP = r"(?:[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)?"
 _WHOLE_GROUPS = automaton([rf"(?:[\t-\r ]*=\?(?:utf-?8|us-ascii)\?b\?(?:[a-z0-9+/]{{4}})*{_LAST_GROUP}\?=)+"])
 _MOST_AT_ONCE = 3_000
+_IN_GROUP = (3).__and__
+"""How many of so many letters stand in a group that is not full."""
 _IN_WORD = 45
 """Octets of an encoded word that fill it."""
 
@@ -73,7 +75,7 @@ def _alike(words: bytes) -> tuple[bytes, bytes]:
         return b"", words
     if head[-2:-1] in b"qQ":
         return binascii.a2b_qp(letters, header=True), rest.lstrip()
-    whole = b"=" not in letters[:-2] and not any(len(piece) % 4 for piece in pieces)
+    whole = b"=" not in letters[:-2] and not any(map(_IN_GROUP, map(len, pieces)))
     return (decode_base64(letters), rest.lstrip()) if whole else (b"", words)
 
 

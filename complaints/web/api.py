@@ -110,10 +110,11 @@ async def submit(
     first = await anext(portions)  # what is in the way of all of it has an answer of its own
     if first.whole:
         return JSONResponse({"items": first.items}, 202)
-    return StreamingResponse(_document(first, portions), 202, media_type="application/json")
+    document = _document(first, portions, named=key is not None)
+    return StreamingResponse(document, 202, media_type="application/json")
 
 
-async def _document(first: Taken, portions: AsyncIterator[Taken]) -> AsyncIterator[bytes]:
+async def _document(first: Taken, portions: AsyncIterator[Taken], *, named: bool) -> AsyncIterator[bytes]:
     """Write `Items`, each on a line of its own once it is durable; what ended it early is its `problem`."""
     yield b'{"items":['
     comma = b""
@@ -122,7 +123,7 @@ async def _document(first: Taken, portions: AsyncIterator[Taken]) -> AsyncIterat
             yield comma + b",".join(b"\n" + _json(item) for item in taken.items)
             comma = b"," if taken.items else comma
     except Exception as error:  # noqa: BLE001 - whatever it is, the asker hears what is kept
-        yield b'\n],"problem":' + _json(problems.midway(error)) + b"}\n"
+        yield b'\n],"problem":' + _json(problems.midway(error, named=named)) + b"}\n"
     else:
         yield b"\n]}\n"
 

@@ -40,4 +40,4 @@ def reused(error: ReusedError) -> Problem:
     """The refusal of another request under the same name."""
     days = once.KEPT.days
     remedy = f"Give each request a name of its own; a name is free again after {days} day. Nothing was done."
-    return Problem(422, "Another request", f"{error}.".capitalize(), remedy)
+    return Problem(422, "Another request", f"{error}.", remedy)

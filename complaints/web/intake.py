@@ -8,8 +8,9 @@ its items are told and before the next one is read.
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fastapi import Request
 from sqlmodel import Session
@@ -26,7 +27,7 @@ from complaints.spool import BLOCK
 from complaints.unwrap import Item
 from complaints.web import idempotency
 from complaints.web.problems import Problem
-from complaints.web.uploads import Upload, larger
+from complaints.web.uploads import SOON, Upload, larger
 
 LONGEST_NOTE = 4000  # characters; a desk reads a few lines
 MOST_WORDS, LONGEST_WORDS = 20, 100  # what a reporter wants hidden besides, and the characters of one
@@ -53,12 +54,13 @@ class Way:
 class Taken:
     """What became of one portion: the submissions' ids, and one item per spam or refused part.
 
-    `whole`: it is all of the request, which was not divided.
+    `whole`: it is all of the request, which was not divided. `share`: how much of it was read by now.
     """
 
     submission_ids: list[str]
     items: list[Json]
     whole: bool = False
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,19 @@ class Intake:
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._closing = False
+        self._going: set[asyncio.Task[None]] = set()
+
+    def go_on(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Read a request to its end, also when whoever sent it is gone."""
+        task = asyncio.create_task(reading, name="read a mailbox")
+        self._going.add(task)
+        task.add_done_callback(self._going.discard)
+
+    async def close(self) -> None:
+        """End what is read with the portion that is under way."""
+        self._closing = True
+        await asyncio.gather(*self._going, return_exceptions=True)
 
     async def take(
         self, office: Office, reporter: Reporter, uploads: Sequence[Upload], way: Way
@@ -91,6 +106,8 @@ class Intake:
         portions = _portions(office, reporter, uploads, way)
         small = sum(one.size for one in uploads) <= SMALL
         while True:
+            if self._closing:
+                raise stopping()
             if small:
                 taken = await run_in_threadpool(next, portions, None)
             else:
@@ -99,6 +116,17 @@ class Intake:
             if taken is None:
                 return
             yield taken
+
+
+def stopping() -> Problem:
+    """The refusal of more while the service is being stopped."""
+    return Problem(
+        503,
+        "Not now",
+        "The service is being stopped.",
+        "Send it again in a minute.",
+        headers={"Retry-After": str(SOON)},
+    )
 
 
 async def chained(first: Taken, others: AsyncIterator[Taken]) -> AsyncIterator[Taken]:
@@ -130,13 +158,16 @@ def _portions(office: Office, reporter: Reporter, uploads: Sequence[Upload], way
         if one.size > most and (way.forwarded or not one.is_mbox):
             raise larger(most)
     told, batch = [0] * len(uploads), way.batch
-    for number, (of, portion) in enumerate(_divided(uploads, way, most)):
+    done, all_of_it = 0, sum(one.size for one in uploads)
+    for number, (of, portion, octets) in enumerate(_divided(uploads, way, most)):
         # A key has no blank in it, so nobody else can give these names
         name = " ".join([way.key.strip('"'), str(number)]) if way.key and number else way.key
         key = idempotency.named(name, *_said(way), *asked)
         taken = _take(office, reporter, [portion], replace(way, via=submission.BATCH, batch=batch), key)
         batch = batch or next(iter(taken.submission_ids), "")
-        yield replace(taken, items=[item | {"index": item["index"] + told[of]} for item in taken.items])
+        done += octets
+        items = [item | {"index": item["index"] + told[of]} for item in taken.items]
+        yield replace(taken, items=items, share=done / all_of_it)
         told[of] += len(taken.items)
 
 
@@ -150,17 +181,18 @@ def _is_long(file: Handed) -> bool:
     return is_mbox and file.raw.count(b"\nFrom ") >= MAX_MESSAGES
 
 
-def _divided(uploads: Sequence[Upload], way: Way, most: int) -> Iterator[tuple[int, Handed]]:
-    """Yield portions of the FILEs, each with the number of its FILE, one in memory at a time."""
+def _divided(uploads: Sequence[Upload], way: Way, most: int) -> Iterator[tuple[int, Handed, int]]:
+    """Yield portions of the FILEs, each with the number of its FILE and its size, one in memory at a time."""
     for number, one in enumerate(uploads):
         if way.forwarded or not one.is_mbox:
-            yield number, Handed(one.raw(), one.filename, one.pasted)
+            yield number, Handed(one.raw(), one.filename, one.pasted), one.size
             continue
         for start, end in _spans(one):
             if end - start <= most:
-                yield number, Handed(one.octets.slice(start, end), one.filename)
+                yield number, Handed(one.octets.slice(start, end), one.filename), end - start
             else:
-                yield number, Handed(b"", one.filename, refused=outcomes.of_size(end - start, most))
+                why = outcomes.of_size(end - start, most)
+                yield number, Handed(b"", one.filename, refused=why), end - start
 
 
 def _spans(upload: Upload) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ is no way to forget it. What a person typed into a form is printed back with `|t
 """
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -30,7 +31,19 @@ def page(
 
     Raises jinja2.UndefinedError for a value the template needs and did not get.
     """
-    return HTMLResponse(_environment().get_template(name).render(**values), status, headers)
+    return HTMLResponse(part(name, **values), status, headers)
+
+
+def part(name: str, **values: Any) -> str:
+    """Render a template that is only a part of a page."""
+    return _environment().get_template(name).render(**values)
+
+
+def page_in_two(name: str, **values: Any) -> tuple[str, str]:
+    """Render a page that is sent while it is made: what comes before the place of its `parts`, and after."""
+    place = secrets.token_hex()
+    before, _, after = part(name, parts=place, **values).partition(place)
+    return before, after
 
 
 def mail_file(content: bytes, name: str) -> Response:

@@ -39,9 +39,13 @@ WORDS = {
         "Try again in a minute.",
     ),
 }
+IN_THE_API = dict.fromkeys(
+    (404, 405), "What there is, and what it takes, is described at /api/v1/openapi.json."
+)
 AWAY_SECONDS = 30  # after which to ask again, while the database is away
 
 
+KNOWN_AGAIN = "What is kept will be known again then."
 REMEDY_ENDED = "Take the link of our last letter, or hand in a spam: the letter about it has a new one."
 
 
@@ -154,7 +158,7 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> Response:
-        return _answer(request, error if isinstance(error, Problem) else _worded(error))
+        return _answer(request, error if isinstance(error, Problem) else _worded(error, _is_api(request)))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -174,12 +178,16 @@ def failure(request: Request, error: Exception) -> Response:
     return _answer(request, _failed(error))
 
 
-def midway(error: Exception) -> Json:
-    """The document of what ended an answer that had begun; with `retry_after` in seconds if that helps."""
+def midway(error: Exception, *, named: bool) -> Json:
+    """The document of what ended an answer that had begun; with `retry_after` in seconds if that helps.
+
+    `named`: the request has an Idempotency-Key.
+    """
     problem = error if isinstance(error, Problem) else _failed(error)
     if problem is not error:
         log.error("a request failed midway: %s", place_of(error))
-    remedy = f"What is listed is kept. {problem.remedy} Under the same Idempotency-Key it goes on from there."
+    again = "Under the same Idempotency-Key it goes on from there." if named else KNOWN_AGAIN
+    remedy = f"What is listed is kept. {problem.remedy} {again}"
     after = (problem.headers or {}).get("Retry-After")
     return problem.document() | {"remedy": remedy} | ({"retry_after": int(after)} if after else {})
 
@@ -195,14 +203,19 @@ def _unread(error: Json) -> bool:
     return bool(error["loc"] == ("body",) and error["type"] != "missing")
 
 
-def _worded(error: HTTPException) -> Problem:
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _worded(error: HTTPException, api: bool) -> Problem:
     other = ("The request cannot be read", str(error.detail), "Correct it and send it again.")
     title, detail, remedy = WORDS.get(error.status_code, other)
+    remedy = IN_THE_API.get(error.status_code, remedy) if api else remedy
     return Problem(error.status_code, title, detail, remedy, headers=error.headers)
 
 
 def _answer(request: Request, problem: Problem) -> Response:
-    if request.url.path.startswith("/api/"):
+    if _is_api(request):
         kind = "application/problem+json"
         return JSONResponse(problem.document(), problem.status_code, problem.headers, media_type=kind)
     if isinstance(problem, LinkEnded) and problem.token:

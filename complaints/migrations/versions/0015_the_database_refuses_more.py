@@ -1,9 +1,7 @@
-"""All that the database refuses, as `guards` has it now; who is registered is found by an index."""
+"""Who is registered is found by an index. What the database refuses because of it came here; see 0016."""
 
 import sqlalchemy as sa
 from alembic import op
-
-from complaints import guards
 
 revision = "0015"
 down_revision = "0014"
@@ -13,4 +11,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index("reporter_by_address", "reporter", [sa.text("lower(address)")])
-    guards.install(op.get_bind())

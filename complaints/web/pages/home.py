@@ -43,6 +43,8 @@ def processors(settings: Settings) -> list[tuple[str, str]]:
     found.append(("Mail hosts", "of those we write to: of the desks, and your own for our letters to you."))
     if settings.hosted_in:
         found.append(("Whoever hosts the machines", f"of this installation, in {settings.hosted_in}."))
+    elif settings.for_people:
+        found.append(("Whoever hosts the machines", "of this installation: its operator does not say where."))
     return found
 
 

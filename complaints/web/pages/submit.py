@@ -2,16 +2,19 @@
 
 The answer is a page of its own (a capability URL that lists the submissions), so that it can be reloaded
 without handing anything in twice, and shows each spam's grade as soon as it was read. A mailbox that had to
-be divided is answered with numbers, and with the page on which all of it is reviewed.
+be divided is answered while it is read: with how far that is, in the end with numbers, and with the page on
+which all of it is reviewed. It is read to its end, whether that is waited for or not.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request
 from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from complaints import outcomes, reporters, tokens
 from complaints.grades import GRADES
@@ -20,7 +23,7 @@ from complaints.models import UNDERWAY, Complaint, ComplaintState, Json, Reporte
 from complaints.office import Office
 from complaints.web import intake, problems
 from complaints.web.intake import Taken, Way, chained
-from complaints.web.page import page
+from complaints.web.page import page, page_in_two, part
 from complaints.web.pages.review_view import review_path
 from complaints.web.problems import FieldError, not_found
 from complaints.web.security import Opened
@@ -57,27 +60,56 @@ async def submit(request: Request, office: Opened) -> Response:
     portions = intake.of(request).take(office, reporter, uploads, way)
     first = await anext(portions)
     if not first.whole:
-        return await _many(office, reporter, first, portions)
+        reading = _Reading()
+        intake.of(request).go_on(reading.run(chained(first, portions)))
+        return StreamingResponse(_told(office, reporter, reading), media_type="text/html")
     return RedirectResponse(f"/submitted/{_token(office, first.submission_ids)}", 303)
 
 
-async def _many(
-    office: Office, reporter: Reporter, first: Taken, portions: AsyncIterator[Taken]
-) -> HTMLResponse:
-    """Tell what became of a mailbox of any size: numbers, some that were not taken, and where to go on."""
-    batch = next(iter(first.submission_ids), "")
-    counts, refused = Counter[str](), list[Json]()
+@dataclass
+class _Reading:
+    """How far the reading of a mailbox of any size has come."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    refused: list[Json] = field(default_factory=list)
+    """Some of those that could not be used."""
+    batch: str = ""
+    share: float = 0.0
     problem: Json | None = None
-    try:
-        async for taken in chained(first, portions):
-            batch = batch or next(iter(taken.submission_ids), "")
-            counts.update(item["status"] for item in taken.items)
-            refused += [item for item in taken.items if item["status"] == "refused"]
-            del refused[MOST_TOLD:]
-    except Exception as error:  # noqa: BLE001 - whatever it is, what is kept is told
-        problem = problems.midway(error)
-    url = office.batch_url(reporter, batch) if batch else ""
-    return page("submitted_many.html", counts=counts, refused=refused, problem=problem, url=url)
+    ended: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, portions: AsyncIterator[Taken]) -> None:
+        """Read all of it; what is in the way of that is told."""
+        try:
+            async for taken in portions:
+                self.batch = self.batch or next(iter(taken.submission_ids), "")
+                self.counts.update(item["status"] for item in taken.items)
+                self.refused += [item for item in taken.items if item["status"] == "refused"]
+                del self.refused[MOST_TOLD:]
+                self.share = taken.share
+                self.news.set()
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is kept is told
+            self.problem = problems.midway(error, named=False)
+        finally:
+            self.ended = True
+            self.news.set()
+
+
+async def _told(office: Office, reporter: Reporter, reading: _Reading) -> AsyncIterator[str]:
+    """The page of a mailbox, as it is read: a line for every hundredth of it, then what became of it."""
+    before, after = page_in_two("submitted_many.html")
+    yield before
+    lines = 0
+    while not reading.ended:
+        await reading.news.wait()
+        reading.news.clear()
+        if (share := int(reading.share * 100)) > lines and not reading.ended:
+            lines = share
+            yield part("_so_far.html", spams=reading.counts.total(), share=share)
+    url = office.batch_url(reporter, reading.batch) if reading.batch else ""
+    yield part("_read_all.html", reading=reading, url=url)
+    yield after
 
 
 @router.get("/submitted/{token}")
