@@ -233,6 +233,8 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "archive of many files": _zip_of_many,
     "starts of archives": _of(b"PK\3\4 \x1f\x8b\x08 UEsDB H4sIA "),
     "beginnings of tags": _of(b"<"),
+    "ends of tags before words": _of(b">abcdefgh"),
+    "short words between tags": _of(b"<b>a</b>"),
     "beginnings of comments": _of(b"<!--"),
     "encoded words": _of(b"=?utf-8?q?=41?= ", b"Subject: "),
     "beginnings of encoded words": _of(b"=?a?q?", b"Subject: "),

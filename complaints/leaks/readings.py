@@ -10,10 +10,10 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from html.entities import html5
 from itertools import groupby
 from operator import itemgetter
 
+from complaints.leaks.escapes import CODES
 from complaints.leaks.reading import Reading
 from complaints.leaks.scan import BASE64, finder
 from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
@@ -77,49 +77,8 @@ _NO_CHARSETS = frozenset(
      "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
 )  # fmt: skip
 """Nothing to decode, or names of things in Python that are no charset, some of which take quadratic time."""
-_FEW = 50_000
 _NO_ESCAPE = bytes(octet for octet in range(256) if octet in b" \t\"'<>=,!()*:-_~|^$[]+?`" or octet >= 0x80)
 """Of these no escape consists, and none needs one of them beside it."""
-
-
-class _Codes(dict[bytes, bytes]):
-    """What each escape stands for, found out once and then kept; a message has few different ones."""
-
-    def __missing__(self, code: bytes) -> bytes:
-        if len(self) > _FEW:
-            self.clear()
-        self[code] = found = _meant(code)
-        return found
-
-
-def _meant(code: bytes) -> bytes:
-    """What one escape stands for, in UTF-8; itself when for nothing."""
-    if code.startswith(b"%"):
-        return _char(int(code[-4:], 16)) if b"u" in code else bytes.fromhex(code[-2:].decode("ascii"))
-    if code.startswith(b"&"):
-        return _entity(code)
-    text = code.lstrip(b"\\")
-    if text[:1] in b"uUx":
-        return _char(int(text[1:].strip(b"{}"), 16))
-    digits = text.strip()
-    if not digits or digits in b"/@.":
-        return digits  # a line that goes on, or a character that needed no escape
-    return _char(int(digits, 8 if len(digits) == 3 else 16))
-
-
-def _entity(code: bytes) -> bytes:
-    name = code.rstrip(b";").rpartition(b";")[2].removeprefix(b"&").decode("ascii")
-    if name.startswith("#"):
-        return _char(int(f"0{name[1:]}", 0) if name[1] in "xX" else int(name[1:]))
-    text = html5.get(f"{name};") or html5.get(f"{name.lower()};")
-    return code if text is None else text.encode("utf-8")
-
-
-def _char(number: int) -> bytes:
-    return chr(number).encode("utf-8", "ignore") if number < 0x110000 else b""
-
-
-_CODES = _Codes()
 
 
 @dataclass(frozen=True)
@@ -397,7 +356,7 @@ def _unescaped(text: bytes) -> tuple[bytes, bool]:
                 pieces = pattern.split(part)
                 if len(pieces) > 1:
                     codes = pieces[1::2]
-                    pieces[1::2] = map(_CODES.__getitem__, codes)
+                    pieces[1::2] = map(CODES.__getitem__, codes)
                     part = b"".join(pieces)  # noqa: PLW2901 - what is left of it
                     more = more or any(map(_leads_on, set(codes)))
                 done.append(part)
@@ -420,7 +379,7 @@ def _cut(text: bytes, first: re.Pattern[bytes]) -> Iterator[bytes]:
 
 def _leads_on(code: bytes) -> bool:
     """Whether what an escape stands for may be a piece of another one."""
-    meant = _CODES[code]
+    meant = CODES[code]
     return meant != code and not (meant and not meant.translate(None, _NO_ESCAPE))
 
 
