@@ -12,8 +12,9 @@ Then the parts are measured in this process, over the same messages, in processo
 that of insert, read and lookups. `look_ms` is what the first look at a complaint costs: redacting, composing
 and searching all its reports, which a batch does not do. `peak_mb` is the memory of all its processes at one
 time, shared pages counted once (PSS), `rss_mb` counted in each. `large` is an mbox of `--gigabytes` (3), most
-of it mails that are too large, of which nothing may be held. Exits 69 without ../shared/data, 1 where a bound
-is missed.
+of it mails that are too large, of which nothing may be held. `compiled` is how many modules of ours were
+compiled ones: none of the source as it stands; `--compiled FOLDER` measures the wheel that scripts/compile
+left there, command and parts alike. Exits 69 without ../shared/data or that wheel, 1 where a bound is missed.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from typing import Any
 
 from sqlmodel import select
 
+from bench import compiled
 from bench.evidence import CORPORA, DATA, corpus
 from complaints import report, reporters
 from complaints.batch import MOST_BYTES
@@ -258,7 +260,12 @@ def main() -> int:
     )
     options.add_argument("--messages", type=int, default=10_000)
     options.add_argument("--gigabytes", type=float, default=3.0)
+    options.add_argument("--compiled", type=Path, metavar="FOLDER")
     given = options.parse_args()
+    if given.compiled:
+        return of_wheel(
+            given.compiled, ["--messages", f"{given.messages}", "--gigabytes", f"{given.gigabytes}"]
+        )
     if not DATA.exists():
         sys.stderr.write(f"{DATA} is missing: there is nothing to measure with\n")
         return 69
@@ -285,12 +292,32 @@ def main() -> int:
     return int(missed)
 
 
+def of_wheel(folder: Path, arguments: list[str]) -> int:
+    """Measure where the modules of a wheel are found first, by this process and all that it starts."""
+    with tempfile.TemporaryDirectory(prefix="bench-batch-") as name:
+        unpacked = Path(name) / "unpacked"
+        try:
+            compiled.unpack(compiled.wheel_in(folder), unpacked)
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
+            return 69
+        command = compiled.command("import sys; from bench.batch import main; sys.exit(main())")
+        environment = compiled.environment(unpacked, compiled.ROOT)
+        return subprocess.run([*command, *arguments], cwd=name, env=environment, check=False).returncode
+
+
+def _compiled() -> int:
+    loaded = [module for name, module in sys.modules.items() if name.startswith("complaints.")]
+    return sum((module.__file__ or "").endswith(".so") for module in loaded)
+
+
 def tell(count: int, cold: Cost, warm: Cost, costs: dict[str, float]) -> dict[str, Any]:
     """The figures; processor time in milliseconds per message."""
     alone = {name: round(costs[name] / count * 1000, 2) for name in PARTS}
     whole = warm.cpu / count * 1000
     return {
         "messages": count,
+        "compiled": _compiled(),
         "awaiting_consent": costs["awaiting"],
         "lookups_per_complaint": round(costs["asked"] / max(costs["awaiting"], 1), 1),
         "per_second": round(count / warm.seconds, 1),

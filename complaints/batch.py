@@ -23,6 +23,7 @@ from complaints.terminal import Json
 
 if TYPE_CHECKING:
     from complaints.client import Client
+    from complaints.workbench import Workbench
 
 MOST_BYTES = 8 * 1024 * 1024
 """Bytes of mails that wait to be handed in together; one alone may be larger."""
@@ -105,8 +106,15 @@ class Batch:
             for group in self._groups(mails):
                 fresh = self._hand_in(group, tally)
                 if bench is not None:
-                    bench.put(fresh)
+                    self._read(bench, fresh)
                     tally.states = bench.states
+            if bench is not None:
+                self._read(bench, bench.left)
+
+    def _read(self, bench: "Workbench", complaint_ids: Sequence[str]) -> None:
+        """Have complaints read. They are kept: a signal ends the waiting for that, and it is done later."""
+        with self.stop.idle():
+            bench.put(complaint_ids)
 
     def _hand_in(self, group: Sequence[Mail], tally: Tally) -> list[str]:
         """One group; returns its new complaints."""

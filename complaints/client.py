@@ -228,9 +228,8 @@ class Local:
 
     @contextmanager
     def workbench(self) -> Iterator[Workbench]:
-        """See Client. What an earlier batch left unread is done first."""
-        with Workbench(self._office.settings) as bench:
-            bench.put(unfinished(self._office, self._reporter.id))
+        """See Client. What an earlier batch left unread comes after what is new: that is to be kept first."""
+        with Workbench(self._office.settings, unfinished(self._office, self._reporter.id)) as bench:
             yield bench
 
     def list(self, state: str | None) -> Iterator[Json]:

@@ -314,12 +314,15 @@ def withdrawable(session: Session, complaint: Complaint) -> int:
 
 
 def _undoable(session: Session, office: Office, complaint: Complaint) -> list[Report]:
+    if complaint.state != ComplaintState.CONFIRMED:
+        return []
     untried = [row for row in _queued(session, complaint) if row.attempts == 0]
     return [row for row in untried if row.next_at and row.next_at > office.clock()]
 
 
 def _queued(session: Session, complaint: Complaint) -> list[Report]:
-    if complaint.state != ComplaintState.CONFIRMED:
+    # Of a closed one an operator may send an unconfirmed report again; it too can be withdrawn until then
+    if complaint.state not in {ComplaintState.CONFIRMED, ComplaintState.CLOSED}:
         return []
     rows = session.exec(select(Report).where(Report.complaint_id == complaint.id))
     return [row for row in rows if row.state == ReportState.QUEUED]

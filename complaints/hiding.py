@@ -4,6 +4,12 @@ Takes a reporter, a complaint and the row of a report; leaves the redacted spam,
 for the reporter, and whose pseudonym it is that a desk quotes back.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import extract, func
 from sqlmodel import Session, col, select
 
 from complaints import tokens
@@ -15,15 +21,20 @@ from complaints.models import Complaint, Json, Report, Reporter
 from complaints.office import Office
 from complaints.redact import LEVELS, Identity, Redacted, redact
 from complaints.redact.copies import Copies
-from complaints.redact.difference import explain
+from complaints.redact.difference import MOST_EDITS, explain
 from complaints.redact.hide import privates_of
 from complaints.redact.pseudonyms import generation, resolve
 from complaints.redact.stand_in import RULES as WITHHELD
 from complaints.redact.stretches import Shows
 from complaints.redact.withhold import withheld
 
+COMPARED = 65_536
+"""Bytes of a spam whose redaction is told one by one; a page is to be there at once."""
+MOST_CHANGES = 1000
+"""Changes of a report that are kept each with its line."""
 NOTHING_HIDDEN: Json = {
     "count": 0,
+    "compared": None,
     "rules": {},
     "edits": [],
     "more": 0,
@@ -71,11 +82,10 @@ def shows(reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
     return asked
 
 
-def redacted(
-    office: Office, reporter: Reporter, complaint: Complaint, report: Report, spam: bytes
+def _as_written(
+    reporter: Reporter, complaint: Complaint, report: Report, done: Redacted, spam: bytes
 ) -> Redacted:
-    """The spam as this desk sees it in its report, which is written."""
-    done = copies(reporter, complaint, spam).under(pseudonym_key(office, reporter, report))
+    """A redaction without what was withheld when the report was written."""
     if not any(change["rule"] in WITHHELD for change in report.changes):
         return done
     return withheld(done, shows(reporter, complaint, spam))
@@ -95,24 +105,86 @@ def pseudonym_key(office: Office, reporter: Reporter, report: Report) -> bytes:
 
     So two desks cannot join what they know of a reporter, and nobody can after the next rotation.
     """
-    subject = f"{report.to.lower()} {reporter.id} {generation(report.drafted_at)}"
+    return _key(office, reporter, report.to, report.drafted_at)
+
+
+def _key(office: Office, reporter: Reporter, to: str, drafted_at: datetime) -> bytes:
+    subject = f"{to.lower()} {reporter.id} {generation(drafted_at)}"
     return office.vault.derive("pseudonym", subject).encode()
 
 
 def difference(
     office: Office, reporter: Reporter, complaint: Complaint, report: Report, spam: bytes
 ) -> Json | None:
-    """What redaction did to the spam in this report, as `redact.difference` documents it.
+    """As `differences`, for one report."""
+    raw = office.report_bytes(reporter, report)
+    return differences(office, reporter, complaint, [(report, raw)], spam)[report.id]
 
+
+def differences(
+    office: Office,
+    reporter: Reporter,
+    complaint: Complaint,
+    reports: Sequence[tuple[Report, bytes]],
+    spam: bytes,
+) -> dict[str, Json | None]:
+    """Report id → what redaction did to the spam in it, as `redact.difference` documents it.
+
+    `reports`: each with its bytes, which are empty where it was not written or their time is over.
+    Of a large spam the beginning is compared, `compared` bytes of it; `count` and `rules` are of all of it.
     None when nothing was hidden, or the frozen report was made for another identity than the reporter's now.
     """
-    if (level := level_of(complaint)) == "none" or not spam or not report.raw:
-        return None
-    done = redacted(office, reporter, complaint, report, spam)
-    enclosed = legal(done.raw)[0]
-    if enclosed[: parse(enclosed).body].strip() not in office.report_bytes(reporter, report):
-        return None
-    return explain(spam, done, identity_of(reporter, complaint, spam), level)
+    found: dict[str, Json | None] = {report.id: None for report, _ in reports}
+    if (level := level_of(complaint)) == "none" or not spam:
+        return found
+    head = spam if len(spam) <= COMPARED else spam[: spam.rfind(b"\n", 0, COMPARED) + 1 or COMPARED]
+    shared = copies(reporter, complaint, head)
+    kept = None
+    for report, raw in reports:
+        if not raw:
+            continue
+        done = _as_written(
+            reporter, complaint, report, shared.under(pseudonym_key(office, reporter, report)), head
+        )
+        enclosed = legal(done.raw)[0]
+        if enclosed[: parse(enclosed).body].strip() not in raw:
+            continue
+        one = explain(head, done, identity_of(reporter, complaint, head), level, kept)
+        kept = one["kept"]  # the same for every desk
+        found[report.id] = one | {"compared": None} if head is spam else _of_all(one, report, len(head))
+    return found
+
+
+def _of_all(one: Json, report: Report, compared: int) -> Json:
+    """What the beginning shows, with the counts of the whole."""
+    rules: Counter[str] = Counter()
+    for change in report.changes:
+        rules[change["rule"]] += change["count"]
+    told = {(edit["rule"], edit["where"], edit["line"]) for edit in one["edits"]}
+    beyond = [
+        change | {"old": "beyond what is compared here", "new": ""}
+        for change in report.changes
+        if change["rule"] in WITHHELD and (change["rule"], change["where"], change["line"]) not in told
+    ]
+    edits = [*one["edits"], *beyond[:MOST_EDITS]]
+    return one | {
+        "edits": edits,
+        "count": rules.total(),
+        "rules": dict(rules.most_common()),
+        "more": max(0, rules.total() - sum(edit["count"] for edit in edits)),
+        "compared": compared,
+    }
+
+
+def changes_of(done: Redacted) -> list[Json]:
+    """What a report's row keeps of its redaction: beyond MOST_CHANGES the lines of the rest go, no count."""
+    changes = done.changes
+    told, rest = changes[:MOST_CHANGES], changes[MOST_CHANGES:]
+    together: dict[tuple[str, str], Json] = {}
+    for change in rest:
+        first = together.setdefault((change.rule, change.where), asdict(change) | {"count": 0})
+        first["count"] += change.count
+    return [*map(asdict, told), *together.values()]
 
 
 def whose(session: Session, office: Office, reporter: Reporter, quoted: str) -> list[Json]:
@@ -123,19 +195,20 @@ def whose(session: Session, office: Office, reporter: Reporter, quoted: str) -> 
     who = identity_of(reporter)
     privates = privates_of(who.addresses, who.names)
     rows = session.exec(
-        select(Report)
+        select(Report.to, func.min(Report.drafted_at))
         .join(Complaint, col(Complaint.id) == col(Report.complaint_id))
         .where(Complaint.reporter_id == reporter.id)
-        .order_by(col(Report.drafted_at))
+        .group_by(Report.to, extract("year", col(Report.drafted_at)))
+        .order_by(func.min(Report.drafted_at))
     )
     found: dict[str, Json] = {}
     tried: set[tuple[str, str]] = set()
-    for row in rows:
-        place = (row.to.lower(), generation(row.drafted_at))
+    for to, drafted_at in rows:
+        place = (to.lower(), generation(drafted_at))
         if place in tried:
             continue
         tried.add(place)
-        private = resolve(quoted, pseudonym_key(office, reporter, row), privates)
+        private = resolve(quoted, _key(office, reporter, to, drafted_at), privates)
         if private is not None:
-            found.setdefault(row.to, {"private": private, "to": row.to, "since": row.drafted_at})
+            found.setdefault(to, {"private": private, "to": to, "since": drafted_at})
     return list(found.values())

@@ -262,9 +262,11 @@ class Report(SQLModel, table=True):
         Index("report_by_state", "state", "next_at"),
         Index("report_to_desk", "to", "sent_at"),
         Index("report_to_in_state", "to", "state"),
+        # What went where is counted from it alone, without the rows and their bytes
+        Index("report_of_complaint", "complaint_id", "state", "to", "drafted_at", "id"),
     )
     id: str = Field(primary_key=True)
-    complaint_id: str = Field(foreign_key="complaint.id", index=True)
+    complaint_id: str = Field(foreign_key="complaint.id")
     # Of the secret in its return, reply and opt-out address, which stands in the sealed bytes only (`outbox`)
     token_hash: str = Field(unique=True)
     to: str

@@ -270,9 +270,12 @@ def _problem(response: "httpx.Response") -> str:
         document = response.json()
     except ValueError:
         document = {}
-    words = [str(document[name]) for name in ("title", "detail", "remedy") if document.get(name)]
-    words += [str(change) for change in document.get("changes", [])]
-    return ": ".join(words) or f"the server answered {response.status_code} {response.reason_phrase}"
+    title, *more = (str(document.get(name) or "") for name in ("title", "detail", "remedy"))
+    said = " ".join(filter(None, [*more, *map(str, document.get("changes", []))]))
+    return (
+        ": ".join(filter(None, [title, said]))
+        or f"the server answered {response.status_code} {response.reason_phrase}"
+    )
 
 
 def _code_of(status: int) -> int:

@@ -4,7 +4,7 @@ Preview, digest and sent bytes all come from `write`, once; afterwards they are 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, select
@@ -12,7 +12,15 @@ from sqlmodel import Session, select
 from complaints import __version__, arf, outbox, tokens
 from complaints.db import move
 from complaints.declared import ids_of
-from complaints.hiding import copies, identity_of, own_hops, pseudonym_key, redacted_link, shows
+from complaints.hiding import (
+    changes_of,
+    copies,
+    identity_of,
+    own_hops,
+    pseudonym_key,
+    redacted_link,
+    shows,
+)
 from complaints.leaks import find_leaks, words_in
 from complaints.leaks.codes import codes_in_both, tells_the_second
 from complaints.links import links
@@ -158,7 +166,7 @@ def _freeze(
     hidden = shared.under(pseudonym_key(office, reporter, report))
     raw = arf.compose(_values(office, reporter, complaint, report, shared, hidden, token))
     report.raw, report.digest = office.vault.seal(reporter.key, raw), tokens.digest(raw)
-    report.changes = [asdict(change) for change in hidden.changes]
+    report.changes = changes_of(hidden)
     return raw
 
 

@@ -6,7 +6,6 @@ under it, in backups too (`backup`), is then noise.
 
 import os
 import secrets
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -70,7 +69,7 @@ class Vault:
 
     def unseal(self, wrapped_key: bytes | None, sealed: bytes) -> bytes:
         """The exact bytes `seal` was given. Raises VaultError when they do not open."""
-        return zlib.decompress(_decrypt(self._key(wrapped_key), sealed))
+        return isal_zlib.decompress(_decrypt(self._key(wrapped_key), sealed))
 
     def _key(self, wrapped_key: bytes | None) -> bytes:
         return self._wrapping if wrapped_key is None else _decrypt(self._wrapping, wrapped_key)

@@ -22,7 +22,7 @@ from complaints.models import UNDERWAY, Complaint
 from complaints.office import Office
 from complaints.settings import Settings
 
-AT_ONCE = 16
+AT_ONCE = 32
 """Complaints that a child works on at a time: they wait for name servers and registries together."""
 RENEWED = 320
 """Complaints after which a child is replaced: what it keeps of lookups would grow with the mailbox."""
@@ -30,9 +30,14 @@ UNREAD = "not read yet"
 
 
 class Workbench:
-    """The children; as a context, it ends when all that was put on it is done."""
+    """The children; as a context, it ends when all that was put on it is done.
 
-    def __init__(self, settings: Settings) -> None:
+    Where the block was left by an exception, it ends when what is under way is done.
+    """
+
+    def __init__(self, settings: Settings, left: Sequence[str] = ()) -> None:
+        self.left = left
+        """Complaints of earlier batches that are unread."""
         self.states: Counter[str] = Counter()
         """How many complaints came to which state; whole once the block has ended."""
         self._counting = threading.Lock()
@@ -52,7 +57,11 @@ class Workbench:
             hand.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *left_by: object) -> None:
+        if any(left_by):
+            with suppress(queue.Empty):
+                while True:
+                    self._work.get_nowait()
         for _hand in self._hands:
             self._work.put(None)
         for hand in self._hands:

@@ -1,8 +1,9 @@
-"""What is read in many messages, one line for each, so that two installations can be compared.
+"""What is read and hidden in many messages, one line for each, so that two installations can be compared.
 
 Run with an installation first on the path; prints how many of its modules are compiled, then for each message
-its name and a digest of all that was read in it. Reads our own messages, damaged ones made of them, forged
-chains, and the collections in ../shared/data where they are. Says the same for the same code in every process.
+its name and a digest of all that was read in it and of what redaction left. Reads our own messages, damaged
+ones made of them, forged chains, messages that show a reporter in each place, and the collections in
+../shared/data where they are. Says the same for the same code in every process.
 """
 
 import hashlib
@@ -15,11 +16,11 @@ from pathlib import Path
 from complaints.leaks import find_leaks
 from complaints.links import links
 from complaints.message import leaves_within, parse
-from complaints.redact import Identity
+from complaints.redact import CannotRedact, Identity, redact
 from complaints.spam import read
 from complaints.trace import trace
 from complaints.trust import Trust
-from tests import forged_chains
+from tests import forged_chains, redaction_places
 
 ROOT = Path(__file__).parents[1]
 COLLECTIONS = ROOT / "../shared/data/messages"
@@ -28,8 +29,14 @@ LARGE = 1_000
 DAMAGED = 20
 CHAINS = 300
 NOBODY = Trust.of([])
-WHO = Identity(("phishing@pot", "rodrigo-f-p@hotmail.com"), ("Rodrigo",))
-"""Whom one of the collections names."""
+KEY = b"a redaction key of ours"
+REPORTER = Identity(
+    ("alice.reporter@victim.example", "maria@reporter.example", "phishing@pot", "rodrigo-f-p@hotmail.com"),
+    ("Alice Reporter", "Rodrigo"),
+)
+"""Who is meant in the places, in our own messages and in a collection."""
+STRICT = 8
+"""Of so many messages one is redacted at level `strict` too."""
 
 
 def messages() -> Iterator[tuple[str, bytes]]:
@@ -44,6 +51,8 @@ def messages() -> Iterator[tuple[str, bytes]]:
             yield f"{file.name} damaged {n}", _damaged(raw, chance)
     for seed in range(CHAINS):
         yield f"chain {seed}", forged_chains.chain(seed).raw
+    for case in redaction_places.cases(redaction_places.PEOPLE[0]):
+        yield case.place, case.raw
     for path in sorted(COLLECTIONS.glob("*.zip")):
         with zipfile.ZipFile(path) as collection:
             names = sorted(name for name in collection.namelist() if not name.endswith("/"))
@@ -65,15 +74,30 @@ def everything(raw: bytes) -> str:
     trusting = Trust.of([hop.by for hop in plain.hops[:2] if hop.by])
     evidence = read(raw, trusting, "B").document()
     texts = [(part.content_type, part.filename, part.text(10_000)) for part in leaves_within(message)]
-    return repr((message.headers, texts, plain, mixed, links(message), evidence, find_leaks(raw, WHO)))
+    return repr((message.headers, texts, plain, mixed, links(message), evidence, find_leaks(raw, REPORTER)))
+
+
+def hidden(raw: bytes, levels: tuple[str, ...]) -> str:
+    """All that redaction does to one message."""
+    return repr([_redacted(raw, level) for level in levels])
+
+
+def _redacted(raw: bytes, level: str) -> object:
+    try:
+        done = redact(raw, REPORTER, key=KEY, level=level, own_hops=1)
+    except CannotRedact as refused:
+        return str(refused)
+    return done.raw, done.edits, done.not_hidden
 
 
 def main() -> None:
     """Print one line for each message."""
     modules = [module for name, module in sys.modules.items() if name.startswith("complaints.")]
     print(sum(not (module.__file__ or "").endswith(".py") for module in modules))
-    for name, raw in messages():
-        print(f"{name!r}\t{hashlib.sha256(everything(raw).encode('utf-8', 'backslashreplace')).hexdigest()}")
+    for number, (name, raw) in enumerate(messages()):
+        levels = ("identity",) if number % STRICT else ("identity", "strict")
+        said = everything(raw) + hidden(raw, levels)
+        print(f"{name!r}\t{hashlib.sha256(said.encode('utf-8', 'backslashreplace')).hexdigest()}")
 
 
 if __name__ == "__main__":

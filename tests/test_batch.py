@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -342,6 +343,36 @@ def test_a_signal_lets_it_finish_what_it_read_and_remember(
     lines = [json.loads(line) for line in [*told, *rest.splitlines()]]
     assert [line["index"] for line in lines] == list(range(len(lines)))
     assert b"--resume" in said
+
+
+def test_a_signal_ends_the_waiting_for_registries_and_what_is_kept_is_read_later(
+    alone: list[str], world: House, spams: Callable[[int], list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, seen = batch.Stop(), list[Sequence[str] | None]()
+
+    def child(bench: workbench.Workbench, ids: Sequence[str] | None) -> Sequence[str] | None:
+        """Waits for registries that do not answer."""
+        seen.append(ids)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and list(bench._work.queue) != [None]:
+            if bench._work.full() and not stop.by:
+                os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+        return bench._work.get()
+
+    monkeypatch.setattr(workbench.Workbench, "_child", child)
+    monkeypatch.setattr(workbench, "AT_ONCE", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    office, kept = opened(alone, world), list[Mail]()
+    before = complaints(office, ComplaintState.RECEIVED)
+    mails = [Mail(str(n), n, raw) for n, raw in enumerate(spams(4))]
+    with Local(office.settings, ALICE) as work, stop.on_signals(), pytest.raises(batch.StoppedError):
+        batch.Batch(work, "a label", stop, lambda _: None, kept.extend, lambda _: None).run(
+            mails, batch.Tally()
+        )
+    assert (len(kept), complaints(office, ComplaintState.RECEIVED)) == (4, before + 4)
+    assert len(seen) == 1, "what was not begun is left for later"
+    office.close()
 
 
 def test_after_kill_9_nothing_is_lost_and_nothing_doubled(

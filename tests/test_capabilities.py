@@ -87,6 +87,14 @@ def test_no_copy_of_a_page_behind_a_link_is_kept_and_its_address_goes_nowhere(we
         assert "noindex" in headers["X-Robots-Tag"]
 
 
+def test_a_link_with_a_slash_too_many_is_sent_nowhere(website: Website) -> None:
+    """Redirected it would be to http: and to whatever host the client wrote."""
+    answer = website.http.get(website.review(website.waiting()) + "/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+    assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == ("no-store", "no-referrer")
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
 def test_a_mail_scanner_that_follows_links_achieves_nothing(website: Website, method: str) -> None:
     complaint = website.waiting()

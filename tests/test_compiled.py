@@ -1,4 +1,4 @@
-"""A compiled wheel reads every message as the plain source does.
+"""A compiled wheel reads every message as the plain source does, and hides the same in it.
 
 The wheel is made by scripts/compile, which takes minutes of a compiler's time: `.ci/run` makes one and names
 its folder in PLAINT_TESTS_COMPILED.
@@ -53,7 +53,9 @@ def _readings(*folders: Path) -> list[str]:
     return ran.stdout.splitlines()
 
 
-def test_a_compiled_wheel_reads_thousands_of_messages_as_the_plain_source_does(unpacked: Path) -> None:
+def test_a_compiled_wheel_reads_and_redacts_thousands_of_messages_as_the_plain_source_does(
+    unpacked: Path,
+) -> None:
     with ThreadPoolExecutor() as both:
         plain, fast = both.map(lambda path: _readings(*path), [(compiled.ROOT,), (unpacked, compiled.ROOT)])
     assert plain.pop(0) == "0"

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import select
 
-from complaints.forward import HoldError, sendable_bytes
+from complaints.db import move
+from complaints.forward import HoldError, resend, sendable_bytes
 from complaints.models import Consent, Report, ReportState, Withdrawal
 from complaints.receipts import (
     ReceiptError,
@@ -24,6 +25,7 @@ from complaints.receipts import (
     receipt,
     verify,
 )
+from complaints.report import close_if_done
 from complaints.tokens import digest
 from tests.house import House, house, spam
 from tests.test_cli import plaint
@@ -260,6 +262,24 @@ def test_what_was_not_sent_yet_can_be_withdrawn_after_the_undo_window(
             cancelled = select(Report).where(Report.state == ReportState.CANCELLED)
             with pytest.raises(HoldError, match="No consent"):
                 sendable_bytes(session, website.office, session.exec(cancelled).one())
+
+
+def test_what_an_operator_sends_again_can_be_withdrawn_too(tmp_path: Path) -> None:
+    with running_website(tmp_path) as website:
+        complaint = website.waiting()
+        confirm(website, complaint)
+        with website.office.db.transaction() as session:
+            [row] = session.exec(select(Report).where(Report.state == ReportState.QUEUED))
+            for state in (ReportState.SENDING, ReportState.UNCONFIRMED):
+                move(session, row, state)
+            close_if_done(session, row)
+            resend(session, website.office, row)
+        assert website.show(complaint)["state"] == "closed"
+        website.clock.turn(seconds=-60)
+        assert website.api("POST", f"/complaints/{complaint}/undo").status_code == 409
+        assert "Withdraw what was not sent" in review(website, complaint).text
+        after = website.api("POST", f"/complaints/{complaint}/withdraw").json()
+        assert {one["state"] for one in after["reports"]} == {"cancelled", "draft"}
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_from_taking_back(tmp_path: Path) -> None:

@@ -182,3 +182,25 @@ def test_plaint_redact_refuses_what_it_cannot_do(spam_file: Path, tmp_path: Path
     done = plaint("redact", str(spam_file), "--reporter", "alice@victim.example", "--out", str(out), *data)
     assert (done.code, done.out) == (0, b"")
     assert b"redacted-" in (out / "spam.eml").read_bytes()
+
+
+def test_of_a_large_spam_the_beginning_is_compared_and_all_of_it_counted(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of ten megabytes is there at once: nothing of it is redacted anew beyond the first 64 KiB."""
+    monkeypatch.setattr(hiding, "MOST_CHANGES", 5)
+    many = f"Hello {ALICE}\r\n" * 4000
+    complaint = website.waiting(spam(body=many))
+    page = review(website, complaint)
+    [row, _] = sorted(reports(website).values(), key=lambda row: row.id)
+    with website.office.db.reading() as session:
+        found, alice = session.get_one(Complaint, complaint), website.alice.reporter
+        raw = website.office.spam_of(session, found)
+        told = hiding.difference(website.office, alice, found, row, raw)
+    assert told is not None
+    assert 60_000 < told["compared"] <= 65_536
+    assert told["count"] == sum(change["count"] for change in row.changes) > 4000
+    assert len(row.changes) < 20
+    assert told["more"] + sum(edit["count"] for edit in told["edits"]) == told["count"]
+    assert f"told one by one for its first {told['compared']} bytes" in page.text
+    assert f"{told['count']} redactions" in page.text

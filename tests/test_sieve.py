@@ -147,6 +147,23 @@ def test_words_that_begin_alike_say_together_what_they_say_one_by_one(
     assert readings(text.encode()) == [said] == [decoded(text.encode())]
 
 
+@pytest.mark.parametrize("who", WHO, ids=ids)
+def test_a_digest_is_found_from_whichever_letter_of_a_token_it_begins(who: Identity) -> None:
+    hider = fast(who)
+    for digest, is_hex, _ in hider.digests:
+        for letters in range(4):
+            for form in {digest, digest.upper()} if is_hex else {digest}:
+                assert hider.finds(b"see " + b"G" * letters + form + b" there"), (digest, letters)
+
+
+def test_an_address_in_base64_is_found_where_it_goes_on_behind_what_is_readable() -> None:
+    who = Identity(("alice.reporter@victim.example",))
+    for gap in ("\u00ad", "\0", "\u2060", "<b \u00ff>"):
+        said = "\u00ff\u00fe a text before it, ali" + gap * 2 + "ce.reporter@victim.example \u00ff"
+        text = b"token " + base64.b64encode(said.encode()) + b" and more"
+        assert fast(who).finds(text) == finds_fully(who, text) != []
+
+
 WEAKER = {
     "tags": (r"|<[^<>]*>", ""),
     "zero-width spaces": (r"|\xe2[\x80\x81]", r"|\xe2[\x90]"),

@@ -20,7 +20,7 @@ from tests.house import ALICE, BOB, CLOUD, SAVANNA, house_settings, spam
 
 Work = Callable[[Office, AbuseLookup], Coroutine[Any, Any, None]]
 ITS_OWN = {
-    *("id", "reporter_id", "submission_id", "complaint_id", "token", "message_id"),
+    *("id", "reporter_id", "submission_id", "complaint_id", "token_hash", "message_id"),
     *("raw", "received_at", "drafted_at", "due_at", "version"),
 }
 """What differs between two complaints about one spam."""

@@ -66,7 +66,9 @@ def test_a_field_loses_its_value_and_one_that_says_how_to_read_a_part_what_is_no
     done = searched(header("X-Id: " + broken.decode()))
     assert done.raw.startswith(b"X-Id: [withheld: it shows the reporter]\r\nReceived: ")
     named = f'Content-Type: text/plain; charset=utf-8;\r\n name*1="{ADDRESS[3:]}";\r\n name*0="{ADDRESS[:3]}"'
+    named += "\r\nContent-Transfer-Encoding: 7bit " + SPACED.decode()
     part = parse(searched(parts((named, b"x"))).raw).parts[1]
+    assert part.transfer_encoding == "7bit"
     assert (part.content_type, part.charset, part.filename, part.content()) == (
         "text/plain",
         "utf-8",

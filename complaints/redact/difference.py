@@ -60,11 +60,14 @@ KEPT = {
 """What level `strict` would hide, by rule."""
 
 
-def explain(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> dict[str, Any]:
+def explain(
+    raw: bytes, redacted: Redacted, identity: Identity, level: str, kept: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """Return the document: `{"level", "count", "rules", "edits", "more", "kept", "not_hidden"}`.
 
     `edits` are `{"rule", "where", "line", "old", "new", "count"}`, `kept` are `{"what", "where", "line",
-    "text", "why", "count"}`; lines are those of the raw bytes.
+    "text", "why", "count"}`; lines are those of the raw bytes. `kept`: as found for another desk, where it
+    is known already.
     """
     # What is gone for good comes first.
     edited = sorted(redacted.edits, key=lambda edit: edit.rule not in WITHHELD)
@@ -80,9 +83,13 @@ def explain(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> d
         "rules": dict(Counter(edit.rule for edit in redacted.edits).most_common()),
         "edits": edits,
         "more": max(0, len(counted) - MOST_EDITS),
-        "kept": list(_kept(raw, redacted, identity, level))[:MOST_KEPT] if level != "none" else [],
+        "kept": kept if kept is not None else _kept_of(raw, redacted, identity, level),
         "not_hidden": list(redacted.not_hidden),
     }
+
+
+def _kept_of(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> list[dict[str, Any]]:
+    return list(_kept(raw, redacted, identity, level))[:MOST_KEPT] if level != "none" else []
 
 
 def _kept(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> Iterator[dict[str, Any]]:

@@ -37,6 +37,8 @@ _UUID = 16
 _GROUPS_OF_UUID = r"(.{8})(.{4})(.{4})(.{4})(.{12})"
 _PIECE, _OVERLAP = 131_072, 4_096
 _GROUPS = 8
+_STRETCHES, _SHORTEST_STRETCH = 16, 600
+_NO_TOKEN = re.compile(rb"[^A-Za-z0-9+/_\s-]")
 # A token, folded like a header field, or broken into long lines like an undeclared base64 body.
 _RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{8,}+"
@@ -134,8 +136,13 @@ class Hider:
         bare = splice(text, (Find(*match.span(), b" ", "") for match in words)) if words else text
         if not self._may_hold(glance.glued(bare), depth):
             return
-        matches = [match for match in _RUN.finditer(text) if match.end() - match.start() >= self.shortest]
-        for match, token in self._promising([(match, token_of(match)) for match in matches], depth):
+        stretches = list(_stretches(text))
+        tokens: list[tuple[re.Match[bytes], bytes]] = []
+        for start, end in stretches:
+            if len(stretches) == 1 or self._may_hold(glance.glued(text[start:end]), depth):
+                runs = _RUN.finditer(text, start, end)
+                tokens += [(run, token_of(run)) for run in runs if run.end() - run.start() >= self.shortest]
+        for match, token in self._promising(tokens, depth):
             opened = self._digest(token) or self._hex(token, depth) or self._base64(token, depth)
             if opened is not None:
                 new, rule = opened
@@ -306,6 +313,16 @@ def _pieces(letters: bytes) -> Iterator[bytes]:
     """Cut glued letters so that what is made of each stays small; what lies on a cut is in both pieces."""
     for start in range(0, len(letters), _PIECE):
         yield letters[start : start + _PIECE + _OVERLAP]
+
+
+def _stretches(text: bytes) -> Iterator[tuple[int, int]]:
+    """Cut a text in a few between its tokens: where something stands that is in none, nor in a fold."""
+    size, start = max(_SHORTEST_STRETCH, len(text) // _STRETCHES), 0
+    while start < len(text):
+        cut = _NO_TOKEN.search(text, start + size)
+        end = cut.end() if cut else len(text)
+        yield start, end
+        start = end
 
 
 def _at(

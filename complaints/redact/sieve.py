@@ -16,11 +16,10 @@ _MEMORY = 16 << 20
 """Octets that the states of one automaton may take at most."""
 _READ_AGAIN = 20_000_000
 _FEWEST_LOOKS = 64
-_TEXT = r"[\t\n\r -~]{16,}"
+_READABLE = r"[\t\n\r -~]"
+_TEXT = _READABLE + "{16,}"
 """So many readable characters in a row are a text; noise has none."""
 _WHOLE_TEXT = re.compile(_TEXT.encode())
-_LONGEST = 4_096
-"""Octets in which whatever is spelled ends, with all that stands between its letters."""
 MOST_LETTERS = 10
 """Letters of a secret that are looked for: more make the automaton large, and not rarer in mail."""
 # What `spellings.GAP` may be, without its bounds.
@@ -40,6 +39,8 @@ class Sieve:
         patterns = list(dict.fromkeys(loose))
         self._spelled = automaton(patterns)
         self._telling = automaton([*patterns, _TEXT])
+        self._begun = automaton([rf"{_READABLE}*(?:{'|'.join(patterns)})"])
+        """Anchored where a text begins, this stops soon behind it, unless something is spelled there."""
 
     def starts(self, text: bytes) -> Iterator[int]:
         """Yield each offset at which something may be spelled, in order."""
@@ -60,7 +61,8 @@ class Sieve:
             if run is None or run.end() != match.end():
                 return True, b""
             found.append(run)
-        spelled = any(self._spelled.search(octets, *span) is not None for span in _reached(found))
+        # What begins in a run may end behind it.
+        spelled = any(self._begun.match(octets, run.start()) is not None for run in found)
         return spelled, b"\n".join([run[0] for run in found])
 
     def spells(self, text: bytes) -> bool:
@@ -70,17 +72,6 @@ class Sieve:
     def tells(self, octets: bytes) -> bool:
         """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
         return self._telling.search(octets) is not None
-
-
-def _reached(runs: list[re.Match[bytes]]) -> list[tuple[int, int]]:
-    """Return the stretches that are reached from runs: what begins in one may end behind it."""
-    spans: list[tuple[int, int]] = []
-    for run in runs:
-        start, end = run.start(), run.end() + _LONGEST
-        if spans and start <= spans[-1][1]:
-            start = spans.pop()[0]
-        spans.append((start, end))
-    return spans
 
 
 def few_looks(text: bytes) -> int:

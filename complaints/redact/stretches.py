@@ -65,12 +65,29 @@ class Asking:
                 if found == _MOST_STRETCHES:
                     yield start, len(items)
                     return
-                end = start + self._fewest(items[start:], head)
-                first = end - self._fewest(items[start:end][::-1], head, backwards=True)
+                low, high = self._half_of(items, start, head)
+                end = low + self._fewest(items[low:high], head)
+                first = end - self._fewest(items[low:end][::-1], head, backwards=True)
                 yield first, end
                 start, found = end, found + 1
         except SpentError:
             yield start, len(items)
+
+    def _half_of(self, items: Sequence[bytes], low: int, head: bytes) -> tuple[int, int]:
+        """Half after half of the items from `low` on, as long as one of the two shows somebody by itself.
+
+        All together they are twice as long as the items, however many those are.
+        """
+        high = len(items)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self(head + b"".join(items[low:middle])):
+                high = middle
+            elif self(head + b"".join(items[middle:high])):
+                low = middle
+            else:
+                break
+        return low, high
 
     def _fewest(self, items: Sequence[bytes], head: bytes, *, backwards: bool = False) -> int:
         """How many items it takes, from the first on, to show what all of them show."""

@@ -35,6 +35,7 @@ _CUT = (
     r"|\\[ux]?\{?[0-9A-Fa-f]{0,4})\r?\n[ \t]"
 )
 _CUT_ESCAPE, _MAY_CUT = re.compile(_CUT.encode()), automaton([_CUT])
+_CUT_QUOTED = re.compile(rb"=[0-9A-Fa-f]\r?\n[ \t]")
 # Charsets whose ASCII does not look like ASCII: only their decoded text can be searched.
 _NOT_ASCII = re.compile(
     r"utf-?(?:16|32|7)|unicode|ucs-?[24]|cp(?:037|273|424|500|875|1026|1140)|hz|ebcdic", re.IGNORECASE
@@ -103,7 +104,7 @@ class Walk:
         pieces: list[bytes] = []
         position = 0
         # A field's folds are its own, so one look over all fields tells of each of them: nearly always no.
-        cut = _MAY_CUT.search(message.raw, 0, message.body)
+        cut = _may_be_cut(message.raw[: message.body])
         for header in message.headers if cut else ():
             if cut is None:
                 break
@@ -305,6 +306,12 @@ def _mailbox(where: bytes, locals_: tuple[bytes, ...]) -> re.Pattern[bytes]:
 @lru_cache(maxsize=4096)
 def _is_recipient(name: str) -> bool:
     return _RECIPIENT.fullmatch(name) is not None
+
+
+def _may_be_cut(fields: bytes) -> re.Match[bytes] | None:
+    """Return the first fold that may cut an escape; nearly all fields have no sign of one but `=`."""
+    signs = b"%" in fields or b"&" in fields or b"\\" in fields
+    return _MAY_CUT.search(fields) if signs or _CUT_QUOTED.search(fields) else None
 
 
 def _is_own_world(part: Part) -> bool:

@@ -19,12 +19,11 @@ from complaints.redact.stretches import ENOUGH, Asking, Less, Shows, is_utf8
 
 _EVIDENCE = re.compile(
     r"received|x-received|received-spf|return-path|from|sender|reply-to|subject|date|message-id|mime-version"
-    r"|authentication-results|arc-.*|dkim-signature|domainkey-signature|cfbl-.*|feedback-id"
-    r"|content-transfer-encoding",
+    r"|authentication-results|arc-.*|dkim-signature|domainkey-signature|cfbl-.*|feedback-id",
     re.IGNORECASE,
 )
-"""Fields that tell where a spam came from, who signed it, and how to read it."""
-_STRUCTURAL = re.compile(r"content-(?:type|disposition)", re.IGNORECASE)
+"""Fields that tell where a spam came from, and who signed it."""
+_STRUCTURAL = re.compile(r"content-(?:type|disposition|transfer-encoding)", re.IGNORECASE)
 _NEEDED = ("boundary", "charset", "format", "delsp", "type", "report-type")
 _TEXTS = ("text/", "application/", "message/")
 _HEAD = 4_096
@@ -153,6 +152,7 @@ def _bare(header: Header) -> bytes:
     """The value of a field that says how to read a part, without what it says besides."""
     kind, values = parameters(header.value)
     needed = "".join(f'; {name}="{values[name]}"' for name in _NEEDED if name in values)
+    kind = kind if "/" in kind else kind.partition(" ")[0]
     return (kind + needed).encode("utf-8", "replace")
 
 

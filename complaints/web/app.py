@@ -61,6 +61,8 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # they would load scripts of third parties
         redoc_url=None,
+        # It would name what is in the link under http: and a host that the client wrote
+        redirect_slashes=False,
     )
     app.state.office = office
     app.state.ready = ready

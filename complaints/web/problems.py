@@ -39,9 +39,10 @@ WORDS = {
         "Try again in a minute.",
     ),
 }
-IN_THE_API = dict.fromkeys(
-    (404, 405), "What there is, and what it takes, is described at /api/v1/openapi.json."
-)
+IN_THE_API = {
+    404: "GET /api/v1/complaints lists what is yours; /api/v1/openapi.json describes every address.",
+    405: "What each address takes is described at /api/v1/openapi.json.",
+}
 AWAY_SECONDS = 30  # after which to ask again, while the database is away
 
 
@@ -158,7 +159,7 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _refused(request: Request, error: HTTPException) -> Response:
-        return _answer(request, error if isinstance(error, Problem) else _worded(error, _is_api(request)))
+        return _answer(request, error if isinstance(error, Problem) else _worded(error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -203,21 +204,19 @@ def _unread(error: Json) -> bool:
     return bool(error["loc"] == ("body",) and error["type"] != "missing")
 
 
-def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
-
-
-def _worded(error: HTTPException, api: bool) -> Problem:
+def _worded(error: HTTPException) -> Problem:
     other = ("The request cannot be read", str(error.detail), "Correct it and send it again.")
     title, detail, remedy = WORDS.get(error.status_code, other)
-    remedy = IN_THE_API.get(error.status_code, remedy) if api else remedy
     return Problem(error.status_code, title, detail, remedy, headers=error.headers)
 
 
 def _answer(request: Request, problem: Problem) -> Response:
-    if _is_api(request):
+    if request.url.path.startswith("/api/"):
         kind = "application/problem+json"
-        return JSONResponse(problem.document(), problem.status_code, problem.headers, media_type=kind)
+        remedy = IN_THE_API.get(problem.status_code, problem.remedy)
+        return JSONResponse(
+            problem.document() | {"remedy": remedy}, problem.status_code, problem.headers, media_type=kind
+        )
     if isinstance(problem, LinkEnded) and problem.token:
         return page("link_ended.html", problem.status_code, token=problem.token)
     return page("problem.html", problem.status_code, headers=problem.headers, problem=problem)

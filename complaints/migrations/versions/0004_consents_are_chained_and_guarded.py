@@ -1,4 +1,4 @@
-"""Consents form a chain. What the database refuses because of it came here; see 0015."""
+"""Consents form a chain. What the database refuses because of it came here; see 0016."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A draft has no bytes before somebody looks. What the database refuses because of it came here; see 0015."""
+"""A draft has no bytes before somebody looks. What the database refuses because of it came here; see 0016."""
 
 revision = "0013"
 down_revision = "0012"

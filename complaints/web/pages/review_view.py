@@ -163,19 +163,20 @@ def _reports(
 ) -> list[Json]:
     """Per desk its document, its exact bytes, and what the contact snapshot says of its part in the spam."""
     by_id = {document["id"]: document for document in documents}
+    raws = {row.id: office.report_bytes(reporter, row) for row in rows}
+    open_now = [(row, raws[row.id]) for row in rows if row.state in OPEN]
+    differences = hiding.differences(office, reporter, complaint, open_now, spam)
     return [
         by_id[row.id]
         | {
-            "raw": office.report_bytes(reporter, row),
+            "raw": raws[row.id],
             "open": row.state in OPEN,
             "words": words.REPORT[row.state],
             "contact": row.contact,
             "hidden": _by_rule(row.changes),
             "next_at": row.next_at,
             "parts": _parts(row, complaint.source_ip),
-            "difference": hiding.difference(office, reporter, complaint, row, spam)
-            if row.state in OPEN
-            else None,
+            "difference": differences.get(row.id),
             "unticked": None if row.ticked else _why_unticked(row),
         }
         for row in rows
