@@ -271,7 +271,7 @@ class Walk:
         return packed.may_hold(content) and packed.shows(content, self.packing, self.hider)
 
     def _whole(self, part: Part, content: bytes, where: str, line: int) -> bytes:
-        """What stands for a file that cannot be written anew without breaking it (decision 45)."""
+        """What stands for a file that cannot be written anew without breaking it (decision 44)."""
         new = stand_in.of_part(part.content_type, len(content))
         new = stand_in.WORDS_GONE if self.hider.finds(new) else new
         old = stand_in.described(part.content_type, len(content))
