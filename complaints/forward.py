@@ -217,7 +217,7 @@ def sendable_bytes(session: Session, office: Office, report: Report) -> bytes:
             raise HoldError("No consent covers exactly these bytes to this recipient; nothing was sent.")
     except VaultError as error:
         raise HoldError("What is stored of it does not open with your key; nothing was sent.") from error
-    if consent.redaction != "none" and (found := leaks_in(raw, reporter, complaint)):
+    if consent.redaction != "none" and (found := leaks_in(office, raw, reporter, complaint)):
         raise HoldError(
             f"Something you chose to hide was found in the finished report ({found}); nothing was sent."
         )

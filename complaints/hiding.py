@@ -6,7 +6,7 @@ for the reporter, and whose pseudonym it is that a desk quotes back.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from sqlalchemy import extract, func
@@ -43,14 +43,20 @@ NOTHING_HIDDEN: Json = {
 }
 
 
-def identity_of(reporter: Reporter, complaint: Complaint | None = None, raw: bytes = b"") -> Identity:
-    """What redaction hides of a reporter, in this complaint.
-
-    Whoever knows a submission address hands in as its owner, so what looks like one in `raw` is hidden too.
-    """
+def identity_of(reporter: Reporter, complaint: Complaint | None = None) -> Identity:
+    """What redaction hides of a reporter, in this complaint."""
     words = tuple(complaint.hide) if complaint else ()
-    addresses = (reporter.address, *reporter.aliases, *tokens.submission_addresses(raw))
-    return Identity(addresses, tuple(reporter.names), words)
+    return Identity((reporter.address, *reporter.aliases), tuple(reporter.names), words)
+
+
+def identity_in(office: Office, reporter: Reporter, complaint: Complaint, raw: bytes) -> Identity:
+    """The same, and every submission address that these bytes name.
+
+    Whoever knows one hands in as its owner.
+    """
+    known = identity_of(reporter, complaint)
+    secret = tokens.submission_addresses(raw, office.settings.mail_domain)
+    return replace(known, addresses=(*known.addresses, *secret))
 
 
 def level_of(complaint: Complaint) -> str:
@@ -58,9 +64,10 @@ def level_of(complaint: Complaint) -> str:
     return complaint.redaction if complaint.redaction in LEVELS else "identity"
 
 
-def copies(reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
+def copies(office: Office, reporter: Reporter, complaint: Complaint, spam: bytes) -> Copies:
     """The spam as each desk of a complaint may see it."""
-    return Copies(spam, identity_of(reporter, complaint, spam), level_of(complaint), own_hops(complaint))
+    identity = identity_in(office, reporter, complaint, spam)
+    return Copies(spam, identity, level_of(complaint), own_hops(complaint))
 
 
 def own_hops(complaint: Complaint) -> int:
@@ -68,10 +75,10 @@ def own_hops(complaint: Complaint) -> int:
     return ((complaint.evidence or {}).get("source") or {}).get("hop") or 0
 
 
-def shows(reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
+def shows(office: Office, reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
     """Ask the search before sending whether octets of a redacted spam show what the reporter hides."""
     identity, hops, strict = (
-        identity_of(reporter, complaint, spam),
+        identity_in(office, reporter, complaint, spam),
         own_hops(complaint),
         level_of(complaint) == "strict",
     )
@@ -83,12 +90,12 @@ def shows(reporter: Reporter, complaint: Complaint, spam: bytes) -> Shows:
 
 
 def _as_written(
-    reporter: Reporter, complaint: Complaint, report: Report, done: Redacted, spam: bytes
+    office: Office, reporter: Reporter, complaint: Complaint, report: Report, done: Redacted, spam: bytes
 ) -> Redacted:
     """A redaction without what was withheld when the report was written."""
     if not any(change["rule"] in WITHHELD for change in report.changes):
         return done
-    return withheld(done, shows(reporter, complaint, spam))
+    return withheld(done, shows(office, reporter, complaint, spam))
 
 
 def redacted_link(office: Office, reporter: Reporter, complaint: Complaint, report: Report, link: str) -> str:
@@ -138,18 +145,18 @@ def differences(
     if (level := level_of(complaint)) == "none" or not spam:
         return found
     head = spam if len(spam) <= COMPARED else spam[: spam.rfind(b"\n", 0, COMPARED) + 1 or COMPARED]
-    shared = copies(reporter, complaint, head)
+    shared = copies(office, reporter, complaint, head)
     kept = None
     for report, raw in reports:
         if not raw:
             continue
         done = _as_written(
-            reporter, complaint, report, shared.under(pseudonym_key(office, reporter, report)), head
+            office, reporter, complaint, report, shared.under(pseudonym_key(office, reporter, report)), head
         )
         enclosed = legal(done.raw)[0]
         if enclosed[: parse(enclosed).body].strip() not in raw:
             continue
-        one = explain(head, done, identity_of(reporter, complaint, head), level, kept)
+        one = explain(head, done, identity_in(office, reporter, complaint, head), level, kept)
         kept = one["kept"]  # the same for every desk
         found[report.id] = one | {"compared": None} if head is spam else _of_all(one, report, len(head))
     return found

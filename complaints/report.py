@@ -15,6 +15,7 @@ from complaints.declared import ids_of
 from complaints.hiding import (
     changes_of,
     copies,
+    identity_in,
     identity_of,
     own_hops,
     pseudonym_key,
@@ -65,26 +66,26 @@ def write(
     as can be told apart. Where that is not enough, the header block alone is enclosed.
     Raises CannotRedact when even that would give the reporter away.
     """
-    shared = _Shared(copies(reporter, complaint, spam))
+    shared = _Shared(copies(office, reporter, complaint, spam))
     for number, report in enumerate(reports):
         raw = _freeze(office, reporter, complaint, report, shared)
         # They differ in pseudonyms and desk only: one is searched here, each one again before it leaves
-        if number or not _still_shown(raw, reporter, complaint, spam):
+        if number or not _still_shown(office, raw, reporter, complaint, spam):
             continue
-        shared.shows = shows(reporter, complaint, spam)
+        shared.shows = shows(office, reporter, complaint, spam)
         raw = _freeze(office, reporter, complaint, report, shared)
-        if _still_shown(raw, reporter, complaint, spam):
+        if _still_shown(office, raw, reporter, complaint, spam):
             shared.headers_only = True
             raw = _freeze(office, reporter, complaint, report, shared)
-            if found := _still_shown(raw, reporter, complaint, spam):
+            if found := _still_shown(office, raw, reporter, complaint, spam):
                 raise CannotRedact(f"what you chose to hide would still show ({found})")
 
 
-def _still_shown(raw: bytes, reporter: Reporter, complaint: Complaint, spam: bytes) -> str:
+def _still_shown(office: Office, raw: bytes, reporter: Reporter, complaint: Complaint, spam: bytes) -> str:
     """What a fresh report still shows, in words; "" for nothing."""
     if complaint.redaction == "none":
         return ""
-    return leaks_in(raw, reporter, complaint) or _codes_left(raw, complaint, spam)
+    return leaks_in(office, raw, reporter, complaint) or _codes_left(raw, complaint, spam)
 
 
 def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
@@ -97,9 +98,9 @@ def _codes_left(raw: bytes, complaint: Complaint, spam: bytes) -> str:
     return "the second of a date" if enclosed and tells_the_second(enclosed.spam) else ""
 
 
-def leaks_in(raw: bytes, reporter: Reporter, complaint: Complaint) -> str:
+def leaks_in(office: Office, raw: bytes, reporter: Reporter, complaint: Complaint) -> str:
     """Where a finished report still shows what its reporter hides, in words; "" where nowhere (promise 6)."""
-    identity = identity_of(reporter, complaint, raw)
+    identity = identity_in(office, reporter, complaint, raw)
     leaks = find_leaks(raw, identity, own_words=OWN_WORDS)
     if not leaks and not OWN_WORDS.isdisjoint(words_in(identity)):
         # A Mr Page: in our own words his name proves nothing, in the spam it does.

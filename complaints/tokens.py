@@ -32,8 +32,7 @@ _SECRET = re.compile(
 
 # Begins with what is rare, so that a large mail is passed over quickly
 _SUBMISSION = re.compile(
-    rf"@(?<=(?<![0-9a-z])[{ALPHABET}]{{{SUBMISSION_LETTERS}}}@)(?:[0-9a-z-]{{1,63}}\.){{1,9}}[a-z]{{2,63}}".encode(),
-    re.IGNORECASE,
+    rf"@(?<=(?<![0-9a-z])[{ALPHABET}]{{{SUBMISSION_LETTERS}}}@)[0-9a-z.-]{{1,253}}".encode(), re.IGNORECASE
 )
 
 
@@ -67,11 +66,11 @@ def without_secrets(text: str) -> str:
     return _SECRET.sub("[...]", text)
 
 
-def submission_addresses(raw: bytes) -> list[str]:
+def submission_addresses(raw: bytes, domain: str) -> list[str]:
     """What stands in a mail and has the form of a submission address, in lower case; the first few of it."""
     found = islice(_SUBMISSION.finditer(raw), 1000)
-    names = dict.fromkeys(raw[at.start() - SUBMISSION_LETTERS : at.end()].decode().lower() for at in found)
-    return list(names)[:MOST_ADDRESSES]
+    names = (raw[at.start() - SUBMISSION_LETTERS : at.end()].decode().lower().rstrip(".") for at in found)
+    return list(dict.fromkeys(name for name in names if name.endswith(f"@{domain.lower()}")))[:MOST_ADDRESSES]
 
 
 def same(given: str, expected: str) -> bool:

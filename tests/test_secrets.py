@@ -196,3 +196,11 @@ def test_an_upgrade_leaves_no_secret_in_an_old_database_and_its_links_still_open
     database.close()
     files = b"".join(file.read_bytes() for file in tmp_path.rglob("*.sqlite*")).lower()
     assert [one for one in (secret, mark) if one.encode() in files] == []
+
+
+def test_an_id_of_somebody_elses_in_the_form_of_a_submission_address_stays_evidence() -> None:
+    letters = "23456789abcdefghjkmnpqrstu"
+    raw = (
+        f"Message-ID: <{letters}@mail.example>\r\nTo: {letters.upper()}@Spam.Plaint.example.\r\n\r\n".encode()
+    )
+    assert tokens.submission_addresses(raw, "spam.plaint.example") == [f"{letters}@spam.plaint.example"]
