@@ -179,7 +179,7 @@ def account(session: Session, office: Office, reporter: Reporter) -> Json:
             for row in session.exec(select(StandingConsent).where(StandingConsent.reporter_id == reporter.id))
         ],
         "answered_requests": [
-            {"at": row.at, "answer": json.loads(office.vault.unseal(reporter.key, row.answer))}
+            {"at": show.stamp(row.at), "answer": json.loads(office.vault.unseal(reporter.key, row.answer))}
             for row in session.exec(select(AnsweredRequest).where(AnsweredRequest.reporter_id == reporter.id))
             if row.answer
         ],

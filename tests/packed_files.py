@@ -16,7 +16,7 @@ def zipped(content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A zip that holds one page."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
-        archive.writestr("a.html", content)
+        archive.writestr(zipfile.ZipInfo("a.html"), content, method)
     return packed.getvalue()
 
 
@@ -30,12 +30,12 @@ def pdf(content: bytes) -> bytes:
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "bzip2": bz2.compress,
     "xz": lzma.compress,
-    "gzip in a zip": lambda text: zipped(gzip.compress(text)),
+    "gzip in a zip": lambda text: zipped(gzip.compress(text, mtime=0)),
     "stored in a zip": lambda text: zipped(text, zipfile.ZIP_STORED),
     "zip behind a picture": lambda text: _PICTURE + bytes(range(256)) + zipped(text),
     "zip without its directory": lambda text: zipped(text)[:-60],
-    "gzip cut short": lambda text: gzip.compress(text + random.Random(2).randbytes(9_000))[:-4_000],
-    "behind a damaged archive": lambda text: b"\x1f\x8b\x08 no archive" + gzip.compress(text),
+    "gzip cut short": lambda text: gzip.compress(text + random.Random(2).randbytes(9_000), mtime=0)[:-4_000],
+    "behind a damaged archive": lambda text: b"\x1f\x8b\x08 no archive" + gzip.compress(text, mtime=0),
     "stream of a PDF file": lambda text: pdf(b"BT (" + text + b") Tj ET"),
     "kerned line of a PDF file": lambda text: pdf(b"BT [(" + text[:8] + b")-20 (" + text[8:] + b")] TJ ET"),
     "wide letters of a PDF file": lambda text: pdf(

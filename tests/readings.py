@@ -35,8 +35,8 @@ REPORTER = Identity(
     ("Alice Reporter", "Rodrigo"),
 )
 """Who is meant in the places, in our own messages and in a collection."""
-STRICT = 8
-"""Of so many messages one is redacted at level `strict` too."""
+HIDDEN, STRICT = 3, 24
+"""Of so many messages one is searched and redacted, and redacted at level `strict` too."""
 
 
 def messages() -> Iterator[tuple[str, bytes]]:
@@ -68,18 +68,18 @@ def _damaged(raw: bytes, chance: random.Random) -> bytes:
 
 
 def everything(raw: bytes) -> str:
-    """All that is read in one message, with three borders; and what is found of a person in it."""
+    """All that is read in one message, with three borders."""
     message = parse(raw)
     plain, mixed = trace(message, NOBODY), trace(message, NOBODY, "C")
     trusting = Trust.of([hop.by for hop in plain.hops[:2] if hop.by])
     evidence = read(raw, trusting, "B").document()
     texts = [(part.content_type, part.filename, part.text(10_000)) for part in leaves_within(message)]
-    return repr((message.headers, texts, plain, mixed, links(message), evidence, find_leaks(raw, REPORTER)))
+    return repr((message.headers, texts, plain, mixed, links(message), evidence))
 
 
 def hidden(raw: bytes, levels: tuple[str, ...]) -> str:
-    """All that redaction does to one message."""
-    return repr([_redacted(raw, level) for level in levels])
+    """What is found of a person in one message, and all that redaction does to it."""
+    return repr((find_leaks(raw, REPORTER), [_redacted(raw, level) for level in levels]))
 
 
 def _redacted(raw: bytes, level: str) -> object:
@@ -95,8 +95,9 @@ def main() -> None:
     modules = [module for name, module in sys.modules.items() if name.startswith("complaints.")]
     print(sum(not (module.__file__ or "").endswith(".py") for module in modules))
     for number, (name, raw) in enumerate(messages()):
-        levels = ("identity",) if number % STRICT else ("identity", "strict")
-        said = everything(raw) + hidden(raw, levels)
+        said = everything(raw)
+        if number % HIDDEN == 0:
+            said += hidden(raw, ("identity",) if number % STRICT else ("identity", "strict"))
         print(f"{name!r}\t{hashlib.sha256(said.encode('utf-8', 'backslashreplace')).hexdigest()}")
 
 

@@ -105,7 +105,7 @@ def qp(content: bytes) -> bytes:
 def _zip(name: str, content: bytes) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
+        archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
@@ -177,7 +177,7 @@ _OTHER: dict[str, _Make] = {
         ("Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64", lines(b"%PDF-1.7\0\0 (" + a.encode() + b") " + bytes(range(200))))
     ),
     "gzip": lambda a: parts(
-        ("Content-Type: application/gzip\r\nContent-Transfer-Encoding: base64", lines(gzip.compress(f"to {a} ".encode())))
+        ("Content-Type: application/gzip\r\nContent-Transfer-Encoding: base64", lines(gzip.compress(f"to {a} ".encode(), mtime=0)))
     ),
     "zip": lambda a: parts(
         ("Content-Type: application/zip\r\nContent-Transfer-Encoding: base64", lines(_zip("x.html", f"<p>{a}</p>".encode())))

@@ -89,7 +89,7 @@ def test_who_was_erased_after_a_backup_is_in_nothing_that_is_restored_from_it(
 
 
 def compare(before: dict[str, bytes], after: dict[str, bytes]) -> None:
-    """All is as it was, but for uses of data, which are refused, and links, which tell the time."""
+    """All is as it was, but for uses of data, which are refused, and what is too short-lived for a backup."""
     assert set(after) == set(before)
     for name, content in before.items():
         if name.endswith(".eml"):
@@ -97,6 +97,8 @@ def compare(before: dict[str, bytes], after: dict[str, bytes]) -> None:
     was, now = (json.loads(one["account.json"]) for one in (before, after))
     assert [row["chosen"] for row in now.pop("choices")] == [False]
     was.pop("choices")
+    for short_lived in ("codes", "answered_requests"):
+        assert was.pop(short_lived) != now.pop(short_lived) == []
     assert now == was
     entries = [json.loads(one["receipt.json"])["chain"] for one in (before, after)]
     assert entries[0] == entries[1] != []

@@ -87,7 +87,7 @@ def test_verbs_named_in_commands_exist() -> None:
         if file.name in {"known-issues.md", "cli.md"}:
             continue
         text = file.read_text()
-        for words in re.findall(r"(?:^ {4}|`|scripts/)plaint ((?:[a-z]+ ?)+)", text, re.MULTILINE):
+        for words in re.findall(r"(?:^ {4}|`|scripts/)plaint ((?:[a-z-]+ ?)+)", text, re.MULTILINE):
             said = "plaint " + words.strip()
             assert any(f"{said} ".startswith(f"{verb} ") for verb in known), f"{name_of(file)}: {said}"
 
