@@ -294,3 +294,8 @@ def test_a_calendar_in_a_token_is_read_over_its_folds() -> None:
     assert "address alice.reporter@victim.example" in found(
         b"see data:text/calendar;base64," + base64.b64encode(calendar) + b" there"
     )
+
+
+def test_somebody_elses_address_is_none_of_a_reporters_names_where_tags_split_words_too() -> None:
+    raw = b"Subject: News\r\n\r\n rodrigo_vieira82@mail.example, x<!---->September<br>News for all of you"
+    assert find_leaks(raw, Identity(("r.silva@victim.example",), ("Rodrigo Silva",))) == []

@@ -166,7 +166,8 @@ class _Search:
     def _read(self, text: _Text, plain: bytes) -> None:
         rest = self._open_bodies(text, plain) if is_shaped(plain) else plain
         done = read(rest)
-        self._found(text, done.readings, words=not text.attached)
+        self._found(text, [one for one in done.readings if not one.tokens], words=not text.attached)
+        self._found(text, [one for one in done.readings if one.tokens], words=False)
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
         whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])

@@ -16,12 +16,14 @@ ROT13 = bytes.maketrans(
 class Reading:
     """One way to read a text: `how`, as told to people, and its octets, of which none is zero.
 
-    In a `whole` one encoded tokens stand unbroken, and an address may stand backwards or in rot13.
+    In a `whole` one encoded tokens stand unbroken, and an address may stand backwards or in rot13. Of
+    `tokens` alone nobody can tell a name from a part of somebody else's address.
     """
 
     how: str
     octets: bytes
     whole: bool = False
+    tokens: bool = False
 
     @cached_property
     def letters(self) -> bytes:

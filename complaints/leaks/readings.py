@@ -165,7 +165,7 @@ def _join(done: Read) -> None:
         last = _then(last, "split by tags", _untagged(last.octets), done)
         # A token that tags split is whole only without them.
         if split:
-            done.readings.append(Reading(last.how, _tokens(last.octets), whole=True))
+            done.readings.append(Reading(last.how, _tokens(last.octets), whole=True, tokens=True))
     if mixed:
         _then(last, "letters of other alphabets", in_latin(last.octets), done)
 
