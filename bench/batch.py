@@ -296,11 +296,7 @@ def of_wheel(folder: Path, arguments: list[str]) -> int:
     """Measure where the modules of a wheel are found first, by this process and all that it starts."""
     with tempfile.TemporaryDirectory(prefix="bench-batch-") as name:
         unpacked = Path(name) / "unpacked"
-        try:
-            compiled.unpack(compiled.wheel_in(folder), unpacked)
-        except ValueError as error:
-            sys.stderr.write(f"{error}\n")
-            return 69
+        compiled.made_ready(folder, unpacked)
         command = compiled.command("import sys; from bench.batch import main; sys.exit(main())")
         environment = compiled.environment(unpacked, compiled.ROOT)
         return subprocess.run([*command, *arguments], cwd=name, env=environment, check=False).returncode

@@ -23,6 +23,15 @@ def wheel_in(folder: Path) -> Path:
     return wheels[0]
 
 
+def made_ready(folder: Path | None, unpacked: Path) -> None:
+    """Unpack the wheel of a folder, or one that is made for it (raises SystemExit where that cannot be)."""
+    try:
+        unpack(wheel_in(folder or made_in(unpacked.with_name("wheel"))), unpacked)
+    except (ValueError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(69)
+
+
 def unpack(wheel: Path, folder: Path) -> int:
     """Unpack a wheel; return how many of its modules are compiled.
 

@@ -279,12 +279,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         unpacked = Path(folder, "unpacked")
         if options.only != "linear":
-            try:
-                made = options.compiled or compiled.made_in(Path(folder, "wheel"))
-                compiled.unpack(compiled.wheel_in(made), unpacked)
-            except (ValueError, subprocess.CalledProcessError) as error:
-                print(error, file=sys.stderr)
-                sys.exit(69)
+            compiled.made_ready(options.compiled, unpacked)
         document = measured(options, unpacked)
     print(json.dumps(document, indent=1))
     sys.exit(1 if document.get("missed") else 0)

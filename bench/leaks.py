@@ -209,12 +209,7 @@ def both_speeds(every: int, made: Path | None) -> dict[str, Any]:
     """What `speed` says of the source, and of a wheel (raises SystemExit where none can be made)."""
     with TemporaryDirectory() as folder:
         unpacked = Path(folder, "unpacked")
-        try:
-            wheel = compiled.wheel_in(made or compiled.made_in(Path(folder, "wheel")))
-            compiled.unpack(wheel, unpacked)
-        except (ValueError, subprocess.CalledProcessError) as error:
-            print(error, file=sys.stderr)
-            sys.exit(69)
+        compiled.made_ready(made, unpacked)
         return {"plain": speed(every), "compiled": compiled_speed(every, unpacked)}
 
 

@@ -124,12 +124,7 @@ def all_rates(options: argparse.Namespace) -> dict[str, Any]:
     """Megabytes a second on all corpora (raises SystemExit where nothing can be compiled)."""
     with TemporaryDirectory() as folder:
         unpacked = Path(folder, "unpacked")
-        try:
-            made = options.compiled or compiled.made_in(Path(folder, "wheel"))
-            compiled.unpack(compiled.wheel_in(made), unpacked)
-        except (ValueError, subprocess.CalledProcessError) as error:
-            print(error, file=sys.stderr)
-            sys.exit(69)
+        compiled.made_ready(options.compiled, unpacked)
         some = min(options.messages, 500)
         return {name: rates(name, some, options.rounds, unpacked) for name in CORPORA}
 
