@@ -116,7 +116,7 @@ def account_pages(website: Website, sent: str) -> list[str]:
             account.ask(session, office, row, wish)
         for wish in ("address", "alias"):
             account.ask(session, office, row, wish, "carol@example.com")
-    urls = (office.account_url(row), office.unsubscribe_url(row, "news"))
+    urls = (office.account_url(row), office.unsubscribe_url(row, "news"), office.batch_url(row))
     return [urlsplit(url).path for url in urls]
 
 
