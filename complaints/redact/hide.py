@@ -182,9 +182,6 @@ class Hider:
             return False
         if len(letters) >= _SHORTEST_DIGEST and self._may_be_digest(letters):
             return True
-        hexes = glance.hex_runs(letters)
-        if hexes and self._tells(glance.from_hex(hexes), depth):
-            return True
         return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
 
     def _may_be_digest(self, letters: bytes) -> bool:
