@@ -4,6 +4,8 @@ import codecs
 from dataclasses import dataclass
 from functools import cached_property
 
+from pybase64 import b64decode
+
 _LOWER = bytes(range(256)).lower()
 _ASCII_ALNUM = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _NO_LETTERS = bytes(octet for octet in range(128) if octet not in _ASCII_ALNUM)
@@ -45,3 +47,8 @@ class Reading:
 def letters_of(octets: bytes) -> bytes:
     """Drop all ASCII that is neither letter nor digit, also zeros, and turn to lower case."""
     return octets.translate(_LOWER, _NO_LETTERS)
+
+
+def octets_of(letters: bytes) -> bytes:
+    """Decode letters of base64, of which there are no others, whether they fill a group or not."""
+    return b64decode(letters + b"A" * (-len(letters) % 4), validate=True)[: len(letters) * 3 // 4]

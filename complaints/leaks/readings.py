@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from complaints.leaks.escapes import CODES
-from complaints.leaks.reading import Reading
+from complaints.leaks.reading import Reading, octets_of
 from complaints.leaks.scan import BASE64, finder
 from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
 
@@ -61,8 +61,7 @@ _CUT_ENTITY_FROM = finder(rb"&[^\t-\r &]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _COMMENT_START = re.compile(rb"<!--")
-_TAG = re.compile(rb"<[^<>]*+>")
-_TO_NEXT_END = re.compile(rb"<[^>]*>")
+_TAG_START = re.compile(rb"<")
 _BEHIND_TAG = finder(rb">[0-9A-Za-z+/_-]{8}", rb">[0-9A-Za-z+/_-]{1,8}(?:<[^<>]*>)+[0-9A-Za-z+/_-]{1,15}<")
 """A long piece of a token behind a tag, or two short ones."""
 _LONGEST_TAG, _MOST_TAGS = 300, 4
@@ -193,13 +192,12 @@ def _tokens(text: bytes) -> bytes:
 
 def _untagged(text: bytes) -> bytes:
     """Take out tags; one is what stands between the signs of it and holds neither."""
-    end = text.rfind(b">") + 1
-    rest, tags = _TO_NEXT_END.subn(b"", text[:end])
-    # This pattern is far faster, and says the same where none of what it took out holds another beginning.
-    # What it looks for ends somewhere: it never comes to the last octet in vain.
-    if text.count(b"<", 0, end) != tags + (rest.count(b"<") if b"<" in rest else 0):
-        rest = _TAG.sub(b"", text[:end])
-    return rest + text[end:]
+    done: list[bytes] = []
+    for part in _parts(text, _TAG_START):
+        first, *rest = part.split(b"<")
+        behind = [piece.partition(b">") for piece in rest]
+        done.append(first + b"".join([tail if end else b"<" + tag for tag, end, tail in behind]))
+    return b"".join(done)
 
 
 def _plain(last: Reading, done: Read, *, continued: bool) -> Reading:
@@ -319,12 +317,13 @@ def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
         if _OPEN_CODE.search(b"?".join((*payloads, b""))):
             return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
         return binascii.a2b_qp(joined, header=True)
-    within = any(len(payload) % 4 for payload in payloads)
-    if within or joined.rstrip(b"=").translate(None, BASE64):
+    within = any([len(payload) % 4 for payload in payloads])  # noqa: C419 - there are many
+    letters = joined.rstrip(b"=")
+    if within or letters.translate(None, BASE64):
         each = b"".join(map(base64_octets, payloads))
         # Some break a text only after it was encoded, within a group.
         return each + b"\n" + base64_octets(joined) if within and len(payloads) > 1 else each
-    return binascii.a2b_base64(joined)
+    return octets_of(letters)
 
 
 def in_utf8(octets: bytes, charset: str) -> bytes:
@@ -339,8 +338,7 @@ def in_utf8(octets: bytes, charset: str) -> bytes:
 
 def base64_octets(letters: bytes) -> bytes:
     """Decode the letters of the standard alphabet among these octets, whether they fill a group or not."""
-    whole = letters.translate(None, _NO_BASE64)
-    return binascii.a2b_base64(whole + b"A" * (-len(whole) % 4))[: len(whole) * 3 // 4]
+    return octets_of(letters.translate(None, _NO_BASE64))
 
 
 def _unescaped(text: bytes) -> tuple[bytes, bool]:
