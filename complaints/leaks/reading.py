@@ -1,6 +1,7 @@
 """One reading of a text, and what is made of it once however often it is looked at."""
 
 import codecs
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,7 @@ ROT13 = bytes.maketrans(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Reading:
     """One way to read a text: `how`, as told to people, and its octets, of which none is zero.
 
@@ -26,6 +27,8 @@ class Reading:
     octets: bytes
     whole: bool = False
     tokens: bool = False
+    undone: Set[bytes] | None = None
+    """The escapes that the next reading undid, if nothing else is different there."""
 
     @cached_property
     def letters(self) -> bytes:

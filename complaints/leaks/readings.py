@@ -8,7 +8,7 @@ a text is read in every way that could change it.
 import binascii
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -48,9 +48,9 @@ _BACKSLASH = re.compile(
 )
 _PERCENT_SIGN, _AMPERSAND = re.compile(rb"%"), re.compile(rb"&")
 _ESCAPES = (
-    (b"%", _PERCENT, _PERCENT_SIGN),
-    (b"&", _ENTITY, _AMPERSAND),
-    (b"\\", _BACKSLASH, re.compile(rb"(?<!\\)\\")),
+    (b"%"[0], _PERCENT, _PERCENT_SIGN),
+    (b"&"[0], _ENTITY, _AMPERSAND),
+    (b"\\"[0], _BACKSLASH, re.compile(rb"(?<!\\)\\")),
 )
 """The sign with which each kind begins, the escapes themselves, and where a text may be cut between them."""
 _PART = 1 << 20
@@ -103,7 +103,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
     aside: list[Reading] = []
     if words:
         aside.append(Reading("encoded words", words))
-    if b"=" in text and _QUOTED.search(text):
+    if b"="[0] in text and _QUOTED.search(text):
         closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
         bases.append(Reading("quoted-printable", binascii.a2b_qp(closed)))
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
@@ -129,12 +129,12 @@ def read(text: bytes, *, split: bool = True) -> Read:
 def _see_through(base: Reading, done: Read) -> bool:
     """Add all readings of a base, the whole one last; returns whether all escapes are undone."""
     done.readings.append(base)
-    continued = b"*" in base.octets and _CONTINUATION(base.octets, 0) >= 0
+    continued = b"*"[0] in base.octets and _CONTINUATION(base.octets, 0) >= 0
     last = _plain(base, done, continued=continued)
     for _ in range(ROUNDS):
-        before, (octets, more) = last, _unescaped(last.octets)
-        last = _then(last, "escaped", octets, done)
-        if before is last or not more:
+        before, (octets, undone) = last, _unescaped(last.octets)
+        last = _then(last, "escaped", octets, done, undone=undone)
+        if before is last or not any(map(_leads_on, undone)):
             finished = True
             break
     else:
@@ -149,15 +149,15 @@ def _see_through(base: Reading, done: Read) -> bool:
 def _join(done: Read) -> None:
     """Add readings of the last one, without what nobody sees and what splits words, such as tags."""
     last = done.readings[-1]
-    if b"+" in last.octets and _JOINT(last.octets, 0) >= 0:
+    if b"+"[0] in last.octets and _JOINT(last.octets, 0) >= 0:
         last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done, whole=True)
     mixed = False
     if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
         last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
         mixed = IS_MIXED(last.octets, 0) >= 0
-    if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
+    if b"("[0] in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
-    if b"<" in last.octets:
+    if b"<"[0] in last.octets:
         split = _is_split(last.octets)
         if _COMMENT(last.octets, 0) >= 0:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
@@ -204,9 +204,9 @@ def _plain(last: Reading, done: Read, *, continued: bool) -> Reading:
     """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
     text = last.octets
     mended = text
-    if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0:
+    if b"%"[0] in text and _CUT_PERCENT_FROM(text, 0) >= 0:
         mended = b"".join([_CUT_PERCENT.sub(_mended, part) for part in _parts(text, _PERCENT_SIGN)])
-    if b"&" in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
+    if b"&"[0] in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
         mended = b"".join([_CUT_ENTITY.sub(_mended, part) for part in _parts(mended, _AMPERSAND)])
     last = _then(last, "folded", mended, done)
     if continued:
@@ -223,10 +223,14 @@ def _in_order(text: bytes) -> bytes:
     return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
-def _then(last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False) -> Reading:
-    """Add a reading of a reading, unless it says the same."""
+def _then(
+    last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False, undone: Set[bytes] | None = None
+) -> Reading:
+    """Add a reading of a reading, unless it says the same; `undone` is what alone it differs in."""
     if octets == last.octets:
         return last
+    if undone is not None:
+        last.undone = undone
     new = Reading(f"{last.how}, {how}" if last.how else how, octets, whole)
     done.readings.append(new)
     return new
@@ -341,12 +345,12 @@ def base64_octets(letters: bytes) -> bytes:
     return octets_of(letters.translate(None, _NO_BASE64))
 
 
-def _unescaped(text: bytes) -> tuple[bytes, bool]:
+def _unescaped(text: bytes) -> tuple[bytes, set[bytes]]:
     """Undo percent-encoding, HTML entities and the escapes of scripts and style sheets, once each.
 
-    Returns also whether there may be more of them in what is left.
+    Returns also which were undone.
     """
-    more = False
+    undone: set[bytes] = set()
     for sign, pattern, first in _ESCAPES:
         if sign in text:
             done: list[bytes] = []
@@ -354,12 +358,12 @@ def _unescaped(text: bytes) -> tuple[bytes, bool]:
                 pieces = pattern.split(part)
                 if len(pieces) > 1:
                     codes = pieces[1::2]
+                    undone.update(codes)
                     pieces[1::2] = map(CODES.__getitem__, codes)
                     part = b"".join(pieces)  # noqa: PLW2901 - what is left of it
-                    more = more or any(map(_leads_on, set(codes)))
                 done.append(part)
             text = b"".join(done)
-    return text, more
+    return text, undone
 
 
 def _parts(text: bytes, first: re.Pattern[bytes]) -> Iterable[bytes]:
