@@ -20,7 +20,7 @@ from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
-_QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
+_QUOTED_FROM = finder(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _SOFT_BREAK_FROM = finder(rb"=[ \t]+\r?\n")
 _CODE = re.compile(rb"=(?:[0-9A-F]{2}|[ \t]*+\r?\n)")
@@ -54,10 +54,10 @@ _ESCAPES = (
 )
 """The sign with which each kind begins, the escapes themselves, and where a text may be cut between them."""
 _PART = 1 << 20
-_CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
-_CUT_PERCENT_FROM = finder(rb"%[^\t-\r %]{0,9}\r?\n[ \t]")
-_CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
-_CUT_ENTITY_FROM = finder(rb"&[^\t-\r &]{0,12}\r?\n[ \t]")
+_CUT_PERCENT = re.compile(rb"%[0-9A-Fa-fu]{0,9}\r?\n[ \t]+")
+_CUT_PERCENT_FROM = finder(rb"%[0-9A-Fa-fu]{0,9}\r?\n[ \t]")
+_CUT_ENTITY = re.compile(rb"&[^\s&;]{0,12}\r?\n[ \t]+")
+_CUT_ENTITY_FROM = finder(rb"&[^\t-\r &;]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _COMMENT_START = re.compile(rb"<!--")
@@ -103,7 +103,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
     aside: list[Reading] = []
     if words:
         aside.append(Reading("encoded words", words))
-    if b"="[0] in text and _QUOTED.search(text):
+    if b"="[0] in text and _QUOTED_FROM(text, 0) >= 0:
         closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
         bases.append(Reading("quoted-printable", binascii.a2b_qp(closed)))
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
@@ -270,7 +270,7 @@ def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
 
 def _is_plain(row: bytes, decoded: bytes) -> bool:
     """Whether encoded words were nothing but a text; what is a space in one may be a letter of base64."""
-    return not (decoded.translate(None, _PRINTABLE) or _SPACED_WORD.search(row))
+    return not (decoded.translate(None, _PRINTABLE) or (b"_"[0] in row and _SPACED_WORD.search(row)))
 
 
 def _around_codes(text: bytes) -> bytes:
@@ -294,7 +294,7 @@ def _words(match: re.Match[bytes]) -> bytes:
     second = row.find(start, end)
     between = row[end : second + len(start)] if second >= 0 else b"?="
     payloads = row[len(start) : -2].split(between)
-    if row.count(b"=?") == len(payloads):  # all of one kind, with the same between them
+    if b"?"[0] not in b"".join(payloads):  # all of one kind, with the same between them
         return in_utf8(_decoded(kind, payloads), _name(charset))
     found: list[tuple[str, bytes]] = []
     for (charset, kind), words in groupby(_ENCODED_WORD.findall(row), _of_words):
