@@ -97,7 +97,12 @@ def _counts(session: Session, reporter: Reporter) -> Json:
         "complaints": rows(Complaint),
         "reports": sum(reports.values()),
         "reports_sent": sum(reports.get(state, 0) for state in LEFT),
-        "letters": rows(Letter),
+        # Also the one that came before they were registered
+        "letters": session.exec(
+            select(func.count())
+            .select_from(Letter)
+            .where(erasure.theirs(Letter, reporter.id, erasure.addresses(reporter)))
+        ).one(),
     }
 
 
