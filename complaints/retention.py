@@ -125,13 +125,19 @@ def _spams(session: Session, since: Any) -> int:
     over = (
         select(Complaint.id)
         .where(col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since)
-        .where(or_(col(Complaint.evidence).is_not(None), col(Complaint.reason).is_distinct_from(DELETED)))
+        .where(
+            or_(
+                col(Complaint.evidence).is_not(None),
+                col(Complaint.source_ip).is_not(None),
+                col(Complaint.reason).is_distinct_from(DELETED),
+            )
+        )
         .order_by(col(Complaint.received_at))
         .limit(AT_ONCE)
     )
     ids = list(session.exec(over))
     empty: Json = {"raw": None, "evidence": None, "contacts": None, "note": "", "hide": []}
-    empty |= {"subject": "", "campaign": "", "repairs": []}
+    empty |= {"subject": "", "campaign": "", "repairs": [], "source_ip": None}
     done = _rows(session, update(Complaint).where(col(Complaint.id).in_(ids)).values(reason=DELETED, **empty))
     unsent = col(Report.state).in_(UNSENT) & col(Report.complaint_id).in_(ids)
     _empty(session, select(Report.id, Report.contact).where(unsent))
