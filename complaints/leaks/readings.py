@@ -104,6 +104,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
     if words:
         aside.append(Reading("encoded words", words))
     if b"="[0] in text and _QUOTED_FROM(text, 0) >= 0:
+        bases[0].quoted = True
         closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
         bases.append(Reading("quoted-printable", binascii.a2b_qp(closed)))
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
