@@ -183,11 +183,17 @@ class Wanted:
 
     @cached_property
     def _behind_equals(self) -> Place:
-        """Where something begins behind a sign of equality that is no code of quoted-printable there."""
+        """Where something begins behind a sign of equality with what would be a code of quoted-printable."""
         starts = {part[:4] for one in self.addresses for part in (one.local, one.domain)}
         starts |= {form[:4] for word in self.words for form in word.forms}
-        hexed = (b"=[0-9A-Fa-f]?" + in_each_case(start) for start in sorted(starts))
-        return finder(*hexed, rb"=[ \t]*\r(?:[^\n]|\z)")
+        taken = (
+            b"=" + more + in_each_case(start)
+            for more in (b"", b"[0-9A-Fa-f]")
+            for start in sorted(starts)
+            if all(octet in b"0123456789abcdef" for octet in start[: 1 if more else 2])
+        )
+        # Python skips the line behind such a break.
+        return finder(*taken, rb"=\r(?:[^\n]|\z)")
 
     @cached_property
     def _rows(self) -> Callable[[bytes], set[int]]:
