@@ -43,8 +43,8 @@ _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
 _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
 _FEWEST_LINES = 2
-_MARGIN = 32
-"""More letters than fewer whole groups than are asked for, and what stands beside them, can have."""
+_MARGIN = 64
+"""More letters than fewer whole groups than are asked for, or as many in hex, and what is beside them, can have."""
 _APART = b"/" * 8
 """Whole groups that decode to nothing readable."""
 _STRETCH, _LONGEST_STRETCH = 512, 8192
@@ -158,8 +158,9 @@ def tokens(text: bytes, standard: bytes, wanted: Wanted, *, otherwise: bool) -> 
     # What can be read from each of four letters is searched as one text anyway.
     whole = [(0, len(standard))]
     stretches = whole if otherwise and wanted.foreign else _stretches(standard, place, wanted)
+    together = _APART.join([standard[start:end] for start, end in stretches])
     if stretches:
-        octets = _BETWEEN.join(_phases(_APART.join([standard[start:end] for start, end in stretches])))
+        octets = _BETWEEN.join(_phases(together))
         kinds = octets.translate(_READABLE)
         if stretches != whole and _WIDE in kinds:
             octets = _BETWEEN.join(_phases(standard))
@@ -168,7 +169,7 @@ def tokens(text: bytes, standard: bytes, wanted: Wanted, *, otherwise: bool) -> 
     if otherwise:
         yield from (Opened("base64", digest) for digest in wanted.digested_in(standard))
         yield from _archives(standard)
-    if otherwise or wanted.readable_in_hex(standard, place) >= 0:
+    if otherwise or wanted.readable_in_hex(together, 0) >= 0:
         yield from _hex_tokens(text, wanted)
 
 
@@ -198,13 +199,13 @@ def _numbers(run: bytes) -> Iterator[int]:
 
 
 def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, int]]:
-    """The stretches, of whole groups of four, in which enough is readable from some letter on.
+    """The stretches, of whole groups of four, in which enough is readable from some letter on, or in hex.
 
     They hold all of each row of readable characters, wherever in a group it begins: where it goes on behind a
-    stretch, it is seen there again, or goes on for no more than the margin.
+    stretch, it is seen there again, or goes on for no more than the margin. `place` is the first; -1 for none.
     """
     found: list[tuple[int, int]] = []
-    place, size = wanted.readable_in_base64(standard, place) if place >= 0 else -1, _STRETCH
+    size = _STRETCH
     while place >= 0:
         start, end = max(place - _MARGIN, 0) // 4 * 4, (place + size) // 4 * 4
         size = _STRETCH
@@ -212,7 +213,7 @@ def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, i
             start = found.pop()[0]
             size = min(end - start, _LONGEST_STRETCH)
         found.append((start, end + _MARGIN))
-        place = wanted.readable_in_base64(standard, end)
+        place = wanted.anything_readable(standard, end)
     return found
 
 

@@ -261,11 +261,6 @@ class Wanted:
         """Whether any address or word may stand in a reading."""
         return self._may_stand(octets, 0) >= 0
 
-    @cached_property
-    def readable_in_base64(self) -> Place:
-        """Where in letters of base64 a group begins from which on enough is readable."""
-        return finder(readable(self.readable))
-
     def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
         """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.
 
