@@ -117,8 +117,8 @@ async def _erasures(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     tables = sorted({name for row in late for name in row.left})
     what = f"tables to be written anew: {', '.join(tables)}" if tables else "the database's log"
     return False, (
-        f"erased, or taken out by an upgrade, more than an hour ago, but still in files ({what}): {len(late)}. "
-        "The worker tries again and again: let it run, and end what keeps the database open for long"
+        f"erased or taken out by an upgrade more than an hour ago, still in files ({what}): {len(late)}; "
+        "the worker tries again and again: let it run, and end what keeps the database open for long"
     )
 
 

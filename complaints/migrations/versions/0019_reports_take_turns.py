@@ -1,7 +1,7 @@
 """A report takes one of those that its desk gets an hour, of which no two workers take the last.
 
-And what 0016 took out of PostgreSQL's rows goes out of its files, too: the worker writes these tables anew, as
-it does after an erasure.
+And what 0016 took out of PostgreSQL's rows goes out of its files, too: the worker writes these tables anew
+as after an erasure.
 """
 
 from datetime import UTC, datetime
