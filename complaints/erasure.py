@@ -202,6 +202,11 @@ def finish(office: Office, reporter_id: str) -> None:
             )
         else:
             session.execute(delete(UnfinishedErasure).where(col(UnfinishedErasure.id) == reporter_id))
+    # The row that went just now named them by their id
+    if office.db.embedded:
+        _emptied_log(office.db)
+    elif not left:
+        written_anew(office.db, [UnfinishedErasure.__tablename__])
     if left:
         log.warning(
             "these tables are still to be written anew without what was erased, for they are in use: %s",
