@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from complaints.leaks.reading import letters_of
+from complaints.leaks.reading import letters_of, octets_of
 from complaints.leaks.scan import ARCHIVES, FUNCTIONS, finder
 from complaints.leaks.wanted import TELLING, Wanted
 
@@ -136,17 +136,8 @@ def short_bodies(text: bytes) -> Iterator[Opened]:
 
 
 def _phases(letters: bytes) -> Iterator[bytes]:
-    """Decode letters of base64 from each of the first four on.
-
-    Decoding takes longest, so it is done once: from the next letter on the same bits are six further left.
-    """
-    size = len(letters)
-    whole = binascii.a2b_base64(letters + b"A" * (-size % 4))
-    yield whole[: size * 3 // 4]
-    bits = int.from_bytes(whole, "big")
-    for phase in (1, 2, 3):
-        moved = (bits << 6 * phase).to_bytes(len(whole) + 3, "big")
-        yield moved[3 : 3 + max(size - phase, 0) * 3 // 4]
+    """Decode letters of base64 from each of the first four on."""
+    return (octets_of(letters[phase:]) for phase in range(4))
 
 
 def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from complaints.leaks.digests import ONE_MAILBOX, digests_of, same_mailbox
+from complaints.leaks.escapes import Disturbed
 from complaints.leaks.reading import ROT13, Reading, letters_of
 from complaints.leaks.scan import (
     ARCHIVES,
@@ -165,6 +166,15 @@ class Wanted:
     def _may_stand(self) -> Place:
         addresses = (pattern for address in self.addresses for pattern in address.described())
         return finder(*addresses, *(standing_alone(form) for word in self.words for form in word.forms))
+
+    @cached_property
+    def _disturbed(self) -> Disturbed:
+        words = {form for word in self.words for form in word.forms}
+        return Disturbed(words.union(*((one.local, one.domain) for one in self.addresses)) - {b""})
+
+    def stands_in_next(self, reading: Reading) -> bool:
+        """Whether whatever stands in a reading stands in the one behind it as well."""
+        return reading.undone is not None and not any(map(self._disturbed.__getitem__, reading.undone))
 
     @cached_property
     def _in_base64(self) -> tuple[bytes, ...]:
