@@ -146,7 +146,12 @@ def _counts(session: Session, reporter: Reporter, counted: Sequence[Counted]) ->
         "waiting": waiting(session, reporter),
         "reports": sum(one.number for one in counted),
         "reports_sent": sum(one.number for one in counted if one.state in LEFT),
-        "letters": rows(Letter),
+        # Also the one that came before they were registered
+        "letters": session.exec(
+            select(func.count())
+            .select_from(Letter)
+            .where(erasure.theirs(Letter, reporter.id, erasure.addresses(reporter)))
+        ).one(),
     }
 
 

@@ -181,7 +181,9 @@ def _hand_in(
 ) -> None:
     from complaints.batch import Batch, Stop, StoppedError, Tally, chosen
     from complaints.checkpoint import Checkpoint
+    from complaints.mailboxes import SourceError
     from complaints.progress import Progress, drawn
+    from complaints.remote import ClientError
 
     gc.freeze()  # the program is loaded: it need not be looked through again for every mail
     tally, stop, progress, label = Tally(), Stop(), Progress(sys.stderr, limit or None), ""
@@ -203,7 +205,7 @@ def _hand_in(
                 checkpoint.forget()
             began = checkpoint.get(BEGAN) or began  # what was stopped goes on under its own label
             checkpoint.keep([(BEGAN, began)])
-            label = f"{name[:40]}-{began}"
+            label = f"{name[:40] or 'stdin'}-{began}"
 
             def keep(done: "Sequence[Mail]") -> None:
                 sys.stdout.flush()
@@ -214,10 +216,13 @@ def _hand_in(
             mails = chosen(source.mails(checkpoint), moment, limit, tally)
             Batch(work, label, stop, tell, source.settle, keep).run(mails, tally)
             checkpoint.keep([(BEGAN, "")])  # what comes later is another batch
-    except StoppedError:
+    except (StoppedError, ClientError, SourceError) as error:
         _say_sum(tally)
-        _say_where(work, label, tally)
-        say(f"stopped; go on with: plaint batch --resume {source.name}")
+        if tally.statuses["accepted"]:
+            say(f"review with: plaint review --batch {label}")
+        say(f"stopped; go on, with the same options, by: plaint batch --resume {source.name}")
+        if not isinstance(error, StoppedError):
+            raise
         raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
     _say_sum(tally)
     _say_where(work, label, tally)
@@ -262,6 +267,10 @@ def _say_sum(tally: "Tally") -> None:
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(tally.states.items()))
     if states:
         say(f"of those accepted: {states}")
+        from complaints.workbench import UNREAD
+
+        if UNREAD in tally.states:
+            say("those not read yet are read by a running `plaint serve`, or by the next batch")
 
 
 def _say_where(work: "Client", label: str, tally: "Tally") -> None:

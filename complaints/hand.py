@@ -145,6 +145,8 @@ def _child(ours: int, settings: Settings) -> int:
     try:
         with socket.socket(fileno=ours) as connection, connection.makefile("rw", encoding="utf-8") as lines:
             asyncio.run(_work_off(settings, lines))
+    except ConnectionError:  # its parent is gone, and nobody is left to tell
+        return 1
     except Exception:  # noqa: BLE001 - its parent sees that it is gone; what it had stays for later
         traceback.print_exc()
         return 1

@@ -271,7 +271,8 @@ def _problem(response: "httpx.Response") -> str:
     except ValueError:
         document = {}
     title, *more = (str(document.get(name) or "") for name in ("title", "detail", "remedy"))
-    said = " ".join(filter(None, [*more, *map(str, document.get("changes", []))]))
+    sentences = filter(None, [*more, *map(str, document.get("changes", []))])
+    said = " ".join(one if one[-1] in ".!?" else f"{one}." for one in sentences)
     return (
         ": ".join(filter(None, [title, said]))
         or f"the server answered {response.status_code} {response.reason_phrase}"

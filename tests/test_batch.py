@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -17,10 +19,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlmodel import col, func, select
 
-from complaints import batch, batch_verb, progress, workbench
+from complaints import batch, batch_verb, hand, progress, remote, workbench
 from complaints.client import Local
 from complaints.db import OvertakenError, move, move_all
 from complaints.mailboxes import Mail
@@ -236,7 +239,9 @@ def test_standard_input_is_an_mbox_or_one_mail(
 ) -> None:
     one, two, three = spams(3)
     both = b"".join(FROM + mail + b"\r\n" for mail in (one, two))
-    assert statuses(good("batch", "-", "--json", *server, stdin=both).documents) == ["accepted"] * 2
+    ran = good("batch", "-", "--json", *server, stdin=both)
+    assert statuses(ran.documents) == ["accepted"] * 2
+    assert "review --batch stdin-" in ran.err
     [alone] = good("batch", "-", "--json", *server, stdin=three).documents
     assert (alone["file"], alone["index"], alone["status"]) == ("-", 0, "accepted")
     assert plaint("batch", "-", *server, stdin=b"\n").code == 65
@@ -345,6 +350,21 @@ def test_a_signal_lets_it_finish_what_it_read_and_remember(
     assert b"--resume" in said
 
 
+def test_a_child_whose_parent_was_killed_ends_without_a_word(
+    alone: list[str], world: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    parent, child = socket.socketpair()
+    with parent:
+        parent.sendall(b"[]\n")
+    assert hand._child(child.detach(), world.settings.model_copy(update={"data": Path(alone[1])})) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_what_died_with_a_child_is_said_to_be_read_later(capfd: pytest.CaptureFixture[str]) -> None:
+    batch_verb._say_sum(batch.Tally(states=Counter({workbench.UNREAD: 3})))
+    assert "read by a running `plaint serve`, or by the next batch" in capfd.readouterr().err
+
+
 def test_a_signal_ends_the_waiting_for_registries_and_what_is_kept_is_read_later(
     alone: list[str], world: House, spams: Callable[[int], list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,7 +467,9 @@ def test_a_server_that_wants_a_long_pause_ends_the_batch_and_what_was_taken_is_r
     with there.up() as where:
         good("batch", file, "--json", *where)
         mbox(tmp_path / "spam.mbox", spams(2))
-        assert plaint("batch", file, "--json", "--resume", *where).code == 75
+        ran = plaint("batch", file, "--json", "--resume", *where)
+        assert ran.code == 75
+        assert f"plaint batch --resume {file}" in ran.err
         [line] = good("batch", file, "--json", "--resume", *where).documents
     assert line["index"] == 1
 
@@ -458,6 +480,12 @@ def test_what_a_server_refuses_is_told_and_the_rest_goes_on(world: House, tmp_pa
         ran = plaint("batch", file, "--json", *where)
     assert sorted(statuses(ran.documents)) == ["accepted", "refused"]
     assert ran.code == 1
+
+
+def test_what_a_server_says_is_told_in_whole_sentences() -> None:
+    said = {"title": "Too many", "detail": "3 an hour are taken; try again later", "remedy": "Wait an hour."}
+    told = remote._problem(httpx.Response(429, json=said))
+    assert told == "Too many: 3 an hour are taken; try again later. Wait an hour."
 
 
 def test_progress_tells_rate_and_time_left_by_what_is_read() -> None:
