@@ -19,10 +19,11 @@ class Known:
 
     def __init__(self) -> None:
         self._rules: dict[bytes, str] = {}
-        self._runs: set[bytes] = set()
+        self._by_run: dict[bytes, list[bytes]] = {}
+        """The codes by their longest run of letters and digits, where that is a long one."""
         self._shortest = 1 << 30
-        self._short: set[bytes] = set()
-        """Of each code the longest run of letters and digits, by whether it is a long one."""
+        """Letters of the shortest of those."""
+        self._others: list[bytes] = []
 
     @property
     def full(self) -> bool:
@@ -36,14 +37,14 @@ class Known:
         self._rules[code] = rule
         run = code if code.isalnum() else max(code.translate(_SPACED).split(), key=len, default=b"")
         if len(run) < _SHORT_RUN:
-            self._short.add(run)
+            self._others.append(code)
         else:
-            self._runs.add(run)
+            self._by_run.setdefault(run, []).append(code)
             self._shortest = min(self._shortest, len(run))
 
     def standing(self, text: bytes) -> Iterator[tuple[int, int, str]]:
         """Yield start, end and rule of each that stands there by itself."""
-        for code in self._rules if self._may_stand(text) else ():
+        for code in self._may_stand(text):
             place = text.find(code)
             while place >= 0:
                 end = place + len(code)
@@ -52,10 +53,11 @@ class Known:
                     yield place, end, self._rules[code]
                 place = text.find(code, end if alone else place + 1)
 
-    def _may_stand(self, text: bytes) -> bool:
-        return any(run in text for run in self._short) or (
-            len(text) >= self._shortest and any(run in self._runs for run in _runs(text, self._shortest))
-        )
+    def _may_stand(self, text: bytes) -> list[bytes]:
+        if len(text) < self._shortest:
+            return self._others
+        runs = self._by_run.keys() & _runs(text, self._shortest)
+        return [*self._others, *(code for run in runs for code in self._by_run[run])]
 
 
 def _runs(text: bytes, shortest: int) -> Iterator[bytes]:
