@@ -85,9 +85,9 @@ class Codes:
             end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
             finds += self.in_url(text[match.start() : end], match.start())
         finds += self.in_addresses(text, written=written)
-        for match in begun(_MAILTO, text, places(lower, b"mailto:")):
+        for match in begun(_MAILTO, text, places(lower, b"mailto:")) if b"mailto:" in lower else ():
             finds += self._in_mailto(match[0], match.start())
-        for match in begun(_CID, text, places(lower, b"cid:")):
+        for match in begun(_CID, text, places(lower, b"cid:")) if b"cid:" in lower else ():
             finds.append(self._code(*match.span("id"), match["id"], "id"))
         return finds
 

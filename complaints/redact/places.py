@@ -70,13 +70,17 @@ class Places:
 
     def told(self, offsets: Iterable[int]) -> Iterator[tuple[str, int]]:
         """Yield for each of some offsets, in order, the field or part that it lies in, and the line."""
-        end, where = -1, ""
+        end, where, known, line = -1, "", 0, 1
         for offset in offsets:
             if offset >= end:  # a field has many finds
                 header = self.header(offset)
                 end = header.end if header is not None else -1
                 where = f"header {header.name}" if header is not None else self._part(offset)
-            yield where, self.line(offset)
+                line = self.line(offset)
+            else:
+                line += self.raw[known:offset].count(b"\n")
+            known = offset
+            yield where, line
 
     def _part(self, offset: int) -> str:
         starts, kinds = self._parts

@@ -35,6 +35,7 @@ _IP = re.compile(
 )
 _BOUNDARY = re.compile(rb"boundary\s*=\s*\"?(?P<value>[^\"\r\n;]{6,200})", re.IGNORECASE)
 _BOUNDARY_ENDS = re.compile(rb"(?:--)?[ \t]*(?:\r?\n|\Z)|[\";\s]")
+_NOTHING = ("none", False)
 _DATED = frozenset({"date", "resent-date", "delivery-date", "x-original-date", "x-received"})
 
 
@@ -45,9 +46,11 @@ def _rows() -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def _hide(name: str) -> str:
-    """What a field of this lower-case name may tell, as the rows say; `codes` without a row."""
-    return next((hide for pattern, hide in _rows() if fnmatchcase(name, pattern)), "codes")
+def _kind(name: str) -> tuple[str, bool]:
+    """What a field of this name may tell, as the rows say, `codes` without a row; whether it is a date."""
+    lower = name.lower()
+    hide = next((hide for pattern, hide in _rows() if fnmatchcase(lower, pattern)), "codes")
+    return hide, lower in _DATED
 
 
 class _Field(NamedTuple):
@@ -72,9 +75,14 @@ def header_finds(places: Places, message: Message, codes: Codes, own_hops: int) 
     above = [*received, *message.fields("x-received")]
     own = [header for header in above if header.start < border]
     names = _own_names(own, received, border)
-    fields = [_field(header) for header in places.headers if header not in own]
+    starts = {header.start for header in own}
+    fields = [
+        _field(header)
+        for header in places.headers
+        if (header.start == border or names or _kind(header.name) != _NOTHING) and header.start not in starts
+    ]
     found_in = _in_many(fields, codes)
-    finds = [_taken_out(header, own) for header in own]
+    finds = _taken_out(own)
     for number, field in enumerate(fields):
         found = _timed(field, codes, border) + _told(field, codes, found_in.get(number))
         if names and field.header.start < border:
@@ -87,15 +95,15 @@ def header_finds(places: Places, message: Message, codes: Codes, own_hops: int) 
 
 
 def _field(header: Header) -> _Field:
-    raw, name = header.raw, header.name.lower()
-    hide = _hide(name)
+    raw = header.raw
+    hide, is_dated = _kind(header.name)
     start = raw.index(b":") + 1
     text = body = raw[start:]
-    if hide == "codes" and b"\n" in body.rstrip(b"\r\n"):
+    if hide == "codes" and b"\n" in body[:-1]:
         text = joined(body)
     elif hide == "path" and b"@" not in body and len(body.split(None, 2)) == 1:
         hide = "word"
-    return _Field(header, hide, name in _DATED, header.start + start, body, text)
+    return _Field(header, hide, is_dated, header.start + start, body, text)
 
 
 def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
@@ -120,11 +128,14 @@ def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
     return found
 
 
-def _taken_out(header: Header, own: list[Header]) -> Find:
+def _taken_out(own: list[Header]) -> list[Find]:
     # Few words, for any word may be somebody's name.
-    words = f"X-Redacted: Received={len(own)}\r\n"
-    new = words.encode() if header.start == min(one.start for one in own) else b""
-    return Find(header.start, header.end, new, "own mail host", plain=False)
+    words = f"X-Redacted: Received={len(own)}\r\n".encode()
+    first = min((header.start for header in own), default=0)
+    return [
+        Find(one.start, one.end, words if one.start == first else b"", "own mail host", plain=False)
+        for one in own
+    ]
 
 
 def _told(field: _Field, codes: Codes, found: Found | None) -> list[Find]:
