@@ -1,9 +1,10 @@
 """Asking a text in one pass whether it may hold any of many things: takes patterns, leaves where.
 
-The machine for patterns is RE2's: its time is linear in the text whatever the patterns are. It makes its states
-as it meets them, which takes the longer the more patterns there are, and longest where some of them count; so
-hundreds of plain rows of letters are asked for by Aho-Corasick, whose states are all made beforehand. An answer
-is `no` only where nothing that is described is there; whoever gets a `yes` looks for himself.
+The machine for patterns is RE2's: its time is linear in the text whatever the patterns are. It makes states
+as it meets them, which takes the longer the more patterns there are, and longest where several count. So what
+counts is asked for by itself, and hundreds of plain rows of letters by Aho-Corasick, whose states are made
+beforehand. An answer is `no` only where nothing that is described is there; whoever gets a `yes` looks for
+himself.
 """
 
 from base64 import b32encode, b64encode
@@ -61,7 +62,9 @@ def kinds_finder(*kinds: Iterable[bytes]) -> Callable[[bytes], set[int]]:
         seen = always.copy()
         for start in range(0, len(text), _CHUNK):  # it makes a list of all that it finds
             piece = text[start : start + _CHUNK + longest]
-            seen.update([of_row[row] for row, _, _ in machine.find_matches_as_indexes(piece, overlapping=True)])
+            seen.update(
+                [of_row[row] for row, _, _ in machine.find_matches_as_indexes(piece, overlapping=True)]
+            )
             if len(seen) == len(kinds):
                 break
         return seen
