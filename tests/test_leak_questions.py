@@ -35,6 +35,9 @@ class Everything(Wanted):
     def told_in(self, letters: bytes) -> tuple[bool, bool]:
         return True, True
 
+    def is_split_by_tags(self, tagged: Reading) -> bool:
+        return True
+
     def stands_in_next(self, reading: Reading, *, plain: bool) -> bool:
         return False
 
@@ -126,6 +129,7 @@ QUESTIONS: dict[str, Callable[[Patch], None]] = {
     "are there letters of anything encoded": lambda patch: patch.setattr(
         Wanted, "told_in", lambda _, __: (True, False)
     ),
+    "do tags split it": lambda patch: patch.setattr(Wanted, "is_split_by_tags", lambda _, __: False),
     "does it stand in the next reading": lambda patch: patch.setattr(
         Wanted, "stands_in_next", lambda _, __, plain: True
     ),

@@ -228,7 +228,7 @@ def test_an_encoded_word_that_is_cut_off_is_no_error(payloads: tuple[str, ...]) 
 
 @given(st.text(alphabet="<>ab \n", max_size=30))
 def test_what_holds_the_beginning_of_a_tag_is_none(text: str) -> None:
-    assert readings._untagged(text.encode()) == re.sub(rb"<[^<>]*>", b"", text.encode())
+    assert readings.untagged(text.encode()) == re.sub(rb"<[^<>]*>", b"", text.encode())
 
 
 @pytest.mark.parametrize("charset", ["shift_jis", "gb2312", "euc-kr", "iso-2022-jp"])

@@ -8,7 +8,8 @@ himself.
 """
 
 from base64 import b32encode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from functools import cache
 
 import re2
@@ -22,6 +23,8 @@ ARCHIVES = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"QlpoO", b"QlpoN", b"QlpoM")
 FUNCTIONS = (b"fromcharcode", b"fromcodepoint", b"uint8array")
 """With what scripts make texts of numbers."""
 _GAP = b"[^" + LETTERS + b"]*"
+_IN_TAGS = b"[^" + LETTERS + b"<>]*"
+_BEHIND_TAG = 4
 _HEX_GAP = b"(?:0[xX]|[+/])*"
 _SPACE = rb"(?:[\t-\r ._+,-]|\xc2\xa0|&nbsp;)+"
 _EACH_CASE = {octet: bytes({octet, ord(chr(octet).upper())}) for octet in b"abcdefghijklmnopqrstuvwxyz"}
@@ -126,6 +129,20 @@ def in_each_case(octets: bytes) -> bytes:
 def joined(*patterns: bytes) -> bytes:
     """Patterns behind each other, with anything between them that is no letter."""
     return _GAP.join(pattern for pattern in patterns if pattern)
+
+
+def split_by_tags(letters: bytes, ends: AbstractSet[bytes]) -> Iterator[bytes]:
+    """Patterns of which one matches wherever tags stand between these letters, in lower case.
+
+    Behind a tag four of them follow, or fewer before another tag, or the last ones; behind those no letter of
+    ASCII stands, or one of the `ends`.
+    """
+    end = b"(?:" + b"|".join((b"[^A-Za-z0-9]", rb"\z", *(in_each_case(one) for one in sorted(ends)))) + b")"
+    for start in range(1, len(letters)):
+        rest = [_octet(octet) for octet in letters[start : start + _BEHIND_TAG]]
+        for size in range(1, len(rest)):
+            yield b">" + _IN_TAGS + _IN_TAGS.join(rest[:size]) + _IN_TAGS + b"<"
+        yield b">" + _IN_TAGS + _IN_TAGS.join(rest) + (end if len(rest) < _BEHIND_TAG else b"")
 
 
 def standing_alone(text: bytes) -> bytes:

@@ -27,6 +27,7 @@ from complaints.leaks.scan import (
     kinds_finder,
     readable,
     readable_hex,
+    split_by_tags,
     standing_alone,
 )
 from complaints.leaks.words import Word, garbled, latin, words_of
@@ -71,6 +72,22 @@ class Wanted:
     def _disturbed(self) -> Disturbed:
         words = {form for word in self.words for form in word.forms}
         return Disturbed(words.union(*((one.local, one.domain) for one in self.addresses)) - {b""})
+
+    @cached_property
+    def _split_by_tags(self) -> Place:
+        found: set[bytes] = set()
+        for one in self.addresses:
+            ends = {letters_of(one.domain)[:1], b"a"}
+            for needle in one.gates[0][1][:1]:
+                found.update(split_by_tags(needle, ends))
+        for word in self.words:
+            for letters in word.letters:
+                found.update(split_by_tags(letters, set()))
+        return finder(*sorted(found))
+
+    def is_split_by_tags(self, tagged: Reading) -> bool:
+        """Whether tags may split what is looked for in a reading in whose letters, tags and all, it is not."""
+        return self._split_by_tags(tagged.octets, 0) >= 0
 
     def stands_in_next(self, reading: Reading, *, plain: bool) -> bool:
         """Whether whatever stands in a reading stands in one behind it as well; `plain` as `told_in` says."""
