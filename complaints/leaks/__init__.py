@@ -231,14 +231,12 @@ class _Search:
         for reading in readings:
             if not self.wanted.may_stand_in(reading.octets):
                 continue
-            for what, way in self.wanted.found(
-                reading, words=words and not reading.tokens, edges=text.edged
-            ):
+            for what, way in self.wanted.found(reading, words=words and not reading.tokens, edges=text.edged):
                 self._leak(text, what, _then(reading.how, way))
 
     def _untagged(self, tagged: Reading, *, plain: bool) -> Iterator[Reading]:
         if plain or self.wanted.is_split_by_tags(tagged):
-            yield without_tags(tagged)
+            yield from without_tags(tagged)
 
     def _leak(self, text: _Text, what: str, how: str) -> None:
         how = _then(text.how, how) or "as it stands"

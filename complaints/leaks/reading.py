@@ -31,7 +31,7 @@ class Reading:
     undone: AbstractSet[bytes] | None = None
     """The escapes that the next reading undid, if nothing else is different there."""
     tagged: bool = False
-    """Whether a reading without its tags is still to be made of it."""
+    """Whether readings without its tags are still to be made of it."""
     quoted: bool = False
     """Whether the next base is this one as quoted-printable."""
 

@@ -56,7 +56,6 @@ _TAG_START = re.compile(rb"<")
 _BEHIND_TAG = finder(rb">[0-9A-Za-z+/_-]{8}", rb">[0-9A-Za-z+/_-]{1,8}(?:<[^<>]*>)+[0-9A-Za-z+/_-]{1,15}<")
 """A long piece of a token behind a tag, or two short ones."""
 _LONGEST_TAG, _MOST_TAGS = 300, 4
-_BY_TAGS = "split by tags"
 _TOKEN_LETTERS = BASE64 + b"-_"
 _IN_TOKEN = bytes(ord("1" if octet in _TOKEN_LETTERS else "0") for octet in range(256))
 _TOKEN = re.compile(b"1" * 16 + b"1*")
@@ -147,12 +146,12 @@ def _join(done: Read) -> None:
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<"[0] in last.octets:
         split = _is_split(last.octets)
-        if _COMMENT(last.octets, 0) >= 0:
-            last = _then(last, "split by comments", _uncommented(last.octets), done)
         if last.whole and not (split or mixed):
             last.tagged = True
         else:
-            last = _then(last, _BY_TAGS, untagged(last.octets), done)
+            made = without_tags(last)
+            done.readings.extend(made)
+            last = made[-1] if made else last
         # A token that tags split is whole only without them.
         if split:
             done.readings.append(Reading(last.how, _tokens(last.octets), whole=True, tokens=True))
@@ -181,10 +180,13 @@ def _tokens(text: bytes) -> bytes:
     return b"\n".join([text[start:end] for start, end in spans])
 
 
-def without_tags(tagged: Reading) -> Reading:
-    """The reading of a reading from which its tags are taken out."""
-    how = f"{tagged.how}, {_BY_TAGS}" if tagged.how else _BY_TAGS
-    return Reading(how, untagged(tagged.octets))
+def without_tags(tagged: Reading) -> list[Reading]:
+    """The readings of a reading from which comments, and then all tags, are taken out."""
+    last, done = tagged, Read([tagged], finished=True)
+    if _COMMENT(last.octets, 0) >= 0:
+        last = _then(last, "split by comments", _uncommented(last.octets), done)
+    _then(last, "split by tags", untagged(last.octets), done)
+    return done.readings[1:]
 
 
 def untagged(text: bytes) -> bytes:

@@ -74,20 +74,26 @@ class Wanted:
         return Disturbed(words.union(*((one.local, one.domain) for one in self.addresses)) - {b""})
 
     @cached_property
-    def _split_by_tags(self) -> Place:
-        found: set[bytes] = set()
-        for one in self.addresses:
-            ends = {letters_of(one.domain)[:1], b"a"}
-            for needle in one.gates[0][1][:1]:
-                found.update(split_by_tags(needle, ends))
-        for word in self.words:
-            for letters in word.letters:
-                found.update(split_by_tags(letters, set()))
-        return finder(*sorted(found))
+    def _split_by_tags(self) -> tuple[Place, Place]:
+        """Where anything goes on behind a tag, or behind the beginning of a comment without an end."""
+        found: list[Place] = []
+        for before in (b">", b"<!--"):
+            rows: set[bytes] = set()
+            for one in self.addresses:
+                for needle in one.gates[0][1][:1]:
+                    rows.update(split_by_tags(before, needle, {letters_of(one.domain)[:1], b"a"}))
+            for word in self.words:
+                for letters in word.letters:
+                    rows.update(split_by_tags(before, letters, set()))
+            found.append(finder(*sorted(rows)))
+        return found[0], found[1]
 
     def is_split_by_tags(self, tagged: Reading) -> bool:
-        """Whether tags may split what is looked for in a reading in whose letters, tags and all, it is not."""
-        return self._split_by_tags(tagged.octets, 0) >= 0
+        """Whether tags may split what is looked for in a reading whose letters, with tags, do not hold it."""
+        behind_tag, in_comment = self._split_by_tags
+        return behind_tag(tagged.octets, 0) >= 0 or (
+            b"!"[0] in tagged.octets and in_comment(tagged.octets, 0) >= 0
+        )
 
     def stands_in_next(self, reading: Reading, *, plain: bool) -> bool:
         """Whether whatever stands in a reading stands in one behind it as well; `plain` as `told_in` says."""
