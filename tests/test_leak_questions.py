@@ -98,6 +98,27 @@ def test_what_is_readable_or_wanted_is_seen_wherever_in_a_group_it_begins() -> N
             assert person.told_in(said.hex().encode())[1]
 
 
+TAGS = ("<i></i>", '<a href="x">', "</b>\r\n<b>", "<!-- a > b -->", "<!-- a --><i>", "<p>", "<a><o>")
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_what_tags_split_is_seen_wherever_they_stand_and_nowhere_without_asking(
+    tag: str, monkeypatch: Patch
+) -> None:
+    who = Identity(("al.reporter@victim.example",), ("Zoey Millerin",))
+    texts = [f"Dear Millerin{tag},"]  # not split at all
+    if not tag.startswith("</b>"):
+        texts += [f"<p>Dear {'Millerin'[:cut]}{tag}{'Millerin'[cut:]}, hello" for cut in range(1, 8)]
+        texts += [f"<p>Dear {tag.join('millerin')}</p>, hello", f"<p>{tag.join(['MI', 'LLE', 'RIN'])}!"]
+    local = who.addresses[0].partition("@")[0]
+    for domain in ("@victim.example", f"{tag}@{tag}victim.exa{tag}mple"):
+        texts += [f"to {local[:cut]}{tag}{local[cut:]}{domain}\r\n" for cut in range(1, len(local))]
+    raws = [f"Subject: x\r\n\r\n{one}\r\n".encode() for one in texts]
+    assert [raw for raw in raws if not seen(raw, who)] == []
+    monkeypatch.setattr(Wanted, "is_split_by_tags", lambda _, __: False)
+    assert sum(not seen(raw, who) for raw in raws) > len(raws) / 2
+
+
 def test_another_version_of_the_machine_is_asked_by_what_it_promises_and_says_the_same(
     monkeypatch: Patch,
 ) -> None:
@@ -129,7 +150,6 @@ QUESTIONS: dict[str, Callable[[Patch], None]] = {
     "are there letters of anything encoded": lambda patch: patch.setattr(
         Wanted, "told_in", lambda _, __: (True, False)
     ),
-    "do tags split it": lambda patch: patch.setattr(Wanted, "is_split_by_tags", lambda _, __: False),
     "does it stand in the next reading": lambda patch: patch.setattr(
         Wanted, "stands_in_next", lambda _, __, plain: True
     ),

@@ -219,10 +219,11 @@ class _Search:
             for reading in readings
             for one in (reading, *(self._untagged(reading, plain=plain) if reading.tagged else ()))
         ]
+        whole = plain or self.wanted.has_short_words
         asked = [
             one.octets
             for one in readings
-            if (plain or not one.whole) and not self.wanted.stands_in_next(one, plain=plain)
+            if (whole or not one.whole) and not self.wanted.stands_in_next(one, plain=plain)
         ]
         if sum(map(len, asked)) < _TOGETHER:
             asked = [b"\n".join(asked)]

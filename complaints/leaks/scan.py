@@ -131,18 +131,18 @@ def joined(*patterns: bytes) -> bytes:
     return _GAP.join(pattern for pattern in patterns if pattern)
 
 
-def split_by_tags(before: bytes, letters: bytes, ends: AbstractSet[bytes]) -> Iterator[bytes]:
+def split_by_tags(letters: bytes, ends: AbstractSet[bytes]) -> Iterator[bytes]:
     """Patterns of which one matches wherever tags stand between these letters, in lower case.
 
-    Behind what is `before` them four of them follow, or fewer before another tag, or the last ones; behind
-    those no letter of ASCII stands, or one of the `ends`.
+    Behind a tag, or a comment, four of them follow, or fewer before another tag, or the last ones; behind
+    those no letter of ASCII stands, or one of the `ends`. A comment without an end takes no letters with it.
     """
     end = b"(?:" + b"|".join((b"[^A-Za-z0-9]", rb"\z", *(in_each_case(one) for one in sorted(ends)))) + b")"
     for start in range(1, len(letters)):
         rest = [_octet(octet) for octet in letters[start : start + _BEHIND_TAG]]
         for size in range(1, len(rest)):
-            yield before + _IN_TAGS + _IN_TAGS.join(rest[:size]) + _IN_TAGS + b"<"
-        yield before + _IN_TAGS + _IN_TAGS.join(rest) + (end if len(rest) < _BEHIND_TAG else b"")
+            yield b">" + _IN_TAGS + _IN_TAGS.join(rest[:size]) + _IN_TAGS + b"<"
+        yield b">" + _IN_TAGS + _IN_TAGS.join(rest) + (end if len(rest) < _BEHIND_TAG else b"")
 
 
 def standing_alone(text: bytes) -> bytes:

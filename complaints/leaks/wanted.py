@@ -74,30 +74,23 @@ class Wanted:
         return Disturbed(words.union(*((one.local, one.domain) for one in self.addresses)) - {b""})
 
     @cached_property
-    def _split_by_tags(self) -> tuple[Place, Place]:
-        """Where anything goes on behind a tag, or behind the beginning of a comment without an end."""
-        found: list[Place] = []
-        for before in (b">", b"<!--"):
-            rows: set[bytes] = set()
-            for one in self.addresses:
-                for needle in one.gates[0][1][:1]:
-                    rows.update(split_by_tags(before, needle, {letters_of(one.domain)[:1], b"a"}))
-            for word in self.words:
-                for letters in word.letters:
-                    rows.update(split_by_tags(before, letters, set()))
-            found.append(finder(*sorted(rows)))
-        return found[0], found[1]
+    def _split_by_tags(self) -> Place:
+        rows: set[bytes] = set()
+        for one in self.addresses:
+            for needle in one.gates[0][1][:1]:
+                rows.update(split_by_tags(needle, {letters_of(one.domain)[:1], b"a"}))
+        for word in self.words:
+            for letters in word.letters:
+                rows.update(split_by_tags(letters, set()))
+        return finder(*sorted(rows))
 
     def is_split_by_tags(self, tagged: Reading) -> bool:
         """Whether tags may split what is looked for in a reading whose letters, with tags, do not hold it."""
-        behind_tag, in_comment = self._split_by_tags
-        return behind_tag(tagged.octets, 0) >= 0 or (
-            b"!"[0] in tagged.octets and in_comment(tagged.octets, 0) >= 0
-        )
+        return self._split_by_tags(tagged.octets, 0) >= 0
 
     def stands_in_next(self, reading: Reading, *, plain: bool) -> bool:
         """Whether whatever stands in a reading stands in one behind it as well; `plain` as `told_in` says."""
-        if reading.quoted and not plain:
+        if reading.quoted and not plain and not self.has_short_words:
             return self._behind_equals(reading.octets, 0) < 0
         return reading.undone is not None and not any(map(self._disturbed.__getitem__, reading.undone))
 
@@ -121,14 +114,23 @@ class Wanted:
 
     @cached_property
     def _plain_rows(self) -> set[bytes]:
-        """Letters of which each address and each word holds some, however it is turned around."""
+        """Letters of which each address, however it is turned around, and each longer word holds some."""
         rows = {
             ascii_letters_of(needles[0] if needles else b"")
             for one in self.addresses
             for _, needles in one.gates
         }
-        rows |= {ascii_letters_of(letters) for word in self.words for letters in word.letters}
-        return {b""} if any(len(row) < _TELLING_ROW for row in rows) else rows
+        if any(len(row) < _TELLING_ROW for row in rows):
+            return {b""}
+        of_words = (ascii_letters_of(letters) for word in self.words for letters in word.letters)
+        return rows.union(row for row in of_words if len(row) >= _TELLING_ROW)
+
+    @cached_property
+    def has_short_words(self) -> bool:
+        """Whether any word is too short for `told_in` to tell of."""
+        return any(
+            len(ascii_letters_of(letters)) < _TELLING_ROW for word in self.words for letters in word.letters
+        )
 
     @cached_property
     def _encoded_rows(self) -> set[bytes]:
@@ -144,7 +146,7 @@ class Wanted:
         return {ascii_letters_of(row) for row in (*rows, *ARCHIVES, *FUNCTIONS)}
 
     def told_in(self, letters: bytes) -> tuple[bool, bool]:
-        """What of the letters of base64 in a text may be there: something in plain, something encoded.
+        """What the letters of base64 in a text tell of: something in plain (but short words), or encoded.
 
         That is, of what is told in another way than by what can be read in it once decoded.
         """
