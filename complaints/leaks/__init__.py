@@ -218,9 +218,7 @@ class _Search:
         for reading in readings:
             if not self.wanted.may_stand_in(reading.octets):
                 continue
-            for what, way in self.wanted.found(
-                reading, words=words and not reading.tokens, edges=text.edged
-            ):
+            for what, way in self.wanted.found(reading, words=words and not reading.tokens, edges=text.edged):
                 self._leak(text, what, _then(reading.how, way))
 
     def _leak(self, text: _Text, what: str, how: str) -> None:

@@ -224,7 +224,13 @@ def _in_order(text: bytes) -> bytes:
 
 
 def _then(
-    last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False, undone: Set[bytes] | None = None
+    last: Reading,
+    how: str,
+    octets: bytes,
+    done: Read,
+    *,
+    whole: bool = False,
+    undone: Set[bytes] | None = None,
 ) -> Reading:
     """Add a reading of a reading, unless it says the same; `undone` is what alone it differs in."""
     if octets == last.octets:
