@@ -9,6 +9,7 @@ from pybase64 import b64decode
 
 _LOWER = bytes(range(256)).lower()
 _ASCII_ALNUM = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_NO_ASCII_LETTERS = bytes(octet for octet in range(256) if octet not in _ASCII_ALNUM)
 _NO_LETTERS = bytes(octet for octet in range(128) if octet not in _ASCII_ALNUM)
 ROT13 = bytes.maketrans(
     b"abcdefghijklmnopqrstuvwxyz", codecs.encode("abcdefghijklmnopqrstuvwxyz", "rot13").encode()
@@ -29,6 +30,8 @@ class Reading:
     tokens: bool = False
     undone: Set[bytes] | None = None
     """The escapes that the next reading undid, if nothing else is different there."""
+    quoted: bool = False
+    """Whether the next base is this one as quoted-printable."""
 
     @cached_property
     def letters(self) -> bytes:
@@ -50,6 +53,11 @@ class Reading:
 def letters_of(octets: bytes) -> bytes:
     """Drop all ASCII that is neither letter nor digit, also zeros, and turn to lower case."""
     return octets.translate(_LOWER, _NO_LETTERS)
+
+
+def ascii_letters_of(octets: bytes) -> bytes:
+    """Drop all that is neither letter nor digit of ASCII, and turn to lower case."""
+    return octets.translate(_LOWER, _NO_ASCII_LETTERS)
 
 
 def octets_of(letters: bytes) -> bytes:

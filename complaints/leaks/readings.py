@@ -16,7 +16,7 @@ from operator import itemgetter
 from complaints.leaks.escapes import CODES
 from complaints.leaks.reading import Reading, octets_of
 from complaints.leaks.scan import BASE64, finder
-from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
+from complaints.leaks.unseen import in_latin, is_mixed, looks_otherwise, visible
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
@@ -104,6 +104,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
     if words:
         aside.append(Reading("encoded words", words))
     if b"="[0] in text and _QUOTED_FROM(text, 0) >= 0:
+        bases[0].quoted = True
         closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
         bases.append(Reading("quoted-printable", binascii.a2b_qp(closed)))
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
@@ -152,9 +153,9 @@ def _join(done: Read) -> None:
     if b"+"[0] in last.octets and _JOINT(last.octets, 0) >= 0:
         last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done, whole=True)
     mixed = False
-    if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
+    if not last.octets.isascii() and looks_otherwise(last.octets):
         last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
-        mixed = IS_MIXED(last.octets, 0) >= 0
+        mixed = is_mixed(last.octets)
     if b"("[0] in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<"[0] in last.octets:

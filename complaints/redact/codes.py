@@ -18,6 +18,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.redact.find import CannotRedact, Find, splice
+from complaints.redact.known import SHORTEST, Known
 from complaints.redact.opaque import is_code, is_code_label
 from complaints.redact.pseudonyms import MARK, PSEUDONYM_ONLY
 from complaints.redact.spots import addresses, begun, ids, places, urls, words
@@ -26,8 +27,7 @@ from complaints.urls import read_one
 
 MAX_LINKS = 20_000
 """Links of one message that are looked into for codes."""
-_SHORTEST_KNOWN = 8
-_MOST_KNOWN = 200
+_SHORTEST_PREFIX = 8
 _MOST_WRAPPINGS = 6
 _LONGEST_URL = 65_536
 _LONG_LABEL = 20
@@ -48,14 +48,11 @@ _ENDING = re.compile(rb"\.[A-Za-z]{2,5}\Z")
 _LABEL = re.compile(rb"[^.@:\[\]]+")
 _HOSTLIKE = re.compile(rb"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}", re.IGNORECASE)
 _SLASHES_HOST = re.compile(rb"//(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?![^/?#:])", re.IGNORECASE)
+_DIGITS = b"0123456789"
 _LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
 _MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
 _CID = re.compile(rb"\bcid:(?P<id>[^\s<>\"'@)]{1,200})", re.IGNORECASE)
 _VALUE = re.compile(rb"[^\s<>,;:\"]+")
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_LETTERS_ONLY = bytes(octet if octet in _LETTERS else 32 for octet in range(256))
-_LONGEST_DIVIDED = 262_144
-"""Octets of a text whose runs of letters are all made at once, to be looked up."""
 _MARK = MARK.encode()
 _SRS = re.compile(rb"srs[01]", re.IGNORECASE)
 
@@ -69,9 +66,7 @@ class Codes:
 
     pseudonym: Callable[[bytes], bytes]
     clean: Callable[[bytes], bytes]
-    known: dict[bytes, str] = field(default_factory=dict)
-    runs: set[bytes] = field(default_factory=set)
-    """Of each known code the longest run of letters and digits; where that is missing, the code is."""
+    known: Known = field(default_factory=Known)
     links: int = 0
 
     def in_text(self, text: bytes, *, written: bool = True) -> list[Find]:
@@ -95,17 +90,17 @@ class Codes:
             finds.append(self._code(*match.span("id"), match["id"], "id"))
         return finds
 
-    def in_ids(self, text: bytes) -> list[Find]:
-        """Find the ids of a field that names messages or parts: `<left@right>`, or words."""
+    def in_ids(self, text: bytes, at: int = 0) -> list[Find]:
+        """Find the ids of a field that names messages or parts, `<left@right>`, or words; `at` as above."""
         finds: list[Find] = []
         position = 0
-        for left, at, end in ids(text):
+        for left, middle, end in ids(text):
             # What stands between is an id without a host
-            finds += [find.moved(position) for find in self.in_all(text[position:left])]
-            finds.append(self._code(left, at, text[left:at], "id"))
-            finds += self._in_right(text[at + 1 : end], at + 1)
+            finds += self.in_all(text[position:left], at + position)
+            finds.append(self._code(at + left, at + middle, text[left:middle], "id"))
+            finds += self._in_right(text[middle + 1 : end], at + middle + 1)
             position = end
-        return [*finds, *(find.moved(position) for find in self.in_all(text[position:]))]
+        return finds + self.in_all(text[position:], at + position)
 
     def _in_right(self, right: bytes, at: int) -> list[Find]:
         """Find codes right of the @ of an id: below a domain, or in the place of one."""
@@ -120,9 +115,12 @@ class Codes:
             self._code(at + match.start(), at + match.end(), match[0], "id") for match in odd
         ]
 
-    def in_all(self, text: bytes) -> list[Find]:
-        """Take the whole value of a field, word by word."""
-        return [self._code(*match.span(), match[0], "code") for match in _VALUE.finditer(text)]
+    def in_all(self, text: bytes, at: int = 0) -> list[Find]:
+        """Take the whole value of a field, word by word; `at` is its offset in the text the finds are for."""
+        return [
+            self._code(at + match.start(), at + match.end(), match[0], "code")
+            for match in _VALUE.finditer(text)
+        ]
 
     def in_field(self, text: bytes) -> list[Find]:
         """Find codes in a field nothing is known about: links, addresses, and words a machine made."""
@@ -214,7 +212,7 @@ class Codes:
                 yield from self._in_value(value, start, depth)
                 if is_code(name):
                     yield self._code(at + position, at + position + len(name), name, "link")
-            elif is_code(name) or any(octet in b"0123456789" for octet in name) or len(name) > 24:
+            elif is_code(name) or len(name.translate(None, _DIGITS)) < len(name) or len(name) > 24:
                 yield from self._in_value(name, at + position, depth)
             position = end if match is None else match.end()
 
@@ -223,7 +221,7 @@ class Codes:
         inner = _INNER.search(value) if b"http" in value.lower() else None
         if inner is not None:
             link = value[inner.start() :]
-            if inner.start() >= _SHORTEST_KNOWN:
+            if inner.start() >= _SHORTEST_PREFIX:
                 yield self._code(at, at + inner.start(), value[: inner.start()], "link")
             if b"/" in inner[0]:
                 yield from self.in_url(link, at + inner.start(), depth + 1)
@@ -251,7 +249,7 @@ class Codes:
     ) -> Iterator[Find]:
         """A link in base64, which may have something before it."""
         new = self.clean(splice(opened, apart(list(self._in_value(opened, 0, depth + 1)))))
-        if start >= _SHORTEST_KNOWN:
+        if start >= _SHORTEST_PREFIX:
             yield self._code(at, at + start, value[:start], "link")
         if new != opened or end < len(value):
             fresh = base64.urlsafe_b64encode(new).rstrip(b"=")
@@ -271,40 +269,30 @@ class Codes:
     def _in_local(self, local: bytes, at: int) -> Iterator[Find]:
         for number, match in enumerate(_LOCAL_PIECE.finditer(local)):
             piece = match[0]
-            short = len(piece) >= 3 and any(octet in b"0123456789" for octet in piece)
-            if _HOSTLIKE.fullmatch(piece) if number else not is_code(piece) or _SRS.match(piece):
+            if number:
+                if b"." in piece and _HOSTLIKE.fullmatch(piece):
+                    continue
+            elif not is_code(piece) or _SRS.match(piece):
                 continue
-            if is_code(piece) or short or local[match.start() - 1 : match.start()] == b"+":
+            short = len(piece) >= 3 and len(piece.translate(None, _DIGITS)) < len(piece)
+            if short or is_code(piece) or local[match.start() - 1 : match.start()] == b"+":
                 yield self._code(at + match.start(), at + match.end(), piece, "bounce address")
 
-    def elsewhere(self, text: bytes) -> Iterator[Find]:
+    def elsewhere(self, text: bytes) -> list[Find]:
         """Find the codes of the header again, wherever they stand."""
-        if not self.known or not self._may_hold(text):
-            return
-        for code in self.known:
-            place = text.find(code)
-            while place >= 0:
-                end = place + len(code)
-                alone = not text[place - 1 : place].isalnum() and not text[end : end + 1].isalnum()
-                if alone:
-                    yield Find(place, end, self.pseudonym(code), self.known[code])
-                place = text.find(code, end if alone else place + 1)
-
-    def _may_hold(self, text: bytes) -> bool:
-        """Tell whether a known code may stand there, from one look at each word."""
-        if b"" in self.runs or len(text) > _LONGEST_DIVIDED:
-            return True
-        return not self.runs.isdisjoint(text.translate(_LETTERS_ONLY).split())
+        return [
+            Find(start, end, self.pseudonym(text[start:end]), rule)
+            for start, end, rule in self.known.standing(text)
+        ]
 
     def remember(self, text: bytes, finds: list[Find]) -> None:
         """Keep the codes of a header field: they are searched in everything that follows."""
         for find in finds:
-            if len(self.known) >= _MOST_KNOWN:
+            if self.known.full:
                 return
             code = text[find.start : find.end]
-            if find.plain and len(code) >= _SHORTEST_KNOWN and is_code(code):
-                self.known.setdefault(code, find.rule)
-                self.runs.add(max(code.translate(_LETTERS_ONLY).split(), key=len, default=b""))
+            if find.plain and len(code) >= SHORTEST and is_code(code):
+                self.known.add(code, find.rule)
 
     def _code(self, start: int, end: int, code: bytes, rule: str) -> Find:
         is_pseudonym = code.startswith(_MARK) and PSEUDONYM_ONLY.fullmatch(code)

@@ -22,6 +22,8 @@ class Find(NamedTuple):
 
     def moved(self, by: int) -> "Find":
         """The same find in a text that begins earlier."""
+        if not by:
+            return self
         return Find(self.start + by, self.end + by, self.new, self.rule, self.plain)
 
 

@@ -60,24 +60,22 @@ class _Field(NamedTuple):
     text: bytes
 
 
+Found = tuple[list[Find], list[Find]]
+"""In links and addresses, in words."""
+
+
 def header_finds(places: Places, message: Message, codes: Codes, own_hops: int) -> list[Find]:
     """Find what fields tell of the recipient, in order and apart; `own_hops` as `redact` says."""
     received = message.fields("received")
     border = received[min(own_hops, len(received) - 1)].start if received else -1
     above = [*received, *message.fields("x-received")]
-    own = [header.start for header in above if header.start < border]
-    names = _own_names([header.raw for header in above if header.start < border], received, border)
-    finds: list[Find] = []
-    fields: list[_Field] = []
-    for header in places.headers:
-        if header.start in own:
-            finds.append(_taken_out(header, own))
-        else:
-            fields.append(_field(header))
-    # Nothing that is searched reaches over a line end: the fields nothing is known about are one text.
-    found_in = _in_all_fields(fields, codes)
+    own = [header for header in above if header.start < border]
+    names = _own_names(own, received, border)
+    fields = [_field(header) for header in places.headers if header not in own]
+    found_in = _in_many(fields, codes)
+    finds = [_taken_out(header, own) for header in own]
     for number, field in enumerate(fields):
-        found = list(_in_field(field, codes, found_in.get(number), is_border=field.header.start == border))
+        found = [*_timed(field, codes, border), *_told(field, codes, found_in.get(number))]
         if names and field.header.start < border:
             found += _own_hosts(field.header, names, codes)
         if found:
@@ -102,59 +100,69 @@ def _field(header: Header) -> _Field:
     return _Field(header, hide, header.start + start, body, text)
 
 
-def _in_all_fields(fields: list[_Field], codes: Codes) -> dict[int, tuple[list[Find], list[Find]]]:
-    """The finds of those that may tell anything, by their number: in links and addresses, in words."""
-    numbers = [number for number, field in enumerate(fields) if field.hide in {"codes", "word"}]
-    text = b"\n".join([fields[number].text for number in numbers])
-    starts = list(accumulate((len(fields[number].text) + 1 for number in numbers), initial=0))
-    found: dict[int, tuple[list[Find], list[Find]]] = {}
-    for which, finds in enumerate((codes.in_links(text, written=False), codes.in_words(text))):
-        for find in finds:
-            index = bisect_right(starts, find.start) - 1
-            here = found.setdefault(numbers[index], ([], []))
-            here[which].append(find.moved(-starts[index]))
+def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
+    """Find in all fields that are searched alike at once, for nothing that is found goes over a line end.
+
+    Leaves the finds in the text of each field, by its number.
+    """
+    found: dict[int, Found] = {}
+    for hides in ({"codes", "word"}, {"path"}, {"written"}):
+        numbers = [number for number, field in enumerate(fields) if field.hide in hides]
+        text = b"\n".join([fields[number].text for number in numbers])
+        starts = list(accumulate((len(fields[number].text) + 1 for number in numbers), initial=0))
+        if "codes" in hides:
+            both = (codes.in_links(text, written=False), codes.in_words(text))
+        else:
+            both = (codes.in_addresses(text, written="written" in hides), [])
+        for which, finds in enumerate(both):
+            for find in finds:
+                index = bisect_right(starts, find.start) - 1
+                here = found.setdefault(numbers[index], ([], []))
+                here[which].append(find.moved(-starts[index]))
     return found
 
 
-def _taken_out(header: Header, own: list[int]) -> Find:
+def _taken_out(header: Header, own: list[Header]) -> Find:
     # Few words, for any word may be somebody's name.
     words = f"X-Redacted: Received={len(own)}\r\n"
-    new = words.encode() if header.start == min(own) else b""
+    new = words.encode() if header.start == min(one.start for one in own) else b""
     return Find(header.start, header.end, new, "own mail host", plain=False)
 
 
-def _in_field(
-    field: _Field, codes: Codes, found: tuple[list[Find], list[Find]] | None, *, is_border: bool
-) -> Iterator[Find]:
-    """Find what one field tells; `found` is what `_in_all_fields` found in it."""
-    at, body, text = field.at, field.body, field.text
+def _told(field: _Field, codes: Codes, found: Found | None) -> list[Find]:
+    """Find what the body of a field tells; `found` is what `_in_many` found in it."""
+    hide, at, body, text = field.hide, field.at, field.body, field.text
+    if hide == "none":
+        return []
+    if hide == "id":
+        return apart(codes.in_ids(text, at))
+    if hide == "all":
+        return codes.in_all(text, at)
+    links, words = found or ((), ())
+    again = codes.elsewhere(text) if hide in {"codes", "word"} else ()
+    finds = apart([*links, *again, *words])
+    if finds:
+        back = unfolded(body) if text is not body else None
+        finds = [(back.find_in_raw(find) if back else find).moved(at) for find in finds]
+    if hide == "codes" and b"=?" in body:
+        finds += _in_words(body, at, codes)
+    return finds
+
+
+def _timed(field: _Field, codes: Codes, border: int) -> list[Find]:
+    """Find the second in a field that tells when the message came, and the id in the line at the border."""
+    finds: list[Find] = []
+    at, is_border = field.at, field.header.start == border
     if is_border:
-        for match in _ID.finditer(body):
+        for match in _ID.finditer(field.body):
             start, end = match.span("id")
-            yield Find(at + start, at + end, codes.pseudonym(match["id"]), "id")
+            finds.append(Find(at + start, at + end, codes.pseudonym(match["id"]), "id"))
     if is_border or field.header.name.lower() in _DATED:
-        yield from (_to_the_minute(match, at) for match in _SECOND.finditer(body) if match["second"] != b"00")
-    if finds := _told(field, codes, found):
-        map_ = unfolded(body) if text is not body else None
-        for find in apart(finds):
-            yield (map_.find_in_raw(find) if map_ else find).moved(at)
-    if b"=?" in body and field.hide == "codes":
-        yield from _in_words(body, at, codes)
-
-
-def _told(field: _Field, codes: Codes, found: tuple[list[Find], list[Find]] | None) -> list[Find]:
-    match field.hide:
-        case "none":
-            return []
-        case "id":
-            return codes.in_ids(field.text)
-        case "all":
-            return codes.in_all(field.text)
-        case "path" | "written":
-            return codes.in_addresses(field.text, written=field.hide == "written")
-        case _:
-            links, words = found or ((), ())
-            return [*links, *codes.elsewhere(field.text), *words]
+        for match in _SECOND.finditer(field.body):
+            start, end = match.span("second")
+            if match["second"] != b"00":
+                finds.append(Find(at + start, at + end, b"00", "time"))
+    return finds
 
 
 def _in_words(body: bytes, at: int, codes: Codes) -> Iterator[Find]:
@@ -171,14 +179,9 @@ def _in_words(body: bytes, at: int, codes: Codes) -> Iterator[Find]:
             )
 
 
-def _to_the_minute(match: re.Match[bytes], at: int) -> Find:
-    start, end = match.span("second")
-    return Find(at + start, at + end, b"00", "time")
-
-
-def _own_names(own: list[bytes], received: list[Header], border: int) -> set[bytes]:
+def _own_names(own: list[Header], received: list[Header], border: int) -> set[bytes]:
     """The hosts and addresses that stand in these fields only, and not from the border on."""
-    names = _names(own)
+    names = _names([header.raw for header in own])
     outside = [header.raw for header in received if header.start >= border] if names else []
     text = b"\n".join(outside).lower()
     return names - _names(outside) if any(name in text for name in names) else names
