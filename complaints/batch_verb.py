@@ -181,9 +181,7 @@ def _hand_in(
 ) -> None:
     from complaints.batch import Batch, Stop, StoppedError, Tally, chosen
     from complaints.checkpoint import Checkpoint
-    from complaints.mailboxes import SourceError
     from complaints.progress import Progress, drawn
-    from complaints.remote import ClientError
 
     gc.freeze()  # the program is loaded: it need not be looked through again for every mail
     tally, stop, progress, label = Tally(), Stop(), Progress(sys.stderr, limit or None), ""
@@ -216,14 +214,12 @@ def _hand_in(
             mails = chosen(source.mails(checkpoint), moment, limit, tally)
             Batch(work, label, stop, tell, source.settle, keep).run(mails, tally)
             checkpoint.keep([(BEGAN, "")])  # what comes later is another batch
-    except (StoppedError, ClientError, SourceError) as error:
-        _say_sum(tally)
-        if tally.statuses["accepted"]:
-            say(f"review with: plaint review --batch {label}")
-        say(f"stopped; go on, with the same options, by: plaint batch --resume {source.name}")
-        if not isinstance(error, StoppedError):
-            raise
-        raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
+    except BaseException as error:
+        if isinstance(error, StoppedError) or tally.statuses:  # whatever ended it, what was told is kept
+            _say_stopped(tally, label, source.name)
+        if isinstance(error, StoppedError):
+            raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
+        raise
     _say_sum(tally)
     _say_where(work, label, tally)
     refused = tally.statuses["refused"]
@@ -267,10 +263,18 @@ def _say_sum(tally: "Tally") -> None:
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(tally.states.items()))
     if states:
         say(f"of those accepted: {states}")
+        from complaints.models import UNDERWAY
         from complaints.workbench import UNREAD
 
-        if UNREAD in tally.states:
-            say("those not read yet are read by a running `plaint serve`, or by the next batch")
+        if tally.states.keys() & {UNREAD, *UNDERWAY}:  # a child died, or a registry did not answer
+            say("what does not await consent yet goes on in a running `plaint serve`, or with the next batch")
+
+
+def _say_stopped(tally: "Tally", label: str, name: str) -> None:
+    _say_sum(tally)
+    if tally.statuses["accepted"]:
+        say(f"review with: plaint review --batch {label}")
+    say(f"stopped; go on, with the same options, by: plaint batch --resume {name}")
 
 
 def _say_where(work: "Client", label: str, tally: "Tally") -> None:

@@ -360,9 +360,24 @@ def test_a_child_whose_parent_was_killed_ends_without_a_word(
     assert capfd.readouterr().err == ""
 
 
-def test_what_died_with_a_child_is_said_to_be_read_later(capfd: pytest.CaptureFixture[str]) -> None:
-    batch_verb._say_sum(batch.Tally(states=Counter({workbench.UNREAD: 3})))
-    assert "read by a running `plaint serve`, or by the next batch" in capfd.readouterr().err
+def test_a_child_that_fails_says_where_and_nothing_of_anybody(
+    world: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(hand, "Vault", None)
+    parent, child = socket.socketpair()
+    with parent:
+        assert hand._child(child.detach(), world.settings) == 1
+    assert "a child of the batch ended: AttributeError at hand.py" in caplog.text
+    assert capfd.readouterr().err == "", "a database would tell what it was given"
+
+
+def test_what_a_batch_left_unfinished_is_said_to_go_on(capfd: pytest.CaptureFixture[str]) -> None:
+    for state, goes_on in ((workbench.UNREAD, True), ("analysed", True), ("refused", False)):
+        batch_verb._say_sum(batch.Tally(states=Counter({state: 3})))
+        assert ("goes on in a running `plaint serve`" in capfd.readouterr().err) == goes_on
 
 
 def test_a_signal_ends_the_waiting_for_registries_and_what_is_kept_is_read_later(
@@ -460,15 +475,15 @@ def test_a_server_that_is_busy_is_asked_again_as_it_says_and_knows_the_mail_agai
 
 
 def test_a_server_that_wants_a_long_pause_ends_the_batch_and_what_was_taken_is_remembered(
-    world: House, spams: Callable[[int], list[bytes]], tmp_path: Path
+    world: House, spams: Callable[[int], list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = mbox(tmp_path / "spam.mbox", spams(1))
+    file = mbox(tmp_path / "spam.mbox", spams(2))
+    monkeypatch.setattr(remote.Remote, "most_at_once", 1)
     there = Server([(202, {}), (429, {"Retry-After": "3600"}), (202, {})])
     with there.up() as where:
-        good("batch", file, "--json", *where)
-        mbox(tmp_path / "spam.mbox", spams(2))
-        ran = plaint("batch", file, "--json", "--resume", *where)
-        assert ran.code == 75
+        ran = plaint("batch", file, "--json", *where)
+        assert (ran.code, statuses(ran.documents)) == (75, ["accepted"])
+        assert "plaint: 1 accepted\nplaint: review with: plaint review --batch " in ran.err
         assert f"plaint batch --resume {file}" in ran.err
         [line] = good("batch", file, "--json", "--resume", *where).documents
     assert line["index"] == 1
