@@ -374,6 +374,22 @@ def test_a_child_that_fails_says_where_and_nothing_of_anybody(
     assert capfd.readouterr().err == "", "a database would tell what it was given"
 
 
+def test_what_an_earlier_batch_left_is_told_also_where_nothing_is_new(
+    alone: list[str], world: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(bench: workbench.Workbench, ids: Sequence[str]) -> None:
+        bench.states[workbench.UNREAD] += len(ids)
+
+    for name, what in (("put", put), ("__enter__", lambda bench: bench), ("__exit__", lambda *_: None)):
+        monkeypatch.setattr(workbench.Workbench, name, what)
+    tally, office = batch.Tally(), opened(alone, world)
+    with Local(office.settings, ALICE) as work:
+        list(work.hand_in([(spam(subject="left"), "")], "a label", lambda _: None))
+        batch.Batch(work, "a label", batch.Stop(), *[lambda _: None] * 3).run([], tally)
+    assert tally.states == {workbench.UNREAD: 1}
+    office.close()
+
+
 def test_what_a_batch_left_unfinished_is_said_to_go_on(capfd: pytest.CaptureFixture[str]) -> None:
     for state, goes_on in ((workbench.UNREAD, True), ("analysed", True), ("refused", False)):
         batch_verb._say_sum(batch.Tally(states=Counter({state: 3})))
