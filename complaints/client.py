@@ -269,7 +269,7 @@ class Local:
         """See Client. The report leaves through a running `plaint serve`."""
         self._look(complaint_id)
         with _refusals(), self._office.db.transaction() as session:
-            complaint = self._own(session, complaint_id)
+            complaint = self._own_evidence(session, complaint_id)
             consent.confirm(session, self._office, complaint, choice, via="cli")
             return show.complaint_document(session, self._office, complaint)
 
@@ -291,17 +291,21 @@ class Local:
 
     def receipt(self, complaint_id: str | None) -> Json:
         """See Client."""
+        accountability.list_in_your_name(self._office, self._reporter.id, accountability.RECEIPT)
         with self._office.db.reading() as session:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
     def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
+        if not deed:
+            accountability.list_in_your_name(self._office, self._reporter.id)
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
 
     def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """See Client."""
+        accountability.list_in_your_name(self._office, self._reporter.id)
         return batches.document(self._office, self._reporter, batch, by, key)
 
     def page_of(self, batch: str) -> str:
@@ -323,6 +327,7 @@ class Local:
 
     def whose(self, quoted: str) -> Items:
         """See Client."""
+        accountability.list_in_your_name(self._office, self._reporter.id, accountability.WHOSE)
         with self._office.db.reading() as session:
             found = hiding.whose(session, self._office, self._reporter, quoted)
         return [item | {"since": show.stamp(item["since"])} for item in found]

@@ -156,7 +156,7 @@ def differences(
         enclosed = legal(done.raw)[0]
         if enclosed[: parse(enclosed).body].strip() not in raw:
             continue
-        one = explain(head, done, identity_in(office, reporter, complaint, head), level, kept)
+        one = explain(head, done, level, kept)
         kept = one["kept"]  # the same for every desk
         found[report.id] = one | {"compared": None} if head is spam else _of_all(one, report, len(head))
     return found

@@ -18,6 +18,7 @@ from complaints.leaks.opened import (
     bodies,
     is_binary,
     is_shaped,
+    letters_in,
     readable_in,
     short_bodies,
     tokens,
@@ -35,6 +36,8 @@ MOST_INSIDE = 6
 _MOST_TIMES = 12
 _SPARE = 16 * 1024 * 1024
 """So many times its size, and so many octets more, are read of a message."""
+_TOGETHER = 1024 * 1024
+"""Readings of so many octets are asked about as one: each question costs as much as reading 400 octets."""
 
 
 class Person(Protocol):
@@ -154,9 +157,9 @@ class _Search:
                         octets, _then(text.how, f"in {charset}"), text.where, text.inside, text.attached, True
                     )
                 )
-        plain = text.octets.translate(None, b"\0") if b"\0" in text.octets else text.octets
+        plain = text.octets.translate(None, b"\0") if 0 in text.octets else text.octets
         if text.inside and not text.attached and is_binary(text.octets):
-            self._found(text, [Reading("", plain, whole=True)], words=False)
+            self._found(text, [Reading("", plain, whole=True)], words=False, plain=True)
             self.add(
                 _Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True)
             )
@@ -166,13 +169,14 @@ class _Search:
     def _read(self, text: _Text, plain: bytes) -> None:
         rest = self._open_bodies(text, plain) if is_shaped(plain) else plain
         done = read(rest)
-        self._found(text, [one for one in done.readings if not one.tokens], words=not text.attached)
-        self._found(text, [one for one in done.readings if one.tokens], words=False)
+        whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
+        letters = letters_in(whole)
+        in_plain, encoded = self.wanted.told_in(letters)
+        self._found(text, done.readings, words=not text.attached, plain=in_plain)
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
-        whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
         readable: dict[tuple[str, bool], list[bytes]] = {}
-        for token in tokens(whole, self.wanted):
+        for token in tokens(whole, letters, self.wanted, otherwise=encoded):
             if token.is_likely:
                 self._open(text, token)
             else:
@@ -193,7 +197,7 @@ class _Search:
                     self._open(text, token, where)
         together: dict[tuple[bool, bool], list[bytes]] = {}
         for short in short_bodies(rest):
-            if short.how != "base64" or b"\0" in short.octets:
+            if short.how != "base64" or 0 in short.octets:
                 self._open(text, short)
             else:
                 # There may be many, most of them words that were no base64: each kind is read as one text.
@@ -208,11 +212,23 @@ class _Search:
         inside = text.inside + 1
         self.add(_Text(opened.octets, how, where, inside, text.attached, edged=opened.is_likely))
 
-    def _found(self, text: _Text, readings: list[Reading], *, words: bool) -> None:
+    def _found(self, text: _Text, readings: list[Reading], *, words: bool, plain: bool) -> None:
+        """Take note of what stands in readings; `plain` is whether it may stand in those that are whole."""
+        asked = [
+            one.octets
+            for one in readings
+            if (plain or not one.whole) and not self.wanted.stands_in_next(one, plain=plain)
+        ]
+        if sum(map(len, asked)) < _TOGETHER:
+            asked = [b"\n".join(asked)]
+        if not any(map(self.wanted.may_stand_in, asked)):
+            return
         for reading in readings:
             if not self.wanted.may_stand_in(reading.octets):
                 continue
-            for what, way in self.wanted.found(reading, words=words, edges=text.edged):
+            for what, way in self.wanted.found(
+                reading, words=words and not reading.tokens, edges=text.edged
+            ):
                 self._leak(text, what, _then(reading.how, way))
 
     def _leak(self, text: _Text, what: str, how: str) -> None:

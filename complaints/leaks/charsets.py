@@ -45,13 +45,13 @@ def decoded(octets: bytes, charsets: set[str], *, foreign: bool) -> Iterator[tup
     for charset in sorted(charsets):
         kind = _kind(charset)
         if kind == "shifted":
-            applies = b"+" in octets
+            applies = b"+"[0] in octets
         elif kind == "wide":
-            applies = b"\0" in octets
+            applies = 0 in octets
         elif kind == "other":
             applies = not octets.isascii()
         elif kind == "escaped":
-            applies = b"\x1b" in octets or b"~" in octets
+            applies = 0x1B in octets or b"~"[0] in octets
         elif kind == "of two octets":
             applies = _FULL_WIDTH.search(octets) is not None or (foreign and not octets.isascii())
         else:

@@ -1,5 +1,6 @@
 """What escapes of links, pages and scripts stand for: takes one, leaves its octets in UTF-8."""
 
+from collections.abc import Iterable
 from html.entities import html5
 
 _FEW = 50_000
@@ -43,3 +44,29 @@ def _char(number: int) -> bytes:
 
 
 CODES = _Codes()
+
+
+class Disturbed(dict[bytes, bool]):
+    """Whether undoing an escape may take away one of some words, in lower case, that stands in its signs.
+
+    Such as `deal` behind a percent sign, which would begin with a code; or a word before an escape that means
+    a letter, with which it would be another word.
+    """
+
+    def __init__(self, words: Iterable[bytes]) -> None:
+        super().__init__()
+        self._words = frozenset(words)
+        self._beginnings = tuple({word[:size] for word in self._words for size in range(1, len(word))})
+
+    def __missing__(self, code: bytes) -> bool:
+        if len(self) > _FEW:
+            self.clear()
+        meant = CODES[code].decode("utf-8", "ignore")
+        lower = code.lower()
+        self[code] = found = CODES[code] != code and (
+            not meant
+            or any(map(str.isalnum, meant))
+            or lower.endswith(self._beginnings)
+            or any(word in lower for word in self._words)
+        )
+        return found

@@ -17,7 +17,7 @@ from complaints.leaks.scan import finder
 MOST_OCTETS = 32 * 1024 * 1024
 """Unpacked octets of one message that are looked at."""
 MOST_STREAMS = 2_000
-_SIGNS = (b"\x04", b"\x1f", b"\xfd", b"\0")
+_SIGNS = b"\x04\x1f\xfd\0"
 _WORDS = (finder(rb"BZh"), finder(rb"stream"))
 """What the beginnings hold that is rare in texts."""
 _ZLIB_FROM = rb"[\x08\x18\x28\x38\x48\x58\x68\x78]"
@@ -50,7 +50,7 @@ def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
     """Yield what the gzip, bzip2, xz streams and zip members hold that begin anywhere in these octets."""
     # Packed octets are never all ASCII, but for a file that is only stored in a zip.
     if octets.isascii():
-        if b"\x04" not in octets:
+        if 4 not in octets:
             return
     elif not any(sign in octets for sign in _SIGNS) and all(word(octets, 0) < 0 for word in _WORDS):
         return

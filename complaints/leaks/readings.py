@@ -8,19 +8,19 @@ a text is read in every way that could change it.
 import binascii
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 from complaints.leaks.escapes import CODES
-from complaints.leaks.reading import Reading
+from complaints.leaks.reading import Reading, octets_of
 from complaints.leaks.scan import BASE64, finder
-from complaints.leaks.unseen import HAS_SIGN, IS_MIXED, in_latin, visible
+from complaints.leaks.unseen import in_latin, is_mixed, looks_otherwise, visible
 
 ROUNDS = 6
 """Escapes inside each other, of different kinds, that are undone; of one kind it may be any number."""
-_QUOTED = re.compile(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*+\r?\n)")
+_QUOTED_FROM = finder(rb"=(?:[0-9A-Fa-f]{2}|[ \t]*\r?\n)")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 _SOFT_BREAK_FROM = finder(rb"=[ \t]+\r?\n")
 _CODE = re.compile(rb"=(?:[0-9A-F]{2}|[ \t]*+\r?\n)")
@@ -48,21 +48,20 @@ _BACKSLASH = re.compile(
 )
 _PERCENT_SIGN, _AMPERSAND = re.compile(rb"%"), re.compile(rb"&")
 _ESCAPES = (
-    (b"%", _PERCENT, _PERCENT_SIGN),
-    (b"&", _ENTITY, _AMPERSAND),
-    (b"\\", _BACKSLASH, re.compile(rb"(?<!\\)\\")),
+    (b"%"[0], _PERCENT, _PERCENT_SIGN),
+    (b"&"[0], _ENTITY, _AMPERSAND),
+    (b"\\"[0], _BACKSLASH, re.compile(rb"(?<!\\)\\")),
 )
 """The sign with which each kind begins, the escapes themselves, and where a text may be cut between them."""
 _PART = 1 << 20
-_CUT_PERCENT = re.compile(rb"%[^\s%]{0,9}\r?\n[ \t]+")
-_CUT_PERCENT_FROM = finder(rb"%[^\t-\r %]{0,9}\r?\n[ \t]")
-_CUT_ENTITY = re.compile(rb"&[^\s&]{0,12}\r?\n[ \t]+")
-_CUT_ENTITY_FROM = finder(rb"&[^\t-\r &]{0,12}\r?\n[ \t]")
+_CUT_PERCENT = re.compile(rb"%[0-9A-Fa-fu]{0,9}\r?\n[ \t]+")
+_CUT_PERCENT_FROM = finder(rb"%[0-9A-Fa-fu]{0,9}\r?\n[ \t]")
+_CUT_ENTITY = re.compile(rb"&[^\s&;]{0,12}\r?\n[ \t]+")
+_CUT_ENTITY_FROM = finder(rb"&[^\t-\r &;]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
 _COMMENT_START = re.compile(rb"<!--")
-_TAG = re.compile(rb"<[^<>]*+>")
-_TO_NEXT_END = re.compile(rb"<[^>]*>")
+_TAG_START = re.compile(rb"<")
 _BEHIND_TAG = finder(rb">[0-9A-Za-z+/_-]{8}", rb">[0-9A-Za-z+/_-]{1,8}(?:<[^<>]*>)+[0-9A-Za-z+/_-]{1,15}<")
 """A long piece of a token behind a tag, or two short ones."""
 _LONGEST_TAG, _MOST_TAGS = 300, 4
@@ -104,7 +103,8 @@ def read(text: bytes, *, split: bool = True) -> Read:
     aside: list[Reading] = []
     if words:
         aside.append(Reading("encoded words", words))
-    if b"=" in text and _QUOTED.search(text):
+    if b"="[0] in text and _QUOTED_FROM(text, 0) >= 0:
+        bases[0].quoted = True
         closed = _SOFT_BREAK.sub(b"=", text) if _SOFT_BREAK_FROM(text, 0) >= 0 else text
         bases.append(Reading("quoted-printable", binascii.a2b_qp(closed)))
         # Where the text is not encoded, what looks like a code behind a sign of equality is none.
@@ -130,12 +130,12 @@ def read(text: bytes, *, split: bool = True) -> Read:
 def _see_through(base: Reading, done: Read) -> bool:
     """Add all readings of a base, the whole one last; returns whether all escapes are undone."""
     done.readings.append(base)
-    continued = b"*" in base.octets and _CONTINUATION(base.octets, 0) >= 0
+    continued = b"*"[0] in base.octets and _CONTINUATION(base.octets, 0) >= 0
     last = _plain(base, done, continued=continued)
     for _ in range(ROUNDS):
-        before, (octets, more) = last, _unescaped(last.octets)
-        last = _then(last, "escaped", octets, done)
-        if before is last or not more:
+        before, (octets, undone) = last, _unescaped(last.octets)
+        last = _then(last, "escaped", octets, done, undone=undone)
+        if before is last or not any(map(_leads_on, undone)):
             finished = True
             break
     else:
@@ -150,15 +150,15 @@ def _see_through(base: Reading, done: Read) -> bool:
 def _join(done: Read) -> None:
     """Add readings of the last one, without what nobody sees and what splits words, such as tags."""
     last = done.readings[-1]
-    if b"+" in last.octets and _JOINT(last.octets, 0) >= 0:
+    if b"+"[0] in last.octets and _JOINT(last.octets, 0) >= 0:
         last = _then(last, "concatenated", _CONCATENATED.sub(b"", last.octets), done, whole=True)
     mixed = False
-    if not last.octets.isascii() and HAS_SIGN(last.octets, 0) >= 0:
+    if not last.octets.isascii() and looks_otherwise(last.octets):
         last = _then(last, "invisible or look-alike letters", visible(last.octets), done)
-        mixed = IS_MIXED(last.octets, 0) >= 0
-    if b"(" in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
+        mixed = is_mixed(last.octets)
+    if b"("[0] in last.octets and (_BESIDE_AT(last.octets, 0) >= 0 or _AT_BESIDE(last.octets, 0) >= 0):
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
-    if b"<" in last.octets:
+    if b"<"[0] in last.octets:
         split = _is_split(last.octets)
         if _COMMENT(last.octets, 0) >= 0:
             last = _then(last, "split by comments", _uncommented(last.octets), done)
@@ -193,22 +193,21 @@ def _tokens(text: bytes) -> bytes:
 
 def _untagged(text: bytes) -> bytes:
     """Take out tags; one is what stands between the signs of it and holds neither."""
-    end = text.rfind(b">") + 1
-    rest, tags = _TO_NEXT_END.subn(b"", text[:end])
-    # This pattern is far faster, and says the same where none of what it took out holds another beginning.
-    # What it looks for ends somewhere: it never comes to the last octet in vain.
-    if text.count(b"<", 0, end) != tags + (rest.count(b"<") if b"<" in rest else 0):
-        rest = _TAG.sub(b"", text[:end])
-    return rest + text[end:]
+    done: list[bytes] = []
+    for part in _parts(text, _TAG_START):
+        first, *rest = part.split(b"<")
+        behind = [piece.partition(b">") for piece in rest]
+        done.append(first + b"".join([tail if end else b"<" + tag for tag, end, tail in behind]))
+    return b"".join(done)
 
 
 def _plain(last: Reading, done: Read, *, continued: bool) -> Reading:
     """Undo what cuts things in pieces in a header: folds in escapes, continued parameters (RFC 2231)."""
     text = last.octets
     mended = text
-    if b"%" in text and _CUT_PERCENT_FROM(text, 0) >= 0:
+    if b"%"[0] in text and _CUT_PERCENT_FROM(text, 0) >= 0:
         mended = b"".join([_CUT_PERCENT.sub(_mended, part) for part in _parts(text, _PERCENT_SIGN)])
-    if b"&" in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
+    if b"&"[0] in text and _CUT_ENTITY_FROM(mended, 0) >= 0:
         mended = b"".join([_CUT_ENTITY.sub(_mended, part) for part in _parts(mended, _AMPERSAND)])
     last = _then(last, "folded", mended, done)
     if continued:
@@ -225,10 +224,14 @@ def _in_order(text: bytes) -> bytes:
     return b"\n".join(b"".join(values[number] for number in sorted(values)) for values in pieces.values())
 
 
-def _then(last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False) -> Reading:
-    """Add a reading of a reading, unless it says the same."""
+def _then(
+    last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False, undone: Set[bytes] | None = None
+) -> Reading:
+    """Add a reading of a reading, unless it says the same; `undone` is what alone it differs in."""
     if octets == last.octets:
         return last
+    if undone is not None:
+        last.undone = undone
     new = Reading(f"{last.how}, {how}" if last.how else how, octets, whole)
     done.readings.append(new)
     return new
@@ -268,7 +271,7 @@ def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
 
 def _is_plain(row: bytes, decoded: bytes) -> bool:
     """Whether encoded words were nothing but a text; what is a space in one may be a letter of base64."""
-    return not (decoded.translate(None, _PRINTABLE) or _SPACED_WORD.search(row))
+    return not (decoded.translate(None, _PRINTABLE) or (b"_"[0] in row and _SPACED_WORD.search(row)))
 
 
 def _around_codes(text: bytes) -> bytes:
@@ -292,7 +295,7 @@ def _words(match: re.Match[bytes]) -> bytes:
     second = row.find(start, end)
     between = row[end : second + len(start)] if second >= 0 else b"?="
     payloads = row[len(start) : -2].split(between)
-    if row.count(b"=?") == len(payloads):  # all of one kind, with the same between them
+    if b"?"[0] not in b"".join(payloads):  # all of one kind, with the same between them
         return in_utf8(_decoded(kind, payloads), _name(charset))
     found: list[tuple[str, bytes]] = []
     for (charset, kind), words in groupby(_ENCODED_WORD.findall(row), _of_words):
@@ -319,12 +322,13 @@ def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
         if _OPEN_CODE.search(b"?".join((*payloads, b""))):
             return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
         return binascii.a2b_qp(joined, header=True)
-    within = any(len(payload) % 4 for payload in payloads)
-    if within or joined.rstrip(b"=").translate(None, BASE64):
+    within = any([len(payload) % 4 for payload in payloads])  # noqa: C419 - there are many
+    letters = joined.rstrip(b"=")
+    if within or letters.translate(None, BASE64):
         each = b"".join(map(base64_octets, payloads))
         # Some break a text only after it was encoded, within a group.
         return each + b"\n" + base64_octets(joined) if within and len(payloads) > 1 else each
-    return binascii.a2b_base64(joined)
+    return octets_of(letters)
 
 
 def in_utf8(octets: bytes, charset: str) -> bytes:
@@ -339,16 +343,15 @@ def in_utf8(octets: bytes, charset: str) -> bytes:
 
 def base64_octets(letters: bytes) -> bytes:
     """Decode the letters of the standard alphabet among these octets, whether they fill a group or not."""
-    whole = letters.translate(None, _NO_BASE64)
-    return binascii.a2b_base64(whole + b"A" * (-len(whole) % 4))[: len(whole) * 3 // 4]
+    return octets_of(letters.translate(None, _NO_BASE64))
 
 
-def _unescaped(text: bytes) -> tuple[bytes, bool]:
+def _unescaped(text: bytes) -> tuple[bytes, set[bytes]]:
     """Undo percent-encoding, HTML entities and the escapes of scripts and style sheets, once each.
 
-    Returns also whether there may be more of them in what is left.
+    Returns also which were undone.
     """
-    more = False
+    undone: set[bytes] = set()
     for sign, pattern, first in _ESCAPES:
         if sign in text:
             done: list[bytes] = []
@@ -356,12 +359,12 @@ def _unescaped(text: bytes) -> tuple[bytes, bool]:
                 pieces = pattern.split(part)
                 if len(pieces) > 1:
                     codes = pieces[1::2]
+                    undone.update(codes)
                     pieces[1::2] = map(CODES.__getitem__, codes)
                     part = b"".join(pieces)  # noqa: PLW2901 - what is left of it
-                    more = more or any(map(_leads_on, set(codes)))
                 done.append(part)
             text = b"".join(done)
-    return text, more
+    return text, undone
 
 
 def _parts(text: bytes, first: re.Pattern[bytes]) -> Iterable[bytes]:

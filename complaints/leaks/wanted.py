@@ -8,23 +8,24 @@ a nanosecond an octet. Only where they do stand, a pattern decides whether it is
 import re
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from complaints.leaks.digests import ONE_MAILBOX, digests_of, same_mailbox
-from complaints.leaks.reading import ROT13, Reading, letters_of
+from complaints.leaks.escapes import Disturbed
+from complaints.leaks.reading import ROT13, Reading, ascii_letters_of, letters_of
 from complaints.leaks.scan import (
     ARCHIVES,
     FUNCTIONS,
     Place,
-    beside_signs,
     exactly,
     finder,
     in_base32,
     in_base64,
-    in_hex,
+    in_each_case,
     joined,
+    kinds_finder,
     maybe,
     readable,
     readable_hex,
@@ -50,6 +51,9 @@ _HEAD = 6
 """So many letters of a digest are looked for first."""
 _DIGEST_HEAD = 4
 _BASE32_HEAD = 8
+_ROW = 8
+_TELLING_ROW = 4
+"""Fewer letters of a name stand in any text."""
 _TELLING_JOINED = 10
 """So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
 
@@ -167,18 +171,58 @@ class Wanted:
         return finder(*addresses, *(standing_alone(form) for word in self.words for form in word.forms))
 
     @cached_property
-    def _in_base64(self) -> tuple[bytes, ...]:
-        """What tells in letters of base64 of a digest, of letters beyond ASCII, or of an archive."""
-        heads = {encoded[:_HEAD] for _, encoded in self._base64}
-        heads |= {letters for form in self.foreign for letters in in_base64(form)}
-        return (ARCHIVES, *map(exactly, heads))
+    def _disturbed(self) -> Disturbed:
+        words = {form for word in self.words for form in word.forms}
+        return Disturbed(words.union(*((one.local, one.domain) for one in self.addresses)) - {b""})
+
+    def stands_in_next(self, reading: Reading, *, plain: bool) -> bool:
+        """Whether whatever stands in a reading stands in one behind it as well; `plain` as `told_in` says."""
+        if reading.quoted and not plain:
+            return self._behind_equals(reading.octets, 0) < 0
+        return reading.undone is not None and not any(map(self._disturbed.__getitem__, reading.undone))
 
     @cached_property
-    def _in_hex(self) -> tuple[bytes, ...]:
-        """What tells there, too, of anything in hex, or in the numbers of a script."""
-        heads = {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign)
-        based = {letters[:_BASE32_HEAD] for _, letters in self._base32}
-        return (readable_hex(self.readable), *map(beside_signs, (*FUNCTIONS, *based)), *map(in_hex, heads))
+    def _behind_equals(self) -> Place:
+        """Where something begins behind a sign of equality with what would be a code of quoted-printable."""
+        starts = {part[:4] for one in self.addresses for part in (one.local, one.domain)}
+        starts |= {form[:4] for word in self.words for form in word.forms}
+        taken = (
+            b"=" + more + in_each_case(start)
+            for more in (b"", b"[0-9A-Fa-f]")
+            for start in sorted(starts)
+            if all(octet in b"0123456789abcdef" for octet in start[: 1 if more else 2])
+        )
+        # Python skips the line behind such a break.
+        return finder(*taken, rb"=\r(?:[^\n]|\z)")
+
+    @cached_property
+    def _rows(self) -> Callable[[bytes], set[int]]:
+        return kinds_finder(self._plain_rows, self._encoded_rows)
+
+    @cached_property
+    def _plain_rows(self) -> set[bytes]:
+        """Letters of which each address and each word holds some, however it is turned around."""
+        rows = {ascii_letters_of(needles[0] if needles else b"") for one in self.addresses for _, needles in one.gates}
+        rows |= {ascii_letters_of(letters) for word in self.words for letters in word.letters}
+        return {b""} if any(len(row) < _TELLING_ROW for row in rows) else rows
+
+    @cached_property
+    def _encoded_rows(self) -> set[bytes]:
+        """What tells of a digest, of letters beyond ASCII, of an archive or a script, in letters of ASCII."""
+        rows = {encoded[:_ROW] for _, encoded in self._base64}
+        rows |= {letters[:_ROW] for form in self.foreign for letters in in_base64(form)}
+        rows |= {letters[:_ROW] for _, letters in self._base32}
+        for octets in {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign):
+            rows |= {octets.hex()[:_ROW].encode(), b"".join(b"0x%02x" % octet for octet in octets)[: 2 * _ROW]}
+        return {ascii_letters_of(row) for row in (*rows, *ARCHIVES, *FUNCTIONS)}
+
+    def told_in(self, letters: bytes) -> tuple[bool, bool]:
+        """What of the letters of base64 in a text may be there: something in plain, something encoded.
+
+        That is, of what is told in another way than by what can be read in it once decoded.
+        """
+        told = self._rows(ascii_letters_of(letters))
+        return 0 in told, 1 in told
 
     @cached_property
     def _base32(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -198,9 +242,14 @@ class Wanted:
         return (octets for octets, encoded in self._base32 if encoded in letters)
 
     @cached_property
-    def anything_encoded(self) -> Place:
-        """Where in letters of base64 anything may begin that can be read, is packed, or is wanted."""
-        return finder(readable(self.readable), *self._in_base64, *self._in_hex)
+    def anything_readable(self) -> Place:
+        """Where in letters of base64 anything may begin that can be read, there or in hex."""
+        return finder(readable(self.readable), readable_hex(self.readable))
+
+    @cached_property
+    def readable_in_hex(self) -> Place:
+        """Where in letters of base64 anything may begin that can be read in hex."""
+        return finder(readable_hex(self.readable))
 
     @cached_property
     def fewest_letters(self) -> int:
@@ -208,19 +257,9 @@ class Wanted:
         sizes = [self.readable, *map(len, self.foreign)]
         return min(sizes) * 4 // 3
 
-    @cached_property
-    def told_otherwise(self) -> Place:
-        """Where there anything may begin that is told in another way than by what can be read in base64."""
-        return finder(*self._in_base64, *self._in_hex)
-
     def may_stand_in(self, octets: bytes) -> bool:
         """Whether any address or word may stand in a reading."""
         return self._may_stand(octets, 0) >= 0
-
-    @cached_property
-    def readable_in_base64(self) -> Place:
-        """Where in letters of base64 a group begins from which on enough is readable."""
-        return finder(readable(self.readable))
 
     def found(self, reading: Reading, *, words: bool, edges: bool) -> Iterator[tuple[str, str]]:
         """Yield (what, how it was turned around) of all that stands in a reading; names only if `words`.

@@ -23,6 +23,7 @@ class Places:
         self.raw = message.raw
         self._message = message
         self._known = (0, 1)
+        self._told = (0, 0, "")
 
     def outside_parts(self) -> Iterator[tuple[int, int]]:
         """Yield the stretches before, between and behind the parts, where all header fields stand."""
@@ -70,9 +71,13 @@ class Places:
 
     def where(self, offset: int) -> str:
         """Return the header field or part an offset lies in."""
+        start, end, told = self._told
+        if start <= offset < end:
+            return told  # a field has many finds
         header = self.header(offset)
         if header is not None:
-            return f"header {header.name}"
+            self._told = (header.start, header.end, f"header {header.name}")
+            return self._told[2]
         starts, kinds = self._parts
         index = bisect_right(starts, offset) - 1
         return f"part {index + 1} ({kinds[index]})" if index >= 0 else "structure"

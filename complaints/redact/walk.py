@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from complaints.archives import Room, is_archive, unpack
 from complaints.message import Header, Message, Part, parse
@@ -47,8 +49,7 @@ _TEXTUAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """One replacement: by which rule, `where` (a field or part), `line` of the raw bytes from 1, old, new.
 
     In a part with an encoding the line is the one where the part begins, and old and new are decoded.
@@ -347,7 +348,11 @@ def _is_odd(part: Part, content: bytes) -> bool:
 
 def covering(codes: list[Find], identity: list[Find]) -> list[Find]:
     """Join the finds of both levels: where they touch, what stands for the code stands for both."""
-    merged = [*((find, 0) for find in apart(codes)), *((find, 1) for find in identity)]
+    codes = apart(codes)
+    both = sorted([*codes, *identity], key=lambda find: find.start)
+    if all(first.end <= second.start for first, second in pairwise(both)):
+        return both
+    merged = [*((find, 0) for find in codes), *((find, 1) for find in identity)]
     kept: list[tuple[Find, int]] = []
     for find, rank in sorted(merged, key=lambda pair: (pair[0].start, pair[1])):
         if not kept or find.start >= kept[-1][0].end:
