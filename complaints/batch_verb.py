@@ -228,14 +228,18 @@ def _hand_in(
 
 def _dry_run(work: "Client", source: _Source, moment: datetime | None, limit: int, *, as_json: bool) -> None:
     from complaints.batch import Tally, chosen
-    from complaints.batch_desks import desks_of
+    from complaints.batch_desks import desks_of, sources_of
     from complaints.mailboxes import NothingKept
     from complaints.progress import Progress, drawn
 
     tally, progress = Tally(), Progress(sys.stderr, limit or None)
     with drawn(progress, sys.stderr):
         mails = chosen(source.mails(NothingKept()), moment, limit, tally)
-        rows = list(desks_of(work, mails, progress.step))
+        sources = sources_of(work, mails, progress.step)
+    asking = Progress(sys.stderr, len(sources.known))
+    say(f"{asking.total:,} sources to look up")
+    with drawn(asking, sys.stderr):  # a registry, or a server, may take only so many a minute
+        rows = list(desks_of(work, sources, asking.step))
     for row in rows:
         put(row, as_json, terminal.desk_count_lines)
     told = sum(row["messages"] for row in rows if row["desk"])

@@ -268,8 +268,10 @@ def test_a_dry_run_shows_the_desks_and_stores_nothing(
     world: House,
     spams: Callable[[int], list[bytes]],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = request.getfixturevalue(where)
+    options, steps = request.getfixturevalue(where), list[int | None]()
+    monkeypatch.setattr(progress.Progress, "step", lambda line, share=None: steps.append(line.total))
     file = mbox(tmp_path / "spam.mbox", [*spams(3), b"Subject: no trace\r\n\r\nA\r\n"])
     office = world.office if where == "server" else opened(options, world)
     before = complaints(office)
@@ -279,6 +281,7 @@ def test_a_dry_run_shows_the_desks_and_stores_nothing(
         (SAVANNA, "abuse@savanna.example", 1),
         (None, None, 1),
     ]
+    assert steps == [None] * 4 + [2] * 2, "the mails are counted, then the sources that are looked up"
     assert f"2  {CLOUD}" in good("batch", file, "--dry-run", *options).text
     assert complaints(office) == before
 
