@@ -414,11 +414,14 @@ def in_a_terminal(website: Website, typed: str) -> tuple[int, str]:
     return process.wait(10), screen.decode()
 
 
-def test_groups_are_decided_on_in_the_terminal(website: Website, three: list[str]) -> None:
-    code, screen = in_a_terminal(website, "c\nyes\nd\n")
+def test_groups_are_decided_on_in_the_terminal(
+    website: Website, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_groups, "MOST_IN_PART", 1)
+    code, screen = in_a_terminal(website, "c\nyes\nc\nyes\nd\n")
     assert code == 0, screen
     assert states(website, *three) == ["confirmed", "confirmed", "discarded"]
-    assert "2 complaints decided, 2 reports will leave; plaint undo" in screen
+    assert screen.count("1 complaint decided, 1 report will leave; plaint undo") == 2, "part by part"
     assert "1 complaint decided, 0 reports" in screen
 
 
