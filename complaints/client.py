@@ -7,7 +7,7 @@ it is used: a batch asks in its children only.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -67,8 +67,8 @@ class Client(AbstractContextManager["Client"], Protocol):
     def trusted(self) -> Ids:
         """The mail hosts that the reporter trusts, as `Trust.of` takes them."""
 
-    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
-        """The lookup document of each target, in whatever order."""
+    def lookups(self, targets: Sequence[str], step: Callable[[], None]) -> Iterator[Json]:
+        """The lookup document of each target, in whatever order; `step` is called as each is there."""
 
     def hand_in(self, mails: Sequence[Handed], label: str, pause: Pause) -> Iterator[Items]:
         """Hand in mails of a batch; in their order, as `submit` leaves it, what became of each.
@@ -179,13 +179,17 @@ class Local:
 
         return [*learned.trusted(self._reporter), *map(learned.value, asyncio.run(ask()))]
 
-    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
+    def lookups(self, targets: Sequence[str], step: Callable[[], None]) -> Iterator[Json]:
         """See Client."""
         from complaints.outside import looking_up
 
         async def ask() -> Items:
+            documents = []
             async with looking_up(self._office) as lookup:
-                return [found.document() async for found in lookup.find_many(targets)]
+                async for found in lookup.find_many(targets):
+                    documents.append(found.document())
+                    step()
+            return documents
 
         yield from asyncio.run(ask())
 
