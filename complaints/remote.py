@@ -105,12 +105,14 @@ class Remote:
         rows = self._document("GET", "/hosts")["hosts"]
         return [row.get("host") or row.get("address") or row["network"] for row in rows]
 
-    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
+    def lookups(self, targets: Sequence[str], step: Callable[[], None]) -> Iterator[Json]:
         """See Client. Waits where the server allows only so many a minute."""
         for first in range(0, len(targets), MOST_TARGETS):
             asked = targets[first : first + MOST_TARGETS]
             document = self._patiently("GET", "/lookup", time.sleep, params={"target": list(asked)})
-            yield from document.get("items", [document])
+            for item in document.get("items", [document]):
+                step()
+                yield item
 
     def hand_in(self, mails: Sequence[Handed], label: str, pause: Pause) -> Iterator[Items]:
         """See Client."""

@@ -36,6 +36,7 @@ from complaints.settings import Settings
 
 ENDED = (ComplaintState.CLOSED, ComplaintState.REFUSED, ComplaintState.EXPIRED, ComplaintState.DISCARDED)
 UNSENT = (ReportState.DRAFT, ReportState.SUPPRESSED, ReportState.CANCELLED, ReportState.HELD)
+HANDED_ON = (LetterState.SENT, LetterState.FAILED, LetterState.UNCONFIRMED)
 DELETED = "Its content was deleted when its time here was over."
 AN_HOUR = timedelta(hours=1)  # as long as the link of a registration is good
 AT_ONCE = 500
@@ -106,11 +107,14 @@ def _letters(session: Session, since: Any) -> int:
 
 
 def _to_nobody(now: datetime) -> Any:
-    """Letters about a registration that nobody finished, or about one that became a reporter's meanwhile."""
-    theirs = col(Letter.reporter_id).is_(None) & (col(Letter.kind) == "registration")
+    """Letters about a registration that nobody finished, or about one that became a reporter's meanwhile.
+
+    And mail of others that was passed on to whoever runs this: it is theirs now.
+    """
     written = func.coalesce(Letter.sent_at, Letter.first_at, Letter.next_at)
-    ended = written <= now - AN_HOUR
-    return theirs & ended & (col(Letter.state) != LetterState.SENDING)
+    asked = (col(Letter.kind) == "registration") & (col(Letter.state) != LetterState.SENDING)
+    passed_on = (col(Letter.kind) == "people") & col(Letter.state).in_(HANDED_ON)
+    return col(Letter.reporter_id).is_(None) & (written <= now - AN_HOUR) & (asked | passed_on)
 
 
 def _gone(session: Session, over: Any) -> int:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from complaints import retention
+from complaints import outbox, retention
 from complaints.account_tables import Registration
 from complaints.db import metadata
 from complaints.models import (
     Attempt,
     Complaint,
     Letter,
+    LetterState,
     Reply,
     Report,
     ReportState,
@@ -23,6 +24,7 @@ from complaints.models import (
 )
 from complaints.serve import serve
 from complaints.settings import SettingsError, load
+from complaints.web.pages.home import processors
 from tests.house import unguarded
 from tests.visitor import asked, confirm
 from tests.website import Website, running_website, spam
@@ -153,8 +155,6 @@ def test_a_letter_goes_two_weeks_after_it_was_sent(website: Website) -> None:
     website.waiting()
     noticed(website)
     with website.office.db.transaction() as session:
-        from complaints import outbox
-
         outbox.put_letter(session, website.office, "link", to=website.alice.reporter.address, reporter=website.alice.reporter, values={"subject": "x", "url": "u", "until": website.clock()})  # fmt: skip
         session.flush()
         letter = session.exec(select(Letter)).first()
@@ -170,13 +170,21 @@ def test_a_letter_goes_two_weeks_after_it_was_sent(website: Website) -> None:
 
 def test_an_unused_registration_goes_when_its_hour_is_over(website: Website) -> None:
     asked(website)
+    with website.office.db.transaction() as session:
+        for number, state in enumerate(("sent", "queued")):
+            mail = b"From: somebody\r\n\r\nHello\r\n"
+            passed_on = outbox.put_letter(session, website.office, "people", to="operator@example.net", reporter=None, values={"mailbox": "abuse", "mail_from": "", "subject": ""}, enclosed=mail)  # fmt: skip
+            passed_on.state = LetterState(state)
+            passed_on.id = f"people {number}"
     website.clock.turn(minutes=59)
     let_go(website)
-    assert (count(website, Registration), count(website, Letter)) == (1, 1)
+    assert (count(website, Registration), count(website, Letter)) == (1, 3)
     website.clock.turn(minutes=2)
     let_go(website)
     assert count(website, Registration) == 0
-    assert "carol" not in website.dump(), "we wrote that we keep nothing without a confirmation"
+    assert "carol" not in website.dump(), "we wrote that nothing of the address is left after an hour"
+    with website.office.db.reading() as session:
+        assert session.exec(select(Letter.state)).all() == ["queued"], "what was passed on is no longer ours"
 
 
 def noticed(website: Website) -> None:
@@ -224,7 +232,11 @@ def test_the_page_names_whoever_else_sees_something_as_it_is_set_up(tmp_path: Pa
         page = website.http.get("/privacy").text
         assert "A mail relay" not in page
         assert "Contact zones" not in page
+        assert "A database server" not in page
         assert "does not say where" not in page
+    elsewhere = load(data=tmp_path, database_url="postgresql://plaint:secret@db.example:5432/plaint")
+    told = dict(processors(elsewhere))["A database server"]
+    assert ("db.example" in told, "secret" in told) == (True, False)
     given = {"public_url": "https://plaint.example", "contact": "operator@example.net"}
     with running_website(tmp_path / "third", **given) as website:
         assert "does not say where" in website.http.get("/privacy").text

@@ -40,7 +40,7 @@ async def at_once(made: Stage, report_ids: Sequence[str], said: Outcome | None) 
     dots = []
 
     async def send(mail: Outgoing, before_dot: Callable[[], Awaitable[None]]) -> Outcome:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
         if said is None:
             raise OvertakenError
         await before_dot()
@@ -56,7 +56,7 @@ def test_workers_that_send_at_the_same_moment_stay_within_the_limit_of_a_desk(
     tmp_path: Path, database_url: str
 ) -> None:
     async def main() -> None:
-        async with stage(tmp_path, database_url, seed=1, spams=[CLOUD] * 4) as made:
+        async with stage(tmp_path, database_url, seed=1, spams=[CLOUD] * 3) as made:
             limited = made.office.settings.model_copy(update={"limit_reports": LIMIT})
             made.office = replace(made.office, settings=limited)
             await made.look()

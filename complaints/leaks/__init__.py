@@ -8,7 +8,7 @@ plain (`wanted.py`, `words.py`). Whatever a bound leaves unread is a leak: nobod
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from complaints.leaks.opened import (
     bodies,
     is_binary,
     is_shaped,
+    letters_in,
     readable_in,
     short_bodies,
     tokens,
@@ -25,7 +26,7 @@ from complaints.leaks.opened import (
 )
 from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
 from complaints.leaks.reading import Reading
-from complaints.leaks.readings import read
+from complaints.leaks.readings import read, without_tags
 from complaints.leaks.wanted import Wanted, wanted
 from complaints.leaks.words import in_ascii
 
@@ -158,7 +159,7 @@ class _Search:
                 )
         plain = text.octets.translate(None, b"\0") if 0 in text.octets else text.octets
         if text.inside and not text.attached and is_binary(text.octets):
-            self._found(text, [Reading("", plain, whole=True)], words=False)
+            self._found(text, [Reading("", plain, whole=True)], words=False, plain=True)
             self.add(
                 _Text(readable_in(plain), text.how, text.where, text.inside, attached=True, is_decoded=True)
             )
@@ -168,12 +169,14 @@ class _Search:
     def _read(self, text: _Text, plain: bytes) -> None:
         rest = self._open_bodies(text, plain) if is_shaped(plain) else plain
         done = read(rest)
-        self._found(text, done.readings, words=not text.attached)
+        whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
+        letters = letters_in(whole)
+        in_plain, encoded = self.wanted.told_in(letters)
+        self._found(text, done.readings, words=not text.attached, plain=in_plain)
         if not done.finished:
             self.unread("more escapes inside each other than are undone", text.where)
-        whole = b"\n".join([reading.octets for reading in done.readings if reading.whole])
         readable: dict[tuple[str, bool], list[bytes]] = {}
-        for token in tokens(whole, self.wanted):
+        for token in tokens(whole, letters, self.wanted, otherwise=encoded):
             if token.is_likely:
                 self._open(text, token)
             else:
@@ -209,8 +212,19 @@ class _Search:
         inside = text.inside + 1
         self.add(_Text(opened.octets, how, where, inside, text.attached, edged=opened.is_likely))
 
-    def _found(self, text: _Text, readings: list[Reading], *, words: bool) -> None:
-        asked = [one.octets for one in readings if not self.wanted.stands_in_next(one)]
+    def _found(self, text: _Text, readings: Iterable[Reading], *, words: bool, plain: bool) -> None:
+        """Take note of what stands in readings; `plain` is whether it may stand in those that are whole."""
+        readings = [
+            one
+            for reading in readings
+            for one in (reading, *(self._untagged(reading, plain=plain) if reading.tagged else ()))
+        ]
+        whole = plain or self.wanted.has_short_words
+        asked = [
+            one.octets
+            for one in readings
+            if (whole or not one.whole) and not self.wanted.stands_in_next(one, plain=plain)
+        ]
         if sum(map(len, asked)) < _TOGETHER:
             asked = [b"\n".join(asked)]
         if not any(map(self.wanted.may_stand_in, asked)):
@@ -218,10 +232,12 @@ class _Search:
         for reading in readings:
             if not self.wanted.may_stand_in(reading.octets):
                 continue
-            for what, way in self.wanted.found(
-                reading, words=words and not reading.tokens, edges=text.edged
-            ):
+            for what, way in self.wanted.found(reading, words=words and not reading.tokens, edges=text.edged):
                 self._leak(text, what, _then(reading.how, way))
+
+    def _untagged(self, tagged: Reading, *, plain: bool) -> Iterator[Reading]:
+        if plain or self.wanted.is_split_by_tags(tagged):
+            yield from without_tags(tagged)
 
     def _leak(self, text: _Text, what: str, how: str) -> None:
         how = _then(text.how, how) or "as it stands"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from complaints.leaks.reading import letters_of, octets_of
-from complaints.leaks.scan import ARCHIVES, FUNCTIONS, finder
+from complaints.leaks.scan import FUNCTIONS, finder
 from complaints.leaks.wanted import TELLING, Wanted
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -43,12 +43,12 @@ _PARAGRAPH = re.compile(rb"\n\r?\n(?>(?:[A-Za-z0-9+/]++=*\r?(?:\n|\Z))+)")
 _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
 _FEWEST_LINES = 2
-_MARGIN = 32
-"""More letters than fewer whole groups than are asked for, and what stands beside them, can have."""
+_MARGIN = 64
+"""More letters than too few whole groups, or as many in hex, and what stands beside them, can have."""
 _APART = b"/" * 8
 """Whole groups that decode to nothing readable."""
 _STRETCH, _LONGEST_STRETCH = 512, 8192
-_ARCHIVES = re.compile(ARCHIVES)
+_ARCHIVES = re.compile(rb"UEsDB|H4sI[A-P]|/Td6WFoA|Qlpo[MNO]")
 _IS_NUMBERS = bytes(ord("1" if octet in b"0123456789, \t\r\n" else "0") for octet in range(256))
 _NUMBERS_RUN = b"1" * 20
 _BEGIN = finder(rb"begin ")
@@ -140,29 +140,36 @@ def _phases(letters: bytes) -> Iterator[bytes]:
     return (octets_of(letters[phase:]) for phase in range(4))
 
 
-def tokens(text: bytes, wanted: Wanted) -> Iterator[Opened]:
-    """Yield what in all encoded tokens of a text can be read, or may hold what is wanted."""
-    standard = text.translate(_STANDARD, _NO_TOKEN)
+def letters_in(text: bytes) -> bytes:
+    """All letters of base64 in a text, as one run."""
+    return text.translate(_STANDARD, _NO_TOKEN)
+
+
+def tokens(text: bytes, standard: bytes, wanted: Wanted, *, otherwise: bool) -> Iterator[Opened]:
+    """Yield what in all encoded tokens of a text can be read, or may hold what is wanted.
+
+    `standard` are its letters of base64; `otherwise` is whether `told_in` says that there is something.
+    """
     if len(standard) < wanted.fewest_letters:
         return
-    place = wanted.anything_encoded(standard, 0)
-    if place < 0:
+    place = wanted.anything_readable(standard, 0)
+    if place < 0 and not otherwise:
         return
-    otherwise = wanted.told_otherwise(standard, place)
     # What can be read from each of four letters is searched as one text anyway.
     whole = [(0, len(standard))]
-    stretches = whole if otherwise >= 0 and wanted.foreign else _stretches(standard, place, wanted)
+    stretches = whole if otherwise and wanted.foreign else _stretches(standard, place, wanted)
+    together = _APART.join([standard[start:end] for start, end in stretches])
     if stretches:
-        octets = _BETWEEN.join(_phases(_APART.join([standard[start:end] for start, end in stretches])))
+        octets = _BETWEEN.join(_phases(together))
         kinds = octets.translate(_READABLE)
         if stretches != whole and _WIDE in kinds:
             octets = _BETWEEN.join(_phases(standard))
             kinds = octets.translate(_READABLE)
         yield from told("base64", octets, wanted, kinds)
-    if otherwise >= 0:
-        rest = standard[otherwise:]
-        yield from (Opened("base64", digest) for digest in wanted.digested_in(rest))
-        yield from _archives(rest)
+    if otherwise:
+        yield from (Opened("base64", digest) for digest in wanted.digested_in(standard))
+        yield from _archives(standard)
+    if otherwise or wanted.readable_in_hex(together, 0) >= 0:
         yield from _hex_tokens(text, wanted)
 
 
@@ -192,13 +199,13 @@ def _numbers(run: bytes) -> Iterator[int]:
 
 
 def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, int]]:
-    """The stretches, of whole groups of four, in which enough is readable from some letter on.
+    """The stretches, of whole groups of four, in which enough can be read from some letter on, or in hex.
 
     They hold all of each row of readable characters, wherever in a group it begins: where it goes on behind a
-    stretch, it is seen there again, or goes on for no more than the margin.
+    stretch, it is seen there again, or goes on no more than the margin. `place` is the first, -1 for none.
     """
     found: list[tuple[int, int]] = []
-    place, size = wanted.readable_in_base64(standard, place), _STRETCH
+    size = _STRETCH
     while place >= 0:
         start, end = max(place - _MARGIN, 0) // 4 * 4, (place + size) // 4 * 4
         size = _STRETCH
@@ -206,7 +213,7 @@ def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, i
             start = found.pop()[0]
             size = min(end - start, _LONGEST_STRETCH)
         found.append((start, end + _MARGIN))
-        place = wanted.readable_in_base64(standard, end)
+        place = wanted.anything_readable(standard, end)
     return found
 
 

@@ -1,7 +1,7 @@
 """One reading of a text, and what is made of it once however often it is looked at."""
 
 import codecs
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +9,7 @@ from pybase64 import b64decode
 
 _LOWER = bytes(range(256)).lower()
 _ASCII_ALNUM = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_NO_ASCII_LETTERS = bytes(octet for octet in range(256) if octet not in _ASCII_ALNUM)
 _NO_LETTERS = bytes(octet for octet in range(128) if octet not in _ASCII_ALNUM)
 ROT13 = bytes.maketrans(
     b"abcdefghijklmnopqrstuvwxyz", codecs.encode("abcdefghijklmnopqrstuvwxyz", "rot13").encode()
@@ -27,8 +28,12 @@ class Reading:
     octets: bytes
     whole: bool = False
     tokens: bool = False
-    undone: Set[bytes] | None = None
+    undone: AbstractSet[bytes] | None = None
     """The escapes that the next reading undid, if nothing else is different there."""
+    tagged: bool = False
+    """Whether readings without its tags are still to be made of it."""
+    quoted: bool = False
+    """Whether the next base is this one as quoted-printable."""
 
     @cached_property
     def letters(self) -> bytes:
@@ -50,6 +55,11 @@ class Reading:
 def letters_of(octets: bytes) -> bytes:
     """Drop all ASCII that is neither letter nor digit, also zeros, and turn to lower case."""
     return octets.translate(_LOWER, _NO_LETTERS)
+
+
+def ascii_letters_of(octets: bytes) -> bytes:
+    """Drop all that is neither letter nor digit of ASCII, and turn to lower case."""
+    return octets.translate(_LOWER, _NO_ASCII_LETTERS)
 
 
 def octets_of(letters: bytes) -> bytes:

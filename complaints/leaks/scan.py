@@ -1,29 +1,36 @@
 """Asking a text in one pass whether it may hold any of many things: takes patterns, leaves where.
 
-The machine is RE2's: its time is linear in the text whatever the patterns are, and the same for one as for
-hundreds. An answer is `no` only where nothing that the patterns describe is there; whoever gets a `yes` looks
-for himself.
+The machine for patterns is RE2's: its time is linear in the text whatever the patterns are. It makes states
+as it meets them, which takes the longer the more patterns there are, and longest where several count. So what
+counts is asked for by itself, and hundreds of plain rows of letters by Aho-Corasick, whose states are made
+beforehand. An answer is `no` only where nothing that is described is there; whoever gets a `yes` looks for
+himself.
 """
 
 from base64 import b32encode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from functools import cache
 
 import re2
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 LETTERS = rb"A-Za-z0-9\x80-\xff"
 """What `letters_of` leaves of a text, as the inside of a class."""
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-ARCHIVES = rb"UEsDB|H4sI[A-P]|/Td6WFoA|QlpoO|QlpoN|QlpoM"
+ARCHIVES = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"QlpoO", b"QlpoN", b"QlpoM")
 """With what archives begin in base64: zip, gzip, xz, bzip2."""
 FUNCTIONS = (b"fromcharcode", b"fromcodepoint", b"uint8array")
 """With what scripts make texts of numbers."""
 _GAP = b"[^" + LETTERS + b"]*"
+_IN_TAGS = b"[^" + LETTERS + b"<>]*"
+_BEHIND_TAG = 4
 _HEX_GAP = b"(?:0[xX]|[+/])*"
 _SPACE = rb"(?:[\t-\r ._+,-]|\xc2\xa0|&nbsp;)+"
 _EACH_CASE = {octet: bytes({octet, ord(chr(octet).upper())}) for octet in b"abcdefghijklmnopqrstuvwxyz"}
 _PRINTABLE = frozenset(range(0x20, 0x7F))
 _ZERO = frozenset((0,))
+_CHUNK = 65_536
 Place = Callable[[bytes, int], int]
 """Where in these octets, from this offset on, what is asked for may begin; -1 when nowhere."""
 
@@ -41,6 +48,31 @@ def finder(*patterns: bytes) -> Place:
     except re2.error:  # larger than the machine takes: nothing can be told beforehand
         return everywhere
     return _asked(compiled)
+
+
+def kinds_finder(*kinds: Iterable[bytes]) -> Callable[[bytes], set[int]]:
+    """Make ready to ask of which of these kinds (their numbers) any row of octets is in a text.
+
+    A kind that holds an empty row is in every text.
+    """
+    always = {number for number, rows in enumerate(kinds) if b"" in rows}
+    rows = [(row, number) for number, rows in enumerate(kinds) if number not in always for row in rows]
+    of_row = [number for _, number in rows]
+    longest = max((len(row) for row, _ in rows), default=0)
+    machine = BytesAhoCorasick([row for row, _ in rows], implementation=Implementation.DFA)
+
+    def found(text: bytes) -> set[int]:
+        seen = always.copy()
+        for start in range(0, len(text), _CHUNK):  # it makes a list of all that it finds
+            piece = text[start : start + _CHUNK + longest]
+            seen.update(
+                [of_row[row] for row, _, _ in machine.find_matches_as_indexes(piece, overlapping=True)]
+            )
+            if len(seen) == len(kinds):
+                break
+        return seen
+
+    return found
 
 
 def _directly(compiled: "re2._Regexp") -> Place:
@@ -89,14 +121,33 @@ def spread(letters: bytes) -> bytes:
     return _GAP.join(_octet(octet) for octet in letters)
 
 
+def in_each_case(octets: bytes) -> bytes:
+    """These octets, in lower case, in either case."""
+    return b"".join(map(_octet, octets))
+
+
 def joined(*patterns: bytes) -> bytes:
     """Patterns behind each other, with anything between them that is no letter."""
     return _GAP.join(pattern for pattern in patterns if pattern)
 
 
+def split_by_tags(letters: bytes, ends: AbstractSet[bytes]) -> Iterator[bytes]:
+    """Patterns of which one matches wherever tags stand between these letters, in lower case.
+
+    Behind a tag, or a comment, four of them follow, or fewer before another tag, or the last ones; behind
+    those no letter of ASCII stands, or one of the `ends`. A comment without an end takes no letters with it.
+    """
+    end = b"(?:" + b"|".join((b"[^A-Za-z0-9]", rb"\z", *(in_each_case(one) for one in sorted(ends)))) + b")"
+    for start in range(1, len(letters)):
+        rest = [_octet(octet) for octet in letters[start : start + _BEHIND_TAG]]
+        for size in range(1, len(rest)):
+            yield b">" + _IN_TAGS + _IN_TAGS.join(rest[:size]) + _IN_TAGS + b"<"
+        yield b">" + _IN_TAGS + _IN_TAGS.join(rest) + (end if len(rest) < _BEHIND_TAG else b"")
+
+
 def standing_alone(text: bytes) -> bytes:
     """Words, in lower case, in either case, that no other letter of ASCII touches."""
-    words = (b"".join(map(_octet, one)) for one in text.split(b" "))
+    words = map(in_each_case, text.split(b" "))
     return rb"(?:\A|[^A-Za-z0-9])" + _SPACE.join(words) + rb"(?:[^A-Za-z0-9]|\z)"
 
 
@@ -166,16 +217,6 @@ def readable_hex(shortest: int) -> bytes:
     pair = b"[2-7]" + _HEX_GAP + b"[0-9a-fA-F]" + _HEX_GAP
     zero = (b"0" + _HEX_GAP) * 2
     return b"(?:" + pair + b"){%d}" % shortest + b"|(?:" + pair + zero + b"){6}"
-
-
-def beside_signs(letters: bytes) -> bytes:
-    """These letters and digits, with anything between them that is none in letters of base64."""
-    return _HEX_GAP.join(_octet(octet) for octet in letters)
-
-
-def in_hex(octets: bytes) -> bytes:
-    """The hex digits of these octets, in either case, with signs or `0x` between two octets."""
-    return _HEX_GAP.join(b"".join(map(_octet, b"%02x" % octet)) for octet in octets)
 
 
 def in_base64(octets: bytes) -> tuple[bytes, ...]:

@@ -42,10 +42,20 @@ _LOOK_ALIKE = str.maketrans(
 _OTHER = rb"(?:[\xce\xcf\xd0\xd1\xd3\xd4][\x80-\xbf]|\xc4\xb1|\xc9[\x91\xa1])"
 _TAGS = rb"(?:<[^<>]*>)*"
 _MIXED = (rb"[A-Za-z]" + _TAGS + _OTHER, _OTHER + _TAGS + rb"[A-Za-z]")
-IS_MIXED = finder(*_MIXED)
-"""A letter of ASCII beside one of these: no language mixes them within a word."""
-HAS_SIGN = finder(_SIGN, *_MIXED)
-"""Anything in UTF-8 that looks otherwise than it is written."""
+_IS_MIXED = finder(*_MIXED)
+_HAS_ANY, _HAS_SIGN = finder(_SIGN, _OTHER), finder(_SIGN, *_MIXED)
+_ASCII = bytes(range(0x80))
+
+
+def looks_otherwise(text: bytes) -> bool:
+    """Whether anything in UTF-8 looks otherwise than it is written."""
+    beyond = text.translate(None, _ASCII)
+    return (4 * len(beyond) > len(text) or _HAS_ANY(beyond, 0) >= 0) and _HAS_SIGN(text, 0) >= 0
+
+
+def is_mixed(text: bytes) -> bool:
+    """Whether a letter of another alphabet is beside one of ASCII: no language mixes them within a word."""
+    return _IS_MIXED(text, 0) >= 0
 
 
 def visible(text: bytes) -> bytes:
