@@ -66,7 +66,7 @@ _NO_ESCAPE = bytes(octet for octet in range(256) if octet in b" \t\"'<>=,!()*:-_
 """Of these no escape consists, and none needs one of them beside it."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Read:
     """All readings of a text.
 
