@@ -114,7 +114,8 @@ class AnsweredRequest(SQLModel, table=True):
 class UnfinishedErasure(SQLModel, table=True):
     """A reporter is erased, and what nobody can read any more still lies in files; `erasure.finish` ends it.
 
-    `id` was the reporter's: by it their key is found where backups have theirs.
+    `id` was the reporter's: by it their key is found where backups have theirs. Or it names an upgrade that
+    took something out of rows.
     """
 
     __tablename__: ClassVar[Any] = "unfinished_erasure"

@@ -19,6 +19,8 @@ SHORTEST_REASON = 10
 EXPORTED = "plaint reporters export: a copy of everything, to be handed to you"
 IN_YOUR_NAME = "with the command line on the data directory, in your name"
 LISTED = f"a list with the subjects only, {IN_YOUR_NAME}"
+RECEIPT = f"your receipt, with your words to desks, {IN_YOUR_NAME}"
+WHOSE = f"which name or address of yours a desk means, {IN_YOUR_NAME}"
 
 
 class ReasonError(Exception):
@@ -33,12 +35,13 @@ def me() -> str:
         return "an operator"
 
 
-def read_in_your_name(session: Session, office: Office, reporter_id: str, complaint_id: str) -> None:
+def read_in_your_name(
+    session: Session, office: Office, reporter_id: str, complaint_id: str, reason: str = IN_YOUR_NAME
+) -> None:
     """As `read_evidence`, for the verbs of a reporter on a data directory: whoever can open it may use them.
 
-    Once a day for each complaint ("": a list of all) and reader: the reporter may be the one who sits there.
+    Once a day for each complaint, reason and reader: the reporter may be the one who sits there.
     """
-    reason = IN_YOUR_NAME if complaint_id else LISTED
     today = office.clock().replace(hour=0, minute=0, second=0, microsecond=0)
     known = select(Reading.id).where(
         Reading.reporter_id == reporter_id,
@@ -51,10 +54,10 @@ def read_in_your_name(session: Session, office: Office, reporter_id: str, compla
         read_evidence(session, office, reporter_id, complaint_id, by=me(), reason=reason)
 
 
-def list_in_your_name(office: Office, reporter_id: str) -> None:
-    """The same before a list of all complaints is shown."""
+def list_in_your_name(office: Office, reporter_id: str, reason: str = LISTED) -> None:
+    """The same before something of all complaints is shown: LISTED, RECEIPT or WHOSE."""
     with office.db.transaction() as session:
-        read_in_your_name(session, office, reporter_id, "")
+        read_in_your_name(session, office, reporter_id, "", reason)
 
 
 def read_evidence(

@@ -103,11 +103,12 @@ class Batch:
     def run(self, mails: Iterable[Mail], tally: Tally) -> None:
         """Hand in all of them. Raises StoppedError after a signal, ClientError, SourceError."""
         with self.work.workbench() as bench:
+            if bench is not None:
+                tally.states = bench.states  # counted there as they come
             for group in self._groups(mails):
                 fresh = self._hand_in(group, tally)
                 if bench is not None:
                     self._read(bench, fresh)
-                    tally.states = bench.states
             if bench is not None:
                 self._read(bench, bench.left)
 

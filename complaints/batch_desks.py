@@ -5,6 +5,7 @@ Asks registries about the sources only; nothing is stored but what every lookup 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from complaints.client import Client
 from complaints.draft import proposed_desks
@@ -19,28 +20,41 @@ NO_SOURCE = "No host outside your own mail system can be named as its source."
 NO_DESK = "Nobody is known to answer for it."
 
 
-def desks_of(work: Client, mails: Iterable[Mail], step: Callable[[float | None], None]) -> Iterator[Json]:
-    """One row for each source and desk, the most messages first: source, desk, messages, why."""
+@dataclass(frozen=True)
+class Sources:
+    """How many messages each source sent; how many have none, by the reason."""
+
+    known: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+def sources_of(work: Client, mails: Iterable[Mail], step: Callable[[float | None], None]) -> Sources:
+    """Trace all of them; `step` is told how much of all was read."""
     trust = Trust.of(work.trusted())
-    sources: Counter[str | None] = Counter()
-    refused: Counter[str] = Counter()
+    found = Sources()
     for mail in mails:
         if mail.raw is None:
-            refused[mail.why.says if mail.why else ""] += 1
+            found.unknown[mail.why.says if mail.why else ""] += 1
         for item in open_file(mail.raw, mail.name) if mail.raw is not None else ():
             if item.spam is None:
-                refused[item.reason or ""] += 1
+                found.unknown[item.reason or ""] += 1
+            elif source := trace(parse(item.spam), trust, item.grade).source:
+                found.known[source.ip] += 1
             else:
-                source = trace(parse(item.spam), trust, item.grade).source
-                sources[source.ip if source else None] += 1
+                found.unknown[NO_SOURCE] += 1
         step(mail.share)
-    unknown = sources.pop(None, 0)
-    found = work.lookups([ip for ip in sources if ip])
-    rows = [row for lookup in found for row in _rows(lookup["target"], lookup, sources[lookup["target"]])]
+    return found
+
+
+def desks_of(work: Client, sources: Sources, step: Callable[[], None]) -> Iterator[Json]:
+    """One row for each source and desk, the most messages first: source, desk, messages, why.
+
+    `step` is called for each source that was looked up.
+    """
+    found = work.lookups(list(sources.known), step)
+    rows = [row for one in found for row in _rows(one["target"], one, sources.known[one["target"]])]
     yield from sorted(rows, key=lambda row: (-row["messages"], row["source"]))
-    if unknown:
-        yield _row(None, None, unknown, NO_SOURCE)
-    for reason, count in refused.most_common():
+    for reason, count in sources.unknown.most_common():
         yield _row(None, None, count, reason)
 
 

@@ -203,7 +203,7 @@ def _hand_in(
                 checkpoint.forget()
             began = checkpoint.get(BEGAN) or began  # what was stopped goes on under its own label
             checkpoint.keep([(BEGAN, began)])
-            label = f"{name[:40]}-{began}"
+            label = f"{name[:40] or 'stdin'}-{began}"
 
             def keep(done: "Sequence[Mail]") -> None:
                 sys.stdout.flush()
@@ -214,11 +214,12 @@ def _hand_in(
             mails = chosen(source.mails(checkpoint), moment, limit, tally)
             Batch(work, label, stop, tell, source.settle, keep).run(mails, tally)
             checkpoint.keep([(BEGAN, "")])  # what comes later is another batch
-    except StoppedError:
-        _say_sum(tally)
-        _say_where(work, label, tally)
-        say(f"stopped; go on with: plaint batch --resume {source.name}")
-        raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
+    except BaseException as error:
+        if isinstance(error, StoppedError) or tally.statuses:  # whatever ended it, what was told is kept
+            _say_stopped(tally, label, source.name)
+        if isinstance(error, StoppedError):
+            raise SystemExit(TRY_LATER if stop.by == signal.SIGTERM else INTERRUPTED) from None
+        raise
     _say_sum(tally)
     _say_where(work, label, tally)
     refused = tally.statuses["refused"]
@@ -227,14 +228,18 @@ def _hand_in(
 
 def _dry_run(work: "Client", source: _Source, moment: datetime | None, limit: int, *, as_json: bool) -> None:
     from complaints.batch import Tally, chosen
-    from complaints.batch_desks import desks_of
+    from complaints.batch_desks import desks_of, sources_of
     from complaints.mailboxes import NothingKept
     from complaints.progress import Progress, drawn
 
     tally, progress = Tally(), Progress(sys.stderr, limit or None)
     with drawn(progress, sys.stderr):
         mails = chosen(source.mails(NothingKept()), moment, limit, tally)
-        rows = list(desks_of(work, mails, progress.step))
+        sources = sources_of(work, mails, progress.step)
+    asking = Progress(sys.stderr, len(sources.known))
+    say(f"{asking.total:,} sources to look up")
+    with drawn(asking, sys.stderr):  # a registry, or a server, may take only so many a minute
+        rows = list(desks_of(work, sources, asking.step))
     for row in rows:
         put(row, as_json, terminal.desk_count_lines)
     told = sum(row["messages"] for row in rows if row["desk"])
@@ -262,6 +267,18 @@ def _say_sum(tally: "Tally") -> None:
     states = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(tally.states.items()))
     if states:
         say(f"of those accepted: {states}")
+        from complaints.models import UNDERWAY
+        from complaints.workbench import UNREAD
+
+        if tally.states.keys() & {UNREAD, *UNDERWAY}:  # a child died, or a registry did not answer
+            say("what does not await consent yet goes on in a running `plaint serve`, or with the next batch")
+
+
+def _say_stopped(tally: "Tally", label: str, name: str) -> None:
+    _say_sum(tally)
+    if tally.statuses["accepted"]:
+        say(f"review with: plaint review --batch {label}")
+    say(f"stopped; go on, with the same options, by: plaint batch --resume {name}")
 
 
 def _say_where(work: "Client", label: str, tally: "Tally") -> None:

@@ -1,157 +1,44 @@
-"""Many complaints decided at once: takes those that await consent, leaves groups, and one consent for each.
+"""Many complaints decided at once: takes groups of those that await consent, leaves one consent for each.
 
-A group is what a reporter can judge as one: spams of one source, of one campaign, or for the same desks. Its
-`shown` is a digest of every report in it; a decision names it, so it covers what was looked at or nothing
-(promises 1 and 2). A desk that was not proposed for a complaint gets nothing by a decision on its group.
+What a group's `shown` says was looked at is what a decision covers, or nothing (promises 1 and 2). A desk
+that was not proposed for a complaint gets nothing by a decision on its group.
 """
 
-import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
-from complaints import consent, draft, policies
+from complaints import consent, draft, review_groups
 from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
-from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState, Submission
+from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
 from complaints.office import Office
-from complaints.policy import STATEMENT_VERSION
 from complaints.redact import CannotRedact
-from complaints.report import OPEN
-from complaints.show import stamp
+from complaints.review_groups import Group, Heading, Member, headings, of_batch, parts
 
-BY = {"source": "where it came from", "campaign": "what it advertises", "desk": "who would get it"}
-"""What complaints are grouped by, in words."""
 LABEL = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """The label of a batch: what was handed in under the same one is reviewed together."""
-MOST_IN_GROUP = 200
-"""Complaints of one group that are shown and decided on at a time; the others come after them."""
+LISTED_AT_ONCE = 100
+"""Complaints of groups that one page lists; a group that finds no room is listed when it is opened."""
 WRITTEN_AT_ONCE = 30
 """Complaints whose reports are written when the groups are shown, some tenths of a second; a larger group is
 written when it is opened."""
+MOST_GROUPS = 40
+"""Groups on one page."""
 PER_TRANSACTION = 50
-# Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
-_SHOWN: tuple[Any, ...] = (
-    Complaint.id,
-    Complaint.version,
-    Complaint.subject,
-    Complaint.source_ip,
-    Complaint.campaign,
-    Complaint.received_at,
-)
-_NOWHERE = "nothing that can be named"
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A report as it stands: `ticked` when it is proposed; `digest` "" while it is not written."""
-
-    id: str
-    to: str
-    digest: str
-    ticked: bool
-
-
-@dataclass(frozen=True)
-class Member:
-    """A complaint of a group."""
-
-    id: str
-    version: int
-    subject: str
-    source_ip: str | None
-    campaign: str
-    received_at: datetime
-    drafts: tuple[Draft, ...] = ()
-
-    def key(self, by: str) -> str:
-        """The name of the group it belongs to."""
-        if by == "source":
-            return self.source_ip or ""
-        if by == "campaign":
-            return self.campaign
-        return ", ".join(sorted(draft.to for draft in self.drafts if draft.ticked))
-
-
-@dataclass(frozen=True)
-class Group:
-    """Complaints that are decided on at once, oldest first; `beyond` more of the group come after them.
-
-    `policy` is the version of the privacy policy it is shown under.
-    """
-
-    by: str
-    key: str
-    members: tuple[Member, ...]
-    policy: str
-    beyond: int = 0
-
-    @property
-    def unwritten(self) -> list[str]:
-        """The complaints of which a proposed report was not written yet: nobody looked at them."""
-        return [one.id for one in self.members if any(row.ticked and not row.digest for row in one.drafts)]
-
-    @property
-    def title(self) -> str:
-        """The name of the group as it is shown."""
-        return self.key or _NOWHERE
-
-    @property
-    def shown(self) -> str:
-        """`sha256:` and hex over all that a decision on the group rests on."""
-        lines = [f"{self.policy} {STATEMENT_VERSION} {self.by} {self.key}"]
-        for one in self.members:
-            lines.append(f"{one.id} {one.version}")
-            # Of what is only offered nothing goes out by a decision on the group, so its bytes do not count
-            lines += [
-                f"{row.id} {row.to} {row.digest if row.ticked else ''} {row.ticked}" for row in one.drafts
-            ]
-        return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def desks(self) -> list[Json]:
-        """[{"to", "reports", "only_offered"}]: how many reports are proposed, and how many only offered."""
-        found: dict[str, Json] = {}
-        for row in (row for one in self.members for row in one.drafts):
-            desk = found.setdefault(row.to, {"to": row.to, "reports": 0, "only_offered": 0})
-            desk["reports" if row.ticked else "only_offered"] += 1
-        return sorted(found.values(), key=lambda desk: (-desk["reports"], desk["to"]))
-
-    def document(self, office: Office) -> Json:
-        """The group as the API gives it."""
-        return {
-            "by": self.by,
-            "key": self.key,
-            "title": self.title,
-            "shown": self.shown,
-            "written": not self.unwritten,
-            "beyond": self.beyond,
-            "desks": self.desks(),
-            "complaints": [
-                {
-                    "id": one.id,
-                    "received_at": stamp(one.received_at),
-                    "subject": one.subject,
-                    "source_ip": one.source_ip,
-                    "to": [draft.to for draft in one.drafts if draft.ticked],
-                    "review_url": office.review_url(one.id),
-                }
-                for one in self.members
-            ],
-        }
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the reporter decided about a group.
+    """What the reporter decided about a group, or about the part of it after the first `skip`.
 
-    `shown` is the group's when it was looked at. `to` names the desks that get their reports (None: all that
-    are proposed); complaints in `without` are left as they are.
+    `shown` is the group's when it was looked at; to discard, also the heading's, which then is about all of
+    it. `to` names the desks that get their reports (None: all that are proposed); complaints in `without` are
+    left as they are.
     """
 
     by: str
@@ -161,6 +48,7 @@ class Decision:
     to: Collection[str] | None = None
     without: Collection[str] = ()
     redaction: str | None = None
+    skip: int = 0
 
 
 @dataclass
@@ -176,27 +64,83 @@ class Decided:
         return {"complaints": self.complaints, "reports": self.reports, "left": self.left}
 
 
-def groups(session: Session, office: Office, reporter_id: str, batch: str, by: str) -> list[Group]:
-    """What of a batch ("": of all that was handed in) awaits consent, the largest group first."""
-    policy = policies.in_force(session, office)
-    members = sorted(_members(session, reporter_id, batch), key=lambda one: one.key(by))
-    found = []
-    for key, same in groupby(members, key=lambda one: one.key(by)):
-        one_group = sorted(same, key=lambda one: (one.received_at, one.id))
-        shown = tuple(one_group[:MOST_IN_GROUP])
-        found.append(Group(by, key, shown, policy, len(one_group) - len(shown)))
-    return sorted(found, key=lambda group: (-len(group.members) - group.beyond, group.key))
+@dataclass(frozen=True)
+class Page:
+    """One page of groups, or one group that is opened.
 
-
-def look(office: Office, reporter_id: str, batch: str, by: str, key: str | None = None) -> list[Group]:
-    """The groups, to be shown: with the proposed reports of the group `key` written, and of small ones.
-
-    Reports are written when somebody looks; of ten thousand complaints, nobody looks at all at once.
+    `opened`: it is the one group. `listed` are the groups of it whose complaints can be seen and confirmed,
+    by key; `desks` says of the others who would get how many reports. `number` of `pages` counts from 1;
+    `waiting` is how many spams wait in all.
     """
+
+    headings: Sequence[Heading]
+    listed: Mapping[str, Group]
+    desks: Mapping[str, Sequence[tuple[str, int]]]
+    opened: bool
+    number: int
+    pages: int
+    waiting: int
+
+
+def look(
+    office: Office,
+    reporter_id: str,
+    batch: str,
+    by: str,
+    key: str | None = None,
+    number: int = 1,
+    skip: int = 0,
+) -> Page:
+    """A page of groups to be shown, with the reports of those that are listed written.
+
+    Reports are written when somebody looks; of ten thousand complaints, nobody looks at all at once. `key`:
+    the group that is opened, shown alone from the one after the first `skip` on.
+    """
+
+    def now() -> tuple[list[Heading], list[Group]]:
+        with office.db.reading() as session:
+            found = headings(session, office, reporter_id, batch, by)
+            if opened := [heading for heading in found if heading.key == key]:
+                return found, parts(session, opened, skip)
+            return found, parts(session, _roomy(_on_page(found, number)))
+
+    found, groups = now()
+    if _written(office, groups, key):
+        found, groups = now()
+    opened = [heading for heading in found if heading.key == key]
+    there = opened or _on_page(found, number)
+    listed = {group.key: group for group in groups if not group.unwritten}
     with office.db.reading() as session:
-        found = groups(session, office, reporter_id, batch, by)
+        closed = [heading.key for heading in there if heading.key not in listed]
+        desks = review_groups.desks(session, reporter_id, batch, by, closed)
+    waiting = sum(len(heading.complaints) for heading in found)
+    return Page(there, listed, desks, bool(opened), min(number, _pages(found)), _pages(found), waiting)
+
+
+def _pages(found: Sequence[Heading]) -> int:
+    return max(1, -(-len(found) // MOST_GROUPS))
+
+
+def _on_page(found: Sequence[Heading], number: int) -> Sequence[Heading]:
+    """The groups of one page; of the last one, when there are no longer so many."""
+    last = min(number, _pages(found)) * MOST_GROUPS
+    return found[last - MOST_GROUPS : last]
+
+
+def _roomy(found: Sequence[Heading]) -> list[Heading]:
+    """The groups whose complaints find room on a page: the smallest, for most are."""
+    room, roomy = LISTED_AT_ONCE, list[Heading]()
+    for heading in reversed(found):
+        if len(heading.complaints) <= room:
+            roomy.append(heading)
+            room -= len(heading.complaints)
+    return roomy
+
+
+def _written(office: Office, groups: Sequence[Group], key: str | None) -> bool:
+    """Write the proposed reports of the group `key`, and of small ones; False: there was nothing to do."""
     room, wanted = WRITTEN_AT_ONCE, list[str]()
-    for group in found:
+    for group in groups:
         if group.key == key:
             wanted += group.unwritten
         elif len(group.unwritten) <= room:
@@ -204,18 +148,22 @@ def look(office: Office, reporter_id: str, batch: str, by: str, key: str | None 
             room -= len(group.unwritten)
     for complaint_id in wanted:
         draft.written(office, complaint_id, proposed=True)
-    if not wanted:
-        return found
-    with office.db.reading() as session:
-        return groups(session, office, reporter_id, batch, by)
+    return bool(wanted)
 
 
 def document(office: Office, reporter: Reporter, batch: str, by: str, key: str | None = None) -> Json:
     """{"groups", "states", "review_url"}: what of a batch awaits consent, how many stand where, the page.
 
-    `key`: the group that is looked at.
+    Of each group the first part. `key`: the group that is looked at.
     """
-    found = look(office, reporter.id, batch, by, key)
+
+    def now() -> list[Group]:
+        with office.db.reading() as session:
+            return parts(session, headings(session, office, reporter.id, batch, by))
+
+    found = now()
+    if _written(office, found, key):
+        found = now()
     with office.db.reading() as session:
         counted = states(session, reporter.id, batch)
     return {
@@ -228,7 +176,9 @@ def document(office: Office, reporter: Reporter, batch: str, by: str, key: str |
 def states(session: Session, reporter_id: str, batch: str) -> dict[ComplaintState, int]:
     """How many complaints of a batch are in which state."""
     query = (
-        select(Complaint.state, func.count()).where(*_of(reporter_id, batch)).group_by(col(Complaint.state))
+        select(Complaint.state, func.count())
+        .where(*of_batch(reporter_id, batch))
+        .group_by(col(Complaint.state))
     )
     return {ComplaintState(state): number for state, number in session.exec(query)}
 
@@ -240,8 +190,12 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
     desks, ConsentError for an unknown redaction.
     """
     with office.db.reading() as session:
-        now = groups(session, office, reporter_id, batch, decision.by)
-    group = next((one for one in now if one.key == decision.key), None)
+        found = headings(session, office, reporter_id, batch, decision.by)
+        named = [heading for heading in found if heading.key == decision.key]
+        if named and not decision.confirm and decision.shown == named[0].shown:
+            without = set(decision.without)
+            return _each(office, [one for one, _ in named[0].complaints if one not in without], _discarding)
+        group = next(iter(parts(session, named, decision.skip)), None)
     if group is None or group.shown != decision.shown:
         changes = ["It is no longer the group that you saw: something was added, decided on or written anew."]
         raise StaleError("the group changed since it was shown; look at it again", changes)
@@ -255,23 +209,22 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
     nothing_leaves = decision.redaction == STATISTICS
     if decision.confirm and decision.to is not None and not decision.to and not nothing_leaves:
         raise EmptyError("no desk was chosen; nothing was sent")
-    without = set(decision.without)
-    wanted = [one for one in group.members if one.id not in without]
-    act = _confirming(office, decision, via) if decision.confirm else _discarding
-    return _each(office, wanted, act)
+    wanted = {one.id: one for one in group.members if one.id not in set(decision.without)}
+    act = _confirming(office, decision, wanted, via) if decision.confirm else _discarding
+    return _each(office, list(wanted), act)
 
 
 def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
     """Take back every consent in a batch whose undo window is open, and bring back what was discarded."""
     with office.db.reading() as session:
         open_window = select(Report.complaint_id).where(*_not_left(office))
-        query: Any = select(*_SHOWN).where(
-            *_of(reporter_id, batch),
+        query: Any = select(Complaint.id).where(
+            *of_batch(reporter_id, batch),
             and_(*_DISCARDED)
             | and_(col(Complaint.state) == ComplaintState.CONFIRMED, col(Complaint.id).in_(open_window)),
         )
-        back = [Member(*row) for row in session.exec(query)]
-    return _each(office, back, lambda session, row, _: consent.undo(session, office, row, via=via))
+        back = list(session.exec(query))
+    return _each(office, back, lambda session, row: consent.undo(session, office, row, via=via))
 
 
 def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> Json:
@@ -279,11 +232,11 @@ def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> 
     waiting = (
         select(func.min(Report.next_at), func.count(func.distinct(Report.complaint_id)))
         .join(Complaint, col(Complaint.id) == col(Report.complaint_id))
-        .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.CONFIRMED)
+        .where(*of_batch(reporter_id, batch), Complaint.state == ComplaintState.CONFIRMED)
         .where(*_not_left(office))
     )
     until, confirmed = session.exec(waiting).one()
-    discarded = select(func.count()).where(*_of(reporter_id, batch), *_DISCARDED)
+    discarded = select(func.count()).where(*of_batch(reporter_id, batch), *_DISCARDED)
     return {"until": until, "confirmed": confirmed, "discarded": session.exec(discarded).one()}
 
 
@@ -302,13 +255,15 @@ def _not_left(office: Office) -> tuple[Any, ...]:
     )
 
 
-Act = Callable[[Session, Complaint, Member], int]
+Act = Callable[[Session, Complaint], int]
 
 
-def _confirming(office: Office, decision: Decision, via: str) -> Act:
-    def act(session: Session, row: Complaint, member: Member) -> int:
+def _confirming(office: Office, decision: Decision, members: Mapping[str, Member], via: str) -> Act:
+    def act(session: Session, row: Complaint) -> int:
         drafts = [
-            one for one in member.drafts if one.ticked and (decision.to is None or one.to in decision.to)
+            one
+            for one in members[row.id].drafts
+            if one.ticked and (decision.to is None or one.to in decision.to)
         ]
         counted_only = (decision.redaction or row.redaction) == STATISTICS
         if not drafts and not counted_only:
@@ -320,24 +275,24 @@ def _confirming(office: Office, decision: Decision, via: str) -> Act:
     return act
 
 
-def _discarding(session: Session, row: Complaint, _member: Member) -> int:
+def _discarding(session: Session, row: Complaint) -> int:
     consent.discard(session, row)
     return 0
 
 
-def _each(office: Office, members: Sequence[Member], act: Act) -> Decided:
+def _each(office: Office, complaints: Sequence[str], act: Act) -> Decided:
     """Do it to each, many in one transaction; where one of these refuses, each in one of its own."""
     done = Decided()
-    for start in range(0, len(members), PER_TRANSACTION):
-        some = members[start : start + PER_TRANSACTION]
+    for start in range(0, len(complaints), PER_TRANSACTION):
+        some = complaints[start : start + PER_TRANSACTION]
         try:
             reports = _together(office, some, act)
         except REFUSALS:
-            for member in some:
+            for one in some:
                 try:
-                    reports = _together(office, [member], act)
+                    reports = _together(office, [one], act)
                 except REFUSALS as error:
-                    done.left.append({"complaint": member.id, "reason": f"{error}"})
+                    done.left.append({"complaint": one, "reason": f"{error}"})
                 else:
                     done.complaints += 1
                     done.reports += reports
@@ -350,34 +305,7 @@ def _each(office: Office, members: Sequence[Member], act: Act) -> Decided:
 REFUSALS = (ConsentError, CannotRedact, OvertakenError)
 
 
-def _together(office: Office, members: Sequence[Member], act: Act) -> int:
+def _together(office: Office, complaints: Sequence[str], act: Act) -> int:
     with office.db.transaction() as session:
-        rows = {one.id: session.get_one(Complaint, one.id, with_for_update=True) for one in members}
-        return sum(act(session, rows[one.id], one) for one in members)
-
-
-def _of(reporter_id: str, batch: str) -> list[Any]:
-    """The complaints of a reporter, or of one batch of theirs."""
-    conditions: list[Any] = [Complaint.reporter_id == reporter_id]
-    if batch:
-        handed_in = select(Submission.id).where(
-            Submission.reporter_id == reporter_id, Submission.batch == batch
-        )
-        conditions.append(col(Complaint.submission_id).in_(handed_in))
-    return conditions
-
-
-def _members(session: Session, reporter_id: str, batch: str) -> Iterator[Member]:
-    query: Any = (
-        select(*_SHOWN, Report.state, Report.id, Report.to, Report.digest, Report.ticked)  # type: ignore[call-overload]
-        .join(Report, col(Report.complaint_id) == col(Complaint.id))
-        .where(*_of(reporter_id, batch), Complaint.state == ComplaintState.AWAITING_CONSENT)
-        .order_by(col(Complaint.id), col(Report.id))
-    )
-    # Asked for their state, SQLite begins with the drafts of everybody
-    rows = (row for row in session.exec(query) if row.state in OPEN)
-    for _, same in groupby(rows, key=lambda row: row[0]):
-        lines = list(same)
-        drafts = tuple(Draft(*line[7:]) for line in lines)
-        complaint, version, subject, source_ip, campaign, received_at = lines[0][:6]
-        yield Member(complaint, version, subject, source_ip, campaign, received_at, drafts)
+        rows = [session.get_one(Complaint, one, with_for_update=True) for one in complaints]
+        return sum(act(session, row) for row in rows)

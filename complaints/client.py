@@ -7,7 +7,7 @@ it is used: a batch asks in its children only.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -67,8 +67,8 @@ class Client(AbstractContextManager["Client"], Protocol):
     def trusted(self) -> Ids:
         """The mail hosts that the reporter trusts, as `Trust.of` takes them."""
 
-    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
-        """The lookup document of each target, in whatever order."""
+    def lookups(self, targets: Sequence[str], step: Callable[[], None]) -> Iterator[Json]:
+        """The lookup document of each target, in whatever order; `step` is called as each is there."""
 
     def hand_in(self, mails: Sequence[Handed], label: str, pause: Pause) -> Iterator[Items]:
         """Hand in mails of a batch; in their order, as `submit` leaves it, what became of each.
@@ -179,13 +179,17 @@ class Local:
 
         return [*learned.trusted(self._reporter), *map(learned.value, asyncio.run(ask()))]
 
-    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
+    def lookups(self, targets: Sequence[str], step: Callable[[], None]) -> Iterator[Json]:
         """See Client."""
         from complaints.outside import looking_up
 
         async def ask() -> Items:
+            documents = []
             async with looking_up(self._office) as lookup:
-                return [found.document() async for found in lookup.find_many(targets)]
+                async for found in lookup.find_many(targets):
+                    documents.append(found.document())
+                    step()
+            return documents
 
         yield from asyncio.run(ask())
 
@@ -269,7 +273,7 @@ class Local:
         """See Client. The report leaves through a running `plaint serve`."""
         self._look(complaint_id)
         with _refusals(), self._office.db.transaction() as session:
-            complaint = self._own(session, complaint_id)
+            complaint = self._own_evidence(session, complaint_id)
             consent.confirm(session, self._office, complaint, choice, via="cli")
             return show.complaint_document(session, self._office, complaint)
 
@@ -291,17 +295,21 @@ class Local:
 
     def receipt(self, complaint_id: str | None) -> Json:
         """See Client."""
+        accountability.list_in_your_name(self._office, self._reporter.id, accountability.RECEIPT)
         with self._office.db.reading() as session:
             one = self._own(session, complaint_id).id if complaint_id else None
             return ledger.receipt(session, self._office, self._reporter, one)
 
     def account(self, deed: str = "", **said: Any) -> bytes:
         """See Client."""
+        if not deed:
+            accountability.list_in_your_name(self._office, self._reporter.id)
         with _refusals():
             return account_deeds.do(self._office, self._reporter.id, deed, said)
 
     def review(self, batch: str, by: str, key: str | None = None) -> Json:
         """See Client."""
+        accountability.list_in_your_name(self._office, self._reporter.id)
         return batches.document(self._office, self._reporter, batch, by, key)
 
     def page_of(self, batch: str) -> str:
@@ -323,6 +331,7 @@ class Local:
 
     def whose(self, quoted: str) -> Items:
         """See Client."""
+        accountability.list_in_your_name(self._office, self._reporter.id, accountability.WHOSE)
         with self._office.db.reading() as session:
             found = hiding.whose(session, self._office, self._reporter, quoted)
         return [item | {"since": show.stamp(item["since"])} for item in found]

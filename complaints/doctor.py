@@ -9,7 +9,7 @@ from pathlib import Path
 from abuse_lookup import AbuseLookup, ConfigError, Status
 from abuse_lookup.contactdb import terms
 from abuse_lookup.desks import KnownDesks
-from complaints import erasure, signing
+from complaints import erasure, policies, policy, signing
 from complaints.forward import SELECTOR
 from complaints.lookup_config import lookup_config
 from complaints.models import Json
@@ -117,8 +117,23 @@ async def _erasures(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     tables = sorted({name for row in late for name in row.left})
     what = f"tables to be written anew: {', '.join(tables)}" if tables else "the database's log"
     return False, (
-        f"erased more than an hour ago, but still in files ({what}): {len(late)}. The worker tries again and "
-        "again: let it run, and end what keeps the database open for long"
+        f"erased or taken out by an upgrade more than an hour ago, still in files ({what}): {len(late)}; "
+        "the worker tries again and again: let it run, and end what keeps the database open for long"
+    )
+
+
+async def _policy(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    """A version that nobody is told of is not what people here agreed to, though it says what is done."""
+    del lookup
+    with office.db.reading() as session:
+        applies, coming = policies.in_force(session, office), policies.coming(session, office)
+    if coming:
+        return True, f"version {applies} applies, {coming.version} from {coming.effective_at:%d %B %Y} on"
+    if applies == policy.POLICY:
+        return True, f"version {applies} applies, the newest"
+    return False, (
+        f"version {applies} of the privacy policy applies, version {policy.POLICY} says what this program "
+        f"does: read it and tell your reporters, with: plaint policy announce {policy.POLICY} --from DAY"
     )
 
 
@@ -149,4 +164,5 @@ _CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]]
     "known desks": _known_desks,
     "way out": _way_out,
     "erasures": _erasures,
+    "privacy policy": _policy,
 }

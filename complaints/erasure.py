@@ -192,7 +192,7 @@ def finish(office: Office, reporter_id: str) -> None:
         return
     # Again: the first time was before the commit, and a backup may have read them in between
     backup_keys.drop(office.vault, reporter_id)
-    left = [] if office.db.embedded else _write_anew(office.db, row.left)
+    left = [] if office.db.embedded else written_anew(office.db, row.left)
     if office.db.embedded and not _emptied_log(office.db):
         raise UnfinishedError("SQLite's log is being read; it is emptied later")
     with office.db.transaction() as session:
@@ -202,9 +202,15 @@ def finish(office: Office, reporter_id: str) -> None:
             )
         else:
             session.execute(delete(UnfinishedErasure).where(col(UnfinishedErasure.id) == reporter_id))
+    # The row that went just now named them by their id
+    if office.db.embedded:
+        _emptied_log(office.db)
+    elif not left:
+        written_anew(office.db, [UnfinishedErasure.__tablename__])
     if left:
         log.warning(
-            "an erasure leaves these tables to be written anew, for they are in use: %s", ", ".join(left)
+            "these tables are still to be written anew without what was erased, for they are in use: %s",
+            ", ".join(left),
         )
         raise UnfinishedError(f"not written anew yet: {', '.join(left)}")
 
@@ -216,7 +222,7 @@ def _emptied_log(db: Database) -> bool:
         return not busy
 
 
-def _write_anew(db: Database, tables: Sequence[str]) -> list[str]:
+def written_anew(db: Database, tables: Sequence[str]) -> list[str]:
     """Write tables of PostgreSQL anew without dead rows, each locked meanwhile; returns those in use.
 
     The write-ahead log goes with its own recycling.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, select, update
 
 from complaints import ledger, outbox, signing, tokens
 from complaints.db import OvertakenError, look_at, move
@@ -39,6 +39,7 @@ from complaints.vault import VaultError, kept_secret
 SELECTOR = "plaint"
 LEFT_OPEN = "May have been sent: the service stopped before the next hop's answer was recorded."
 LONGEST_BACK_OFF = timedelta(hours=4)
+TURNS = 0x7475726E  # "turn": an advisory lock's number on PostgreSQL, beside that of a desk
 UNSETTLED = {"queued", "sending", "unconfirmed"}
 Mail = Report | Letter
 Table = type[Report] | type[Letter]
@@ -94,6 +95,8 @@ class Forwarder:
         outgoing = await asyncio.to_thread(self._open, table, mail_id)
         if outgoing is None:
             return
+        if table is Report and not await asyncio.to_thread(self._takes_turn, mail_id):
+            return
         attempt_id = tokens.random_letters(tokens.ID_LETTERS)
 
         async def before_dot() -> None:
@@ -102,7 +105,9 @@ class Forwarder:
         try:
             outcome = await self.send(outgoing, before_dot)
         except OvertakenError:
-            return  # undone, opted out or sent by another worker meanwhile: the dot was never written
+            # undone, opted out or sent by another worker meanwhile: the dot was never written
+            await asyncio.to_thread(self._returns_turn, table, mail_id)
+            return
         await asyncio.to_thread(self._record, table, mail_id, attempt_id, outcome)
 
     def _open(self, table: Table, mail_id: str) -> Outgoing | None:
@@ -136,6 +141,29 @@ class Forwarder:
         raw = sendable_bytes(session, self.office, row)
         mail_from = outbox.report_address(self.office, outbox.BOUNCE, outbox.report_token(raw))
         return Outgoing(row.id, mail_from, row.to, self._signed(raw), row.digest)
+
+    def _takes_turn(self, report_id: str) -> bool:
+        """Take one of the reports that a desk gets an hour, of which no two take the last; else it waits."""
+        if not self.office.settings.limit_reports:
+            return True
+        with self.office.db.transaction() as session:
+            row = session.get_one(Report, report_id)
+            if not self.office.db.embedded:  # SQLite has one writer at a time anyway
+                session.execute(select(func.pg_advisory_xact_lock(TURNS, func.hashtext(row.to))))
+            if until := _over_limit(session, self.office, row):
+                _put_aside(session, row, AsideError(next_at=until))
+                return False
+            row.turn_at = self.office.clock()
+            session.add(row)
+            return True
+
+    def _returns_turn(self, table: Table, mail_id: str) -> None:
+        """The desk did not get it."""
+        if table is not Report or not self.office.settings.limit_reports:
+            return
+        with self.office.db.transaction() as session:
+            mine = update(Report).where(col(Report.id) == mail_id, col(Report.state) != ReportState.SENDING)
+            session.execute(mine.values(turn_at=None).execution_options(synchronize_session=False))
 
     def _is_ours(self, session: Session, row: Mail) -> bool:
         """Whether the open attempt is this worker's own; one left behind is never repeated (promise 4)."""
@@ -245,16 +273,22 @@ def _suppressed(session: Session, report: Report) -> bool:
 
 
 def _over_limit(session: Session, office: Office, report: Report) -> datetime | None:
-    """When the desk may get its next report, if this hour's are used up (PLAINT_LIMIT_REPORTS)."""
+    """When the desk may get its next report, if this hour's are used up (PLAINT_LIMIT_REPORTS).
+
+    What is under way to it counts like what it got.
+    """
     limit, now = office.settings.limit_reports, office.clock()
     if not limit:
         return None
     hour_ago = now - timedelta(hours=1)
-    query = select(func.count(), func.min(Report.sent_at)).where(
-        Report.to == report.to, col(Report.sent_at) > hour_ago
+    # Sent while there was no limit, it took no turn
+    at = func.coalesce(Report.turn_at, Report.sent_at)
+    lately = (col(Report.turn_at) > hour_ago) | (
+        col(Report.turn_at).is_(None) & (col(Report.sent_at) > hour_ago)
     )
-    sent, oldest = session.exec(query).one()
-    return oldest + timedelta(hours=1, seconds=1) if oldest and sent >= limit else None
+    others = select(func.count(), func.min(at)).where(Report.to == report.to, Report.id != report.id, lately)
+    taken, oldest = session.exec(others).one()
+    return oldest + timedelta(hours=1, seconds=1) if taken >= limit else None
 
 
 def _settle(session: Session, row: Mail, outcome: Outcome, now: datetime, again: datetime | None) -> None:
@@ -262,6 +296,8 @@ def _settle(session: Session, row: Mail, outcome: Outcome, now: datetime, again:
     states = type(row.state)
     said = f"{outcome.host}: {outcome.text}"
     facts = {"attempts": row.attempts + 1, "first_at": row.first_at or now, "detail": said}
+    if isinstance(row, Report) and outcome.state not in {"sent", "unknown"}:
+        row.turn_at = None  # its desk did not get it
     if outcome.state == "sent":
         move(session, row, states("sent"), sent_at=now, next_at=None, **facts)
     elif outcome.state == "unknown":

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -145,8 +144,10 @@ def _child(ours: int, settings: Settings) -> int:
     try:
         with socket.socket(fileno=ours) as connection, connection.makefile("rw", encoding="utf-8") as lines:
             asyncio.run(_work_off(settings, lines))
-    except Exception:  # noqa: BLE001 - its parent sees that it is gone; what it had stays for later
-        traceback.print_exc()
+    except ConnectionError:  # its parent is gone, and nobody is left to tell
+        return 1
+    except Exception as error:  # noqa: BLE001 - its parent sees that it is gone; what it had stays for later
+        log.error("a child of the batch ended: %s", place_of(error))  # noqa: TRY400 - see logs
         return 1
     return 0
 

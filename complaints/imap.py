@@ -229,4 +229,7 @@ def _groups(sized: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]
 
 def _words(error: Exception) -> str:
     """What an error says, in one printable line: a server may answer anything."""
-    return "".join(letter if letter.isprintable() else " " for letter in str(error))[:300]
+    text = str(error)
+    if text.startswith(("b'", 'b"')):  # imapclient makes a string of the octets of a refused login
+        text = text[2:-1]
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:300]

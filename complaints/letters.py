@@ -7,11 +7,13 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | letter | to | values |
 | --- | --- | --- |
 | registration | reporter | link, code, minutes |
-| notice | reporter | as refused; link, days, digest, quiet, known: [{part, reason, remedy, url}], more_known,
-  complaints: [{subject, grade, means, lost, source, desks, offered, url, remark, remedy}], count |
+| notice | reporter | as refused; link, until, digest, quiet, known: [{part, reason, remedy, url}],
+  more_known, count,
+  complaints: [{subject, grade, means, lost, source, desks, offered, url, remark, remedy}] |
 | refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, help, hosts,
-  account |
+  account, expired: [{subject, url}], more_expired |
 | reminder | reporter | complaints: [{subject, until, url}], count (with the rest), link, quiet, account |
+| waiting | reporter | count, url, until |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |
 | learned | reporter | to, grade, means, lost, own: [{what, new}], passed_over, url |

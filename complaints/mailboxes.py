@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from complaints.mbox import HEAD, Piece, go_on, is_mbox, pieces
+from complaints.mbox_marks import BLANK
 from complaints.outcomes import Outcome, of_size
 
 UNUSABLE = 65
@@ -80,13 +81,19 @@ def mails_at(name: str, most: int, kept: Kept) -> Iterator[Mail]:
 
 def mails_from(stream: BinaryIO, most: int) -> Iterator[Mail]:
     """The mails of standard input: those of an mbox, or else the one mail it is."""
-    head = stream.readline(HEAD)  # no more than there is: whoever writes it may wait for us
-    if head.startswith(b"From "):
-        head += stream.readline(HEAD)
-    if is_mbox(head):
+    if is_mbox(head := _front(stream)):
         yield from (_of_mbox(piece, "-", most) for piece in pieces(stream, most, head=head))
     else:
         yield _whole("-", head + stream.read(max(0, most + 1 - len(head))), most)
+
+
+def _front(stream: BinaryIO) -> bytes:
+    """As many lines as tell an mbox, and no more: whoever writes them may wait for us."""
+    head = line = stream.readline(HEAD)
+    while line in BLANK or line.startswith(b"From "):
+        line = stream.readline(HEAD) if len(head) < HEAD else b""
+        head += line
+    return head
 
 
 def _folder(root: Path, most: int, kept: Kept) -> Iterator[Mail]:

@@ -10,11 +10,21 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from complaints.mbox_marks import BEHIND, BLANK, FIELD, LENGTH, LINE, START, told_end
+from complaints.mbox_marks import (
+    BEHIND,
+    BLANK,
+    FIELD,
+    LENGTH,
+    LINE,
+    MOST_BLANK,
+    MOST_EMPTY,
+    START,
+    told_end,
+)
 
 HEAD = 8_192
 """Bytes by whose look an mbox is known."""
@@ -108,10 +118,10 @@ def pieces(
     """
     file = None if head else beside or _file(stream)
     mail = _Growing(most, at, index)
-    held, quiet, blank, offset = b"", 0, True, at
+    maybe, quiet, blank, offset = _Maybe(), 0, True, at
     lines = _Lines(stream, head)
     while True:
-        if not held and offset > at and (run := lines.run(in_header=mail.in_header)):
+        if not maybe and offset > at and (run := lines.run(in_header=mail.in_header)):
             mail.add(run)
             offset += len(run)
             blank = run in BLANK or run.endswith((b"\n\n", b"\n\r\n"))
@@ -119,27 +129,59 @@ def pieces(
         line, whole = lines.line()
         if not line:
             break
-        begins = bool(held) and FIELD.match(line)
-        if begins and mail.size:
-            yield mail.piece(offset - len(held))
-            mail = _Growing(most, offset - len(held), mail.index + 1)
-        if held:
-            mail.add(held, opens=bool(begins))
-        held = b""
+        if maybe.opened_by(line):
+            for where, (opening, *gap) in maybe.taken(offset):
+                if mail.size:
+                    yield mail.piece(where)
+                    mail = _Growing(most, where, mail.index + 1)
+                mail.add(opening, opens=True)
+                mail.add_each(gap)
         looked_at = whole and offset >= quiet and (blank or offset == quiet)
-        if (looked_at and LINE.match(line)) or offset == at:
-            held = line
-        else:
-            mail.add(line)
+        mail.add_each(maybe.passed_by(line, mark=offset == at or bool(looked_at and LINE.match(line))))
         offset += len(line)
         blank = line in BLANK
         if blank and mail.length is not None:
             quiet = _end_told(file, offset, mail.length)
             mail.length = None
-    if held:
-        mail.add(held)
+    mail.add_each(maybe.passed_by(b"", mark=False))
     if mail.size:
         yield mail.piece(offset)
+
+
+class _Maybe:
+    """`From ` lines that begin mails if a header field follows the last one; the others then, empty mails."""
+
+    def __init__(self) -> None:
+        self._groups: list[list[bytes]] = []
+        """Each such line with the blank lines behind it."""
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def opened_by(self, line: bytes) -> bool:
+        """Tell by the next line whether they begin mails."""
+        return bool(self._groups) and len(self._groups[-1]) == 1 and FIELD.match(line) is not None
+
+    def taken(self, end: int) -> list[tuple[int, list[bytes]]]:
+        """All of them, which end at an offset, with the offset of each."""
+        found: list[tuple[int, list[bytes]]] = []
+        for group in reversed(self._groups):
+            end -= sum(map(len, group))
+            found.append((end, group))
+        self._groups = []
+        return found[::-1]
+
+    def passed_by(self, line: bytes, *, mark: bool) -> list[bytes]:
+        """Keep the next line if it may belong here; return the lines, it among them, that begin nothing."""
+        groups = self._groups
+        if mark and (not groups or len(groups[-1]) > 1):
+            groups.append([line])
+            return groups.pop(0) if len(groups) > MOST_EMPTY + 1 else []
+        if groups and line in BLANK and len(groups[-1]) <= MOST_BLANK:
+            groups[-1].append(line)
+            return []
+        self._groups = [[line]] if mark else []
+        return [one for group in groups for one in group] + ([] if mark else [line])
 
 
 class _Growing:
@@ -169,6 +211,11 @@ class _Growing:
             self._lines.append(line)
         else:
             self._lines.clear()
+
+    def add_each(self, lines: Iterable[bytes]) -> None:
+        """Lines one by one."""
+        for line in lines:
+            self.add(line)
 
     def piece(self, end: int) -> Piece:
         """The mail, whole; the blank line before the next one belongs to the mbox."""
@@ -238,6 +285,8 @@ def _end_told(file: Beside | None, body: int, length: int) -> int:
 
 
 def _unquoted(raw: bytes) -> bytes:
+    if raw in BLANK:
+        return b""
     if raw.endswith((b"\n\n", b"\n\r\n")):
         raw = raw[:-2] if raw.endswith(b"\r\n") else raw[:-1]
     if b"\n>" not in raw or (body := _BODY.search(raw)) is None:

@@ -229,8 +229,7 @@ class Complaint(SQLModel, table=True):
     version: int = 0
     received_at: datetime
     due_at: datetime | None = None
-    # When a reporter who wants few letters was told that it is about to expire
-    reminded_at: datetime | None = None
+    reminded_at: datetime | None = None  # when its reporter was told that it is about to expire, or did
     lookups: int = 0
     reason: str | None = None
     subject: str = ""
@@ -262,6 +261,7 @@ class Report(SQLModel, table=True):
         Index("report_by_state", "state", "next_at"),
         Index("report_to_desk", "to", "sent_at"),
         Index("report_to_in_state", "to", "state"),
+        Index("report_by_turn", "to", "turn_at"),
         # What went where is counted from it alone, without the rows and their bytes
         Index("report_of_complaint", "complaint_id", "state", "to", "drafted_at", "id"),
     )
@@ -282,6 +282,7 @@ class Report(SQLModel, table=True):
     first_at: datetime | None = None
     next_at: datetime | None = None
     sent_at: datetime | None = None
+    turn_at: datetime | None = None  # when it took one of those its desk gets an hour
     detail: str | None = None
 
 
@@ -382,8 +383,7 @@ class Reply(SQLModel, table=True):
     at: datetime
     kind: str
     status: str | None = None
-    # A bounce that says the report will never arrive
-    failed: bool = False
+    failed: bool = False  # a bounce that says the report will never arrive
     text: str
     digest: str
     raw: bytes = Field(sa_column=blob())

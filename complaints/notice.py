@@ -3,7 +3,8 @@
 The letter acknowledges a submission: for every spam in it what would go to whom and where to look at it, or
 why nothing can and what to do instead. It goes to the registered address, never to an envelope sender.
 A reporter may choose one letter a day, or letters only about what was refused or needs a second look; what
-then waits untold is told before it expires.
+then waits untold is told before it expires. It says when what waits expires; what did, the next letter tells,
+so that no letter comes about it alone.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ from complaints.policy import STANDING
 
 REMINDED = timedelta(days=2)
 """How long before it expires a complaint is told of again; half of its time where that is shorter."""
+EXPIRED_OF_LATE = timedelta(days=30)
+MOST_EXPIRED = 10
 MOST_TOLD = 100
 """Spams of each list that a letter tells of one by one; more are counted."""
 
@@ -99,6 +102,7 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: Seq
         "help": f"{office.settings.url}/help",
         "hosts": office.hosts_url(reporter),
         "account": office.account_url(reporter),
+        **_expired(session, office, reporter, [line["complaint"] for line in lines]),
     }
     known = [item for item in items if item["list"] == "known"]
     kind = "notice" if usable or known else "refused"
@@ -109,11 +113,37 @@ def _tell(session: Session, office: Office, reporter: Reporter, submissions: Seq
             "known": known[:MOST_TOLD],
             "more_known": len(known[MOST_TOLD:]),
             "link": review_link(office, reporter, submissions) if len(usable) > 1 else "",
-            "days": max(1, office.settings.consent_seconds // 86400),
+            "until": min((item["until"] for item in usable if item["until"]), default=None),
             "digest": office.unsubscribe_url(reporter, "digests") if chosen["digests"] else "",
             "quiet": office.unsubscribe_url(reporter, "quiet") if chosen["quiet"] else "",
         }
     outbox.put_letter(session, office, kind, to=reporter.address, reporter=reporter, values=values)
+
+
+def _expired(session: Session, office: Office, reporter: Reporter, told: Sequence[str]) -> Json:
+    """What expired and was told of in no letter: {"expired": [{"subject", "url"}], "more_expired"}; told now.
+
+    Not what is told of one by one, nor what is so old that it went.
+    """
+    since = office.clock() - timedelta(seconds=office.settings.consent_seconds) - EXPIRED_OF_LATE
+    mine: tuple[Any, ...] = (
+        Complaint.reporter_id == reporter.id,
+        Complaint.state == ComplaintState.EXPIRED,
+        col(Complaint.received_at) > since,
+        col(Complaint.reminded_at).is_(None),
+    )
+    news = (*mine, col(Complaint.id).not_in([one for one in told if one]))
+    count = session.exec(select(func.count()).select_from(Complaint).where(*news)).one()
+    query = select(Complaint.id, Complaint.subject).where(*news).order_by(col(Complaint.received_at))
+    rows = session.exec(query.limit(MOST_EXPIRED)).all()
+    session.execute(
+        update(Complaint)
+        .where(*mine)
+        .values(reminded_at=office.clock())
+        .execution_options(synchronize_session=False)
+    )
+    expired = [{"subject": subject, "url": office.review_url(row_id)} for row_id, subject in rows]
+    return {"expired": expired, "more_expired": count - len(expired)}
 
 
 def review_link(office: Office, reporter: Reporter, submissions: Sequence[Submission]) -> str:
@@ -148,6 +178,7 @@ def _item(session: Session, office: Office, line: Json) -> Json:
         "grade": complaint.grade,
         "means": GRADES[complaint.grade].short if complaint.grade else "",
         "url": office.review_url(complaint.id),
+        "until": complaint.due_at,
     }
     if line["status"] == "duplicate":
         told = {"reason": line["reason"], "remedy": line["remedy"]}

@@ -108,8 +108,12 @@ class Office:
         return f"{self.settings.url}/batch/{self._link('batch', subject, reporter.token_hash or '')}"
 
     def unsubscribe_url(self, reporter: Reporter, purpose: str) -> str:
-        """The capability URL that ends one use of a reporter's data, and does nothing else."""
-        return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', f'{reporter.id}-{purpose}')}"
+        """The capability URL that ends one use of a reporter's data, and does nothing else.
+
+        New secrets leave it as it is, another address ends it.
+        """
+        subject = f"{reporter.id}-{purpose}"
+        return f"{self.settings.url}/unsubscribe/{self._link('unsubscribe', subject, moved(reporter))}"
 
     def policy_url(self, reporter: Reporter) -> str:
         """The capability URL on which a reporter answers to a new version of the privacy policy."""
@@ -152,6 +156,11 @@ class Office:
         if self.clock() - made_at(token) > self.link_life:
             raise LinkEndedError
         return subject
+
+
+def moved(reporter: Reporter) -> str:
+    """What a link depends on that is to end when its reporter changes their address, and only then."""
+    return str(int(reporter.moved_at.timestamp())) if reporter.moved_at else ""
 
 
 def made_at(token: str) -> datetime:

@@ -158,7 +158,8 @@ def announce(
 
 
 def _policy_lines(document: Json) -> list[str]:
-    since = f" since {document['effective_at'][:10]}" if document["effective_at"] else ""
+    word = "from" if document["state"] == "announced" else "since"
+    since = f" {word} {document['effective_at'][:10]}" if document["effective_at"] else ""
     line = f"version {document['version']}: {document['state']}{since}; accepted by {document['accepted']}"
     refused = f", refused by {document['refused']}" if document["refused"] else ""
     return [f"{line}{refused}; {document['must_consent']} accepted an older one or none"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-POLICY = "2"
+POLICY = "3"
 """The newest version in this program; data/policies has each, and docs/privacy-policy.md is this one."""
 STATEMENT = "I have read what will be sent, and this mail was unsolicited."
 STATEMENT_VERSION = "1"

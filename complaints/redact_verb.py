@@ -117,7 +117,7 @@ def _redacted(
             f"{file}: cannot be redacted: {leaks[0].what} would still show ({leaks[0].how}, {leaks[0].where})"
         )
         return None
-    return done.raw, explain(raw, done, identity, level)
+    return done.raw, explain(raw, done, level)
 
 
 def explained_lines(document: Json) -> list[str]:

@@ -105,12 +105,14 @@ class Remote:
         rows = self._document("GET", "/hosts")["hosts"]
         return [row.get("host") or row.get("address") or row["network"] for row in rows]
 
-    def lookups(self, targets: Sequence[str]) -> Iterator[Json]:
+    def lookups(self, targets: Sequence[str], step: Callable[[], None]) -> Iterator[Json]:
         """See Client. Waits where the server allows only so many a minute."""
         for first in range(0, len(targets), MOST_TARGETS):
             asked = targets[first : first + MOST_TARGETS]
             document = self._patiently("GET", "/lookup", time.sleep, params={"target": list(asked)})
-            yield from document.get("items", [document])
+            for item in document.get("items", [document]):
+                step()
+                yield item
 
     def hand_in(self, mails: Sequence[Handed], label: str, pause: Pause) -> Iterator[Items]:
         """See Client."""
@@ -271,7 +273,8 @@ def _problem(response: "httpx.Response") -> str:
     except ValueError:
         document = {}
     title, *more = (str(document.get(name) or "") for name in ("title", "detail", "remedy"))
-    said = " ".join(filter(None, [*more, *map(str, document.get("changes", []))]))
+    sentences = filter(None, [*more, *map(str, document.get("changes", []))])
+    said = " ".join(one if one[-1] in ".!?" else f"{one}." for one in sentences)
     return (
         ": ".join(filter(None, [title, said]))
         or f"the server answered {response.status_code} {response.reason_phrase}"

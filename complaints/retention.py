@@ -36,6 +36,7 @@ from complaints.settings import Settings
 
 ENDED = (ComplaintState.CLOSED, ComplaintState.REFUSED, ComplaintState.EXPIRED, ComplaintState.DISCARDED)
 UNSENT = (ReportState.DRAFT, ReportState.SUPPRESSED, ReportState.CANCELLED, ReportState.HELD)
+HANDED_ON = (LetterState.SENT, LetterState.FAILED, LetterState.UNCONFIRMED)
 DELETED = "Its content was deleted when its time here was over."
 AN_HOUR = timedelta(hours=1)  # as long as the link of a registration is good
 AT_ONCE = 500
@@ -106,11 +107,14 @@ def _letters(session: Session, since: Any) -> int:
 
 
 def _to_nobody(now: datetime) -> Any:
-    """Letters about a registration that nobody finished, or about one that became a reporter's meanwhile."""
-    theirs = col(Letter.reporter_id).is_(None) & (col(Letter.kind) == "registration")
+    """Letters about a registration that nobody finished, or about one that became a reporter's meanwhile.
+
+    And mail of others that was passed on to whoever runs this: it is theirs now.
+    """
     written = func.coalesce(Letter.sent_at, Letter.first_at, Letter.next_at)
-    ended = written <= now - AN_HOUR
-    return theirs & ended & (col(Letter.state) != LetterState.SENDING)
+    asked = (col(Letter.kind) == "registration") & (col(Letter.state) != LetterState.SENDING)
+    passed_on = (col(Letter.kind) == "people") & col(Letter.state).in_(HANDED_ON)
+    return col(Letter.reporter_id).is_(None) & (written <= now - AN_HOUR) & (asked | passed_on)
 
 
 def _gone(session: Session, over: Any) -> int:
@@ -125,13 +129,19 @@ def _spams(session: Session, since: Any) -> int:
     over = (
         select(Complaint.id)
         .where(col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since)
-        .where(or_(col(Complaint.evidence).is_not(None), col(Complaint.reason).is_distinct_from(DELETED)))
+        .where(
+            or_(
+                col(Complaint.evidence).is_not(None),
+                col(Complaint.source_ip).is_not(None),
+                col(Complaint.reason).is_distinct_from(DELETED),
+            )
+        )
         .order_by(col(Complaint.received_at))
         .limit(AT_ONCE)
     )
     ids = list(session.exec(over))
     empty: Json = {"raw": None, "evidence": None, "contacts": None, "note": "", "hide": []}
-    empty |= {"subject": "", "campaign": "", "repairs": []}
+    empty |= {"subject": "", "campaign": "", "repairs": [], "source_ip": None}
     done = _rows(session, update(Complaint).where(col(Complaint.id).in_(ids)).values(reason=DELETED, **empty))
     unsent = col(Report.state).in_(UNSENT) & col(Report.complaint_id).in_(ids)
     _empty(session, select(Report.id, Report.contact).where(unsent))

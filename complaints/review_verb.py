@@ -35,7 +35,7 @@ def review(
     as_json: JsonOption = False,
 ) -> None:
     """Review what awaits your consent, in groups: confirm, trim or discard each at once."""
-    from complaints.batches import BY
+    from complaints.review_groups import BY
 
     if by not in BY:
         fail(f"--by {by}: there are {', '.join(BY)}", USAGE)

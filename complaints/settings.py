@@ -169,6 +169,12 @@ class Settings(BaseSettings):
         return self.database_url
 
     @property
+    def database_host(self) -> str:
+        """The host of a database on another machine; "" for one on this machine."""
+        host = urlsplit(self.database).hostname or ""
+        return "" if is_loopback(host) else host
+
+    @property
     def proxies(self) -> tuple[IPNetwork, ...]:
         """Peers of the SMTP door that name their client in a header of the PROXY protocol."""
         return networks(self.smtp_proxy)
@@ -200,8 +206,8 @@ class Settings(BaseSettings):
 
     @property
     def for_people(self) -> bool:
-        """Whether people use this installation: it has a public address, and the DNS of the Internet."""
-        return self.url.startswith("https://") and not self.on_loopback
+        """Whether people use this installation: it has a public address, whatever name servers it asks."""
+        return self.url.startswith("https://")
 
     def check_for_people(self) -> None:
         """Raises SettingsError where people would use an installation that nobody can be reached about."""

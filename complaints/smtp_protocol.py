@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Protocol, cast
+from typing import Protocol
 
 from complaints.smtp_limits import IPNetwork, Lobby, lies_in
 from complaints.smtp_proxy import read_proxy
@@ -327,10 +327,9 @@ class Door(Wire):
         """RFC 3207 §4.2: what either side said in clear text, before or after the command, is forgotten."""
         self._say("220 2.0.0 Go on")
         self._flush()
-        await self._writer.drain()  # start_tls does so too, and clear text may come until that is over
+        await self._writer.drain()  # clear text may come until that is over
         self._in.clear()  # from here on it stops reading clear text before it waits for anything
         self._deaf = True  # so that the old transport is not paused while the new one comes
-        await self._writer.start_tls(context)
-        self.transport = cast("asyncio.Transport", self._writer.transport)
+        await self.shake_hands(context)
         self._encrypted, self._greeted, self._mail = True, False, None
         return ""

@@ -129,6 +129,21 @@ class Wire(SMTP):
         # Both lead back to here: what is left is freed at once, and not searched for later
         self._client_connected_cb = self._writer = None  # type: ignore[assignment]
 
+    async def shake_hands(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS. Raises OSError when the connection ends before that."""
+        clear = self.transport
+        assert clear is not None
+        try:
+            encrypted = await self._loop.start_tls(clear, self, context, server_side=True)
+            if encrypted is None:  # it was closed by us meanwhile
+                raise ConnectionAbortedError  # noqa: TRY301 - it ends as if the client had closed it
+        except BaseException:
+            # asyncio does not tell a protocol of what is lost in a handshake: it would be inside for ever
+            clear.abort()
+            self.connection_lost(None)
+            raise
+        self.transport, self._over_ssl = encrypted, True
+
     def _go_on(self) -> None:
         """Read as long as there is something to read and nothing takes time; then say what there is to say.
 

@@ -93,9 +93,9 @@ class Worker:
             await self._engine.stop()
 
     async def finished(self) -> None:
-        """Returns, or raises what went wrong, when the engine ended by itself."""
-        assert self._engine is not None
-        await asyncio.shield(self._engine.finished)
+        """Returns, or raises what went wrong, when the engine ended, at once where none could start."""
+        if self._engine is not None:
+            await asyncio.shield(self._engine.finished)
 
     async def run(self, step: str, *row_ids: str) -> None:
         """One step on these rows, now (for a process without a queue of its own).

@@ -88,10 +88,22 @@ def test_the_verbs_in_a_reporters_name_leave_a_record_once_a_day(data: Path) -> 
     assert [(what, why) for what, _, why in readings(data)] == [(complaint, accountability.IN_YOUR_NAME)]
 
 
-def test_a_list_of_subjects_is_on_record_too(data: Path) -> None:
+@pytest.mark.parametrize(
+    ("verb", "reason"),
+    [
+        (("list",), accountability.LISTED),
+        (("review", "--json"), accountability.LISTED),
+        (("account", "show"), accountability.LISTED),
+        (("receipt",), accountability.RECEIPT),
+        (("whose", "redacted-aaaaaaaaaaaaa"), accountability.WHOSE),
+    ],
+)
+def test_whatever_tells_of_several_at_once_is_on_record_too(
+    data: Path, verb: tuple[str, ...], reason: str
+) -> None:
     for _ in range(2):
-        assert plaint("list", "--data", str(data), "--reporter", CAROL).code == 0
-    assert [(what, why) for what, _, why in readings(data)] == [("", accountability.LISTED)]
+        plaint(*verb, "--data", str(data), "--reporter", CAROL)
+    assert [(what, why) for what, _, why in readings(data)] == [("", reason)]
 
 
 def test_a_copy_made_by_the_operator_is_on_record_and_says_so_itself(data: Path) -> None:

@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -17,10 +19,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlmodel import col, func, select
 
-from complaints import batch, batch_verb, progress, workbench
+from complaints import batch, batch_verb, hand, progress, remote, workbench
 from complaints.client import Local
 from complaints.db import OvertakenError, move, move_all
 from complaints.mailboxes import Mail
@@ -236,7 +239,9 @@ def test_standard_input_is_an_mbox_or_one_mail(
 ) -> None:
     one, two, three = spams(3)
     both = b"".join(FROM + mail + b"\r\n" for mail in (one, two))
-    assert statuses(good("batch", "-", "--json", *server, stdin=both).documents) == ["accepted"] * 2
+    ran = good("batch", "-", "--json", *server, stdin=both)
+    assert statuses(ran.documents) == ["accepted"] * 2
+    assert "review --batch stdin-" in ran.err
     [alone] = good("batch", "-", "--json", *server, stdin=three).documents
     assert (alone["file"], alone["index"], alone["status"]) == ("-", 0, "accepted")
     assert plaint("batch", "-", *server, stdin=b"\n").code == 65
@@ -263,8 +268,10 @@ def test_a_dry_run_shows_the_desks_and_stores_nothing(
     world: House,
     spams: Callable[[int], list[bytes]],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = request.getfixturevalue(where)
+    options, steps = request.getfixturevalue(where), list[int | None]()
+    monkeypatch.setattr(progress.Progress, "step", lambda line, share=None: steps.append(line.total))
     file = mbox(tmp_path / "spam.mbox", [*spams(3), b"Subject: no trace\r\n\r\nA\r\n"])
     office = world.office if where == "server" else opened(options, world)
     before = complaints(office)
@@ -274,6 +281,7 @@ def test_a_dry_run_shows_the_desks_and_stores_nothing(
         (SAVANNA, "abuse@savanna.example", 1),
         (None, None, 1),
     ]
+    assert steps == [None] * 4 + [2] * 2, "the mails are counted, then the sources that are looked up"
     assert f"2  {CLOUD}" in good("batch", file, "--dry-run", *options).text
     assert complaints(office) == before
 
@@ -343,6 +351,52 @@ def test_a_signal_lets_it_finish_what_it_read_and_remember(
     lines = [json.loads(line) for line in [*told, *rest.splitlines()]]
     assert [line["index"] for line in lines] == list(range(len(lines)))
     assert b"--resume" in said
+
+
+def test_a_child_whose_parent_was_killed_ends_without_a_word(
+    alone: list[str], world: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    parent, child = socket.socketpair()
+    with parent:
+        parent.sendall(b"[]\n")
+    assert hand._child(child.detach(), world.settings.model_copy(update={"data": Path(alone[1])})) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_a_child_that_fails_says_where_and_nothing_of_anybody(
+    world: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(hand, "Vault", None)
+    parent, child = socket.socketpair()
+    with parent:
+        assert hand._child(child.detach(), world.settings) == 1
+    assert "a child of the batch ended: AttributeError at hand.py" in caplog.text
+    assert capfd.readouterr().err == "", "a database would tell what it was given"
+
+
+def test_what_an_earlier_batch_left_is_told_also_where_nothing_is_new(
+    alone: list[str], world: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(bench: workbench.Workbench, ids: Sequence[str]) -> None:
+        bench.states[workbench.UNREAD] += len(ids)
+
+    for name, what in (("put", put), ("__enter__", lambda bench: bench), ("__exit__", lambda *_: None)):
+        monkeypatch.setattr(workbench.Workbench, name, what)
+    tally, office = batch.Tally(), opened(alone, world)
+    with Local(office.settings, ALICE) as work:
+        list(work.hand_in([(spam(subject="left"), "")], "a label", lambda _: None))
+        batch.Batch(work, "a label", batch.Stop(), *[lambda _: None] * 3).run([], tally)
+    assert tally.states == {workbench.UNREAD: 1}
+    office.close()
+
+
+def test_what_a_batch_left_unfinished_is_said_to_go_on(capfd: pytest.CaptureFixture[str]) -> None:
+    for state, goes_on in ((workbench.UNREAD, True), ("analysed", True), ("refused", False)):
+        batch_verb._say_sum(batch.Tally(states=Counter({state: 3})))
+        assert ("goes on in a running `plaint serve`" in capfd.readouterr().err) == goes_on
 
 
 def test_a_signal_ends_the_waiting_for_registries_and_what_is_kept_is_read_later(
@@ -440,14 +494,16 @@ def test_a_server_that_is_busy_is_asked_again_as_it_says_and_knows_the_mail_agai
 
 
 def test_a_server_that_wants_a_long_pause_ends_the_batch_and_what_was_taken_is_remembered(
-    world: House, spams: Callable[[int], list[bytes]], tmp_path: Path
+    world: House, spams: Callable[[int], list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = mbox(tmp_path / "spam.mbox", spams(1))
+    file = mbox(tmp_path / "spam.mbox", spams(2))
+    monkeypatch.setattr(remote.Remote, "most_at_once", 1)
     there = Server([(202, {}), (429, {"Retry-After": "3600"}), (202, {})])
     with there.up() as where:
-        good("batch", file, "--json", *where)
-        mbox(tmp_path / "spam.mbox", spams(2))
-        assert plaint("batch", file, "--json", "--resume", *where).code == 75
+        ran = plaint("batch", file, "--json", *where)
+        assert (ran.code, statuses(ran.documents)) == (75, ["accepted"])
+        assert "plaint: 1 accepted\nplaint: review with: plaint review --batch " in ran.err
+        assert f"plaint batch --resume {file}" in ran.err
         [line] = good("batch", file, "--json", "--resume", *where).documents
     assert line["index"] == 1
 
@@ -458,6 +514,12 @@ def test_what_a_server_refuses_is_told_and_the_rest_goes_on(world: House, tmp_pa
         ran = plaint("batch", file, "--json", *where)
     assert sorted(statuses(ran.documents)) == ["accepted", "refused"]
     assert ran.code == 1
+
+
+def test_what_a_server_says_is_told_in_whole_sentences() -> None:
+    said = {"title": "Too many", "detail": "3 an hour are taken; try again later", "remedy": "Wait an hour."}
+    told = remote._problem(httpx.Response(429, json=said))
+    assert told == "Too many: 3 an hour are taken; try again later. Wait an hour."
 
 
 def test_progress_tells_rate_and_time_left_by_what_is_read() -> None:

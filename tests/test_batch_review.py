@@ -4,6 +4,7 @@ import contextlib
 import html
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -17,9 +18,9 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
-from complaints import batches, consent, retention
+from complaints import batches, consent, retention, review_groups
 from complaints.account_tables import PolicyVersion
-from complaints.batches import BY, Decision
+from complaints.batches import Decision
 from complaints.campaign import campaign_of
 from complaints.models import (
     Complaint,
@@ -32,6 +33,7 @@ from complaints.models import (
     Submission,
     SubmissionState,
 )
+from complaints.review_groups import BY
 from tests.house import CLOUD
 from tests.website import LINK_DESK, NETWORK_DESK, Form, Website, forms, running_website, spam
 
@@ -284,12 +286,17 @@ def test_taking_a_large_batch_back_reads_no_evidence_of_all_of_it_at_once(
 
 def test_groups_are_found_without_going_through_the_drafts_of_others(website: Website) -> None:
     engine = website.office.db.engine
-    with statements(website) as asked:
-        groups(website)
-    [(query, values)] = [one for one in asked if " JOIN report " in one[0]]
-    with engine.connect() as connection:
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
-    assert "complaint_of_reporter_by_state" in plan[0][3], plan
+    with statements(website) as asked, website.office.db.reading() as session:
+        for by in BY:
+            review_groups.headings(session, website.office, "nobody", "", by)
+            review_groups.desks(session, "nobody", "", by, ["key"])
+    queries = [one for one in asked if "FROM complaint" in one[0]]
+    assert len(queries) == 5
+    for query, values in queries:
+        with engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+        assert "complaint_of_reporter_by_state" in plan[0][3], plan
+        assert " report " not in plan[0][3], plan
 
 
 def test_a_page_that_is_opened_too_soon_says_so(website: Website) -> None:
@@ -319,7 +326,7 @@ def test_the_link_is_the_reporters_alone_and_ends_with_new_secrets(
 
 
 def test_a_large_group_is_decided_in_parts(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MOST_IN_GROUP", 2)
+    monkeypatch.setattr(review_groups, "MOST_IN_PART", 2)
     monkeypatch.setattr(batches, "PER_TRANSACTION", 1)
     for number in range(3):
         website.waiting(spam(subject=f"Offer {number}"), batch="run")
@@ -335,6 +342,52 @@ def test_a_large_group_is_decided_in_parts(website: Website, monkeypatch: pytest
         assert not session.exec(select(Report).where(col(Report.state) != ReportState.DRAFT)).all()
         kept = session.exec(select(Complaint.state)).all()
     assert sorted(kept) == [ComplaintState.AWAITING_CONSENT, *[ComplaintState.DISCARDED] * 2]
+
+
+def test_of_a_group_over_several_pages_only_what_a_page_listed_is_confirmed(
+    website: Website, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_groups, "MOST_IN_PART", 2)
+    monkeypatch.setattr(batches, "LISTED_AT_ONCE", 2)
+    five = sorted(website.waiting(spam(subject=f"Offer {number}"), batch="run") for number in range(5))
+    [closed] = group_forms(website.http.get(path(website)))
+    assert closed.buttons == [("do", "discard")], "it cannot be confirmed before it was listed"
+    forged = closed.data() | {"do": "confirm", "read": "yes", "to": NETWORK_DESK}
+    assert website.http.post(path(website), data=forged).status_code == 409
+    [opened] = re.findall(r'class="button" href="([^"]+)"', website.http.get(path(website)).text)
+    first = website.http.get(path(website) + html.unescape(opened))
+    [onward] = re.findall(r'href="([^"]+)" rel="next"', first.text)
+    second = website.http.get(path(website) + html.unescape(onward))
+    assert "number 3 to 4 of 5" in " ".join(second.text.split())
+    assert [one for one in five if f"/review/{one}." in second.text] == five[2:4]
+    [form] = group_forms(second)
+    answer = website.http.post(path(website) + html.unescape(onward), data=form.data("confirm", read="yes"))
+    assert answer.status_code == 303
+    assert answer.headers["location"] == path(website) + html.unescape(onward)
+    assert sorted(consents(website)) == five[2:4]
+    again = press(website, form, "confirm", read="yes")
+    assert again.status_code == 409, "the same form, from the history of the browser"
+    assert press(website, closed, "discard").status_code == 409
+    assert states(website, *five) == ["awaiting_consent"] * 2 + ["confirmed"] * 2 + ["awaiting_consent"]
+    [closed] = group_forms(website.http.get(path(website)))
+    assert press(website, closed, "discard").status_code == 303, "a group is dropped at once, however large"
+    assert states(website, *five) == ["discarded"] * 2 + ["confirmed"] * 2 + ["discarded"]
+
+
+def test_the_groups_are_paged_and_a_decision_leads_back_to_its_page(
+    website: Website, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_GROUPS", 1)
+    assert "Page 1 of 2" in website.http.get(path(website)).text
+    second = website.http.get(path(website), params={"page": 2})
+    [form] = group_forms(second)
+    assert ("key", ELSEWHERE) in form.fields
+    answer = website.http.post(path(website) + "?by=source&page=2", data=form.data("confirm", read="yes"))
+    assert answer.headers["location"].endswith("?by=source&page=2")
+    assert sorted(consents(website)) == three[2:]
+    beyond = website.http.get(answer.headers["location"])
+    assert [("key", CLOUD) in one.fields for one in group_forms(beyond)] == [True], "the last page there is"
+    assert website.http.get(path(website), params={"page": 0}).status_code == 422
 
 
 def in_a_terminal(website: Website, typed: str) -> tuple[int, str]:

@@ -25,7 +25,7 @@ from complaints.signing import dns_record, make_key, sign
 from complaints.terminal import UNUSABLE
 from complaints.terminal_trace import trace_lines
 from complaints.trace import Trust, trace
-from complaints.unwrap import Item, open_file, unwrap_forward
+from complaints.unwrap import Item, open_file, unwrap_forward, unwrap_paste
 from tests.outlook_files import (
     BODY,
     CODEPAGE,
@@ -131,7 +131,75 @@ def bomb() -> bytes:
     return struct.pack("<II4sI", len(copies) + 12, 9, b"LZFu", check) + copies
 
 
+MX = "mx.reporter.example"
+WHEN = "Tue, 24 Nov 2026 01:00:03 +0000"
+ON_THE_WAY = {
+    "addy.io": (
+        f"from mail.addy.io (mail.addy.io [192.0.2.40]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by mail.addy.io (Postfix) with ESMTPS id 2; {WHEN}",
+    ),
+    "SimpleLogin": (
+        f"from mail-200162.simplelogin.co (mail-200162.simplelogin.co [192.0.2.41]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by mx1.simplelogin.co (Postfix) with ESMTPS id 2; {WHEN}",
+    ),
+    "Cloudflare Email Routing": (
+        f"from di-ci.cloudflare-email.net (di-ci.cloudflare-email.net [192.0.2.42]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (198.51.100.7)\r\n        by cloudflare-email.net (cloudflare) id GY1KdjWjOU9O\r\n        for <me@own.example>; {WHEN}",
+    ),
+    "fetchmail": (
+        f"from pop.reporter.example [192.0.2.43] by localhost with POP3 (fetchmail-6.4.39) for <me@localhost> (single-drop); {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by {MX} (Postfix) with ESMTP id 2; {WHEN}",
+    ),
+    "forward file": (
+        f"from old.reporter.example (old.reporter.example [192.0.2.44]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+        f"from helo.example (rdns.example [198.51.100.7]) by old.reporter.example (Postfix) with ESMTP id 2; {WHEN}",
+    ),
+    "Firefox Relay": (
+        f"from a1.smtp-out.amazonses.com (a1.smtp-out.amazonses.com [192.0.2.45]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
+    ),
+}
+
+
+def in_the_text(text: str, head: str) -> bytes:
+    """A forward in the text of a new mail."""
+    top = f"From: maria@reporter.example\r\nTo: k7m4q2xw9d@in.plaint.example\r\nSubject: Fwd: You have won\r\n{head}\r\n"
+    return f"{top}Content-Type: text/plain; charset=utf-8\r\n\r\n{text}".encode()
+
+
+def passed_on(service: str) -> bytes:
+    """A spam as it came through a service, attached."""
+    lines = "".join(f"Received: {line}\r\n" for line in ON_THE_WAY[service])
+    return forward("message/rfc822", lines.encode() + SPAM[SPAM.index(b"From: ") :], "spam.eml")
+
+
+SUMMARY = "From: Prize Office <win@spam.example>\r\nDate: Tue, 24 Nov 2026\r\nSubject: You have won\r\n\r\nCollect it\r\n"
+BOUNCE = (HERE / "mutt-bounce.eml").read_bytes()
+ALPINE = b"Resent-Subject: You have won\r\nResent-Message-ID: <alpine.DEB.2.26@reporter.example>"
+ABOVE = b"Original Message\nMessage ID\t<prize.1@spam.example>\nCreated at:\tTue, 24 Nov 2026\nDownload Original\tCopy to clipboard\n\n"
 BUILT = {
+    "inline with all header lines": lambda: in_the_text(
+        "-------- Forwarded Message --------\r\n" + SPAM.decode(), "User-Agent: Mozilla Thunderbird"
+    ),
+    "alpine's bounce": lambda: BOUNCE.replace(b"Resent-Message-ID: <re.1@reporter.example>", ALPINE),
+    "sup's bounce": lambda: b"Received: from smtp.reporter.example by in.plaint.example; x\r\n" + SPAM,
+    "Gmail app": lambda: in_the_text(
+        "---------- Forwarded message ---------\r\n" + SUMMARY, "Message-ID: <CA+1@mail.gmail.com>"
+    ),
+    "Samsung Email": lambda: in_the_text(
+        "-------- Original message --------\r\n" + SUMMARY, "Message-ID: <a.1@email.android.com>"
+    ),
+    "new Outlook": lambda: in_the_text("________________________________\r\n" + SUMMARY, "X-MS-Has-Attach: "),
+    "Yahoo Mail": lambda: in_the_text(
+        "----- Forwarded Message -----\r\n" + SUMMARY, "X-Mailer: WebService/1.1 YMailNodin"
+    ),
+    "through addy.io": lambda: passed_on("addy.io"),
+    "through Firefox Relay": lambda: passed_on("Firefox Relay"),
+    "through Cloudflare": lambda: passed_on("Cloudflare Email Routing"),
+    "Show original": lambda: ABOVE + SPAM.replace(b"\r\n", b"\n"),
+    "raw message": lambda: SPAM.replace(b"\r\n", b"\n"),
+    "message details": lambda: (
+        (HERE / "outlook-internet-headers.txt").read_bytes().replace(b": ", b":\r\n", 3)
+    ),
     "zip": lambda: zipped(("spam.eml", SPAM), ("folder/", b""), ("__MACOSX/._spam.eml", b"x")),
     "zip with the password infected": lambda: locked(SPAM),
     "zip with another password": lambda: locked(SPAM, b"secret"),
@@ -181,6 +249,8 @@ def is_ours(address: str) -> bool:
 
 def handed_over(case: dict[str, Any]) -> tuple[bytes, list[Item]]:
     raw = BUILT[case["built"]]() if "built" in case else (HERE / case["file"]).read_bytes()
+    if "pasted" in case:
+        return raw, unwrap_paste(raw)
     return raw, open_file(raw, case["upload"]) if "upload" in case else unwrap_forward(raw, is_ours, THEIRS)
 
 
@@ -374,35 +444,6 @@ def test_what_was_lost_is_said_at_once_and_where_the_evidence_is_shown(tmp_path:
     assert line["lost"] == document["evidence"]["lost"] == outlook.REMADE
     assert outlook.REMADE in page
     assert outlook.REMADE in " ".join(" ".join(trace_lines(document["evidence"])).split())
-
-
-MX = "mx.reporter.example"
-WHEN = "Tue, 24 Nov 2026 01:00:03 +0000"
-ON_THE_WAY = {
-    "addy.io": (
-        f"from mail.addy.io (mail.addy.io [192.0.2.40]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
-        f"from helo.example (rdns.example [198.51.100.7]) by mail.addy.io (Postfix) with ESMTPS id 2; {WHEN}",
-    ),
-    "SimpleLogin": (
-        f"from mail-200162.simplelogin.co (mail-200162.simplelogin.co [192.0.2.41]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
-        f"from helo.example (rdns.example [198.51.100.7]) by mx1.simplelogin.co (Postfix) with ESMTPS id 2; {WHEN}",
-    ),
-    "Cloudflare Email Routing": (
-        f"from di-ci.cloudflare-email.net (di-ci.cloudflare-email.net [192.0.2.42]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
-        f"from helo.example (198.51.100.7)\r\n        by cloudflare-email.net (cloudflare) id GY1KdjWjOU9O\r\n        for <me@own.example>; {WHEN}",
-    ),
-    "fetchmail": (
-        f"from pop.reporter.example [192.0.2.43] by localhost with POP3 (fetchmail-6.4.39) for <me@localhost> (single-drop); {WHEN}",
-        f"from helo.example (rdns.example [198.51.100.7]) by {MX} (Postfix) with ESMTP id 2; {WHEN}",
-    ),
-    "forward file": (
-        f"from old.reporter.example (old.reporter.example [192.0.2.44]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
-        f"from helo.example (rdns.example [198.51.100.7]) by old.reporter.example (Postfix) with ESMTP id 2; {WHEN}",
-    ),
-    "Firefox Relay": (
-        f"from a1.smtp-out.amazonses.com (a1.smtp-out.amazonses.com [192.0.2.45]) by {MX} (Postfix) with ESMTPS id 1; {WHEN}",
-    ),
-}
 
 
 @pytest.mark.parametrize("service", ON_THE_WAY)

@@ -186,6 +186,7 @@ def test_what_the_server_refuses_has_its_exit_code(
     ran = plaint("batch", url, *server)
     assert ran.code == code, ran.err
     assert "secret" not in ran.err
+    assert "b'" not in ran.err, "a person reads it"
 
 
 def test_a_password_comes_from_a_file_and_nobody_is_asked_in_a_script(

@@ -32,6 +32,10 @@ COMPLAINT = {
     "remark": EVIL,
     "remedy": EVIL,
 }
+EXPIRED: dict[str, Any] = {
+    "expired": [{"subject": EVIL, "url": "https://plaint.example/review/old"}, {"subject": "", "url": HOSTS}],
+    "more_expired": 2,
+}
 VALUES: dict[str, dict[str, Any]] = {
     "people": {"mailbox": "postmaster@plaint.example", "mail_from": EVIL, "subject": EVIL},
     "registration": {"link": "https://plaint.example/r/abc", "code": "012345", "minutes": 30},
@@ -46,7 +50,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "count": 3,
         "more_known": 2,
         "more_refused": 1,
-        "days": 7,
+        "until": NOON,
+        **EXPIRED,
         "hosts": HOSTS,
         "account": ACCOUNT,
         "digest": "https://plaint.example/unsubscribe/abc",
@@ -62,9 +67,11 @@ VALUES: dict[str, dict[str, Any]] = {
         "quiet": "https://plaint.example/unsubscribe/def",
         "account": ACCOUNT,
     },
+    "waiting": {"count": 3, "url": "https://plaint.example/batch/abc", "until": NOON},
     "refused": {
         "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],
         "more_refused": 0,
+        **EXPIRED,
         "help": "https://plaint.example/help",
         "hosts": HOSTS,
         "account": ACCOUNT,

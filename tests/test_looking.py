@@ -171,9 +171,11 @@ def test_a_group_is_written_as_far_as_its_decision_goes_when_it_is_opened(
     assert [is_written(website, one) for one in two] == [[False, False]] * 2
     assert form.buttons == [("do", "discard")], "nobody has seen what would be confirmed"
     unseen = dict(form.fields)
-    decision = Decision("source", unseen["key"], unseen["shown"], confirm=True)
-    with pytest.raises(StaleError, match="not written yet"):
-        batches.decide(website.office, website.alice.reporter.id, "run", decision, "test")
+    [group] = website.api("GET", "/review", params={"batch": "run"}).json()["groups"]
+    for shown, why in ((unseen["shown"], "look at it again"), (group["shown"], "not written yet")):
+        decision = Decision("source", unseen["key"], shown, confirm=True)
+        with pytest.raises(StaleError, match=why):
+            batches.decide(website.office, website.alice.reporter.id, "run", decision, "test")
     opened = website.http.get(path, params={"by": "source", "key": unseen["key"]})
     assert [is_written(website, one) for one in two] == [[True, False]] * 2, "only what is proposed"
     [form] = [one for one in forms(opened) if any(name == "shown" for name, _ in one.fields)]

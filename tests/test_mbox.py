@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from complaints.mailboxes import mails_at
+from complaints.mailboxes import NOTHING, mails_at, mails_from
 from complaints.mbox import Piece, go_on, is_mbox, pieces
 from complaints.mbox_marks import mails_in
 from complaints.unwrap import open_file
@@ -57,6 +57,24 @@ def test_what_was_quoted_is_as_it_was_before() -> None:
     ]
     header = b">From uucp at 10:00\nSubject: one\n\nA\n"
     assert mails(FROM + header) == [header], "a header is never quoted"
+
+
+def test_an_empty_mail_is_a_mail_and_the_others_are_what_they_were() -> None:
+    empty, two = FROM + b"\n", FROM + b"Subject: two\n\nB\n\n"
+    for raw, found in (
+        (empty + two, [b"", b"Subject: two\n\nB\n"]),
+        (empty + empty + b"\n\n" + two, [b"", b"\n\n", b"Subject: two\n\nB\n"]),
+        (two + empty + two, [b"Subject: two\n\nB\n", b"", b"Subject: two\n\nB\n"]),
+        (empty.replace(b"\n", b"\r\n") + two, [b"", b"Subject: two\n\nB\n"]),
+    ):
+        assert mails(raw) == found
+        assert [raw[start:end] for start, end in mails_in(raw, 9)] == found
+        taken = [mail.raw or mail.why for mail in mails_from(io.BytesIO(raw), MOST)]
+        assert taken == [one if one.strip() else NOTHING for one in found]
+    first, second = open_file(empty + two, "spam.mbox")
+    assert (first.spam, second.spam) == (None, b"Subject: two\n\nB\n")
+    sentence = b"From here at 10:00\n\nFrom there on\n"
+    assert mails(two + sentence) == [(two + sentence).removeprefix(FROM)]
 
 
 def test_content_length_is_believed_where_the_next_mail_follows_and_nowhere_else(tmp_path: Path) -> None:
@@ -191,7 +209,9 @@ PARTS = st.lists(
 
 @given(PARTS)
 def test_what_is_uploaded_is_cut_as_what_is_read_from_a_file(parts: list[bytes]) -> None:
-    raw = FROM + b"Subject: one\n" + b"".join(parts)
+    raw = FROM + b"".join(parts)
+    if not is_mbox(raw):
+        raw = FROM + b"Subject: one\n" + b"".join(parts)
     with tempfile.TemporaryFile() as file:
         file.write(raw)
         file.seek(0)

@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import col, select
 
 from abuse_lookup.answer import Lookup
-from complaints import choices, notice, outcomes, submission
+from complaints import choices, consent, notice, outcomes, submission
 from complaints.demo import as_attachments
 from complaints.message import parse
 from complaints.models import Complaint, Json, Letter, Reporter, Submission, SubmissionState
@@ -189,6 +189,26 @@ def test_what_a_quiet_reporter_was_not_told_of_is_told_once_before_it_expires(
         website.clock.turn(days=1)
         notice.remind(website.office)
         assert letters(website)[-1][0] == "1 complaint will expire unless you confirm"
+
+
+def test_a_letter_says_when_what_waits_expires_and_the_next_one_what_did(website: Website) -> None:
+    """So that nobody gets a letter for each, and nobody believes a report left that did not."""
+    came(website, [spam(subject="One"), spam(subject="Two")])
+    [(_, first)] = letters(website)
+    assert "expires, the first of it on\r\n09 November 2026, 12:00 UTC, and is never sent" in first
+    website.clock.turn(days=7, hours=1)
+    with website.office.db.reading() as session:
+        over = session.exec(select(Complaint.id).where(Complaint.state == "awaiting_consent")).all()
+    for complaint in over:
+        consent.step(website.office, complaint)
+    assert len(letters(website)) == 1, "no letter about it alone"
+    came(website, [NO_RECEIVED])
+    came(website, [spam(subject="Three")])
+    _, (_, refused), (_, notice_of_three) = letters(website)
+    assert "Expired since our last letter" in refused
+    assert [subject for subject in ("One", "Two") if f" - {subject}\r\n" in refused] == ["One", "Two"]
+    assert "Expired" not in notice_of_three
+    assert "on\r\n16 November 2026, 13:00 UTC" in notice_of_three
 
 
 def test_a_reminder_of_thousands_tells_of_some_and_counts_the_rest(

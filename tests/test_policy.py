@@ -1,16 +1,18 @@
 """A new version of the privacy policy is told before it applies, with two equal choices; without yes nothing is sent."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 from sqlmodel import select
 
-from complaints import policies, policy, reporters
+from complaints import doctor, policies, policy, reporters
 from complaints.account_tables import Choice, PolicyVersion
 from complaints.models import Consent, Letter, Reporter
 from complaints.policies import PolicyError
@@ -151,7 +153,7 @@ def test_a_version_is_announced_once_early_enough_and_only_a_newer_one(website: 
     for version, since, why in (
         ("2", website.clock() + timedelta(days=13), "14 days"),
         ("1", DAY, "no newer"),
-        ("3", DAY, "no version 3"),
+        ("99", DAY, "no version 99"),
     ):
         with pytest.raises(PolicyError, match=why), website.office.db.transaction() as session:
             policies.announce(session, website.office, version, since)
@@ -177,7 +179,7 @@ def test_program_and_command_line_answer_too(website: Website) -> None:
     asked_ = website.api("GET", "/account/policy").json()
     assert (asked_["in_force"], asked_["accepted"], asked_["asked"]["version"]) == ("1", "1", "2")
     assert asked_["asked"]["changes"] == list(policy.changes("1", "2"))
-    assert website.api("POST", "/account/policy", json={"version": "3", "agree": True}).status_code == 422
+    assert website.api("POST", "/account/policy", json={"version": "99", "agree": True}).status_code == 422
     where = ("--server", str(website.http.base_url), "--token", website.alice.token)
     assert b"plaint account accept 2" in plaint("account", "policy", *where).out
     assert plaint("account", "refuse", "2", *where).code == 0
@@ -199,8 +201,19 @@ def test_the_operator_sees_who_must_agree_anew_before_anything_is_announced(tmp_
     assert [(row["version"], row["state"], row["accepted"], row["must_consent"]) for row in rows] == [
         ("1", "in force", 2, 0),
         ("2", "announced", 0, 2),
+        ("3", "not announced", 0, 2),
     ]
     assert plaint("policy", "announce", "2", "--from", day, "--yes", *data).code == 65
+
+
+def test_an_operator_is_told_of_a_version_that_nobody_was_told_of(website: Website) -> None:
+    def told() -> tuple[bool, str]:
+        return asyncio.run(doctor._policy(website.office, cast(Any, None)))
+
+    ok, detail = told()
+    assert (ok, f"plaint policy announce {policy.POLICY} --from DAY" in detail) == (False, True)
+    announce(website)
+    assert told() == (True, "version 1 applies, 2 from 01 December 2026 on")
 
 
 def test_every_version_stays_readable_with_what_it_changed(website: Website) -> None:
@@ -214,7 +227,7 @@ def test_every_version_stays_readable_with_what_it_changed(website: Website) -> 
         shown = website.http.get(f"/privacy/{version}").text
         for block in blocks(policy.text(version)):
             assert block.lines[0][0][1].split("\n")[0].split("'")[0] in shown
-    assert website.http.get("/privacy/3").status_code == 404
+    assert website.http.get("/privacy/99").status_code == 404
     website.clock.now = DAY
     assert "Policy version 2" in website.http.get("/privacy").text
 

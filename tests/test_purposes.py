@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from complaints import choices, notice, reporters
 from complaints.account_tables import Choice
-from complaints.models import Letter, Report, ReportState, Submission, SubmissionState
+from complaints.models import Letter, Report, Reporter, ReportState, Submission, SubmissionState
 from complaints.policy import POLICY
 from tests.house import ALICE, unguarded
 from tests.test_cli import plaint
@@ -64,6 +64,19 @@ def test_registering_offers_each_use_and_none_is_ticked(website: Website) -> Non
     assert kept == {"digests": (True, "page"), choices.ADULT: (True, "page")}
 
 
+def test_each_optional_field_says_so_and_what_is_missing_without_it(website: Website) -> None:
+    account = urlsplit(website.office.account_url(website.alice.reporter)).path
+    asked_for = []
+    for path in (website.review(website.waiting()), account):
+        page = website.http.get(path).text
+        for field in re.finditer(r'<textarea id="(\w+)"(?![^>]* (?:required|readonly))', page):
+            asked_for.append(field[1])
+            before = page[page.rindex("<h2", 0, field.start()) : field.start()].lower()
+            label = before[before.rindex("optional") :]
+            assert "without" in label, field[1]
+    assert asked_for == ["note", "hide", "names"]
+
+
 def test_nobody_registers_who_does_not_say_to_be_old_enough(website: Website) -> None:
     link, code = asked(website)
     refused = website.http.post(link, data={"code": code, "policy": POLICY, "for": "news"})
@@ -102,7 +115,10 @@ def test_news_go_only_to_those_who_chose_them_and_one_click_ends_them(website: W
 def test_the_link_in_a_letter_ends_one_use_and_nothing_else(website: Website) -> None:
     choose(website, news=True, digests=True, statistics=True)
     path = urlsplit(website.office.unsubscribe_url(website.alice.reporter, "statistics")).path
-    assert website.http.post(path).status_code == 200
+    assert website.http.post(path).status_code == 422
+    assert website.http.post(path, json={"List-Unsubscribe": "One-Click"}).status_code == 422
+    assert chosen(website)["statistics"] is True, "a machine that only sends a POST ends nothing"
+    assert website.http.post(path, data=pressed(website, path)).status_code == 200
     assert chosen(website) == dict.fromkeys(choices.PURPOSES, False) | {"news": True, "digests": True}
     forged = path.replace("-statistics.", "-digests.")
     assert forged != path
@@ -116,6 +132,25 @@ def test_the_link_in_a_letter_ends_one_use_and_nothing_else(website: Website) ->
     assert chosen(website)["digests"] is True
     website.clock.now += website.office.link_life + timedelta(days=1)
     assert website.http.get(path).status_code == 410
+
+
+def test_a_changed_address_ends_the_links_in_mails_to_the_old_one(website: Website) -> None:
+    choose(website, news=True)
+    path = urlsplit(website.office.unsubscribe_url(website.alice.reporter, "news")).path
+    with website.office.db.transaction() as session:
+        session.get_one(Reporter, website.alice.reporter.id).moved_at = website.clock.now
+    assert website.http.post(path, data={"List-Unsubscribe": "One-Click"}).status_code == 404
+    assert chosen(website)["news"] is True
+    with website.office.db.reading() as session:
+        moved = session.get_one(Reporter, website.alice.reporter.id)
+    path = urlsplit(website.office.unsubscribe_url(moved, "news")).path
+    assert website.http.post(path, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+
+
+def pressed(website: Website, path: str) -> dict[str, str]:
+    """What a person's press of the button on a page with one form sends."""
+    [button] = re.findall(r'<button name="(\w+)" value="(\w+)"', website.http.get(path).text)
+    return dict([button])
 
 
 def test_letters_that_are_needed_carry_no_way_to_end_them(website: Website) -> None:
@@ -141,7 +176,7 @@ def test_whoever_chose_one_letter_a_day_gets_one_a_day(website: Website) -> None
     assert letter["Subject"] == "Please look: 2 complaints await your consent"
     end = re.search(r"http://\S+(/unsubscribe/\S+)", letter.get_content())
     assert end
-    assert website.http.post(end[1]).status_code == 200
+    assert website.http.post(end[1], data=pressed(website, end[1])).status_code == 200
     assert chosen(website)["digests"] is False
     website.waiting(spam(subject="A third"))
     tell(website)

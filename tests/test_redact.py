@@ -3,6 +3,7 @@
 import base64
 import binascii
 import email
+import hmac
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from complaints.leaks import find_leaks
 from complaints.redact import CannotRedact, Identity, redact, sha1_pseudonym
 from complaints.redact.coding import in_quoted_printable, quoted_printable
 from complaints.redact.find import Find
+from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.words import decoded
 from tests.hiding_places import CARRIERS, KEPT, SPELLINGS, Spelling
 
@@ -280,6 +282,13 @@ def test_what_cannot_be_redacted_is_refused_with_the_reason() -> None:
 
 def test_the_example_of_rfc_6590_appendix_a() -> None:
     assert sha1_pseudonym("potatoes", "bob") == "rZ8cqXWGiKHzhz1MsFRGTysHia4="
+
+
+@pytest.mark.parametrize("key", [b"sixteen or more!", b"of one block" * 6, b"x" * 64])
+def test_a_pseudonym_is_hmac_sha_256_in_base32(key: bytes) -> None:
+    for private in (b"", b"alice", bytes(range(256))):
+        told = base64.b32encode(hmac.digest(key, private, "sha256")).decode().lower()
+        assert pseudonym(key, private) == f"redacted-{told[:13]}".encode()
 
 
 @settings(max_examples=60, deadline=None)

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import pytest
 from sqlmodel import select
 
-from complaints import erasure, export, reporters
+from complaints import account, erasure, export, reporters
 from complaints.models import Attempt, Letter, Reporter
 from complaints.policy import POLICY
 from tests.house import ALICE, BOB, house
@@ -141,6 +141,7 @@ def test_whoever_registers_and_leaves_leaves_no_letter_about_it(website: Website
         session.add(Attempt(id="a", mail_id=letter.id, at=website.clock(), worker="w", text=answer))
         carol = reporters.find(session, "CAROL@example.com")
         assert carol is not None
+        assert account.document(session, website.office, carol)["kept"]["letters"] == 1
         with ZipFile(io.BytesIO(b"".join(export.stream(website.office, carol)))) as archive:
             assert f"letters/{letter.id}-registration.eml" in archive.namelist()
         erasure.erase(session, website.office, carol)

@@ -4,6 +4,7 @@ import asyncio
 import email
 import email.policy
 import logging
+import os
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,8 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from complaints import guards, probes, replies, reporters, step_up, tokens
+from complaints import erasure, guards, probes, replies, reporters, step_up, tokens
+from complaints.account_tables import UnfinishedErasure
 from complaints.db import Database
 from complaints.forward import Forwarder, Outgoing
 from complaints.models import Attempt, Letter, Reply, Reporter
@@ -170,6 +172,26 @@ INSERT INTO letter (id, kind, "to", mail_from, state, message_id, raw, attempts)
 """Of a report that was sent, of an answer that quotes it, and of a probe, as they were kept once."""
 
 
+def test_nobody_else_on_the_machine_reads_the_database_whoever_made_its_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    file = tmp_path / "plaint.sqlite"
+    umask = os.umask(0o022)
+    try:
+        for made_before in (False, True):
+            if made_before:
+                file.chmod(0o664)
+            database = Database(load(data=tmp_path).database)
+            database.upgrade()
+            with database.transaction() as session:
+                session.execute(text("DELETE FROM letter"))
+                modes = {path.name: path.stat().st_mode & 0o7 for path in tmp_path.glob("plaint.sqlite*")}
+            database.close()
+            assert len(modes) == 3, "the file, its log and their index"
+            assert not any(modes.values()), modes
+    finally:
+        os.umask(umask)
+
+
 def test_an_upgrade_leaves_no_secret_in_an_old_database_and_its_links_still_open(
     bare_database_url: str, tmp_path: Path
 ) -> None:
@@ -193,9 +215,27 @@ def test_an_upgrade_leaves_no_secret_in_an_old_database_and_its_links_still_open
         kept = "".join(map(repr, [report, session.get_one(Letter, "l")]))
         assert [one for one in (secret, mark) if one in kept] == []
         assert guards.missing(session.connection()) == []
+    found = _in_postgresql(database)
     database.close()
     files = b"".join(file.read_bytes() for file in tmp_path.rglob("*.sqlite*")).lower()
-    assert [one for one in (secret, mark) if one.encode() in files] == []
+    assert [one for one in (secret, mark) if one.encode() in files + found] == []
+
+
+def _in_postgresql(database: Database) -> bytes:
+    """What stands in the files of the tables once the worker has done what the upgrade asked of it."""
+    if database.embedded:
+        return b""
+    with database.reading() as session:
+        tables = [name for row in session.exec(select(UnfinishedErasure)) for name in row.left]
+    assert erasure.written_anew(database, tables) == []
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CHECKPOINT"))
+        folder = connection.execute(text("SHOW data_directory")).scalar_one()
+        paths = [
+            connection.execute(text(f"SELECT pg_relation_filepath('{table}')")).scalar_one()
+            for table in ("report", "letter", "attempt", "reply")
+        ]
+    return b"".join(Path(folder, path).read_bytes() for path in paths).lower()
 
 
 def test_an_id_of_somebody_elses_in_the_form_of_a_submission_address_stays_evidence() -> None:

@@ -791,6 +791,27 @@ def test_a_failed_handshake_ends_only_its_own_session() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("way", ["reset by the client", "never begun", "never begun, and the door closes"])
+def test_who_is_lost_in_a_handshake_is_no_longer_inside(way: str) -> None:
+    """Else a few hundred such connections would fill the door for ever."""
+
+    async def scene() -> None:
+        limits = Limits(idle_seconds=0.2 if way == "never begun" else 300.0)
+        async with door(Post(), tls=server_context(), limits=limits) as server, client(server) as peer:
+            await peer.reply()
+            assert (await peer.ask(b"STARTTLS")).startswith("220")
+            if way.startswith("reset"):
+                linger = struct.pack("ii", 1, 0)
+                peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                peer.writer.transport.abort()
+            elif way.endswith("closes"):
+                server.lobby.cut()
+            await until(lambda: not server.lobby.inside and not server.lobby._watched)
+            assert server.lobby.counts["broken"] == 1
+
+    asyncio.run(scene())
+
+
 def test_a_session_that_is_over_is_freed_at_once_and_nothing_has_to_search_for_it() -> None:
     async def scene() -> None:
         async with door(Post()) as server:

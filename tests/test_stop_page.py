@@ -27,8 +27,11 @@ def test_a_desk_stops_our_reports_with_one_post_and_twice_is_once(website: Websi
     assert NETWORK_DESK in page.text
     assert "Alice" not in page.text
     assert ALICE not in page.text
+    assert website.http.post(opt_out).status_code == 422
+    assert reports(website)[NETWORK_DESK].state != ReportState.SUPPRESSED, "a bare POST stops nothing"
+    assert '<button name="do" value="stop"' in page.text
     for _ in range(2):
-        answer = website.http.post(opt_out)
+        answer = website.http.post(opt_out, data={"do": "stop"})
         assert answer.status_code == 200
         assert "No more reports" in answer.text
     assert reports(website)[NETWORK_DESK].state == ReportState.SUPPRESSED

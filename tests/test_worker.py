@@ -29,6 +29,7 @@ def test_a_spam_that_cannot_be_read_is_refused_after_some_tries_and_the_log_name
             await home.api("POST", "/submissions", content=spam(), headers={"Content-Type": "message/rfc822"})
             complaint = one(home)
             worker = Worker(home.office, Broken(), Broken())  # type: ignore[arg-type]
+            await worker.finished()  # that it could not begin was told already
             for tried in range(MOST_TRIES):
                 assert one(home).state == ComplaintState.RECEIVED, tried
                 await worker.run("evidence", complaint.id)

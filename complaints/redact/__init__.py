@@ -22,7 +22,7 @@ from functools import cache
 from complaints.redact.codes import Codes
 from complaints.redact.find import CannotRedact, splice
 from complaints.redact.hide import hider
-from complaints.redact.pseudonyms import pseudonym, sha1_pseudonym
+from complaints.redact.pseudonyms import pseudonyms, sha1_pseudonym
 from complaints.redact.walk import MAX_NESTED, Edit, Walk
 
 __all__ = [
@@ -106,10 +106,11 @@ def redact(
     stands = {new: private.encode() for private, new in finder.pseudonyms.items()}
     codes = None
     if level == "strict":
+        new_for = pseudonyms(key)
 
         @cache  # the same code stands in many places of a message
         def standing(code: bytes) -> bytes:
-            new = pseudonym(key, code)
+            new = new_for(code)
             stands[new] = code
             return new
 

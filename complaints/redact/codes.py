@@ -12,30 +12,25 @@ import binascii
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from complaints.hosts import canonical_ip, organisational_domain
 from complaints.redact.find import CannotRedact, Find, splice
+from complaints.redact.known import SHORTEST, Known
 from complaints.redact.opaque import is_code, is_code_label
-from complaints.redact.pseudonyms import PSEUDONYM_ONLY
-from complaints.redact.sieve import automaton
+from complaints.redact.pseudonyms import MARK, PSEUDONYM_ONLY
+from complaints.redact.spots import addresses, begun, ids, places, urls, words
 from complaints.redirectors import hidden, redirectors_of
 from complaints.urls import read_one
 
 MAX_LINKS = 20_000
 """Links of one message that are looked into for codes."""
-_SHORTEST_KNOWN = 8
-_MOST_KNOWN = 200
+_SHORTEST_PREFIX = 8
 _MOST_WRAPPINGS = 6
 _LONGEST_URL = 65_536
 _LONG_LABEL = 20
-_URL = re.compile(
-    rb"(?:\b(?:https?|ftp):[/\\]{0,3}|(?<![:\w/])//(?=[a-z0-9-]+\.)|(?<![\w./@-])www\.|(?:&#x?[0-9a-f]{1,6};){5,})[^\s<>\"'\\^`{}]{3,}",
-    re.IGNORECASE,
-)
-_MAY_BE_URL = automaton([r"https?:|ftp:|//|www\.|(?:&#x?[0-9a-f]+;){5}"])
-_IN_ANY_URL = (b"//", b"tp:", b"tps:", b"www.", b"&#")
-"""One of these stands in all that this finds, in lower case."""
 _SHAPE = re.compile(
     rb"(?P<scheme>(?:[a-z]{3,6}:)?[/\\]{0,3})(?P<authority>(?>(?:&#x?[0-9a-f]{1,6};|[^/?#\\])*))(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
     re.IGNORECASE | re.DOTALL,
@@ -45,24 +40,21 @@ _AMPERSAND = re.compile(rb"(?:&(?:amp;|#38;|#x26;)?|;)", re.IGNORECASE)
 _INNER = re.compile(
     rb"https?(?::|%(?P<deep>(?:25){0,4})3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3}(?=[^/\\])", re.IGNORECASE
 )
+_BASE64_HTTP = b"aHR0c"
 _BASE64_URL = re.compile(rb"aHR0c[A-Za-z0-9+/_-]{8,}={0,2}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
-_PIECE = re.compile(rb"[^/;,:&@!()]+")
+_PIECE = re.compile(rb"[^/;,:&@!()]{6,}")
 _ENDING = re.compile(rb"\.[A-Za-z]{2,5}\Z")
 _LABEL = re.compile(rb"[^.@:\[\]]+")
 _HOSTLIKE = re.compile(rb"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}", re.IGNORECASE)
 _SLASHES_HOST = re.compile(rb"//(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?![^/?#:])", re.IGNORECASE)
-_ADDRESS = re.compile(
-    rb"(?<![A-Za-z0-9._%+=~/&?#-])(?P<local>[A-Za-z0-9._%+=~#-]{1,250})(?:@|%40)(?=[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]{2})"
-)
+_REMEMBERED = frozenset({"id", "code", "bounce address"})
+_DIGITS = b"0123456789"
 _LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
 _MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
 _CID = re.compile(rb"\bcid:(?P<id>[^\s<>\"'@)]{1,200})", re.IGNORECASE)
-_NOT_IN_ID = b' \t\n\r\f\v<>@,;"'
-_IN_ID = bytes(octet for octet in range(256) if octet not in _NOT_IN_ID)
-_LONGEST_LEFT = 400
-_RIGHT = re.compile(rb"[^\s<>,;@\"]{1,255}")
-_WORD = re.compile(rb"[^\s<>,;:()\[\]\"'@/=?&#]+")
+_VALUE = re.compile(rb"[^\s<>,;:\"]+")
+_MARK = MARK.encode()
 _SRS = re.compile(rb"srs[01]", re.IGNORECASE)
 
 
@@ -75,38 +67,41 @@ class Codes:
 
     pseudonym: Callable[[bytes], bytes]
     clean: Callable[[bytes], bytes]
-    known: dict[bytes, str] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
     links: int = 0
 
     def in_text(self, text: bytes, *, written: bool = True) -> list[Find]:
         """Find codes in links, in addresses (which, says `in_addresses`), and known ones."""
+        return [*self.in_links(text, written=written), *self.elsewhere(text)]
+
+    def in_links(self, text: bytes, *, written: bool) -> list[Find]:
+        """Find codes in links of all kinds and in addresses."""
         finds: list[Find] = []
         lower = text.lower()
-        for match in _urls(text) if any(sign in lower for sign in _IN_ANY_URL) else ():
+        for match in urls(text, lower):
             self.links += 1
             if self.links > MAX_LINKS:
                 raise CannotRedact(f"it holds more than {MAX_LINKS} links; send it at another level")
             end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
             finds += self.in_url(text[match.start() : end], match.start())
         finds += self.in_addresses(text, written=written)
-        if b"mailto:" in lower:
-            for match in _MAILTO.finditer(text):
-                finds += self._in_mailto(match[0], match.start())
-        if b"cid:" in lower:
-            finds += [self._code(*match.span("id"), match["id"], "id") for match in _CID.finditer(text)]
-        return [*finds, *self._elsewhere(text)]
+        for match in begun(_MAILTO, text, places(lower, b"mailto:")) if b"mailto:" in lower else ():
+            finds += self._in_mailto(match[0], match.start())
+        for match in begun(_CID, text, places(lower, b"cid:")) if b"cid:" in lower else ():
+            finds.append(self._code(*match.span("id"), match["id"], "id"))
+        return finds
 
-    def in_ids(self, text: bytes) -> list[Find]:
-        """Find the ids of a field that names messages or parts: `<left@right>`, or words."""
+    def in_ids(self, text: bytes, at: int = 0) -> list[Find]:
+        """Find the ids of a field that names messages or parts, `<left@right>`, or words; `at` as above."""
         finds: list[Find] = []
         position = 0
-        for left, at, end in _ids(text):
+        for left, middle, end in ids(text):
             # What stands between is an id without a host
-            finds += [find.moved(position) for find in self.in_all(text[position:left])]
-            finds.append(self._code(left, at, text[left:at], "id"))
-            finds += self._in_right(text[at + 1 : end], at + 1)
+            finds += self.in_all(text[position:left], at + position)
+            finds.append(self._code(at + left, at + middle, text[left:middle], "id"))
+            finds += self._in_right(text[middle + 1 : end], at + middle + 1)
             position = end
-        return [*finds, *(find.moved(position) for find in self.in_all(text[position:]))]
+        return finds + self.in_all(text[position:], at + position)
 
     def _in_right(self, right: bytes, at: int) -> list[Find]:
         """Find codes right of the @ of an id: below a domain, or in the place of one."""
@@ -121,22 +116,25 @@ class Codes:
             self._code(at + match.start(), at + match.end(), match[0], "id") for match in odd
         ]
 
-    def in_all(self, text: bytes) -> list[Find]:
-        """Take the whole value of a field, word by word."""
+    def in_all(self, text: bytes, at: int = 0) -> list[Find]:
+        """Take the whole value of a field, word by word; `at` is its offset in the text the finds are for."""
         return [
-            self._code(match.start(), match.end(), match[0], "code")
-            for match in re.finditer(rb"[^\s<>,;:\"]+", text)
+            self._code(at + match.start(), at + match.end(), match[0], "code")
+            for match in _VALUE.finditer(text)
         ]
 
     def in_field(self, text: bytes) -> list[Find]:
         """Find codes in a field nothing is known about: links, addresses, and words a machine made."""
-        finds = self.in_text(text, written=False)
-        for match in _WORD.finditer(text):
-            word = match[0]
+        return [*self.in_text(text, written=False), *self.in_words(text)]
+
+    def in_words(self, text: bytes) -> list[Find]:
+        """Find words that a machine made, and labels of hosts."""
+        finds: list[Find] = []
+        for at, word in words(text, _may_tell):
             if _HOSTLIKE.fullmatch(word):
-                finds += self._in_host(word, match.start())
-            elif is_code(word) and not canonical_ip(word.decode("latin-1")):
-                finds.append(self._code(match.start(), match.end(), word, "code"))
+                finds += self._in_host(word, at)
+            else:
+                finds.append(self._code(at, at + len(word), word, "code"))
         return finds
 
     def in_addresses(self, text: bytes, *, written: bool) -> list[Find]:
@@ -146,7 +144,7 @@ class Codes:
         answered.
         """
         finds: list[Find] = []
-        for match in _ADDRESS.finditer(text) if b"@" in text or b"%40" in text else ():
+        for match in addresses(text):
             local = match["local"]
             if not written or b"+" in local or b"=" in local or (len(local) >= 20 and is_code(local)):
                 finds += self._in_local(local, match.start("local"))
@@ -158,8 +156,8 @@ class Codes:
         if shape is None or depth > _MOST_WRAPPINGS:
             return []
         authority, host_at = shape["authority"], shape.start("authority")
-        host = authority.rpartition(b"@")[2].partition(b":")[0].lower().decode("ascii", "replace")
-        if any(row.receiving for row in redirectors_of(host)) and (inner := self._unwrapped(host, url)):
+        host = _receiving_host(authority)
+        if host is not None and (inner := self._unwrapped(host, url)):
             return [Find(at, at + len(url), self._within(inner, depth), "rewriter", plain=False)]
         finds = self._in_host(authority, at + host_at)
         if b"@" in authority and is_code(user := authority.rpartition(b"@")[0]):
@@ -186,24 +184,17 @@ class Codes:
 
     def _in_host(self, authority: bytes, at: int) -> list[Find]:
         """Find labels that are codes, below the registrable domain."""
-        host = authority.rpartition(b"@")[2].partition(b":")[0]
-        domain = organisational_domain(host.lower().decode("ascii", "replace"))
-        if domain is None:
-            return []
-        start = at + authority.rfind(host) if host else at
-        below = host[: len(host) - len(domain)]
         return [
-            self._code(start + match.start(), start + match.end(), match[0], "link")
-            for match in _LABEL.finditer(below)
-            if is_code_label(match[0])
+            self._code(at + start, at + end, authority[start:end], "link")
+            for start, end in _code_labels(authority)
         ]
 
     def _in_path(self, path: bytes, at: int) -> Iterator[Find]:
         for match in _PIECE.finditer(path):
             piece = match[0]
-            ending = _ENDING.search(piece)
+            ending = _ENDING.search(piece) if b"." in piece else None
             stem = piece[: ending.start()] if ending else piece
-            if _BASE64_URL.fullmatch(stem):
+            if stem.startswith(_BASE64_HTTP) and _BASE64_URL.fullmatch(stem):
                 yield from self._in_value(stem, at + match.start(), 0)
             elif is_code(stem):
                 yield self._code(at + match.start(), at + match.start() + len(stem), stem, "link")
@@ -222,16 +213,16 @@ class Codes:
                 yield from self._in_value(value, start, depth)
                 if is_code(name):
                     yield self._code(at + position, at + position + len(name), name, "link")
-            elif is_code(name) or any(octet in b"0123456789" for octet in name) or len(name) > 24:
+            elif is_code(name) or len(name.translate(None, _DIGITS)) < len(name) or len(name) > 24:
                 yield from self._in_value(name, at + position, depth)
             position = end if match is None else match.end()
 
     def _in_value(self, value: bytes, at: int, depth: int) -> Iterator[Find]:
         """A value is hidden whole, unless it is a link (then its codes are) or a host."""
-        inner = _INNER.search(value)
+        inner = _INNER.search(value) if b"http" in value.lower() else None
         if inner is not None:
             link = value[inner.start() :]
-            if inner.start() >= _SHORTEST_KNOWN:
+            if inner.start() >= _SHORTEST_PREFIX:
                 yield self._code(at, at + inner.start(), value[: inner.start()], "link")
             if b"/" in inner[0]:
                 yield from self.in_url(link, at + inner.start(), depth + 1)
@@ -245,9 +236,11 @@ class Codes:
                 for _ in range(times):
                     new = quote_from_bytes(new, safe=kept).encode("ascii")
                 yield Find(at + inner.start(), at + len(value), new, "link", plain=False)
-        elif (coded := _BASE64_URL.search(value)) and (opened := _from_base64(coded[0])):
+        elif (coded := _coded_link(value)) and (opened := _from_base64(coded[0])):
             yield from self._in_base64(value, coded.start(), coded.end(), opened, at, depth)
-        elif _starts_with_host(value) or _HOSTLIKE.fullmatch(value) or _SLASHES_HOST.match(value):
+        elif b"." in value and (
+            _starts_with_host(value) or _HOSTLIKE.fullmatch(value) or _SLASHES_HOST.match(value)
+        ):
             yield from self.in_url(value, at, depth + 1)
         elif value:
             yield self._code(at, at + len(value), value, "link")
@@ -257,7 +250,7 @@ class Codes:
     ) -> Iterator[Find]:
         """A link in base64, which may have something before it."""
         new = self.clean(splice(opened, apart(list(self._in_value(opened, 0, depth + 1)))))
-        if start >= _SHORTEST_KNOWN:
+        if start >= _SHORTEST_PREFIX:
             yield self._code(at, at + start, value[:start], "link")
         if new != opened or end < len(value):
             fresh = base64.urlsafe_b64encode(new).rstrip(b"=")
@@ -277,35 +270,35 @@ class Codes:
     def _in_local(self, local: bytes, at: int) -> Iterator[Find]:
         for number, match in enumerate(_LOCAL_PIECE.finditer(local)):
             piece = match[0]
-            short = len(piece) >= 3 and any(octet in b"0123456789" for octet in piece)
-            if _HOSTLIKE.fullmatch(piece) if number else not is_code(piece) or _SRS.match(piece):
+            if number:
+                if b"." in piece and _HOSTLIKE.fullmatch(piece):
+                    continue
+            elif not is_code(piece) or _SRS.match(piece):
                 continue
-            if is_code(piece) or short or local[match.start() - 1 : match.start()] == b"+":
+            short = len(piece) >= 3 and len(piece.translate(None, _DIGITS)) < len(piece)
+            if short or is_code(piece) or local[match.start() - 1 : match.start()] == b"+":
                 yield self._code(at + match.start(), at + match.end(), piece, "bounce address")
 
-    def _elsewhere(self, text: bytes) -> Iterator[Find]:
+    def elsewhere(self, text: bytes) -> list[Find]:
         """Find the codes of the header again, wherever they stand."""
-        there = [code for code in self.known if code in text]
-        for code in there:
-            pattern = re.compile(rb"(?<![A-Za-z0-9])" + re.escape(code) + rb"(?![A-Za-z0-9])")
-            for match in pattern.finditer(text):
-                yield Find(match.start(), match.end(), self.pseudonym(code), self.known[code])
+        return [
+            Find(start, end, self.pseudonym(text[start:end]), rule)
+            for start, end, rule in self.known.standing(text)
+        ]
 
     def remember(self, text: bytes, finds: list[Find]) -> None:
-        """Keep the codes of a header field: they are searched in everything that follows."""
+        """Keep the codes that stood in a header field: they are searched in everything that follows."""
         for find in finds:
+            if self.known.full:
+                return
             code = text[find.start : find.end]
-            if (
-                find.plain
-                and len(code) >= _SHORTEST_KNOWN
-                and len(self.known) < _MOST_KNOWN
-                and is_code(code)
-            ):
-                self.known.setdefault(code, find.rule)
+            is_one = find.plain and find.rule in _REMEMBERED and len(code) >= SHORTEST
+            if is_one and is_code(code):
+                self.known.add(code, find.rule)
 
     def _code(self, start: int, end: int, code: bytes, rule: str) -> Find:
-        new = code if PSEUDONYM_ONLY.fullmatch(code) else self.pseudonym(code)
-        return Find(start, end, new, rule)
+        is_pseudonym = code.startswith(_MARK) and PSEUDONYM_ONLY.fullmatch(code)
+        return Find(start, end, code if is_pseudonym else self.pseudonym(code), rule)
 
     def _unwrapped(self, host: str, url: bytes) -> bytes | None:
         text = url.decode("utf-8", "replace").replace("&amp;", "&")
@@ -321,27 +314,40 @@ class Codes:
         return self.clean(splice(link, apart(self.in_url(link, 0, depth + 1))))
 
 
-def _urls(text: bytes) -> Iterator[re.Match[bytes]]:
-    """Yield what `_URL.finditer` does; the pattern is slow, and tried only where it can match."""
-    start = _MAY_BE_URL.search(text)
-    while start is not None:
-        match = _URL.match(text, start.start())
-        if match is not None:
-            yield match
-        start = _MAY_BE_URL.search(text, start.start() + 1 if match is None else match.end())
+@lru_cache(maxsize=8192)
+def _may_tell(word: bytes) -> bool:
+    """Tell whether a word of a field is a code, or a host with one in it."""
+    if _HOSTLIKE.fullmatch(word):
+        return bool(_code_labels(word))
+    return is_code(word) and not canonical_ip(word.decode("latin-1"))
 
 
-def _ids(text: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield start, place of the @ and end of each `left@right`; a word without an @ costs nothing."""
-    done, at = 0, text.find(b"@")
-    while at >= 0:
-        before = text[max(done, at - _LONGEST_LEFT) : at]
-        left = len(before.rstrip(_IN_ID)) - len(before)
-        right = _RIGHT.match(text, at + 1) if left else None
-        if right is not None:
-            yield at + left, at, right.end()
-            done = right.end()
-        at = text.find(b"@", max(done, at + 1))
+def _host(authority: bytes) -> bytes:
+    return authority.rpartition(b"@")[2].partition(b":")[0]
+
+
+@lru_cache(maxsize=4096)
+def _receiving_host(authority: bytes) -> str | None:
+    """The host, where a recipient's own side wraps links."""
+    host = _host(authority).lower().decode("ascii", "replace")
+    return host if any(row.receiving for row in redirectors_of(host)) else None
+
+
+@lru_cache(maxsize=4096)
+def _code_labels(authority: bytes) -> tuple[tuple[int, int], ...]:
+    """Where labels stand that are codes, below the registrable domain."""
+    host = _host(authority)
+    domain = organisational_domain(host.lower().decode("ascii", "replace"))
+    if domain is None:
+        return ()
+    start = authority.rfind(host)
+    below = host[: len(host) - len(domain)]
+    labels = [match for match in _LABEL.finditer(below) if is_code_label(match[0])]
+    return tuple((start + match.start(), start + match.end()) for match in labels)
+
+
+def _coded_link(value: bytes) -> re.Match[bytes] | None:
+    return _BASE64_URL.search(value) if _BASE64_HTTP in value else None
 
 
 def _starts_with_host(value: bytes) -> bool:
@@ -366,6 +372,8 @@ def _from_base64(value: bytes) -> bytes | None:
 
 def apart(finds: list[Find]) -> list[Find]:
     """Make finds that touch each other one: what the first says stands for all of them."""
+    if all(first.end <= second.start for first, second in pairwise(finds)):
+        return finds
     kept: list[Find] = []
     for find in sorted(finds, key=lambda find: (find.start, -find.end)):
         last = kept[-1] if kept else None

@@ -72,8 +72,13 @@ def mapped(raw: bytes, pattern: re.Pattern[bytes], meaning: Callable[[re.Match[b
     return Mapped(raw, b"".join(pieces), text_starts, raw_starts)
 
 
-def unfolded(field: bytes) -> Mapped:
+def joined(field: bytes) -> bytes:
     """A header field in which words that a fold cuts in two are whole (a link in angle brackets, say)."""
+    return _FOLD_IN_WORD.sub(b"", field)
+
+
+def unfolded(field: bytes) -> Mapped:
+    """The same with the way back."""
     return mapped(field, _FOLD_IN_WORD, lambda _: b"")
 
 

@@ -34,7 +34,7 @@ class Copies:
         """The redaction under a key: the same bytes as `redact` leaves. Raises what it raises."""
         if self.first is not None and self._alike:
             swap = self._swaps[key] = self._swap(key)
-            edits = tuple(replace(edit, new=swap(edit.new)) for edit in self.first.edits)
+            edits = tuple(edit._replace(new=swap(edit.new)) for edit in self.first.edits)
             return replace(self.first, raw=swap(self.first.raw), edits=edits)
         done = redact(self.raw, self.identity, key=key, level=self.level, own_hops=self.own_hops)
         if self.first is None:

@@ -6,22 +6,23 @@ be hidden. It holds what was hidden: it is for the reporter, computed when asked
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from complaints.encodings import printable
 from complaints.message import leaves_within, parse
-from complaints.redact import Identity, Redacted
+from complaints.redact import Identity, Redacted, redact
 from complaints.redact.codes import Codes
 from complaints.redact.find import CannotRedact
 from complaints.redact.hide import hider
-from complaints.redact.pseudonyms import PSEUDONYM, pseudonym
+from complaints.redact.pseudonyms import PSEUDONYM
 from complaints.redact.stand_in import RULES as WITHHELD
 from complaints.redact.walk import Edit, Walk
 
 MOST_EDITS = 200
 """Different replacements that are told one by one."""
 MOST_KEPT = 40
+_NOBODY = ("nobody-in-particular@nowhere.invalid",)
 _LONGEST_SHOWN = 300
 _LONGEST_READ = 200_000
 # Salutations of the languages that most spam is written in, before a word with a capital letter.
@@ -32,6 +33,8 @@ _SALUTATION = re.compile(
     r"([^\W\d_a-z][\w'-]{2,30}(?: [^\W\d_a-z][\w'-]{1,30})?)"
 )
 _ADDRESS = re.compile(r"[^\s<>\"',;:()]{1,64}@[A-Za-z0-9.-]{3,253}")
+_DOMAIN = re.compile(rb"(?:@|%40)[A-Za-z0-9.-]+")
+_NUMBER = re.compile(rb"[0-9]")
 _TO_ALL = frozenset(
     {
         "customer",
@@ -61,7 +64,7 @@ KEPT = {
 
 
 def explain(
-    raw: bytes, redacted: Redacted, identity: Identity, level: str, kept: list[dict[str, Any]] | None = None
+    raw: bytes, redacted: Redacted, level: str, kept: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
     """Return the document: `{"level", "count", "rules", "edits", "more", "kept", "not_hidden"}`.
 
@@ -83,20 +86,40 @@ def explain(
         "rules": dict(Counter(edit.rule for edit in redacted.edits).most_common()),
         "edits": edits,
         "more": max(0, len(counted) - MOST_EDITS),
-        "kept": kept if kept is not None else _kept_of(raw, redacted, identity, level),
+        "kept": kept if kept is not None else _kept_of(raw, redacted, level),
         "not_hidden": list(redacted.not_hidden),
     }
 
 
-def _kept_of(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> list[dict[str, Any]]:
-    return list(_kept(raw, redacted, identity, level))[:MOST_KEPT] if level != "none" else []
+Edits = dict[tuple[str, int], Counter[tuple[str, str]]]
+"""By rule and line: what went and what stands there, how often."""
 
 
-def _kept(raw: bytes, redacted: Redacted, identity: Identity, level: str) -> Iterator[dict[str, Any]]:
+def redact_lines(lines: Mapping[int, bytes], identity: Identity, key: bytes, level: str) -> Edits:
+    """What redaction does in single lines of a text, by their numbers. Nothing where it cannot be done."""
+    numbers, found = list(lines), Edits()
+    if not numbers:
+        return found
+    text = b"".join(b"\r\n" + lines[number].rstrip(b"\r\n") for number in numbers)
+    try:
+        done = redact(text + b"\r\n", identity, key=key, level=level)
+    except CannotRedact:
+        return found
+    for edit in done.edits:
+        at = edit.rule, numbers[edit.line - 2]
+        found.setdefault(at, Counter())[_shown(edit.old), _shown(edit.new)] += 1
+    return found
+
+
+def _kept_of(raw: bytes, redacted: Redacted, level: str) -> list[dict[str, Any]]:
+    return list(_kept(raw, redacted, level))[:MOST_KEPT] if level != "none" else []
+
+
+def _kept(raw: bytes, redacted: Redacted, level: str) -> Iterator[dict[str, Any]]:
     yield from _salutations(redacted.raw)
     yield from _other_recipients(redacted.raw)
     if level != "strict":
-        yield from _codes(raw, identity)
+        yield from _codes(raw, redacted.edits)
 
 
 def _salutations(raw: bytes) -> Iterator[dict[str, Any]]:
@@ -124,23 +147,34 @@ def _other_recipients(raw: bytes) -> Iterator[dict[str, Any]]:
                     yield _one("address", f"header {header.name}", line, address, why, 1)
 
 
-def _codes(raw: bytes, identity: Identity) -> Iterator[dict[str, Any]]:
-    """What level `strict` would hide besides: tried on the same bytes, and forgotten."""
-    key = b"only to look at it"
-    walk = Walk(
-        hider(key, identity.addresses, identity.names), Codes(lambda code: pseudonym(key, code), bytes)
-    )
+def _codes(raw: bytes, edits: Iterable[Edit]) -> Iterator[dict[str, Any]]:
+    """What level `strict` would hide besides `edits`: tried on the same bytes, and forgotten."""
+    hidden: dict[int, list[bytes]] = {}
+    for edit in edits:
+        hidden.setdefault(edit.line, []).append(edit.old)
+    # The reporter was searched for already
+    walk = Walk(hider(b"only to look at it", _NOBODY, ()), Codes(lambda _code: b"code", bytes))
     try:
         walk.message(raw)
     except CannotRedact:
         return
     found: dict[tuple[str, str], list[Edit]] = {}
     for edit in walk.edits:
-        if edit.rule in KEPT:
+        if edit.rule in KEPT and _says_more(edit.old, hidden.get(edit.line, ())):
             found.setdefault((edit.rule, edit.where), []).append(edit)
-    for (rule, where), edits in sorted(found.items(), key=lambda item: item[0][0] != "link"):
-        telling = max(edits, key=lambda edit: len(edit.old))
-        yield _one(rule, where, telling.line, _shown(telling.old), KEPT[rule], len(edits))
+    for (rule, where), some in sorted(found.items(), key=lambda item: item[0][0] != "link"):
+        telling = max(some, key=lambda edit: len(edit.old))
+        yield _one(rule, where, telling.line, _shown(telling.old), KEPT[rule], len(some))
+
+
+def _says_more(code: bytes, hidden: Sequence[bytes]) -> bool:
+    """Whether a code is one still, without what was hidden in it."""
+    rest = code
+    for old in hidden:
+        if code in old:
+            return False
+        rest = rest.replace(old, b"")
+    return rest == code or _NUMBER.search(_DOMAIN.sub(b"", rest)) is not None
 
 
 def _one(what: str, where: str, line: int, text: str, why: str, count: int) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """One thing to take out of a text, and putting in what stands for it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class CannotRedact(ValueError):  # noqa: N818 - the name is part of the contract with the callers
     """The message cannot be made safe to send; the message says what is in the way and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
-    """`text[start:end]` gives the reporter away; `new` goes in its place. `plain`: it may be made longer."""
+class Find(NamedTuple):
+    """`text[start:end]` gives the reporter away; `new` goes in its place. `plain`: it may be made longer.
+
+    A tuple: a mail has hundreds, and nothing immutable is made faster.
+    """
 
     start: int
     end: int
@@ -20,6 +22,8 @@ class Find:
 
     def moved(self, by: int) -> "Find":
         """The same find in a text that begins earlier."""
+        if not by:
+            return self
         return Find(self.start + by, self.end + by, self.new, self.rule, self.plain)
 
 

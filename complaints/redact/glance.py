@@ -12,12 +12,11 @@ from collections.abc import Iterable
 import re2
 from pybase64 import b64decode
 
-from complaints.redact.sieve import automaton
+from complaints.redact.sieve import automaton, runs
 
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
-# A run of one class is searched as a run of ones: the longer it is, the faster that goes.
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 12
 _EVERY = 4
@@ -38,12 +37,18 @@ def glued(text: bytes) -> bytes:
 
 
 def opened(letters: bytes, *, shifted: bool = False) -> bytes:
-    """Return what glued letters hold as base64 read from each letter, one behind the other.
+    """Return what glued letters hold as base64 and hex read from each letter, one behind the other.
 
-    Four letters are three octets, so there are four ways. `shifted`: not from the first letter.
+    Four letters are three octets, so there are four ways. `shifted`: as base64 not from the first letter.
     """
     filled = letters + b"AAAA"
-    return _APART.join([octets_of(filled[phase:]) for phase in ((1, 2, 3) if shifted else (0, 1, 2, 3))])
+    ways = [octets_of(filled[phase:]) for phase in ((1, 2, 3) if shifted else (0, 1, 2, 3))]
+    if digits := _APART_IN_HEX.join(runs(letters, _IS_HEX, _HEX_RUN)):
+        # What is put between them are digits too, an even number: of two ways to read all of it, each stretch
+        # is read from its first digit in one and from its second in the other.
+        size = len(digits)
+        ways += [unhexlify(digits[: size - size % 2]), unhexlify(digits[1 : size - (size + 1) % 2])]
+    return _APART.join(ways)
 
 
 def digested(digests: Iterable[bytes]) -> "re2._Regexp":
@@ -57,30 +62,6 @@ def digested(digests: Iterable[bytes]) -> "re2._Regexp":
 def thinned(letters: bytes) -> bytes:
     """Every fourth letter: what is as long as a digest is known by fewer."""
     return letters[::_EVERY]
-
-
-def hex_runs(letters: bytes) -> list[bytes]:
-    """Return the stretches of hex digits, told by a table that makes them ones."""
-    told = letters.translate(_IS_HEX)
-    runs: list[bytes] = []
-    start = told.find(_HEX_RUN)
-    while start >= 0:
-        end = told.find(b"0", start)
-        end = end if end >= 0 else len(letters)
-        runs.append(letters[start:end])
-        start = told.find(_HEX_RUN, end)
-    return runs
-
-
-def from_hex(runs: list[bytes]) -> bytes:
-    """Return what stretches of hex digits hold, read from each digit, one behind the other.
-
-    What is put between them are digits too, an even number: of two ways to read all of it, each stretch is
-    read from its first digit in one and from its second in the other.
-    """
-    digits = _APART_IN_HEX.join(runs)
-    size = len(digits)
-    return _APART.join([unhexlify(digits[: size - size % 2]), unhexlify(digits[1 : size - (size + 1) % 2])])
 
 
 def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:

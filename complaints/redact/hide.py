@@ -182,9 +182,6 @@ class Hider:
             return False
         if len(letters) >= _SHORTEST_DIGEST and self._may_be_digest(letters):
             return True
-        hexes = glance.hex_runs(letters)
-        if hexes and self._tells(glance.from_hex(hexes), depth):
-            return True
         return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
 
     def _may_be_digest(self, letters: bytes) -> bool:
@@ -329,11 +326,12 @@ def _at(
     all_: tuple[Secret, ...], lower: bytes, starts: list[int]
 ) -> Iterator[tuple[Secret, re.Match[bytes]]]:
     """Match where something may begin, each secret as its `finditer` would."""
-    places = [(start, first) for start in starts if (first := lower[start : start + 1])]
+    places = [(start, lower[start] if lower[start : start + 1].isalnum() else None) for start in starts]
     for secret in all_:
         lead, done = secret.lead, 0
-        for start, first in places:
-            if start < done or (lead and first.isalnum() and lead[:1] != first):
+        first = lead[0] if lead else None
+        for start, there in places:
+            if start < done or not (there == first or there is None or first is None):
                 continue
             if not (_may_begin(lead, lower, start) and secret.may_begin(lower, start)):
                 continue
@@ -344,6 +342,8 @@ def _at(
 
 def _may_begin(lead: bytes, lower: bytes, start: int) -> bool:
     """Tell whether a secret may begin there: as far as plain letters stand there, they are its own."""
+    if lower.startswith(lead, start):
+        return True
     there = lower[start : start + len(lead)]
     other = next((at for at, pair in enumerate(zip(there, lead, strict=False)) if pair[0] != pair[1]), None)
     return other is None or not there[other : other + 1].isalnum()

@@ -7,32 +7,43 @@ _SHORTEST = 6
 _SHORTEST_LABEL = 10
 _LONG = 24
 """So many letters and digits without a separator are a code, whichever they are."""
-_SEPARATORS = re.compile(rb"[-_.+%~|=]+")
+_SEPARATORS = b"-_.+%~|="
+_AS_ONE = bytes.maketrans(_SEPARATORS, b"-" * len(_SEPARATORS))
+_LONG_PIECE = re.compile(rb"[^-_.+%%~|=]{%d}" % _LONG)
+_DIGITS = b"0123456789"
 _CHANGES = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
 _TURNS = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[a-z])(?=[0-9A-Z])|(?<=[A-Z])(?=[0-9a-z])")
 """Where the kind of letter changes."""
 _RISES = re.compile(rb"[a-z](?=[A-Z])")
 _CONSONANTS = re.compile(rb"[bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ]{5}")
-_DIGIT = re.compile(rb"[0-9]")
 
 
-@lru_cache(maxsize=8192)
 def is_code(text: bytes) -> bool:
     """Tell whether a piece of a path, a local part or a field was made by a machine.
 
     A piece of words and separators is none; a number of six digits, a mixture of letters and digits, letters
     of both cases or without a vowel are. Short codes pass for words: who counts in two letters is not found.
     """
-    if len(text) < _SHORTEST:
+    size = len(text)
+    if size < _SHORTEST:
         return False
-    pieces = _SEPARATORS.split(text)
-    if any(_is_random(piece) for piece in pieces):
+    return (size >= _LONG and _LONG_PIECE.search(text) is not None) or _is_code(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_code(text: bytes) -> bool:
+    pieces = text.translate(_AS_ONE).split(b"-")
+    if any(map(_is_random, pieces)):
         return True
     if len(pieces) == 1:
         return False
     # A UUID, or a number in groups.
     joined = b"".join(pieces)
-    return len(joined) >= 12 and len(_DIGIT.findall(joined)) >= 6 and len(_CHANGES.findall(joined)) >= 4
+    return len(joined) >= 12 and _digits(joined) >= 6 and len(_CHANGES.findall(joined)) >= 4
+
+
+def _digits(text: bytes) -> int:
+    return len(text) - len(text.translate(None, _DIGITS))
 
 
 @lru_cache(maxsize=4096)
@@ -46,7 +57,7 @@ def is_code_label(label: bytes) -> bool:
         return False
     joined = label.replace(b"-", b"")
     # A UUID.
-    grouped = len(joined) >= 24 and len(_DIGIT.findall(joined)) >= 6 and len(_CHANGES.findall(joined)) >= 4
+    grouped = len(joined) >= 24 and _digits(joined) >= 6 and len(_CHANGES.findall(joined)) >= 4
     return grouped or any(map(_is_random_label, pieces))
 
 
@@ -54,18 +65,18 @@ def _is_random_label(piece: bytes) -> bool:
     changes = len(_CHANGES.findall(piece))
     if changes >= 3 or piece.isdigit() or len(_RISES.findall(piece)) >= 2:
         return True
-    digits = len(_DIGIT.findall(piece))
+    digits = _digits(piece)
     long = len(piece) >= 16 and (digits >= 3 or changes >= 2)
     return long or len(piece) >= 32 or len(_CONSONANTS.findall(piece)) >= 2
 
 
 def _is_random(piece: bytes) -> bool:
     size = len(piece)
-    if size < _SHORTEST or size >= _LONG:
-        return size >= _LONG
+    if size < _SHORTEST:
+        return False
     if size >= _SHORTEST_LABEL and len(_TURNS.findall(piece)) * 2 >= size:
         return True
-    digits = len(_DIGIT.findall(piece))
+    digits = _digits(piece)
     if digits == size:
         return True
     if digits:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 MARK = "redacted-"
@@ -18,9 +18,11 @@ _LETTERS, _OCTETS = 13, 9
 """65 bits, of the first nine octets: no two private strings of a desk's lifetime meet (RFC 6590 §5.2)."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _MARK = MARK.encode()
-# Base32, ten bits at a time: a mail has thousands of codes.
-_PAIRS = [(first + second).encode() for first in _ALPHABET for second in _ALPHABET]
-_PLACES = range((_LETTERS - 1) * 5, -5, -10)
+_SINGLE = [letter.encode() for letter in _ALPHABET]
+# Base32, ten bits at a time.
+_PAIRS = [first + second for first in _SINGLE for second in _SINGLE]
+_BLOCK = hashlib.sha256().block_size
+_INNER, _OUTER = (bytes(octet ^ mask for octet in range(256)) for mask in (0x36, 0x5C))
 PSEUDONYM = re.compile(rf"{MARK}[a-z2-7]{{{_LETTERS}}}")
 PSEUDONYM_ONLY = re.compile(PSEUDONYM.pattern.encode())
 
@@ -35,11 +37,34 @@ def generation(moment: datetime) -> str:
 
 def pseudonym(key: bytes, private: str | bytes) -> bytes:
     """What stands for a private string: letters, digits and a hyphen, so that it fits wherever that stood."""
-    octets = private.encode() if isinstance(private, str) else private
-    mac = hmac.digest(key, octets, "sha256")
-    bits = int.from_bytes(mac[:_OCTETS], "big") >> (_OCTETS * 8 - _LETTERS * 5) << 5
-    pairs = [_PAIRS[bits >> place & 1023] for place in _PLACES]
-    return b"".join((_MARK, *pairs))[:-1]
+    return pseudonyms(key)(private.encode() if isinstance(private, str) else private)
+
+
+def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
+    """Return `pseudonym` under a key. What HMAC does with it is done once: a mail has hundreds of codes."""
+    # RFC 2104 §2.
+    block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
+    inner, outer = hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+
+    def stands_for(private: bytes) -> bytes:
+        first, last = inner.copy(), outer.copy()
+        first.update(private)
+        last.update(first.digest())
+        bits = int.from_bytes(last.digest()[:_OCTETS], "big") >> (_OCTETS * 8 - _LETTERS * 5)
+        return b"".join(
+            (
+                _MARK,
+                _PAIRS[bits >> 55],
+                _PAIRS[bits >> 45 & 1023],
+                _PAIRS[bits >> 35 & 1023],
+                _PAIRS[bits >> 25 & 1023],
+                _PAIRS[bits >> 15 & 1023],
+                _PAIRS[bits >> 5 & 1023],
+                _SINGLE[bits & 31],
+            )
+        )
+
+    return stands_for
 
 
 def resolve(quoted: str, key: bytes, privates: Iterable[str]) -> str | None:

@@ -16,10 +16,10 @@ _MEMORY = 16 << 20
 """Octets that the states of one automaton may take at most."""
 _READ_AGAIN = 20_000_000
 _FEWEST_LOOKS = 64
-_READABLE = r"[\t\n\r -~]"
-_TEXT = _READABLE + "{16,}"
+_READABLE = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
+_IS_READABLE = bytes(ord("1") if octet in _READABLE else ord("0") for octet in range(256))
+_TEXT = b"1" * 16
 """So many readable characters in a row are a text; noise has none."""
-_WHOLE_TEXT = re.compile(_TEXT.encode())
 MOST_LETTERS = 10
 """Letters of a secret that are looked for: more make the automaton large, and not rarer in mail."""
 # What `spellings.GAP` may be, without its bounds.
@@ -36,11 +36,7 @@ class Sieve:
     """Where in a text the loosened patterns match, which are in the syntax of RE2."""
 
     def __init__(self, loose: Iterable[str]) -> None:
-        patterns = list(dict.fromkeys(loose))
-        self._spelled = automaton(patterns)
-        self._telling = automaton([*patterns, _TEXT])
-        self._begun = automaton([rf"{_READABLE}*(?:{'|'.join(patterns)})"])
-        """Anchored where a text begins, this stops soon behind it, unless something is spelled there."""
+        self._spelled = automaton(list(dict.fromkeys(loose)))
 
     def starts(self, text: bytes) -> Iterator[int]:
         """Yield each offset at which something may be spelled, in order."""
@@ -53,17 +49,12 @@ class Sieve:
     def look(self, octets: bytes) -> tuple[bool, bytes]:
         """Tell whether something may be spelled in decoded octets; and what is readable in them, in lines.
 
-        Nothing of both in nearly all noise, which one search tells.
+        Nothing of both in nearly all noise. Not asked of one automaton: it would know how much is readable
+        in each of its states, and noise leads into more of them than its memory holds.
         """
-        found: list[re.Match[bytes]] = []
-        for match in self._telling.finditer(octets):
-            run = _WHOLE_TEXT.match(octets, match.start())
-            if run is None or run.end() != match.end():
-                return True, b""
-            found.append(run)
-        # What begins in a run may end behind it.
-        spelled = any(self._begun.match(octets, run.start()) is not None for run in found)
-        return spelled, b"\n".join([run[0] for run in found])
+        if self.spells(octets):
+            return True, b""
+        return False, b"\n".join(runs(octets, _IS_READABLE, _TEXT))
 
     def spells(self, text: bytes) -> bool:
         """Tell whether something may be spelled there."""
@@ -71,7 +62,23 @@ class Sieve:
 
     def tells(self, octets: bytes) -> bool:
         """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
-        return self._telling.search(octets) is not None
+        return _TEXT in octets.translate(_IS_READABLE) or self.spells(octets)
+
+
+def runs(octets: bytes, told_by: bytes, least: bytes) -> list[bytes]:
+    """Return the stretches of octets of one class, told by a table that makes them `1` and all others `0`.
+
+    `least` is the shortest of them, as ones: the longer it is, the faster they are found.
+    """
+    told = octets.translate(told_by)
+    found: list[bytes] = []
+    start = told.find(least)
+    while start >= 0:
+        end = told.find(b"0", start)
+        end = end if end >= 0 else len(octets)
+        found.append(octets[start:end])
+        start = told.find(least, end)
+    return found
 
 
 def few_looks(text: bytes) -> int:

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from complaints import batches
-from complaints.batches import BY, LABEL, Decision
+from complaints.batches import LABEL, Decision
 from complaints.consent import ConsentError, EmptyError
 from complaints.models import Json
+from complaints.review_groups import BY
 from complaints.web.api import PREFIX, conflict
 from complaints.web.problems import ANYWHERE, Problem, documented
 from complaints.web.security import Asking, Opened

@@ -1,24 +1,25 @@
 """The review of many complaints: shows them in groups, takes one decision for each group.
 
 The URL is the capability (no login, no cookie), of one batch or of all that awaits consent. Each group is a
-form of its own that carries the digest of what it shows; GET shows, POST decides (promises 1, 2 and 8).
+form of its own that carries the digest of what it shows; GET shows, POST decides (promises 1, 2 and 8). A
+group that finds no room on a page is listed when it is opened, in parts: nothing unlisted is confirmed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, Form, Query
-from pydantic import BaseModel
-from sqlmodel import Session
+from fastapi import APIRouter, Depends, Form, Query
+from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from complaints import batches
-from complaints.batches import BY, Decided, Decision, Group
+from complaints.batches import Decided, Decision
 from complaints.consent import REDACTIONS, STATISTICS, ConsentError, EmptyError, StaleError
 from complaints.models import UNDERWAY, ComplaintState, Reporter
 from complaints.office import Office
 from complaints.policy import STATEMENT
+from complaints.review_groups import BY, MOST_IN_PART
 from complaints.web import words
 from complaints.web.page import page
 from complaints.web.problems import FieldError, own_page
@@ -26,9 +27,12 @@ from complaints.web.security import Opened
 
 router = APIRouter()
 
-MOST_GROUPS = 40
-"""Groups on one page; the others come when these are decided."""
 DEFAULT = next(iter(BY))
+MOST_DESKS = 5
+"""Desks named of a group that is not listed."""
+
+
+Skip = Annotated[int, Field(ge=0, le=2**31)]
 
 
 class GroupForm(BaseModel):
@@ -37,6 +41,7 @@ class GroupForm(BaseModel):
     do: str = ""
     key: str = ""
     shown: str = ""
+    skip: Skip = 0
     to: list[str] = []
     listed: list[str] = []
     keep: list[str] = []
@@ -54,18 +59,46 @@ class Said:
     did: str = ""
 
 
-By = Annotated[str, Query(description=f"one of: {', '.join(BY)}")]
-Key = Annotated[str | None, Query(description="the group that is opened: its reports are written now")]
+@dataclass(frozen=True)
+class Place:
+    """Where among the groups one is: a page of them, or in an opened group after the first `skip`."""
+
+    by: str
+    page: int = 1
+    key: str | None = None
+    skip: int = 0
+
+    def query(self, **other: str | int | None) -> str:
+        """`?by=...` of this place, or of one that differs in something."""
+        at = {"by": self.by, "page": self.page, "key": self.key, "skip": self.skip} | other
+        return "?" + urlencode({name: value for name, value in at.items() if value not in _USUAL[name]})
+
+
+_USUAL = {"by": (), "page": (1,), "key": (None,), "skip": (0,)}
+
+
+def _place(
+    by: Annotated[str, Query(description=f"one of: {', '.join(BY)}")] = DEFAULT,
+    page: Annotated[int, Query(ge=1, le=2**31, description="of the groups, from 1 on")] = 1,
+    key: Annotated[
+        str | None, Query(description="the group that is opened: its reports are written now")
+    ] = None,
+    skip: Annotated[Skip, Query(description="how many of the opened group come before what is shown")] = 0,
+) -> Place:
+    return Place(by if by in BY else DEFAULT, page, key, skip)
+
+
+At = Annotated[Place, Depends(_place)]
 
 
 @router.get("/batch/{token}")
-def batch(office: Opened, token: str, by: By = DEFAULT, key: Key = None) -> HTMLResponse:
+def batch(office: Opened, token: str, at: At) -> HTMLResponse:
     """Show what awaits consent, in groups."""
-    return _page(office, token, by, key)
+    return _page(office, token, at)
 
 
 @router.post("/batch/{token}")
-def decide(office: Opened, token: str, form: Annotated[GroupForm, Form()], by: By = DEFAULT) -> Response:
+def decide(office: Opened, token: str, form: Annotated[GroupForm, Form()], at: At) -> Response:
     """Do to a whole group what the pressed button says, or show the page again with what is in the way."""
     with office.db.reading() as session:
         reporter = own_page(session, office, "batch", token)
@@ -75,7 +108,7 @@ def decide(office: Opened, token: str, form: Annotated[GroupForm, Form()], by: B
         if form.do == "undo":
             said = Said(decided=batches.undo(office, reporter.id, label, "page"), did="taken back")
         else:
-            decision = _decision(form, by)
+            decision = _decision(form, at.by)
             decided = batches.decide(office, reporter.id, label, decision, "page")
             said = Said(decided=decided, did="confirmed" if decision.confirm else "discarded")
     except FieldsError as error:
@@ -86,8 +119,10 @@ def decide(office: Opened, token: str, form: Annotated[GroupForm, Form()], by: B
         changes = error.changes if isinstance(error, StaleError) else [str(error)]
         said, status = Said(changes=tuple(changes)), 409
     if said.decided and not said.decided.left:
-        return RedirectResponse(f"/batch/{token}" + (f"?by={by}" if by != DEFAULT else ""), 303)
-    return _page(office, token, by, form.key, said, status)
+        return RedirectResponse(f"/batch/{token}{at.query()}", 303)
+    if form.key or form.shown:
+        at = replace(at, key=form.key, skip=form.skip)
+    return _page(office, token, at, said, status)
 
 
 NO_DESK = "Choose at least one desk of the group, or discard it."
@@ -110,13 +145,14 @@ def _decision(form: GroupForm, by: str) -> Decision:
     if confirm and not form.to and form.redaction != STATISTICS:
         raise FieldsError(FieldError("groups", NO_DESK))
     return Decision(
-        by if by in BY else DEFAULT,
+        by,
         form.key,
         form.shown,
         confirm,
         to=frozenset(form.to),
         without=set(form.listed) - set(form.keep),
         redaction=form.redaction or None,
+        skip=form.skip,
     )
 
 
@@ -124,43 +160,28 @@ def _label(token: str) -> str:
     return token.partition(".")[0].partition("-")[2]
 
 
-def _page(
-    office: Office, token: str, by: str, key: str | None, said: Said | None = None, status: int = 200
-) -> HTMLResponse:
+def _page(office: Office, token: str, at: Place, said: Said | None = None, status: int = 200) -> HTMLResponse:
     with office.db.reading() as session:
         reporter: Reporter = own_page(session, office, "batch", token)
-    label, by = _label(token), by if by in BY else DEFAULT
-    found = batches.look(office, reporter.id, label, by, key)
-    found.sort(key=lambda group: group.key != key)
+    label, said = _label(token), said or Said()
+    shown = batches.look(office, reporter.id, label, at.by, at.key, at.page, at.skip)
     with office.db.reading() as session:
-        return _shown(session, office, reporter, label, by, found, said, status)
-
-
-def _shown(
-    session: Session,
-    office: Office,
-    reporter: Reporter,
-    label: str,
-    by: str,
-    found: list[Group],
-    said: Said | None,
-    status: int,
-) -> HTMLResponse:
-    states = batches.states(session, reporter.id, label)
+        states = batches.states(session, reporter.id, label)
+        undo = batches.undoable(session, office, reporter.id, label)
     return page(
         "batch.html",
         status,
-        groups=found[:MOST_GROUPS],
-        more=len(found) - MOST_GROUPS,
-        waiting=sum(len(group.members) + group.beyond for group in found),
+        shown=shown,
+        at=at,
+        part=MOST_IN_PART,
+        most_desks=MOST_DESKS,
         states={state: n for state, n in states.items() if state != ComplaintState.AWAITING_CONSENT},
         underway=sum(states.get(state, 0) for state in UNDERWAY),
-        undo=batches.undoable(session, office, reporter.id, label),
+        undo=undo,
         label=label,
-        by=by,
         ways=BY,
-        said=said or Said(),
-        errors=said.errors if said else (),
+        said=said,
+        errors=said.errors,
         words=words.COMPLAINT,
         review=lambda complaint: urlsplit(office.review_url(complaint)).path,
         statement=STATEMENT,

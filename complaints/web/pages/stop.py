@@ -1,7 +1,8 @@
 """Opt-out: takes a desk's wish for no more reports, leaves its mailbox suppressed.
 
-The link stands in every report (RFC 6650 §5). Opening it changes nothing; the button on the page and the
-one-click request of a mail program (RFC 8058 §3.2) are the same POST, and repeating it changes nothing more.
+The link stands in every report (RFC 6650 §5). Opening it changes nothing, nor does a POST that says neither
+what the button on the page says nor what a mail program's one click does (RFC 8058 §3.2); a second one
+changes nothing more.
 """
 
 from typing import Annotated
@@ -18,6 +19,7 @@ from complaints.web.security import Opened
 
 router = APIRouter()
 ONE_CLICK = "One-Click"
+BUTTON = "stop"
 
 
 @router.get("/stop/{token}")
@@ -29,9 +31,15 @@ def stop_form(office: Opened, token: str) -> HTMLResponse:
 
 @router.post("/stop/{token}")
 def stop(
-    office: Opened, token: str, one_click: Annotated[str, Form(alias="List-Unsubscribe")] = ""
+    office: Opened,
+    token: str,
+    one_click: Annotated[str, Form(alias="List-Unsubscribe")] = "",
+    do: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
     """Send no more reports to this mailbox."""
+    if one_click != ONE_CLICK and do != BUTTON:
+        with office.db.reading() as session:
+            return page("stop.html", 422, mailbox=_report(session, token).to, stopped=False)
     asked_by = "one-click request" if one_click == ONE_CLICK else "page"
     with office.db.transaction() as session:
         report = _report(session, token)
