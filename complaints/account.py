@@ -5,10 +5,10 @@ cannot be undone, or tells everything, takes a fresh code (`step_up`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
@@ -16,6 +16,7 @@ from complaints import (
     accountability,
     choices,
     erasure,
+    outbox,
     probes,
     reporters,
     retention,
@@ -24,7 +25,16 @@ from complaints import (
     submission_address,
 )
 from complaints.account_tables import StepUp
-from complaints.models import Complaint, Json, Letter, Report, Reporter, ReportState, Submission
+from complaints.models import (
+    Complaint,
+    ComplaintState,
+    Json,
+    Letter,
+    Report,
+    Reporter,
+    ReportState,
+    Submission,
+)
 from complaints.office import Office
 
 MOST_NAMES, LONGEST_NAME = 20, 100
@@ -48,6 +58,10 @@ class CodeError(AccountError):
 
 class WaitError(AccountError):
     """Not now: too many codes were mailed, or a mail is being handed over."""
+
+
+LINK_AGAIN = timedelta(hours=1)
+"""So often at most the link to what waits is mailed."""
 
 
 class Counted(NamedTuple):
@@ -81,6 +95,31 @@ def document(session: Session, office: Office, reporter: Reporter) -> Json:
     }
 
 
+def mail_waiting(session: Session, office: Office, reporter: Reporter) -> None:
+    """Mail the link to all that waits for them: whoever sees this page only does not open it.
+
+    Raises WaitError when nothing waits, or one was mailed within the hour.
+    """
+    count = waiting(session, reporter)
+    since = office.clock() - LINK_AGAIN
+    recent = select(Letter.id).where(
+        Letter.reporter_id == reporter.id,
+        Letter.kind == "waiting",
+        or_(col(Letter.next_at) > since, col(Letter.sent_at) > since),
+    )
+    if not count or session.exec(recent).first() is not None:
+        raise WaitError("nothing waits for you" if not count else "it was mailed within the last hour")
+    values = {"count": count, "url": office.batch_url(reporter), "until": office.clock() + office.link_life}
+    outbox.put_letter(session, office, "waiting", to=reporter.address, reporter=reporter, values=values)
+
+
+def waiting(session: Session, reporter: Reporter) -> int:
+    """How many complaints await their consent."""
+    query = select(func.count()).select_from(Complaint)
+    awaits = Complaint.state == ComplaintState.AWAITING_CONSENT
+    return session.exec(query.where(Complaint.reporter_id == reporter.id, awaits)).one()
+
+
 def card(session: Session, office: Office, reporter: Reporter) -> Json:
     """The submission address with its card, and `tests`: the test mails of late and what came of each."""
     tests = [
@@ -104,6 +143,7 @@ def _counts(session: Session, reporter: Reporter, counted: Sequence[Counted]) ->
     return {
         "submissions": rows(Submission),
         "complaints": rows(Complaint),
+        "waiting": waiting(session, reporter),
         "reports": sum(one.number for one in counted),
         "reports_sent": sum(one.number for one in counted if one.state in LEFT),
         # Also the one that came before they were registered

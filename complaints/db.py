@@ -12,7 +12,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 from sqlalchemy import JSON, Connection, Dialect, create_engine, event, inspect, text, update
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
@@ -355,6 +355,7 @@ def _engine(url: str) -> Engine:
             connection.commit()
 
         return engine
+    _closed_to_others(Path(make_url(url).database or ""))
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_MILLISECONDS / 1000},
@@ -382,6 +383,14 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _closed_to_others(file: Path) -> None:
+    """Whoever made its folder may let others in; SQLite gives its log the rights of its file."""
+    with suppress(OSError):
+        for one in (file, *file.parent.glob(f"{file.name}-*")) if file.exists() else ():
+            one.chmod(one.stat().st_mode & 0o770)  # not opened: closing it would end SQLite's locks
+        file.touch(mode=0o600, exist_ok=False)
 
 
 def metadata() -> Any:

@@ -123,11 +123,10 @@ def written(office: Office, complaint_id: str, *, proposed: bool = False) -> Non
     other wrote. A complaint that cannot be told without giving the reporter away has its desks rejected.
     """
     with office.db.reading() as session:
-        complaint = session.get(Complaint, complaint_id)
-        if complaint is None or complaint.state != ComplaintState.AWAITING_CONSENT:
-            return
+        # Asked first: nearly always there are none, and a complaint with its evidence is large
         drafts = [row for row in _unwritten(session, complaint_id) if row.ticked or not proposed]
-        if not drafts:
+        complaint = session.get(Complaint, complaint_id) if drafts else None
+        if complaint is None or complaint.state != ComplaintState.AWAITING_CONSENT:
             return
         reporter = session.get_one(Reporter, complaint.reporter_id)
         spam = office.spam_of(session, complaint)

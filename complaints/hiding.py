@@ -5,7 +5,7 @@ for the reporter, and whose pseudonym it is that a desk quotes back.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -16,12 +16,12 @@ from complaints import tokens
 from complaints.arf.wire import legal
 from complaints.leaks import find_leaks
 from complaints.leaks.codes import codes_in_both
-from complaints.message import parse
+from complaints.message import Part, parse
 from complaints.models import Complaint, Json, Report, Reporter
 from complaints.office import Office
 from complaints.redact import LEVELS, Identity, Redacted, redact
 from complaints.redact.copies import Copies
-from complaints.redact.difference import MOST_EDITS, explain
+from complaints.redact.difference import MOST_EDITS, Edits, explain, redact_lines
 from complaints.redact.hide import privates_of
 from complaints.redact.pseudonyms import generation, resolve
 from complaints.redact.stand_in import RULES as WITHHELD
@@ -29,9 +29,11 @@ from complaints.redact.stretches import Shows
 from complaints.redact.withhold import withheld
 
 COMPARED = 65_536
-"""Bytes of a spam whose redaction is told one by one; a page is to be there at once."""
+"""Bytes of a spam that are redacted anew at most, to tell what was done: a page is to be there at once."""
 MOST_CHANGES = 1000
 """Changes of a report that are kept each with its line."""
+_SPARE = 3  # lines over which what is found in one may go on
+_LONGEST_LINE = 2000
 NOTHING_HIDDEN: Json = {
     "count": 0,
     "compared": None,
@@ -138,49 +140,112 @@ def differences(
     """Report id → what redaction did to the spam in it, as `redact.difference` documents it.
 
     `reports`: each with its bytes, which are empty where it was not written or their time is over.
-    Of a large spam the beginning is compared, `compared` bytes of it; `count` and `rules` are of all of it.
+    Redacted anew is no more than the list has room for: the beginning, up to the last change that is told,
+    and further on single lines. `count` and `rules` are of all; `kept` is of the first `compared` bytes.
     None when nothing was hidden, or the frozen report was made for another identity than the reporter's now.
     """
     found: dict[str, Json | None] = {report.id: None for report, _ in reports}
     if (level := level_of(complaint)) == "none" or not spam:
         return found
-    head = spam if len(spam) <= COMPARED else spam[: spam.rfind(b"\n", 0, COMPARED) + 1 or COMPARED]
+    start = spam if len(spam) <= COMPARED else spam[: spam.rfind(b"\n", 0, COMPARED) + 1 or COMPARED]
+    head, rest = _beginning(start, next((report.changes for report, raw in reports if raw), ()))
     shared = copies(office, reporter, complaint, head)
     kept = None
     for report, raw in reports:
         if not raw:
             continue
-        done = _as_written(
-            office, reporter, complaint, report, shared.under(pseudonym_key(office, reporter, report)), head
-        )
+        key = pseudonym_key(office, reporter, report)
+        done = _as_written(office, reporter, complaint, report, shared.under(key), head)
         enclosed = legal(done.raw)[0]
         if enclosed[: parse(enclosed).body].strip() not in raw:
             continue
-        one = explain(head, done, level, kept)
+        one = explain(head + rest, replace(done, raw=done.raw + rest), level, kept)
         kept = one["kept"]  # the same for every desk
-        found[report.id] = one | {"compared": None} if head is spam else _of_all(one, report, len(head))
+        if len(head) == len(spam):
+            found[report.id] = one | {"compared": None}
+            continue
+        further = _further(one["edits"], report.changes)
+        lines = _lines(spam, {change["line"] for change in further})
+        told = redact_lines(
+            lines, identity_in(office, reporter, complaint, b"".join(lines.values())), key, level
+        )
+        compared = None if len(head + rest) == len(spam) else len(head + rest)
+        found[report.id] = _of_all(one, report, further, told) | {"compared": compared}
     return found
 
 
-def _of_all(one: Json, report: Report, compared: int) -> Json:
-    """What the beginning shows, with the counts of the whole."""
+def _beginning(start: bytes, changes: Sequence[Json]) -> tuple[bytes, bytes]:
+    """Where the changes stand that are told, and what follows if nothing was changed there.
+
+    A text is cut behind them, the last part of a message only: what is said of the others stays true.
+    """
+    exact, merged = changes[:MOST_CHANGES], len(changes) > MOST_CHANGES
+    lines = start.count(b"\n") + 1
+    inside = sorted(change["line"] for change in exact if change["line"] <= lines)
+    if any(change["rule"] in WITHHELD for change in changes) or (merged and len(inside) < MOST_EDITS):
+        return start, b""
+    told, message = inside[:MOST_EDITS], parse(start)
+    behind = _offset(start, (told[-1] if told else 0) + _SPARE)
+    last = max(message.leaves(), key=lambda part: part.start, default=None)
+    if last is None or not _is_plain(last) or behind >= last.end:
+        return start, b""
+    cut = max(behind, last.start)
+    return start[:cut], b"" if merged or len(inside) > MOST_EDITS else start[cut:]
+
+
+def _is_plain(part: Part) -> bool:
+    """Whether a part stands there as it is read."""
+    return part.content_type.startswith("text/") and part.transfer_encoding in {"", "7bit", "8bit", "binary"}
+
+
+def _further(edits: Sequence[Json], changes: Sequence[Json]) -> list[Json]:
+    """The changes that are not among the edits, as far as there is room: what is gone for good first."""
+    told = {(edit["rule"], edit["where"], edit["line"]) for edit in edits}
+    rest = [change for change in changes if (change["rule"], change["where"], change["line"]) not in told]
+    return sorted(rest, key=lambda change: change["rule"] not in WITHHELD)[: max(0, MOST_EDITS - len(edits))]
+
+
+def _of_all(one: Json, report: Report, further: Sequence[Json], told: Edits) -> Json:
+    """What the beginning shows and the lines further on, with the counts of the whole."""
     rules: Counter[str] = Counter()
     for change in report.changes:
         rules[change["rule"]] += change["count"]
-    told = {(edit["rule"], edit["where"], edit["line"]) for edit in one["edits"]}
-    beyond = [
-        change | {"old": "beyond what is compared here", "new": ""}
-        for change in report.changes
-        if change["rule"] in WITHHELD and (change["rule"], change["where"], change["line"]) not in told
-    ]
-    edits = [*one["edits"], *beyond[:MOST_EDITS]]
+    edits = list(one["edits"])
+    for change in further:
+        # Of a part in an encoding it is said where it begins: what was changed stands in no line
+        words = told.get((change["rule"], change["line"]), Counter())
+        if words.total() == change["count"]:
+            edits += [change | {"old": old, "new": new, "count": n} for (old, new), n in words.items()]
+        else:
+            edits.append(change | {"old": "", "new": ""})
     return one | {
         "edits": edits,
         "count": rules.total(),
         "rules": dict(rules.most_common()),
         "more": max(0, rules.total() - sum(edit["count"] for edit in edits)),
-        "compared": compared,
     }
+
+
+def _lines(raw: bytes, wanted: Collection[int]) -> dict[int, bytes]:
+    """Lines by their number from 1, the beginning of each."""
+    found: dict[int, bytes] = {}
+    at, line = 0, 1
+    for number in sorted(wanted):
+        at, line = _offset(raw, number - line, at), number
+        found[number] = raw[at : raw.find(b"\n", at, at + _LONGEST_LINE) + 1 or at + _LONGEST_LINE]
+    return found
+
+
+def _offset(raw: bytes, lines: int, at: int = 0) -> int:
+    """Where one is so many lines further on."""
+    while lines > 0 and at < len(raw):
+        if (here := raw.count(b"\n", at, at + COMPARED)) < lines:
+            at, lines = at + COMPARED, lines - here
+            continue
+        for _ in range(lines):
+            at = raw.find(b"\n", at) + 1
+        lines = 0
+    return min(at, len(raw))
 
 
 def changes_of(done: Redacted) -> list[Json]:

@@ -13,6 +13,7 @@ the filter `quoted`, which puts `> ` before each of its lines, so nobody can for
 | refused | reporter | refused: [{part, grade, means, reason, remedy, look}], more_refused, help, hosts,
   account, expired: [{subject, url}], more_expired |
 | reminder | reporter | complaints: [{subject, until, url}], count (with the rest), link, quiet, account |
+| waiting | reporter | count, url, until |
 | answer | reporter | desk, kind, subject, text, url, reply_to |
 | probe | reporter | to, days, url, domain, mark |
 | learned | reporter | to, grade, means, lost, own: [{what, new}], passed_over, url |

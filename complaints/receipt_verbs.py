@@ -29,7 +29,10 @@ def verify_receipt(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A receipt; - is standard input.")],
     report: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A report as sent (`plaint preview`): is it consented to here?"),
+        typer.Option(
+            metavar="FILE",
+            help="A report (`plaint preview`), or the mail its desk got: is it consented to here?",
+        ),
     ] = None,
     key: Annotated[
         str, typer.Option(metavar="KEY", help="The service's public key, as its page /privacy shows it.")

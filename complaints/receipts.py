@@ -218,14 +218,22 @@ def _state(entry: Json, withdrawn: Mapping[str, Json]) -> str:
 
 
 def _consented(name: str, raw: bytes, entries: Sequence[Json], withdrawn: Mapping[str, Json]) -> str:
-    """That a consent names these bytes, and whether it stands. Raises ReceiptError when none does."""
+    """That a consent names these bytes, and whether it stands. Raises ReceiptError when none does.
+
+    Of a mail as its desk got it: what follows our signature and the trace fields (RFC 5321 §4.4) on top.
+    """
     named = {
         report["digest"]: (entry, report)
         for entry in entries
         if entry["kind"] == "consent"
         for report in entry["reports"]
     }
-    if (there := named.get(tokens.digest(raw))) is None:
+    below = raw.find(b"\nFrom: ") + 1
+    on_top = ""
+    if (there := named.get(tokens.digest(raw))) is None and below:
+        there = named.get(tokens.digest(raw[below:]))
+        on_top = ", below the fields that were added on its way"
+    if there is None:
         crlf = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         lines = " but for their line ends, which were changed" if tokens.digest(crlf) in named else ""
         raise ReceiptError(
@@ -233,7 +241,7 @@ def _consented(name: str, raw: bytes, entries: Sequence[Json], withdrawn: Mappin
         )
     entry, report = there
     but = ", and withdrawn later" if entry["consent"] in withdrawn else ""
-    return f"{name}: consented to for {report['to']} at {entry['at']} by {entry['via']}{but}."
+    return f"{name}: consented to for {report['to']} at {entry['at']} by {entry['via']}{on_top}{but}."
 
 
 def _check_shape(document: Any) -> None:

@@ -169,6 +169,12 @@ class Settings(BaseSettings):
         return self.database_url
 
     @property
+    def database_host(self) -> str:
+        """The host of a database on another machine; "" for one on this machine."""
+        host = urlsplit(self.database).hostname or ""
+        return "" if is_loopback(host) else host
+
+    @property
     def proxies(self) -> tuple[IPNetwork, ...]:
         """Peers of the SMTP door that name their client in a header of the PROXY protocol."""
         return networks(self.smtp_proxy)

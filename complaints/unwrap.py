@@ -176,6 +176,12 @@ def _spam(raw: bytes, start: int, end: int, name: str | None, hand: _Hand, kind:
     return Item(spam, start, end, None, None, grade, name, lost)
 
 
+HEADER_ALONE = (
+    " Only its header is there, so no links can be read. If you pasted text below it, hand it in again with "
+    "an empty line between header and text, or take the joining of lines back, if that is listed as a repair."
+)
+
+
 def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
     """Return the spam whose source was pasted as text, repaired but for the kinds of repair in `without`."""
     if len(mails_in(raw, MAX_MESSAGES)) > 1:
@@ -190,7 +196,7 @@ def unwrap_paste(raw: bytes, without: Container[str] = ()) -> list[Item]:
         )
         return [_refusal(reason, remedy, "pasted message")]
     lost = "Pasted: a clipboard does not keep every byte." + (
-        " Only its header is there." if not found.spam[message.body :].strip() else ""
+        HEADER_ALONE if not found.spam[message.body :].strip() else ""
     )
     grade = max(loss_of(message).grade, "B")
     return [

@@ -103,6 +103,23 @@ def test_the_page_says_what_is_kept_for_how_long_and_where_it_went(website: Webs
     assert website.http.get(path_of(website) + "/receipt").json()
 
 
+def test_the_link_to_what_waits_is_mailed_and_not_shown(website: Website) -> None:
+    website.waiting(spam(subject="One"))
+    website.waiting(spam(subject="Two"))
+    page = look(website).text
+    assert "2 wait for you" in page
+    assert "/batch/" not in page, "this page alone opens nothing"
+    assert press(website, "waiting").status_code == 303
+    again = press(website, "waiting")
+    assert again.status_code == 422
+    assert "within the last hour" in again.text
+    with website.office.db.reading() as session:
+        [letter] = session.exec(select(Letter).where(Letter.kind == "waiting"))
+    mail = website.office.vault.unseal(website.alice.reporter.key, letter.raw).decode()
+    assert letter.to == ALICE
+    assert website.office.batch_url(website.alice.reporter) in mail
+
+
 def test_the_link_ends_with_new_secrets_and_with_its_day(website: Website) -> None:
     path = path_of(website)
     assert website.http.get(path[:-1] + ("a" if path[-1] != "a" else "b")).status_code == 404

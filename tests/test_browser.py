@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from sqlmodel import select
 
 from complaints import account, accountability
-from complaints.models import Report, Reporter, ReportState
+from complaints.models import Consent, Report, Reporter, ReportState
 from complaints.web.visible import visible_bytes
 from tests.house import ALICE, house, unguarded
 from tests.house import spam as fresh_spam
@@ -116,7 +116,7 @@ def account_pages(website: Website, sent: str) -> list[str]:
             account.ask(session, office, row, wish)
         for wish in ("address", "alias"):
             account.ask(session, office, row, wish, "carol@example.com")
-    urls = (office.account_url(row), office.unsubscribe_url(row, "news"))
+    urls = (office.account_url(row), office.unsubscribe_url(row, "news"), office.batch_url(row))
     return [urlsplit(url).path for url in urls]
 
 
@@ -181,6 +181,47 @@ def test_from_the_mailed_link_to_the_desk_and_back_without_scripts(run: Run, tmp
             assert await page.context.cookies() == []
 
     run(main)
+
+
+def test_in_two_tabs_and_after_the_back_button_one_decision_counts(run: Run, website: Website) -> None:
+    complaint = website.waiting()
+
+    def decisions() -> int:
+        with website.office.db.reading() as session:
+            return len(session.exec(select(Consent)).all())
+
+    async def confirmed(page: Page) -> None:
+        await page.get_by_label("I have read what will be sent").check()
+        await page.get_by_role("button", name="Confirm").click()
+
+    async def main(browser: Browser) -> None:
+        context = await browser.new_context(java_script_enabled=False)
+        one, two = await context.new_page(), await context.new_page()
+        for page in (one, two):
+            await page.goto(str(website.http.base_url) + website.review(complaint))
+        await one.get_by_label("Your words to the desk").fill("The third one.")
+        await one.get_by_role("button", name="Show the reports with this").click()
+        await confirmed(two)
+        changed = two.get_by_role("alert", name="things changed since you saw them")
+        await expect(changed).to_contain_text("The third one.")
+        assert decisions() == 0, "what another tab changed is shown, and nothing is sent"
+        await expect(two.get_by_label("Your words to the desk")).to_have_value("")
+        await one.get_by_label("Your words to the desk").fill("Typed, but not shown yet.")
+        await two.goto(two.url)
+        await expect(two.get_by_label("Your words to the desk")).to_have_value("The third one.")
+        await confirmed(two)
+        await expect(two.get_by_role("button", name="Undo")).to_be_visible()
+        await confirmed(one)
+        await expect(one.get_by_role("alert")).to_contain_text("Not done")
+        await two.go_back()  # no copy is kept: it is the page as things are now
+        await expect(two.get_by_role("button", name="Undo")).to_be_visible()
+        await expect(two.get_by_role("button", name="Confirm")).to_have_count(0)
+        assert decisions() == 1
+        assert await context.cookies() == []
+
+    run(main)
+    [queued] = [one for one in reports(website).values() if one.state == ReportState.QUEUED]
+    assert queued.to == NETWORK_DESK
 
 
 def test_an_incomplete_decision_leads_to_the_missing_field(run: Run, website: Website) -> None:

@@ -24,6 +24,7 @@ from complaints.models import (
 )
 from complaints.serve import serve
 from complaints.settings import SettingsError, load
+from complaints.web.pages.home import processors
 from tests.house import unguarded
 from tests.visitor import asked, confirm
 from tests.website import Website, running_website, spam
@@ -231,7 +232,11 @@ def test_the_page_names_whoever_else_sees_something_as_it_is_set_up(tmp_path: Pa
         page = website.http.get("/privacy").text
         assert "A mail relay" not in page
         assert "Contact zones" not in page
+        assert "A database server" not in page
         assert "does not say where" not in page
+    elsewhere = load(data=tmp_path, database_url="postgresql://plaint:secret@db.example:5432/plaint")
+    told = dict(processors(elsewhere))["A database server"]
+    assert ("db.example" in told, "secret" in told) == (True, False)
     given = {"public_url": "https://plaint.example", "contact": "operator@example.net"}
     with running_website(tmp_path / "third", **given) as website:
         assert "does not say where" in website.http.get("/privacy").text

@@ -67,6 +67,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "quiet": "https://plaint.example/unsubscribe/def",
         "account": ACCOUNT,
     },
+    "waiting": {"count": 3, "url": "https://plaint.example/batch/abc", "until": NOON},
     "refused": {
         "refused": [PART | {"look": "https://plaint.example/review/abc"}, PART],
         "more_refused": 0,

@@ -64,6 +64,19 @@ def test_registering_offers_each_use_and_none_is_ticked(website: Website) -> Non
     assert kept == {"digests": (True, "page"), choices.ADULT: (True, "page")}
 
 
+def test_each_optional_field_says_so_and_what_is_missing_without_it(website: Website) -> None:
+    account = urlsplit(website.office.account_url(website.alice.reporter)).path
+    asked_for = []
+    for path in (website.review(website.waiting()), account):
+        page = website.http.get(path).text
+        for field in re.finditer(r'<textarea id="(\w+)"(?![^>]* (?:required|readonly))', page):
+            asked_for.append(field[1])
+            before = page[page.rindex("<h2", 0, field.start()) : field.start()].lower()
+            label = before[before.rindex("optional") :]
+            assert "without" in label, field[1]
+    assert asked_for == ["note", "hide", "names"]
+
+
 def test_nobody_registers_who_does_not_say_to_be_old_enough(website: Website) -> None:
     link, code = asked(website)
     refused = website.http.post(link, data={"code": code, "policy": POLICY, "for": "news"})

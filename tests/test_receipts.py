@@ -233,6 +233,9 @@ async def check_one(home: House, tmp_path: Path, document: dict[str, Any], sent:
     ran = await asyncio.to_thread(plaint, *command)
     assert ran.code == 0, ran.err
     assert f"consented to for {CLOUD_DESK}" in ran.text
+    (tmp_path / "report.eml").write_bytes(b"DKIM-Signature: v=1;\r\n b=\r\nReceived: by mx; now\r\n" + sent)
+    ran = await asyncio.to_thread(plaint, *command)
+    assert "below the fields that were added on its way" in ran.text, "a desk can check what it got"
     (tmp_path / "report.eml").write_bytes(sent.replace(b"Words.", b"Other."))
     ran = await asyncio.to_thread(plaint, *command)
     assert (ran.code, ran.out) == (65, b"")

@@ -4,6 +4,7 @@ import asyncio
 import email
 import email.policy
 import logging
+import os
 import random
 import re
 from collections.abc import Awaitable, Callable
@@ -169,6 +170,26 @@ INSERT INTO letter (id, kind, "to", mail_from, state, message_id, raw, attempts)
     VALUES ('l', 'probe', 'a@b.example', '', 'sent', :mark, '', 1)
 """
 """Of a report that was sent, of an answer that quotes it, and of a probe, as they were kept once."""
+
+
+def test_nobody_else_on_the_machine_reads_the_database_whoever_made_its_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    file = tmp_path / "plaint.sqlite"
+    umask = os.umask(0o022)
+    try:
+        for made_before in (False, True):
+            if made_before:
+                file.chmod(0o664)
+            database = Database(load(data=tmp_path).database)
+            database.upgrade()
+            with database.transaction() as session:
+                session.execute(text("DELETE FROM letter"))
+                modes = {path.name: path.stat().st_mode & 0o7 for path in tmp_path.glob("plaint.sqlite*")}
+            database.close()
+            assert len(modes) == 3, "the file, its log and their index"
+            assert not any(modes.values()), modes
+    finally:
+        os.umask(umask)
 
 
 def test_an_upgrade_leaves_no_secret_in_an_old_database_and_its_links_still_open(

@@ -169,6 +169,19 @@ def test_a_paste_is_no_better_than_what_its_writer_left_of_it() -> None:
     )
 
 
+def test_a_pasted_header_alone_is_told_with_the_way_to_say_that_there_was_a_text() -> None:
+    header, text = SPAM.partition(b"\r\n\r\n")[0], b"Buy now: http://pills.example/\r\n"
+    for pasted in (header, header + b"\r\n" + text):
+        (item,) = unwrap_paste(pasted)
+        assert "Only its header is there" in (item.lost or "")
+        assert "empty line between header and text" in (item.lost or "")
+    assert [one.kind for one in item.repairs] == ["joined"]
+    for again in (unwrap_paste(pasted, {"joined"}), unwrap_paste(header + b"\r\n\r\n" + text)):
+        spam = again[0].spam or b""
+        assert spam[parse(spam).body :].strip() == text.strip()
+        assert "Only its header" not in (again[0].lost or "")
+
+
 def test_a_file_is_the_spam_itself_even_when_it_is_a_forward() -> None:
     raw = forward(TEXT, attached(SPAM))
     (item,) = open_file(raw, "x.eml")

@@ -8,7 +8,7 @@ plain (`wanted.py`, `words.py`). Whatever a bound leaves unread is a leak: nobod
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from complaints.leaks.opened import (
 )
 from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
 from complaints.leaks.reading import Reading
-from complaints.leaks.readings import read
+from complaints.leaks.readings import read, without_tags
 from complaints.leaks.wanted import Wanted, wanted
 from complaints.leaks.words import in_ascii
 
@@ -212,12 +212,18 @@ class _Search:
         inside = text.inside + 1
         self.add(_Text(opened.octets, how, where, inside, text.attached, edged=opened.is_likely))
 
-    def _found(self, text: _Text, readings: list[Reading], *, words: bool, plain: bool) -> None:
+    def _found(self, text: _Text, readings: Iterable[Reading], *, words: bool, plain: bool) -> None:
         """Take note of what stands in readings; `plain` is whether it may stand in those that are whole."""
+        readings = [
+            one
+            for reading in readings
+            for one in (reading, *(self._untagged(reading, plain=plain) if reading.tagged else ()))
+        ]
+        whole = plain or self.wanted.has_short_words
         asked = [
             one.octets
             for one in readings
-            if (plain or not one.whole) and not self.wanted.stands_in_next(one, plain=plain)
+            if (whole or not one.whole) and not self.wanted.stands_in_next(one, plain=plain)
         ]
         if sum(map(len, asked)) < _TOGETHER:
             asked = [b"\n".join(asked)]
@@ -226,10 +232,12 @@ class _Search:
         for reading in readings:
             if not self.wanted.may_stand_in(reading.octets):
                 continue
-            for what, way in self.wanted.found(
-                reading, words=words and not reading.tokens, edges=text.edged
-            ):
+            for what, way in self.wanted.found(reading, words=words and not reading.tokens, edges=text.edged):
                 self._leak(text, what, _then(reading.how, way))
+
+    def _untagged(self, tagged: Reading, *, plain: bool) -> Iterator[Reading]:
+        if plain or self.wanted.is_split_by_tags(tagged):
+            yield from without_tags(tagged)
 
     def _leak(self, text: _Text, what: str, how: str) -> None:
         how = _then(text.how, how) or "as it stands"

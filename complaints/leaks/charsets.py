@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from complaints.leaks.readings import in_utf8
+from complaints.leaks.encoded_words import in_utf8
 from complaints.leaks.scan import finder
 
 _CHARSET = finder(rb"(?i)charset")

@@ -44,7 +44,7 @@ _SHORTEST_BODY = 8
 _ONES = re.compile(rb"1*")
 _FEWEST_LINES = 2
 _MARGIN = 64
-"""More letters than fewer whole groups than are asked for, or as many in hex, and what is beside them, can have."""
+"""More letters than too few whole groups, or as many in hex, and what stands beside them, can have."""
 _APART = b"/" * 8
 """Whole groups that decode to nothing readable."""
 _STRETCH, _LONGEST_STRETCH = 512, 8192
@@ -148,7 +148,7 @@ def letters_in(text: bytes) -> bytes:
 def tokens(text: bytes, standard: bytes, wanted: Wanted, *, otherwise: bool) -> Iterator[Opened]:
     """Yield what in all encoded tokens of a text can be read, or may hold what is wanted.
 
-    `standard` are its letters of base64; `otherwise` is whether `told_in` says that something encoded is there.
+    `standard` are its letters of base64; `otherwise` is whether `told_in` says that there is something.
     """
     if len(standard) < wanted.fewest_letters:
         return
@@ -199,10 +199,10 @@ def _numbers(run: bytes) -> Iterator[int]:
 
 
 def _stretches(standard: bytes, place: int, wanted: Wanted) -> list[tuple[int, int]]:
-    """The stretches, of whole groups of four, in which enough is readable from some letter on, or in hex.
+    """The stretches, of whole groups of four, in which enough can be read from some letter on, or in hex.
 
     They hold all of each row of readable characters, wherever in a group it begins: where it goes on behind a
-    stretch, it is seen there again, or goes on for no more than the margin. `place` is the first; -1 for none.
+    stretch, it is seen there again, or goes on no more than the margin. `place` is the first, -1 for none.
     """
     found: list[tuple[int, int]] = []
     size = _STRETCH

@@ -1,7 +1,7 @@
 """One reading of a text, and what is made of it once however often it is looked at."""
 
 import codecs
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,8 +28,10 @@ class Reading:
     octets: bytes
     whole: bool = False
     tokens: bool = False
-    undone: Set[bytes] | None = None
+    undone: AbstractSet[bytes] | None = None
     """The escapes that the next reading undid, if nothing else is different there."""
+    tagged: bool = False
+    """Whether readings without its tags are still to be made of it."""
     quoted: bool = False
     """Whether the next base is this one as quoted-printable."""
 

@@ -8,13 +8,13 @@ a text is read in every way that could change it.
 import binascii
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 
+from complaints.leaks.encoded_words import around_words
 from complaints.leaks.escapes import CODES
-from complaints.leaks.reading import Reading, octets_of
+from complaints.leaks.reading import Reading
 from complaints.leaks.scan import BASE64, finder
 from complaints.leaks.unseen import in_latin, is_mixed, looks_otherwise, visible
 
@@ -26,15 +26,6 @@ _SOFT_BREAK_FROM = finder(rb"=[ \t]+\r?\n")
 _CODE = re.compile(rb"=(?:[0-9A-F]{2}|[ \t]*+\r?\n)")
 _CODE_FROM = finder(rb"=(?:[0-9A-F]{2}|[ \t]*\r?\n)")
 _DAMAGED = re.compile(rb"=([0-9A-Fa-f]{2}[^\s\"'>]{4,})")
-_ENCODED_WORDS = re.compile(
-    rb"=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,60}\?[bBqQ]\?[^?]*+\?=)*)"
-)
-_ENCODED_WORD = re.compile(rb"=\?([^?\s*]{1,60})(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*+)\?=")
-_WORD_FROM, _COMMENT = finder(rb"=\?"), finder(rb"<!--")
-_OPEN_CODE = re.compile(rb"=[^?]?\?")
-_SPACED_WORD = re.compile(rb"\?[qQ]\?[^?_]*+_")
-_PRINTABLE = bytes(range(0x20, 0x7F))
-_LONG_ROW = 100
 _CONTINUED = re.compile(rb";\s{0,9}[A-Za-z-]{1,20}\*[1-9]\d{0,3}\*?=\"?")
 _CONTINUATION = finder(rb"\*[1-9][0-9]{0,3}\*?=")
 _PIECE = re.compile(rb"([A-Za-z-]{1,20})\*(\d{1,4})\*?=(\"[^\"\n]*\"|[^;\s]*)")
@@ -59,7 +50,7 @@ _CUT_PERCENT_FROM = finder(rb"%[0-9A-Fa-fu]{0,9}\r?\n[ \t]")
 _CUT_ENTITY = re.compile(rb"&[^\s&;]{0,12}\r?\n[ \t]+")
 _CUT_ENTITY_FROM = finder(rb"&[^\t-\r &;]{0,12}\r?\n[ \t]")
 _BESIDE = 80
-_NO_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64)
+_COMMENT = finder(rb"<!--")
 _COMMENT_START = re.compile(rb"<!--")
 _TAG_START = re.compile(rb"<")
 _BEHIND_TAG = finder(rb">[0-9A-Za-z+/_-]{8}", rb">[0-9A-Za-z+/_-]{1,8}(?:<[^<>]*>)+[0-9A-Za-z+/_-]{1,15}<")
@@ -71,11 +62,6 @@ _TOKEN = re.compile(b"1" * 16 + b"1*")
 _BESIDE_AT, _AT_BESIDE = finder(rb"\)[ \t]?@"), finder(rb"@[ \t]?\(")
 """A comment beside the @ of an address (RFC 5322 §3.2.2)."""
 _ASIDE = re.compile(rb"[ \t]*\([^()\r\n]*+\)")
-_NO_CHARSETS = frozenset(
-    ("utf-8", "utf8", "us-ascii", "ascii", "idna", "punycode", "undefined",
-     "unicode_escape", "unicode-escape", "raw_unicode_escape", "raw-unicode-escape")
-)  # fmt: skip
-"""Nothing to decode, or names of things in Python that are no charset, some of which take quadratic time."""
 _NO_ESCAPE = bytes(octet for octet in range(256) if octet in b" \t\"'<>=,!()*:-_~|^$[]+?`" or octet >= 0x80)
 """Of these no escape consists, and none needs one of them beside it."""
 
@@ -97,7 +83,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
     Long encoded words are then read as words only.
     """
     rows: set[bytes] = set()
-    words, rest = _around_words(text, rows)
+    words, rest = around_words(text, rows)
     text = rest if split else text
     bases = [Reading("", text)]
     aside: list[Reading] = []
@@ -118,7 +104,7 @@ def read(text: bytes, *, split: bool = True) -> Read:
         finished &= _see_through(base, done)
         inside = done.readings[-1]
         # Words that only now show, as in a message inside quoted-printable; each round decodes some of them
-        if inside.octets is not text and (words := _around_words(inside.octets, rows)[0]):
+        if inside.octets is not text and (words := around_words(inside.octets, rows)[0]):
             queue.append(Reading(f"{inside.how}, encoded words".removeprefix(", "), words))
         if split:
             _join(done)
@@ -160,9 +146,12 @@ def _join(done: Read) -> None:
         _then(last, "split by comments of a header", _ASIDE.sub(b"", last.octets), done)
     if b"<"[0] in last.octets:
         split = _is_split(last.octets)
-        if _COMMENT(last.octets, 0) >= 0:
-            last = _then(last, "split by comments", _uncommented(last.octets), done)
-        last = _then(last, "split by tags", _untagged(last.octets), done)
+        if last.whole and not (split or mixed):
+            last.tagged = True
+        else:
+            made = without_tags(last)
+            done.readings.extend(made)
+            last = made[-1] if made else last
         # A token that tags split is whole only without them.
         if split:
             done.readings.append(Reading(last.how, _tokens(last.octets), whole=True, tokens=True))
@@ -191,7 +180,16 @@ def _tokens(text: bytes) -> bytes:
     return b"\n".join([text[start:end] for start, end in spans])
 
 
-def _untagged(text: bytes) -> bytes:
+def without_tags(tagged: Reading) -> list[Reading]:
+    """The readings of a reading from which comments, and then all tags, are taken out."""
+    last, done = tagged, Read([tagged], finished=True)
+    if _COMMENT(last.octets, 0) >= 0:
+        last = _then(last, "split by comments", _uncommented(last.octets), done)
+    _then(last, "split by tags", untagged(last.octets), done)
+    return done.readings[1:]
+
+
+def untagged(text: bytes) -> bytes:
     """Take out tags; one is what stands between the signs of it and holds neither."""
     done: list[bytes] = []
     for part in _parts(text, _TAG_START):
@@ -225,7 +223,13 @@ def _in_order(text: bytes) -> bytes:
 
 
 def _then(
-    last: Reading, how: str, octets: bytes, done: Read, *, whole: bool = False, undone: Set[bytes] | None = None
+    last: Reading,
+    how: str,
+    octets: bytes,
+    done: Read,
+    *,
+    whole: bool = False,
+    undone: AbstractSet[bytes] | None = None,
 ) -> Reading:
     """Add a reading of a reading, unless it says the same; `undone` is what alone it differs in."""
     if octets == last.octets:
@@ -241,39 +245,6 @@ def _mended(match: re.Match[bytes]) -> bytes:
     return b"".join(match[0].split())
 
 
-def _around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
-    """Decode encoded words; returns them with what stands beside them, each on a line, and the rest.
-
-    Those that are `known` were decoded before, and are left out; others become known.
-
-    Long rows that are nothing but a text once decoded are no longer in the rest: all their letters were read
-    as they were meant. Read in another way, from another letter on, they would have to say something as well,
-    and no chance makes both of that.
-    """
-    pieces: list[bytes] = []
-    rest: list[bytes] = []
-    end = position = 0
-    first, last = _WORD_FROM(text, 0), text.rfind(b"?") + 2
-    for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
-        if match[0] in known:
-            continue
-        known.add(match[0])
-        before = text[max(end, match.start() - _BESIDE) : match.start()]
-        behind = text[match.end() : match.end() + _BESIDE]
-        words = _words(match)
-        pieces.append(before + words + behind)
-        end = match.end()
-        if len(words) >= _LONG_ROW and _is_plain(match[0], words):
-            rest.append(text[position : match.start()])
-            position = end
-    return b"\n".join(pieces), b"?".join((*rest, text[position:])) if rest else text
-
-
-def _is_plain(row: bytes, decoded: bytes) -> bool:
-    """Whether encoded words were nothing but a text; what is a space in one may be a letter of base64."""
-    return not (decoded.translate(None, _PRINTABLE) or (b"_"[0] in row and _SPACED_WORD.search(row)))
-
-
 def _around_codes(text: bytes) -> bytes:
     """Undo quoted-printable in what stands beside codes of it, each on a line."""
     pieces: list[bytes] = []
@@ -284,66 +255,6 @@ def _around_codes(text: bytes) -> bytes:
             first = max(match.start() - _BESIDE, 0)
         end = match.end() + _BESIDE
     return binascii.a2b_qp(b"\n".join((*pieces, text[first:end]))) if first >= 0 else b""
-
-
-def _words(match: re.Match[bytes]) -> bytes:
-    """Decode encoded words that follow each other (RFC 2047 §6.2), to UTF-8."""
-    row = match[0]
-    charset, kind, _ = row[2:].split(b"?", 2)
-    start = b"=?%b?%b?" % (charset, kind)
-    end = row.find(b"?=", len(start))
-    second = row.find(start, end)
-    between = row[end : second + len(start)] if second >= 0 else b"?="
-    payloads = row[len(start) : -2].split(between)
-    if b"?"[0] not in b"".join(payloads):  # all of one kind, with the same between them
-        return in_utf8(_decoded(kind, payloads), _name(charset))
-    found: list[tuple[str, bytes]] = []
-    for (charset, kind), words in groupby(_ENCODED_WORD.findall(row), _of_words):
-        octets = _decoded(kind, [payload for _, _, payload in words])
-        name = _name(charset)
-        if found and found[-1][0] == name:
-            octets = found.pop()[1] + octets
-        found.append((name, octets))
-    return b"".join(in_utf8(octets, name) for name, octets in found)
-
-
-def _name(charset: bytes) -> str:
-    """The name of a charset, without the language that may stand behind it (RFC 2231 §5)."""
-    return charset.partition(b"*")[0].decode("ascii", "replace").lower()
-
-
-_of_words = itemgetter(0, 1)
-
-
-def _decoded(kind: bytes, payloads: list[bytes]) -> bytes:
-    """Decode encoded words of one kind, in one go where none ends within a group or a code."""
-    joined = b"".join(payloads)
-    if kind in b"qQ":
-        if _OPEN_CODE.search(b"?".join((*payloads, b""))):
-            return b"".join([binascii.a2b_qp(payload, header=True) for payload in payloads])
-        return binascii.a2b_qp(joined, header=True)
-    within = any([len(payload) % 4 for payload in payloads])  # noqa: C419 - there are many
-    letters = joined.rstrip(b"=")
-    if within or letters.translate(None, BASE64):
-        each = b"".join(map(base64_octets, payloads))
-        # Some break a text only after it was encoded, within a group.
-        return each + b"\n" + base64_octets(joined) if within and len(payloads) > 1 else each
-    return octets_of(letters)
-
-
-def in_utf8(octets: bytes, charset: str) -> bytes:
-    """Octets of a charset in UTF-8; as they are when Python knows no such charset."""
-    if charset in _NO_CHARSETS:
-        return octets
-    try:
-        return octets.decode(charset, "ignore").encode("utf-8", "ignore")
-    except (LookupError, ValueError):
-        return octets
-
-
-def base64_octets(letters: bytes) -> bytes:
-    """Decode the letters of the standard alphabet among these octets, whether they fill a group or not."""
-    return octets_of(letters.translate(None, _NO_BASE64))
 
 
 def _unescaped(text: bytes) -> tuple[bytes, set[bytes]]:

@@ -1,13 +1,15 @@
 """Asking a text in one pass whether it may hold any of many things: takes patterns, leaves where.
 
-The machine for patterns is RE2's: its time is linear in the text whatever the patterns are. It makes its states
-as it meets them, which takes the longer the more patterns there are, and longest where some of them count; so
-hundreds of plain rows of letters are asked for by Aho-Corasick, whose states are all made beforehand. An answer
-is `no` only where nothing that is described is there; whoever gets a `yes` looks for himself.
+The machine for patterns is RE2's: its time is linear in the text whatever the patterns are. It makes states
+as it meets them, which takes the longer the more patterns there are, and longest where several count. So what
+counts is asked for by itself, and hundreds of plain rows of letters by Aho-Corasick, whose states are made
+beforehand. An answer is `no` only where nothing that is described is there; whoever gets a `yes` looks for
+himself.
 """
 
 from base64 import b32encode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from functools import cache
 
 import re2
@@ -21,6 +23,8 @@ ARCHIVES = (b"UEsDB", b"H4sI", b"/Td6WFoA", b"QlpoO", b"QlpoN", b"QlpoM")
 FUNCTIONS = (b"fromcharcode", b"fromcodepoint", b"uint8array")
 """With what scripts make texts of numbers."""
 _GAP = b"[^" + LETTERS + b"]*"
+_IN_TAGS = b"[^" + LETTERS + b"<>]*"
+_BEHIND_TAG = 4
 _HEX_GAP = b"(?:0[xX]|[+/])*"
 _SPACE = rb"(?:[\t-\r ._+,-]|\xc2\xa0|&nbsp;)+"
 _EACH_CASE = {octet: bytes({octet, ord(chr(octet).upper())}) for octet in b"abcdefghijklmnopqrstuvwxyz"}
@@ -61,7 +65,9 @@ def kinds_finder(*kinds: Iterable[bytes]) -> Callable[[bytes], set[int]]:
         seen = always.copy()
         for start in range(0, len(text), _CHUNK):  # it makes a list of all that it finds
             piece = text[start : start + _CHUNK + longest]
-            seen.update([of_row[row] for row, _, _ in machine.find_matches_as_indexes(piece, overlapping=True)])
+            seen.update(
+                [of_row[row] for row, _, _ in machine.find_matches_as_indexes(piece, overlapping=True)]
+            )
             if len(seen) == len(kinds):
                 break
         return seen
@@ -123,6 +129,20 @@ def in_each_case(octets: bytes) -> bytes:
 def joined(*patterns: bytes) -> bytes:
     """Patterns behind each other, with anything between them that is no letter."""
     return _GAP.join(pattern for pattern in patterns if pattern)
+
+
+def split_by_tags(letters: bytes, ends: AbstractSet[bytes]) -> Iterator[bytes]:
+    """Patterns of which one matches wherever tags stand between these letters, in lower case.
+
+    Behind a tag, or a comment, four of them follow, or fewer before another tag, or the last ones; behind
+    those no letter of ASCII stands, or one of the `ends`. A comment without an end takes no letters with it.
+    """
+    end = b"(?:" + b"|".join((b"[^A-Za-z0-9]", rb"\z", *(in_each_case(one) for one in sorted(ends)))) + b")"
+    for start in range(1, len(letters)):
+        rest = [_octet(octet) for octet in letters[start : start + _BEHIND_TAG]]
+        for size in range(1, len(rest)):
+            yield b">" + _IN_TAGS + _IN_TAGS.join(rest[:size]) + _IN_TAGS + b"<"
+        yield b">" + _IN_TAGS + _IN_TAGS.join(rest) + (end if len(rest) < _BEHIND_TAG else b"")
 
 
 def standing_alone(text: bytes) -> bytes:

@@ -5,16 +5,16 @@ address do not stand, no way of putting dots, tags, folds or words between them 
 a nanosecond an octet. Only where they do stand, a pattern decides whether it is the address.
 """
 
-import re
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from complaints.leaks.addresses import Address
 from complaints.leaks.digests import ONE_MAILBOX, digests_of, same_mailbox
 from complaints.leaks.escapes import Disturbed
-from complaints.leaks.reading import ROT13, Reading, ascii_letters_of, letters_of
+from complaints.leaks.reading import Reading, ascii_letters_of, letters_of
 from complaints.leaks.scan import (
     ARCHIVES,
     FUNCTIONS,
@@ -24,27 +24,14 @@ from complaints.leaks.scan import (
     in_base32,
     in_base64,
     in_each_case,
-    joined,
     kinds_finder,
-    maybe,
     readable,
     readable_hex,
-    spread,
+    split_by_tags,
     standing_alone,
 )
 from complaints.leaks.words import Word, garbled, latin, words_of
 
-_SIGNS = re.compile(rb"[^a-z0-9\x80-\xff]+")
-_FOLD = re.compile(rb"\r?\n[ \t]+")
-_LONG = 5
-"""From this length on a local part counts also behind other letters, as in a bounce address."""
-_AT = rb"(?:\s?[@=#!~*:/|%._-]{1,3}\s?|[\s\[({<_.-]{1,3}at[\s\])}>_.-]{1,3})"
-_DOT = rb"(?:[._-]|\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?)"
-_TAG = rb"(?:[+/][^\s@<>\"]{0,64}?)?"
-_GAP = rb"[^a-z0-9\x80-\xff._+@=-]{0,4}"
-_GAP_AT = rb"[^a-z0-9\x80-\xff@=]{0,6}[@=][^a-z0-9\x80-\xff]{0,6}"
-_TOLD = 5
-"""So many letters on either side of the @ are looked at beforehand."""
 TELLING = 16
 """So many readable characters in a row noise does not hold by chance."""
 _HEAD = 6
@@ -54,95 +41,6 @@ _BASE32_HEAD = 8
 _ROW = 8
 _TELLING_ROW = 4
 """Fewer letters of a name stand in any text."""
-_TELLING_JOINED = 10
-"""So many letters of an address in a row are no chance, whatever stands or does not stand between them."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """One spelling of an address: `local` and `domain` in lower case, as octets."""
-
-    what: str
-    local: bytes
-    domain: bytes
-    dots: bool
-    """Whether dots in the local part are nothing, and so may be anywhere."""
-
-    @cached_property
-    def gates(self) -> tuple[tuple[str, tuple[bytes, ...]], ...]:
-        """Per way of turning it: the letters a reading must hold all of, the longest first."""
-        plain = {letters_of(self.local), *map(letters_of, self.domain.split(b"."))}
-        needles = sorted(plain - {b""}, key=len, reverse=True)
-        return (
-            ("", tuple(needles)),
-            ("reversed", tuple(needle[::-1] for needle in needles)),
-            ("rot13", tuple(needle.translate(ROT13) for needle in needles)),
-        )
-
-    def described(self) -> Iterator[bytes]:
-        """Patterns of which one matches any reading it stands in, however it is turned around there."""
-        local, labels = letters_of(self.local), list(map(letters_of, self.domain.split(b".")))
-        for turn, order in ((bytes, 1), (_rotated, 1), (_reversed, -1)):
-            host: list[bytes] = []
-            left = _TOLD
-            for label in labels:
-                if left > 0:
-                    host += [maybe(turn(b"dot"))] * bool(host) + [spread(turn(label[:left]))]
-                    left -= len(label)
-            box = spread(turn(local[-_TOLD:]))
-            yield joined(*(box, maybe(turn(b"at")), *host)[::order])
-            yield joined(*(box, b"[+/]")[::order])  # the tag behind it may hold any letters
-            front = spread(turn(b"".join(labels)[-_TOLD:]))
-            yield joined(*(front, spread(turn(local[:_TOLD])))[::order])
-
-    @cached_property
-    def _patterns(self) -> tuple[re.Pattern[bytes], ...]:
-        local = re.escape(self.local)
-        if self.dots:
-            local = rb"\.?".join(re.escape(bytes([octet])) for octet in self.local.replace(b".", b""))
-        labels = [re.escape(label) for label in self.domain.split(b".")]
-        return (
-            re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
-            re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
-            *self._run_together,
-        )
-
-    @property
-    def _run_together(self) -> tuple[re.Pattern[bytes], ...]:
-        """The address as a name of something else: with dashes for its signs, or without any."""
-        parts = [[piece for piece in _SIGNS.split(part) if piece] for part in (self.local, self.domain)]
-        if not parts[0] or sum(len(piece) for part in parts for piece in part) < _TELLING_JOINED:
-            return ()
-        local, domain = (rb"[_-]?".join(map(re.escape, part)) for part in parts)
-        return (re.compile(rb"(?P<local>" + local + rb")[_-]?(?:at[_-])?" + domain),)
-
-    @cached_property
-    def _spaced(self) -> re.Pattern[bytes]:
-        """The address with something between its letters, such as a fold or spaces."""
-        dots = b"." if self.dots else b""
-        parts = (self.local.translate(None, dots), self.domain)
-        gap = _GAP.replace(b"._", b"_") if self.dots else _GAP
-        local, domain = (gap.join(re.escape(bytes([octet])) for octet in part) for part in parts)
-        return re.compile(rb"(?P<local>" + local + rb")" + _GAP_AT + domain)
-
-    def stands_in(self, reading: Reading, *, edges: bool) -> str | None:
-        """How it was turned around where it stands there; None when it does not. `edges` as in `found`."""
-        edges &= len(self.local) < _LONG
-        for way, needles in self.gates if reading.whole else self.gates[:1]:
-            if all(needle in reading.letters for needle in needles):
-                text = reading.turned(way)
-                if self._seen(text, edges) or (b"\n" in text and self._seen(_FOLD.sub(b"", text), edges)):
-                    return way
-        return None
-
-    def _seen(self, lower: bytes, edges: bool) -> bool:
-        joined = letters_of(self.local) + letters_of(self.domain)
-        patterns = (*self._patterns, self._spaced) if joined in letters_of(lower) else self._patterns
-        for match in (match for pattern in patterns for match in pattern.finditer(lower)):
-            start = match.start("local")
-            if not edges or not lower[max(0, start - 1) : start].isalnum():
-                return True
-        return False
 
 
 @dataclass(frozen=True)
@@ -175,9 +73,24 @@ class Wanted:
         words = {form for word in self.words for form in word.forms}
         return Disturbed(words.union(*((one.local, one.domain) for one in self.addresses)) - {b""})
 
+    @cached_property
+    def _split_by_tags(self) -> Place:
+        rows: set[bytes] = set()
+        for one in self.addresses:
+            for needle in one.gates[0][1][:1]:
+                rows.update(split_by_tags(needle, {letters_of(one.domain)[:1], b"a"}))
+        for word in self.words:
+            for letters in word.letters:
+                rows.update(split_by_tags(letters, set()))
+        return finder(*sorted(rows))
+
+    def is_split_by_tags(self, tagged: Reading) -> bool:
+        """Whether tags may split what is looked for in a reading whose letters, with tags, do not hold it."""
+        return self._split_by_tags(tagged.octets, 0) >= 0
+
     def stands_in_next(self, reading: Reading, *, plain: bool) -> bool:
         """Whether whatever stands in a reading stands in one behind it as well; `plain` as `told_in` says."""
-        if reading.quoted and not plain:
+        if reading.quoted and not plain and not self.has_short_words:
             return self._behind_equals(reading.octets, 0) < 0
         return reading.undone is not None and not any(map(self._disturbed.__getitem__, reading.undone))
 
@@ -201,10 +114,23 @@ class Wanted:
 
     @cached_property
     def _plain_rows(self) -> set[bytes]:
-        """Letters of which each address and each word holds some, however it is turned around."""
-        rows = {ascii_letters_of(needles[0] if needles else b"") for one in self.addresses for _, needles in one.gates}
-        rows |= {ascii_letters_of(letters) for word in self.words for letters in word.letters}
-        return {b""} if any(len(row) < _TELLING_ROW for row in rows) else rows
+        """Letters of which each address, however it is turned around, and each longer word holds some."""
+        rows = {
+            ascii_letters_of(needles[0] if needles else b"")
+            for one in self.addresses
+            for _, needles in one.gates
+        }
+        if any(len(row) < _TELLING_ROW for row in rows):
+            return {b""}
+        of_words = (ascii_letters_of(letters) for word in self.words for letters in word.letters)
+        return rows.union(row for row in of_words if len(row) >= _TELLING_ROW)
+
+    @cached_property
+    def has_short_words(self) -> bool:
+        """Whether any word is too short for `told_in` to tell of."""
+        return any(
+            len(ascii_letters_of(letters)) < _TELLING_ROW for word in self.words for letters in word.letters
+        )
 
     @cached_property
     def _encoded_rows(self) -> set[bytes]:
@@ -213,11 +139,14 @@ class Wanted:
         rows |= {letters[:_ROW] for form in self.foreign for letters in in_base64(form)}
         rows |= {letters[:_ROW] for _, letters in self._base32}
         for octets in {octets[: _HEAD // 2] for _, octets in self.digests}.union(self.foreign):
-            rows |= {octets.hex()[:_ROW].encode(), b"".join(b"0x%02x" % octet for octet in octets)[: 2 * _ROW]}
+            rows |= {
+                octets.hex()[:_ROW].encode(),
+                b"".join(b"0x%02x" % octet for octet in octets)[: 2 * _ROW],
+            }
         return {ascii_letters_of(row) for row in (*rows, *ARCHIVES, *FUNCTIONS)}
 
     def told_in(self, letters: bytes) -> tuple[bool, bool]:
-        """What of the letters of base64 in a text may be there: something in plain, something encoded.
+        """What the letters of base64 in a text tell of: something in plain (but short words), or encoded.
 
         That is, of what is told in another way than by what can be read in it once decoded.
         """
@@ -350,14 +279,6 @@ class Wanted:
                 if all(needle in letters for needle in needles):
                     return True
         return False
-
-
-def _rotated(letters: bytes) -> bytes:
-    return letters.translate(ROT13)
-
-
-def _reversed(letters: bytes) -> bytes:
-    return letters[::-1]
 
 
 def _any_in(needles: tuple[bytes, ...], letters: bytes) -> bool:

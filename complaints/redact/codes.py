@@ -48,6 +48,7 @@ _ENDING = re.compile(rb"\.[A-Za-z]{2,5}\Z")
 _LABEL = re.compile(rb"[^.@:\[\]]+")
 _HOSTLIKE = re.compile(rb"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}", re.IGNORECASE)
 _SLASHES_HOST = re.compile(rb"//(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?![^/?#:])", re.IGNORECASE)
+_REMEMBERED = frozenset({"id", "code", "bounce address"})
 _DIGITS = b"0123456789"
 _LOCAL_PIECE = re.compile(rb"[^+=_#-]+")
 _MAILTO = re.compile(rb"mailto:[^\s<>\"'\\]{3,}", re.IGNORECASE)
@@ -84,9 +85,9 @@ class Codes:
             end = match.start() + len(match[0][:_LONGEST_URL].rstrip(_AFTER))
             finds += self.in_url(text[match.start() : end], match.start())
         finds += self.in_addresses(text, written=written)
-        for match in begun(_MAILTO, text, places(lower, b"mailto:")):
+        for match in begun(_MAILTO, text, places(lower, b"mailto:")) if b"mailto:" in lower else ():
             finds += self._in_mailto(match[0], match.start())
-        for match in begun(_CID, text, places(lower, b"cid:")):
+        for match in begun(_CID, text, places(lower, b"cid:")) if b"cid:" in lower else ():
             finds.append(self._code(*match.span("id"), match["id"], "id"))
         return finds
 
@@ -286,12 +287,13 @@ class Codes:
         ]
 
     def remember(self, text: bytes, finds: list[Find]) -> None:
-        """Keep the codes of a header field: they are searched in everything that follows."""
+        """Keep the codes that stood in a header field: they are searched in everything that follows."""
         for find in finds:
             if self.known.full:
                 return
             code = text[find.start : find.end]
-            if find.plain and len(code) >= SHORTEST and is_code(code):
+            is_one = find.plain and find.rule in _REMEMBERED and len(code) >= SHORTEST
+            if is_one and is_code(code):
                 self.known.add(code, find.rule)
 
     def _code(self, start: int, end: int, code: bytes, rule: str) -> Find:

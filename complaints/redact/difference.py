@@ -6,12 +6,12 @@ be hidden. It holds what was hidden: it is for the reporter, computed when asked
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from complaints.encodings import printable
 from complaints.message import leaves_within, parse
-from complaints.redact import Redacted
+from complaints.redact import Identity, Redacted, redact
 from complaints.redact.codes import Codes
 from complaints.redact.find import CannotRedact
 from complaints.redact.hide import hider
@@ -89,6 +89,26 @@ def explain(
         "kept": kept if kept is not None else _kept_of(raw, redacted, level),
         "not_hidden": list(redacted.not_hidden),
     }
+
+
+Edits = dict[tuple[str, int], Counter[tuple[str, str]]]
+"""By rule and line: what went and what stands there, how often."""
+
+
+def redact_lines(lines: Mapping[int, bytes], identity: Identity, key: bytes, level: str) -> Edits:
+    """What redaction does in single lines of a text, by their numbers. Nothing where it cannot be done."""
+    numbers, found = list(lines), Edits()
+    if not numbers:
+        return found
+    text = b"".join(b"\r\n" + lines[number].rstrip(b"\r\n") for number in numbers)
+    try:
+        done = redact(text + b"\r\n", identity, key=key, level=level)
+    except CannotRedact:
+        return found
+    for edit in done.edits:
+        at = edit.rule, numbers[edit.line - 2]
+        found.setdefault(at, Counter())[_shown(edit.old), _shown(edit.new)] += 1
+    return found
 
 
 def _kept_of(raw: bytes, redacted: Redacted, level: str) -> list[dict[str, Any]]:

@@ -1,16 +1,18 @@
 """The codes of a header, searched in everything that follows: takes texts, leaves where each stands again.
 
-There may be 200 of them, which are all letters and digits in long runs: so a text is looked through once for
-its long runs, and each code is searched only where it holds one of theirs.
+There may be 200 of them, nearly all with a long run of letters and digits: so a text is looked through once
+for its long runs, and such a code is searched only where its own is one of these.
 """
 
+import re
 from collections.abc import Iterator
 
 MOST = 200
 SHORTEST = 8
-_SHORT_RUN = 8
+_LONG_RUN = 12
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_SPACED = bytes(octet if octet in _LETTERS else 32 for octet in range(256))
+_RUN = re.compile(rb"[A-Za-z0-9]{%d,}" % _LONG_RUN)
+_BEGINS = b"1" * _LONG_RUN
 _MARKED = bytes(49 if octet in _LETTERS else 48 for octet in range(256))
 
 
@@ -19,10 +21,9 @@ class Known:
 
     def __init__(self) -> None:
         self._rules: dict[bytes, str] = {}
-        self._runs: set[bytes] = set()
-        self._shortest = 1 << 30
-        self._short: set[bytes] = set()
-        """Of each code the longest run of letters and digits, by whether it is a long one."""
+        self._by_run: dict[bytes, list[bytes]] = {}
+        """The codes by their first long run of letters and digits, where they have one."""
+        self._others: list[bytes] = []
 
     @property
     def full(self) -> bool:
@@ -34,16 +35,12 @@ class Known:
         if code in self._rules:
             return
         self._rules[code] = rule
-        run = code if code.isalnum() else max(code.translate(_SPACED).split(), key=len, default=b"")
-        if len(run) < _SHORT_RUN:
-            self._short.add(run)
-        else:
-            self._runs.add(run)
-            self._shortest = min(self._shortest, len(run))
+        run = _RUN.search(code)
+        (self._others if run is None else self._by_run.setdefault(run[0], [])).append(code)
 
     def standing(self, text: bytes) -> Iterator[tuple[int, int, str]]:
         """Yield start, end and rule of each that stands there by itself."""
-        for code in self._rules if self._may_stand(text) else ():
+        for code in self._may_stand(text):
             place = text.find(code)
             while place >= 0:
                 end = place + len(code)
@@ -52,18 +49,19 @@ class Known:
                     yield place, end, self._rules[code]
                 place = text.find(code, end if alone else place + 1)
 
-    def _may_stand(self, text: bytes) -> bool:
-        return any(run in text for run in self._short) or (
-            len(text) >= self._shortest and any(run in self._runs for run in _runs(text, self._shortest))
-        )
+    def _may_stand(self, text: bytes) -> list[bytes]:
+        if not self._by_run:
+            return self._others
+        runs = self._by_run.keys() & _runs(text)
+        return [*self._others, *(code for run in runs for code in self._by_run[run])]
 
 
-def _runs(text: bytes, shortest: int) -> Iterator[bytes]:
-    """Yield the runs of so many letters and digits, or more, at the speed of reading."""
-    marked, begins = text.translate(_MARKED), b"1" * shortest
-    place = marked.find(begins)
+def _runs(text: bytes) -> Iterator[bytes]:
+    """Yield the long runs of letters and digits, at the speed of reading."""
+    marked = text.translate(_MARKED)
+    place = marked.find(_BEGINS)
     while place >= 0:
         end = marked.find(b"0", place)
         end = end if end >= 0 else len(text)
         yield text[place:end]
-        place = marked.find(begins, end)
+        place = marked.find(_BEGINS, end)

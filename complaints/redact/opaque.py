@@ -9,6 +9,7 @@ _LONG = 24
 """So many letters and digits without a separator are a code, whichever they are."""
 _SEPARATORS = b"-_.+%~|="
 _AS_ONE = bytes.maketrans(_SEPARATORS, b"-" * len(_SEPARATORS))
+_LONG_PIECE = re.compile(rb"[^-_.+%%~|=]{%d}" % _LONG)
 _DIGITS = b"0123456789"
 _CHANGES = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])")
 _TURNS = re.compile(rb"(?<=[0-9])(?=[A-Za-z])|(?<=[a-z])(?=[0-9A-Z])|(?<=[A-Z])(?=[0-9a-z])")
@@ -17,17 +18,22 @@ _RISES = re.compile(rb"[a-z](?=[A-Z])")
 _CONSONANTS = re.compile(rb"[bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ]{5}")
 
 
-@lru_cache(maxsize=8192)
 def is_code(text: bytes) -> bool:
     """Tell whether a piece of a path, a local part or a field was made by a machine.
 
     A piece of words and separators is none; a number of six digits, a mixture of letters and digits, letters
     of both cases or without a vowel are. Short codes pass for words: who counts in two letters is not found.
     """
-    if len(text) < _SHORTEST:
+    size = len(text)
+    if size < _SHORTEST:
         return False
+    return (size >= _LONG and _LONG_PIECE.search(text) is not None) or _is_code(text)
+
+
+@lru_cache(maxsize=8192)
+def _is_code(text: bytes) -> bool:
     pieces = text.translate(_AS_ONE).split(b"-")
-    if len(max(pieces, key=len)) >= _LONG or any(map(_is_random, pieces)):
+    if any(map(_is_random, pieces)):
         return True
     if len(pieces) == 1:
         return False

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from complaints.message import Header, Message
@@ -23,7 +23,6 @@ class Places:
         self.raw = message.raw
         self._message = message
         self._known = (0, 1)
-        self._told = (0, 0, "")
 
     def outside_parts(self) -> Iterator[tuple[int, int]]:
         """Yield the stretches before, between and behind the parts, where all header fields stand."""
@@ -69,15 +68,21 @@ class Places:
             return False
         return offset < header.start + len(header.name) or _TRACE.fullmatch(header.name) is not None
 
-    def where(self, offset: int) -> str:
-        """Return the header field or part an offset lies in."""
-        start, end, told = self._told
-        if start <= offset < end:
-            return told  # a field has many finds
-        header = self.header(offset)
-        if header is not None:
-            self._told = (header.start, header.end, f"header {header.name}")
-            return self._told[2]
+    def told(self, offsets: Iterable[int]) -> Iterator[tuple[str, int]]:
+        """Yield for each of some offsets, in order, the field or part that it lies in, and the line."""
+        end, where, known, line = -1, "", 0, 1
+        for offset in offsets:
+            if offset >= end:  # a field has many finds
+                header = self.header(offset)
+                end = header.end if header is not None else -1
+                where = f"header {header.name}" if header is not None else self._part(offset)
+                line = self.line(offset)
+            else:
+                line += self.raw[known:offset].count(b"\n")
+            known = offset
+            yield where, line
+
+    def _part(self, offset: int) -> str:
         starts, kinds = self._parts
         index = bisect_right(starts, offset) - 1
         return f"part {index + 1} ({kinds[index]})" if index >= 0 else "structure"

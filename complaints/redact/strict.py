@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 
 from complaints.encodings import decode_words
@@ -34,7 +35,7 @@ _IP = re.compile(
 )
 _BOUNDARY = re.compile(rb"boundary\s*=\s*\"?(?P<value>[^\"\r\n;]{6,200})", re.IGNORECASE)
 _BOUNDARY_ENDS = re.compile(rb"(?:--)?[ \t]*(?:\r?\n|\Z)|[\";\s]")
-_REMEMBERED = frozenset({"id", "code", "bounce address"})
+_NOTHING = ("none", False)
 _DATED = frozenset({"date", "resent-date", "delivery-date", "x-original-date", "x-received"})
 
 
@@ -45,9 +46,11 @@ def _rows() -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def _hide(name: str) -> str:
-    """What a field of this lower-case name may tell, as the rows say; `codes` without a row."""
-    return next((hide for pattern, hide in _rows() if fnmatchcase(name, pattern)), "codes")
+def _kind(name: str) -> tuple[str, bool]:
+    """What a field of this name may tell, as the rows say, `codes` without a row; whether it is a date."""
+    lower = name.lower()
+    hide = next((hide for pattern, hide in _rows() if fnmatchcase(lower, pattern)), "codes")
+    return hide, lower in _DATED
 
 
 class _Field(NamedTuple):
@@ -55,6 +58,7 @@ class _Field(NamedTuple):
 
     header: Header
     hide: str
+    is_dated: bool
     at: int
     body: bytes
     text: bytes
@@ -71,33 +75,35 @@ def header_finds(places: Places, message: Message, codes: Codes, own_hops: int) 
     above = [*received, *message.fields("x-received")]
     own = [header for header in above if header.start < border]
     names = _own_names(own, received, border)
-    fields = [_field(header) for header in places.headers if header not in own]
+    starts = {header.start for header in own}
+    fields = [
+        _field(header)
+        for header in places.headers
+        if (header.start == border or names or _kind(header.name) != _NOTHING) and header.start not in starts
+    ]
     found_in = _in_many(fields, codes)
-    finds = [_taken_out(header, own) for header in own]
+    finds = _taken_out(own)
     for number, field in enumerate(fields):
-        found = [*_timed(field, codes, border), *_told(field, codes, found_in.get(number))]
+        found = _timed(field, codes, border) + _told(field, codes, found_in.get(number))
         if names and field.header.start < border:
             found += _own_hosts(field.header, names, codes)
         if found:
             found = apart(found)
-            codes.remember(places.raw, [find for find in found if find.rule in _REMEMBERED])
+            codes.remember(places.raw, found)
             finds += found
-    return sorted(finds, key=_start)
-
-
-def _start(find: Find) -> int:
-    return find.start
+    return sorted(finds, key=attrgetter("start"))
 
 
 def _field(header: Header) -> _Field:
-    raw, hide = header.raw, _hide(header.name.lower())
+    raw = header.raw
+    hide, is_dated = _kind(header.name)
     start = raw.index(b":") + 1
     text = body = raw[start:]
-    if hide == "codes" and b"\n" in body.rstrip(b"\r\n"):
+    if hide == "codes" and b"\n" in body[:-1]:
         text = joined(body)
     elif hide == "path" and b"@" not in body and len(body.split(None, 2)) == 1:
         hide = "word"
-    return _Field(header, hide, header.start + start, body, text)
+    return _Field(header, hide, is_dated, header.start + start, body, text)
 
 
 def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
@@ -122,17 +128,20 @@ def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
     return found
 
 
-def _taken_out(header: Header, own: list[Header]) -> Find:
+def _taken_out(own: list[Header]) -> list[Find]:
     # Few words, for any word may be somebody's name.
-    words = f"X-Redacted: Received={len(own)}\r\n"
-    new = words.encode() if header.start == min(one.start for one in own) else b""
-    return Find(header.start, header.end, new, "own mail host", plain=False)
+    words = f"X-Redacted: Received={len(own)}\r\n".encode()
+    first = min((header.start for header in own), default=0)
+    return [
+        Find(one.start, one.end, words if one.start == first else b"", "own mail host", plain=False)
+        for one in own
+    ]
 
 
 def _told(field: _Field, codes: Codes, found: Found | None) -> list[Find]:
     """Find what the body of a field tells; `found` is what `_in_many` found in it."""
     hide, at, body, text = field.hide, field.at, field.body, field.text
-    if hide == "none":
+    if hide == "none" or (found is None and hide in {"path", "written"}):
         return []
     if hide == "id":
         return apart(codes.in_ids(text, at))
@@ -151,17 +160,18 @@ def _told(field: _Field, codes: Codes, found: Found | None) -> list[Find]:
 
 def _timed(field: _Field, codes: Codes, border: int) -> list[Find]:
     """Find the second in a field that tells when the message came, and the id in the line at the border."""
-    finds: list[Find] = []
     at, is_border = field.at, field.header.start == border
+    if not is_border and not field.is_dated:
+        return []
+    finds: list[Find] = []
     if is_border:
         for match in _ID.finditer(field.body):
             start, end = match.span("id")
             finds.append(Find(at + start, at + end, codes.pseudonym(match["id"]), "id"))
-    if is_border or field.header.name.lower() in _DATED:
-        for match in _SECOND.finditer(field.body):
-            start, end = match.span("second")
-            if match["second"] != b"00":
-                finds.append(Find(at + start, at + end, b"00", "time"))
+    for match in _SECOND.finditer(field.body):
+        start, end = match.span("second")
+        if match["second"] != b"00":
+            finds.append(Find(at + start, at + end, b"00", "time"))
     return finds
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from complaints.archives import Room, is_archive, unpack
@@ -140,9 +141,11 @@ class Walk:
         ]
         if self.codes is not None:
             finds = covering(self._open_codes(places, start, end, codes), finds)
-        for find in finds:
-            where, line = places.where(start + find.start), places.line(start + find.start)
-            self._changed(find, text, where, line)
+        told = places.told([start + find.start for find in finds])
+        self.edits += [
+            Edit(find.rule, where, line, text[find.start : find.end], find.new)
+            for find, (where, line) in zip(finds, told, strict=True)
+        ]
         return splice(text, finds)
 
     def _open_codes(self, places: Places, start: int, end: int, codes: list[Find]) -> list[Find]:
@@ -349,7 +352,7 @@ def _is_odd(part: Part, content: bytes) -> bool:
 def covering(codes: list[Find], identity: list[Find]) -> list[Find]:
     """Join the finds of both levels: where they touch, what stands for the code stands for both."""
     codes = apart(codes)
-    both = sorted([*codes, *identity], key=lambda find: find.start)
+    both = sorted([*codes, *identity], key=attrgetter("start"))
     if all(first.end <= second.start for first, second in pairwise(both)):
         return both
     merged = [*((find, 0) for find in codes), *((find, 1) for find in identity)]

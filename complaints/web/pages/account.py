@@ -129,7 +129,7 @@ def _act(office: Office, token: str, do: str, fields: Fields) -> FieldError | No
         with office.db.transaction() as session:
             done = ACTS[do](session, office, own_page(session, office, "account", token), fields)
     except AccountError as error:
-        place = {"names": "names", "remove-alias": "hidden"}.get(do, f"ask-{do}")
+        place = {"names": "names", "remove-alias": "hidden", "waiting": "mail-waiting"}.get(do, f"ask-{do}")
         return FieldError(place, f"Not done: {error}.")
     return None if done else _wrong_code(office, token, do)
 
@@ -165,6 +165,12 @@ def _rename(session: Session, office: Office, reporter: Reporter, fields: Fields
     return True
 
 
+def _mail_waiting(session: Session, office: Office, reporter: Reporter, fields: Fields) -> bool:
+    del fields
+    account.mail_waiting(session, office, reporter)
+    return True
+
+
 def _remove_alias(session: Session, office: Office, reporter: Reporter, fields: Fields) -> bool:
     del office
     account.remove_alias(session, reporter, fields.get("what", ""))
@@ -173,6 +179,7 @@ def _remove_alias(session: Session, office: Office, reporter: Reporter, fields: 
 
 ACTS: dict[str, Act] = {
     "names": _rename,
+    "waiting": _mail_waiting,
     "remove-alias": _remove_alias,
     "alias": lambda session, office, reporter, fields: account.add_alias(
         session, office, reporter, fields.get("second", "")
@@ -186,6 +193,7 @@ ACTS: dict[str, Act] = {
 }
 SECTIONS = {
     "names": "hidden",
+    "waiting": "kept",
     "remove-alias": "hidden",
     "alias": "hidden",
     "preferences": "uses",

@@ -40,6 +40,8 @@ def processors(settings: Settings) -> list[tuple[str, str]]:
         found.append(("Contact zones", f"({zones}) are asked the same through the DNS."))
     if settings.relay_host:
         found.append(("A mail relay", f"({settings.relay_host[0]}) hands on all mail of this installation."))
+    if host := settings.database_host:
+        found.append(("A database server", f"({host}) keeps what is listed below; what is sealed stays so."))
     found.append(("Mail hosts", "of those we write to: of the desks, and your own for our letters to you."))
     if settings.hosted_in:
         found.append(("Whoever hosts the machines", f"of this installation, in {settings.hosted_in}."))

@@ -231,8 +231,13 @@ def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:
 
 def _write(office: Office, token: str) -> None:
     """What is about to be shown has its bytes first."""
+    complaint_id = opened_by(office, "review", token)
     with office.db.reading() as session:
-        complaint_id = _complaint(session, office, token).id
+        # Not the complaint itself: the evidence of a spam full of links is large, and is read once for a page
+        reporter_id = session.exec(select(Complaint.reporter_id).where(Complaint.id == complaint_id)).first()
+        if reporter_id is None:
+            raise not_found()
+        _check(session, token, reporter_id)
     draft.written(office, complaint_id)
 
 
@@ -242,10 +247,15 @@ def _complaint(session: Session, office: Office, token: str, *, lock: bool = Fal
     complaint = session.get(Complaint, complaint_id, with_for_update=lock)
     if complaint is None:
         raise not_found()
-    moved_at = session.get_one(Reporter, complaint.reporter_id).moved_at
+    _check(session, token, complaint.reporter_id)
+    return complaint
+
+
+def _check(session: Session, token: str, reporter_id: str) -> None:
+    """Raise LinkEnded where a link was made for a mailbox that the reporter has left."""
+    moved_at = session.get_one(Reporter, reporter_id).moved_at
     if moved_at and made_at(token) <= moved_at:
         raise LinkEnded("", REMEDY_ENDED)  # it lies in a mailbox that is no longer theirs
-    return complaint
 
 
 def _reports(session: Session, complaint: Complaint) -> list[Report]:
