@@ -93,7 +93,7 @@ def words_in(identity: Person) -> set[str]:
     return words.union(locals_, (other for word in words for other in in_ascii(word)))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Text:
     """Octets to read: `how` they were opened so far, `where` they stand, how many encodings deep."""
 

@@ -38,7 +38,8 @@ def around_words(text: bytes, known: set[bytes]) -> tuple[bytes, bytes]:
     pieces: list[bytes] = []
     rest: list[bytes] = []
     end = position = 0
-    first, last = _WORD_FROM(text, 0), text.rfind(b"?") + 2
+    last = text.rfind(b"?") + 2
+    first = _WORD_FROM(text, 0) if last > 1 else -1
     for match in _ENCODED_WORDS.finditer(text, first, last) if 0 <= first < last else ():
         if match[0] in known:
             continue

@@ -58,7 +58,7 @@ _BINARY = bytes(octet for octet in range(32) if octet not in b"\t\n\r\f\x1b")
 _HEAD = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Opened:
     """Octets that were encoded in some way, `how`, and from which offset of the text on.
 

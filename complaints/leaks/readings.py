@@ -52,7 +52,7 @@ _CUT_ENTITY_FROM = finder(rb"&[^\t-\r &;]{0,12}\r?\n[ \t]")
 _BESIDE = 80
 _COMMENT = finder(rb"<!--")
 _COMMENT_START = re.compile(rb"<!--")
-_TAG_START = re.compile(rb"<")
+_TAG_START, _TAG = re.compile(rb"<"), re.compile(rb"<[^<>]*+>")
 _BEHIND_TAG = finder(rb">[0-9A-Za-z+/_-]{8}", rb">[0-9A-Za-z+/_-]{1,8}(?:<[^<>]*>)+[0-9A-Za-z+/_-]{1,15}<")
 """A long piece of a token behind a tag, or two short ones."""
 _LONGEST_TAG, _MOST_TAGS = 300, 4
@@ -66,7 +66,7 @@ _NO_ESCAPE = bytes(octet for octet in range(256) if octet in b" \t\"'<>=,!()*:-_
 """Of these no escape consists, and none needs one of them beside it."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Read:
     """All readings of a text.
 
@@ -194,6 +194,9 @@ def untagged(text: bytes) -> bytes:
     done: list[bytes] = []
     for part in _parts(text, _TAG_START):
         first, *rest = part.split(b"<")
+        if 3 * len(rest) > len(part):  # hardly anything else, and most of them begin no tag
+            done.append(_TAG.sub(b"", part))
+            continue
         behind = [piece.partition(b">") for piece in rest]
         done.append(first + b"".join([tail if end else b"<" + tag for tag, end, tail in behind]))
     return b"".join(done)
