@@ -13,7 +13,7 @@ import typer
 from complaints.on_complaints import on_complaints
 from complaints.operate import AddressArgument, JsonOption
 from complaints.screen import clean
-from complaints.terminal import UNUSABLE, USAGE, Json, fail, put, say
+from complaints.terminal import UNUSABLE, USAGE, Json, fail, kept_private, put, say
 
 if TYPE_CHECKING:
     from complaints.client import Client
@@ -52,7 +52,7 @@ def export(
         fail(f"{out} exists already", UNUSABLE)
     content = work.account("export", code=code)
     try:
-        with out.open("xb") as place:
+        with kept_private(out) as place:
             place.write(content)
     except OSError as error:
         fail(f"{out}: {error.strerror}", UNUSABLE)

@@ -145,21 +145,11 @@ class Local:
 
     def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
+        said: Any = {"forwarded": forwarded, "filename": filename, "pasted": pasted}
         try:
-            found = submission.contents(
-                self._office, self._reporter, raw, forwarded=forwarded, pasted=pasted, filename=filename
-            )
+            found = submission.contents(self._office, self._reporter, raw, **said)
             with self._office.db.transaction() as session:
-                taken = submission.accept(
-                    session,
-                    self._office,
-                    self._reporter,
-                    raw,
-                    via="cli",
-                    forwarded=forwarded,
-                    filename=filename,
-                    pasted=pasted,
-                )
+                taken = submission.accept(session, self._office, self._reporter, raw, via="cli", **said)
                 outcome = submission.unwrap(session, self._office, taken, found).outcome
         except submission.TooLargeError as error:
             raise ClientError(f"{error} {error.remedy}", UNUSABLE) from error

@@ -28,6 +28,8 @@ from complaints.mbox_marks import (
 
 HEAD = 8_192
 """Bytes by whose look an mbox is known."""
+LONGEST_EMPTY = 2 * MOST_BLANK
+"""Bytes of an empty mail."""
 _LINE = 65_536  # bytes read at once of a line without end
 _PROOF = 4_096  # bytes by which a mail is known again
 _QUOTED = re.compile(rb"\n>(>*From )")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from complaints import __version__, terminal
-from complaints.terminal import FAILED, TRY_LATER, UNUSABLE, USAGE, fail, put, say
+from complaints.terminal import FAILED, TRY_LATER, UNUSABLE, USAGE, fail, kept_private, put, say
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -291,7 +291,7 @@ def export(
         with office.db.reading() as session:
             reporter = find_reporter(session, address)
             try:
-                with out.open("xb") as place:
+                with kept_private(out) as place:
                     write(session, office, reporter, place)
             except OSError as error:
                 fail(f"{out}: {error.strerror}", UNUSABLE)

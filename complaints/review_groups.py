@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, func
+from sqlalchemy import and_, func, literal_column
 from sqlmodel import Session, col, select
 
 from complaints import policies
@@ -28,7 +28,11 @@ BY = {"source": "where it came from", "campaign": "what it advertises", "desk": 
 MOST_IN_PART = 100
 """Complaints of one group that are shown and decided on at a time; the others come after them."""
 _AT_ONCE = 500  # values in one question to the database
-_KEYS: dict[str, Any] = {"source": Complaint.source_ip, "campaign": Complaint.campaign}
+# The empty text is no value of its own: PostgreSQL must see that what is grouped by is what is asked for
+_KEYS: dict[str, Any] = {
+    "source": func.coalesce(Complaint.source_ip, literal_column("''")),
+    "campaign": func.coalesce(Complaint.campaign, literal_column("''")),
+}
 # Only what is compared and shown: evidence and contacts of ten thousand complaints are a gigabyte
 _SHOWN: tuple[Any, ...] = (
     Complaint.id,
@@ -192,7 +196,7 @@ def desks(
     """Key → who would get how many reports, the most first; of groups by desk nothing: their names say it."""
     if by not in _KEYS or not keys:
         return {}
-    key = func.coalesce(_KEYS[by], "")
+    key = _KEYS[by]
     query: Any = (
         select(key, Report.to, func.count())
         .join(Report, _PROPOSED, isouter=True)
@@ -235,8 +239,9 @@ def _named(session: Session, reporter_id: str, batch: str, by: str) -> Iterator[
     # Rows as they are: as objects they take three times as long
     ask = session.connection().execute
     if by in _KEYS:
-        key = func.coalesce(_KEYS[by], "")
-        yield from ask(select(key, Complaint.id, Complaint.version).where(*those).order_by(*oldest_first))
+        yield from ask(
+            select(_KEYS[by], Complaint.id, Complaint.version).where(*those).order_by(*oldest_first)
+        )
         return
     query: Any = select(Complaint.id, Complaint.version, Report.to).join(Report, _PROPOSED, isouter=True)
     for (complaint, version), same in groupby(

@@ -50,23 +50,27 @@ def review(
     left = 0
     for number, group in enumerate(found, 1):
         typer.echo(f"\nGroup {number} of {len(found)}")
-        decision = ask(opened) if (opened := look(work, batch, by, group)) else {}
-        if decision is None:
-            break
-        if decision:
+        part = look(work, batch, by, group)
+        while part and (decision := ask(part)) != {}:
+            if decision is None:
+                raise SystemExit(FAILED if left else 0)
             left += tell(work.decide(batch, by, decision))
+            part = opened(work, batch, by, group["key"]) if part["beyond"] else None
     raise SystemExit(FAILED if left else 0)
 
 
 def look(work: "Client", batch: str, by: str, group: Json) -> Json | None:
     """The group with its reports written; None, after saying so, when nothing of it waits any more."""
-    if group["written"]:
-        return group
-    now = work.review(batch, by, group["key"])["groups"]
-    found = next((one for one in now if one["key"] == group["key"]), None)
+    found = group if group["written"] else opened(work, batch, by, group["key"])
     if found is None:
         typer.echo("Nothing of it awaits your consent any more.")
     return found
+
+
+def opened(work: "Client", batch: str, by: str, key: str) -> Json | None:
+    """The first part of a group that still waits, with its reports written; None when there is none."""
+    now = work.review(batch, by, key)["groups"]
+    return next((one for one in now if one["key"] == key), None)
 
 
 def group_lines(group: Json) -> Iterator[str]:

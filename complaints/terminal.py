@@ -5,9 +5,11 @@ colour the screen or start a new line. The evidence is drawn by `terminal_trace`
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
 from complaints.screen import clean
 from complaints.terminal_trace import trace_lines
@@ -29,6 +31,11 @@ def put(document: Json, as_json: bool, read: Callable[[Json], Iterable[str]]) ->
 def say(message: str) -> None:
     """One line on stderr."""
     sys.stderr.write(f"plaint: {message}\n")
+
+
+def kept_private(file: Path) -> IO[bytes]:
+    """A new file for what is somebody's own: nobody else on the machine reads it. Raises OSError."""
+    return open(file, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -112,6 +112,7 @@ def test_a_copy_made_by_the_operator_is_on_record_and_says_so_itself(data: Path)
 
     out = data / "carol.zip"
     assert plaint("reporters", "export", CAROL, "--out", str(out), "--data", str(data)).code == 0
+    assert out.stat().st_mode & 0o077 == 0, "everything of a person is for nobody else on the machine"
     [row] = json.loads(zipfile.ZipFile(out).read("account.json"))["readings"]
     assert (row["complaint"], row["reason"]) == ("", accountability.EXPORTED)
 

@@ -345,33 +345,39 @@ def test_a_large_group_is_decided_in_parts(website: Website, monkeypatch: pytest
 
 
 def test_of_a_group_over_several_pages_only_what_a_page_listed_is_confirmed(
-    website: Website, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(review_groups, "MOST_IN_PART", 2)
     monkeypatch.setattr(batches, "LISTED_AT_ONCE", 2)
-    five = sorted(website.waiting(spam(subject=f"Offer {number}"), batch="run") for number in range(5))
-    [closed] = group_forms(website.http.get(path(website)))
-    assert closed.buttons == [("do", "discard")], "it cannot be confirmed before it was listed"
-    forged = closed.data() | {"do": "confirm", "read": "yes", "to": NETWORK_DESK}
-    assert website.http.post(path(website), data=forged).status_code == 409
-    [opened] = re.findall(r'class="button" href="([^"]+)"', website.http.get(path(website)).text)
-    first = website.http.get(path(website) + html.unescape(opened))
-    [onward] = re.findall(r'href="([^"]+)" rel="next"', first.text)
-    second = website.http.get(path(website) + html.unescape(onward))
-    assert "number 3 to 4 of 5" in " ".join(second.text.split())
-    assert [one for one in five if f"/review/{one}." in second.text] == five[2:4]
-    [form] = group_forms(second)
-    answer = website.http.post(path(website) + html.unescape(onward), data=form.data("confirm", read="yes"))
-    assert answer.status_code == 303
-    assert answer.headers["location"] == path(website) + html.unescape(onward)
-    assert sorted(consents(website)) == five[2:4]
-    again = press(website, form, "confirm", read="yes")
-    assert again.status_code == 409, "the same form, from the history of the browser"
-    assert press(website, closed, "discard").status_code == 409
-    assert states(website, *five) == ["awaiting_consent"] * 2 + ["confirmed"] * 2 + ["awaiting_consent"]
-    [closed] = group_forms(website.http.get(path(website)))
-    assert press(website, closed, "discard").status_code == 303, "a group is dropped at once, however large"
-    assert states(website, *five) == ["discarded"] * 2 + ["confirmed"] * 2 + ["discarded"]
+    with running_website(tmp_path, database_url=database_url) as website:
+        five = sorted(website.waiting(spam(subject=f"Offer {number}"), batch="run") for number in range(5))
+        [closed] = group_forms(website.http.get(path(website)))
+        assert closed.buttons == [("do", "discard")], "it cannot be confirmed before it was listed"
+        forged = closed.data() | {"do": "confirm", "read": "yes", "to": NETWORK_DESK}
+        assert website.http.post(path(website), data=forged).status_code == 409
+        [opened] = re.findall(r'class="button" href="([^"]+)"', website.http.get(path(website)).text)
+        first = website.http.get(path(website) + html.unescape(opened))
+        [onward] = re.findall(r'href="([^"]+)" rel="next"', first.text)
+        second = website.http.get(path(website) + html.unescape(onward))
+        assert "number 3 to 4 of 5" in " ".join(second.text.split())
+        assert [one for one in five if f"/review/{one}." in second.text] == five[2:4]
+        [form] = group_forms(second)
+        answer = website.http.post(
+            path(website) + html.unescape(onward), data=form.data("confirm", read="yes")
+        )
+        assert answer.status_code == 303
+        assert answer.headers["location"] == path(website) + html.unescape(onward)
+        assert sorted(consents(website)) == five[2:4]
+        again = press(website, form, "confirm", read="yes")
+        assert again.status_code == 409, "the same form, from the history of the browser"
+        assert press(website, closed, "discard").status_code == 409
+        assert states(website, *five) == ["awaiting_consent"] * 2 + ["confirmed"] * 2 + ["awaiting_consent"]
+        [closed] = group_forms(website.http.get(path(website)))
+        assert press(website, closed, "discard").status_code == 303, (
+            "a group is dropped at once, however large"
+        )
+        assert states(website, *five) == ["discarded"] * 2 + ["confirmed"] * 2 + ["discarded"]
+        assert [website.http.get(path(website), params={"by": by}).status_code for by in BY] == [200] * 3
 
 
 def test_the_groups_are_paged_and_a_decision_leads_back_to_its_page(
@@ -408,11 +414,14 @@ def in_a_terminal(website: Website, typed: str) -> tuple[int, str]:
     return process.wait(10), screen.decode()
 
 
-def test_groups_are_decided_on_in_the_terminal(website: Website, three: list[str]) -> None:
-    code, screen = in_a_terminal(website, "c\nyes\nd\n")
+def test_groups_are_decided_on_in_the_terminal(
+    website: Website, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review_groups, "MOST_IN_PART", 1)
+    code, screen = in_a_terminal(website, "c\nyes\nc\nyes\nd\n")
     assert code == 0, screen
     assert states(website, *three) == ["confirmed", "confirmed", "discarded"]
-    assert "2 complaints decided, 2 reports will leave; plaint undo" in screen
+    assert screen.count("1 complaint decided, 1 report will leave; plaint undo") == 2, "part by part"
     assert "1 complaint decided, 0 reports" in screen
 
 

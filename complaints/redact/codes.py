@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from operator import le
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from complaints.hosts import canonical_ip, organisational_domain
@@ -288,9 +288,7 @@ class Codes:
 
     def remember(self, text: bytes, finds: list[Find]) -> None:
         """Keep the codes that stood in a header field: they are searched in everything that follows."""
-        for find in finds:
-            if self.known.full:
-                return
+        for find in finds if not self.known.full else ():
             code = text[find.start : find.end]
             is_one = find.plain and find.rule in _REMEMBERED and len(code) >= SHORTEST
             if is_one and is_code(code):
@@ -372,7 +370,7 @@ def _from_base64(value: bytes) -> bytes | None:
 
 def apart(finds: list[Find]) -> list[Find]:
     """Make finds that touch each other one: what the first says stands for all of them."""
-    if all(first.end <= second.start for first, second in pairwise(finds)):
+    if all(map(le, [find.end for find in finds], [find.start for find in finds[1:]])):
         return finds
     kept: list[Find] = []
     for find in sorted(finds, key=lambda find: (find.start, -find.end)):

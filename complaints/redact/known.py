@@ -31,8 +31,8 @@ class Known:
         return len(self._rules) >= MOST
 
     def add(self, code: bytes, rule: str) -> None:
-        """Take a code, unless it is known."""
-        if code in self._rules:
+        """Take a code, unless it is known or there is no more room."""
+        if code in self._rules or len(self._rules) >= MOST:
             return
         self._rules[code] = rule
         run = _RUN.search(code)

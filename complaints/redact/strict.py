@@ -63,6 +63,11 @@ class _Field(NamedTuple):
     body: bytes
     text: bytes
 
+    @property
+    def begin(self) -> int:
+        """Where what is found in the text is to begin: none of it where that is unfolded."""
+        return self.at if self.text is self.body else 0
+
 
 Found = tuple[list[Find], list[Find]]
 """In links and addresses, in words."""
@@ -109,7 +114,7 @@ def _field(header: Header) -> _Field:
 def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
     """Find in all fields that are searched alike at once, for nothing that is found goes over a line end.
 
-    Leaves the finds in the text of each field, by its number.
+    Leaves the finds of each field by its number: in the message, or in its text where that is unfolded.
     """
     found: dict[int, Found] = {}
     for hides in ({"codes", "word"}, {"path"}, {"written"}):
@@ -123,8 +128,9 @@ def _in_many(fields: list[_Field], codes: Codes) -> dict[int, Found]:
         for which, finds in enumerate(both):
             for find in finds:
                 index = bisect_right(starts, find.start) - 1
+                field = fields[numbers[index]]
                 here = found.setdefault(numbers[index], ([], []))
-                here[which].append(find.moved(-starts[index]))
+                here[which].append(find.moved(field.begin - starts[index]))
     return found
 
 
@@ -149,10 +155,10 @@ def _told(field: _Field, codes: Codes, found: Found | None) -> list[Find]:
         return codes.in_all(text, at)
     links, words = found or ((), ())
     again = codes.elsewhere(text) if hide in {"codes", "word"} else ()
-    finds = apart([*links, *again, *words])
-    if finds:
-        back = unfolded(body) if text is not body else None
-        finds = [(back.find_in_raw(find) if back else find).moved(at) for find in finds]
+    finds = apart([*links, *(find.moved(field.begin) for find in again), *words])
+    if finds and text is not body:
+        back = unfolded(body)
+        finds = [back.find_in_raw(find).moved(at) for find in finds]
     if hide == "codes" and b"=?" in body:
         finds += _in_words(body, at, codes)
     return finds

@@ -150,7 +150,7 @@ class Walk:
 
     def _open_codes(self, places: Places, start: int, end: int, codes: list[Find]) -> list[Find]:
         assert self.codes is not None
-        found = [find.moved(-start) for find in codes if start <= find.start < end]
+        found = [find.moved(-start) if start else find for find in codes if start <= find.start < end]
         for first, last in places.bodies(start, end):
             found += [find.moved(first - start) for find in self.codes.in_text(places.raw[first:last])]
         return found

@@ -196,14 +196,16 @@ def _divided(uploads: Sequence[Upload], way: Way, most: int) -> Iterator[tuple[i
 
 
 def _spans(upload: Upload) -> Iterator[tuple[int, int]]:
-    """Yield where a mailbox is cut, always between two mails."""
+    """Yield where a mailbox is cut: between two mails, but not behind an empty one: the next tells it."""
     start = end = mails = 0
+    empty = False
     stream = io.BufferedReader(upload.octets, BLOCK)
-    for piece in mbox.pieces(stream, 0, beside=upload.octets):
-        if mails and (piece.end - start > PORTION_BYTES or mails == PORTION_MAILS):
+    for piece in mbox.pieces(stream, mbox.LONGEST_EMPTY, beside=upload.octets):
+        if mails and not empty and (piece.end - start > PORTION_BYTES or mails == PORTION_MAILS):
             yield start, end
             start, mails = end, 0
         end, mails = piece.end, mails + 1
+        empty = piece.raw is not None and not piece.raw.strip()
     if mails:
         yield start, end
     stream.detach()

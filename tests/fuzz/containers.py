@@ -133,7 +133,7 @@ def check_redact(data: bytes) -> Hashable:
     assert IDENTITY.addresses[0].encode() not in strict.raw.lower(), "the address stands there in plain sight"
     seen = [leak for leak in find_leaks(done.raw, IDENTITY) if not leak.what.startswith("name")]
     assert not seen, f"the checker sees what the redactor left: {seen}"
-    document(explain(data, strict, IDENTITY, "strict"))
+    document(explain(data, strict, "strict"))
     assert IDENTITY.addresses[0].encode() not in done.raw.lower(), "the address stands there in plain sight"
     assert len(done.raw) <= 3 * len(data) + 200
     return (
