@@ -216,6 +216,19 @@ def test_what_is_seen_of_a_text_is_what_is_seen_of_its_stretches_beyond_ascii(
     assert unseen.visible(octets) == unseen._seen(octets.decode("utf-8", "ignore")).encode("utf-8", "ignore")
 
 
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("1234567@victim.example", '"1\\234567"@victim.example'),
+        ("o'brien-smith@victim.example", "out-o'brien+2Dsmith=victim.example@list.example"),
+        ("ольга@пример.example", "ольга@пример.ехаmрlе"),
+    ],
+)
+def test_a_spelling_that_reading_it_would_destroy_is_found(address: str, written: str) -> None:
+    who = Identity((address,), ())
+    assert find_leaks(f"Subject: x\r\n\r\n<p>to {written}, hello\r\n".encode(), who)
+
+
 @pytest.mark.parametrize("payloads", [("Q===",), ("====",), ("QUJD", "Q==="), ("QUJDR", "Q")])
 def test_an_encoded_word_that_is_cut_off_is_no_error(payloads: tuple[str, ...]) -> None:
     words = " ".join(f"=?utf-8?B?{payload}?=" for payload in payloads)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from html.entities import html5
 
+from complaints.leaks.reading import letters_of
+
 _FEW = 50_000
 
 
@@ -49,24 +51,26 @@ CODES = _Codes()
 class Disturbed(dict[bytes, bool]):
     """Whether undoing an escape may take away one of some words, in lower case, that stands in its signs.
 
-    Such as `deal` behind a percent sign, which would begin with a code; or a word before an escape that means
-    a letter, with which it would be another word.
+    Such as `deal` behind a percent sign, which would begin with a code; `1234` with a backslash in it, whose
+    digits would be one; or a word before an escape that means a letter, with which it would be another word.
     """
 
     def __init__(self, words: Iterable[bytes]) -> None:
         super().__init__()
         self._words = frozenset(words)
+        self._letters = tuple(map(letters_of, self._words))
         self._beginnings = tuple({word[:size] for word in self._words for size in range(1, len(word))})
 
     def __missing__(self, code: bytes) -> bool:
         if len(self) > _FEW:
             self.clear()
         meant = CODES[code].decode("utf-8", "ignore")
-        lower = code.lower()
+        lower, letters = code.lower(), letters_of(code)
         self[code] = found = CODES[code] != code and (
             not meant
             or any(map(str.isalnum, meant))
             or lower.endswith(self._beginnings)
             or any(word in lower for word in self._words)
+            or (letters != b"" and any(letters in word for word in self._letters))
         )
         return found

@@ -30,6 +30,7 @@ from complaints.leaks.scan import (
     split_by_tags,
     standing_alone,
 )
+from complaints.leaks.unseen import in_latin
 from complaints.leaks.words import Word, garbled, latin, words_of
 
 TELLING = 16
@@ -304,7 +305,7 @@ def wanted(
     spellings: dict[tuple[bytes, bytes], Address] = {}
     for address in addresses:
         for local, domain in same_mailbox(address):
-            for one in dict.fromkeys((*_forms(local), _coded_for_bounces(local))):
+            for one in dict.fromkeys((*_forms(local), *_coded_for_bounces(local))):
                 for other in _forms(domain):
                     what = f"address {address.lower()}"
                     dots = domain in ONE_MAILBOX
@@ -315,9 +316,10 @@ def wanted(
     return Wanted(tuple(spellings.values()), digests, words, usual)
 
 
-def _coded_for_bounces(local: str) -> bytes:
-    """A local part as some write it into a return path: its signs as codes, `a-b` as `a+2db`."""
-    return b"".join(
+def _coded_for_bounces(local: str) -> Iterator[bytes]:
+    """A local part as some write it into a return path: dashes or all signs as codes: `a-b` as `a+2db`."""
+    yield local.replace("-", "+2d").encode()
+    yield b"".join(
         octet if octet.isalnum() or octet >= b"\x80" or octet in {b".", b"+"} else b"+%02x" % ord(octet)
         for octet in (bytes((number,)) for number in local.encode())
     )
@@ -333,6 +335,7 @@ def _forms(text: str) -> list[bytes]:
         for case in (text.lower(), text.title(), text.upper())
         for form in (unicodedata.normalize("NFC", case), case, *garbled(case))
     ]
+    forms += [in_latin(form) for form in forms if not form.isascii()]
     forms += [octets.lower() for octets in latin(text)]
     return list(dict.fromkeys(forms))
 
