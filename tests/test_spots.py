@@ -6,14 +6,9 @@ import re
 from complaints.redact import spots
 from complaints.redact.known import MOST, Known
 
-ATOMS = [
-    *b'http:// HTTPS:\\ ftp: // www. &#104; &#x74;&#x74;&#x74;&#x74;&#x74; @ %40 = ? / . - < > " \xff'
-    b" a.example mail.b.example abc 4f2a81c09d7e5 4f2a-81c0 b81c09d7e5f4".split(),
-    b" ",
-    b"\n",
-    b"\t",
-    b"x" * 251,
-]
+WORDS = rb"""http:// HTTPS:\ ftp: // www. &#104; &#x74;&#x74;&#x74;&#x74;&#x74; @ %40 = ? / . - < > "
+    a.example mail.b.example abc 4f2a81c09d7e5 4f2a-81c0 b81c09d7e5f4"""
+ATOMS = [*WORDS.split(), b"\xff", b" ", b"\n", b"\t", b"x" * 251]
 
 
 def texts(count: int) -> list[bytes]:
