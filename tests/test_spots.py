@@ -6,10 +6,11 @@ import re
 from complaints.redact import spots
 from complaints.redact.known import MOST, Known
 
-ATOMS = (
+_PIECES = (
     b'http:// HTTPS:\\ ftp: // www. &#104; &#x74;&#x74;&#x74;&#x74;&#x74; @ %40 = ? / . - < > " \xff'
     b" a.example mail.b.example abc 4f2a81c09d7e5 4f2a-81c0 b81c09d7e5f4"
-).split() + [b" ", b"\n", b"\t", b"x" * 251]
+)
+ATOMS = [*_PIECES.split(), b" ", b"\n", b"\t", b"x" * 251]
 
 
 def texts(count: int) -> list[bytes]:
