@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-revision = "0019"
+revision = "0018"
 down_revision = "0017"
 branch_labels = None
 depends_on = None
@@ -29,5 +29,5 @@ def upgrade() -> None:
             sa.column("at", UTCDateTime()),
             sa.column("left", sa.JSON()),
         )
-        row = {"id": "upgrade 0019", "at": datetime.now(UTC), "left": CHANGED_BY_0016}
+        row = {"id": "upgrade 0018", "at": datetime.now(UTC), "left": CHANGED_BY_0016}
         connection.execute(unfinished.insert().values(row))
