@@ -355,7 +355,8 @@ def _engine(url: str) -> Engine:
             connection.commit()
 
         return engine
-    _closed_to_others(Path(make_url(url).database or ""))
+    if database := make_url(url).database:
+        _closed_to_others(Path(database))
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_MILLISECONDS / 1000},

@@ -21,8 +21,6 @@ _MARK = MARK.encode()
 _SINGLE = [letter.encode() for letter in _ALPHABET]
 # Base32, ten bits at a time.
 _PAIRS = [first + second for first in _SINGLE for second in _SINGLE]
-_BLOCK = hashlib.sha256().block_size
-_INNER, _OUTER = (bytes(octet ^ mask for octet in range(256)) for mask in (0x36, 0x5C))
 PSEUDONYM = re.compile(rf"{MARK}[a-z2-7]{{{_LETTERS}}}")
 PSEUDONYM_ONLY = re.compile(PSEUDONYM.pattern.encode())
 
@@ -42,15 +40,12 @@ def pseudonym(key: bytes, private: str | bytes) -> bytes:
 
 def pseudonyms(key: bytes) -> Callable[[bytes], bytes]:
     """Return `pseudonym` under a key. What HMAC does with it is done once: a mail has hundreds of codes."""
-    # RFC 2104 §2.
-    block = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
-    inner, outer = hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+    prepared = hmac.new(key, digestmod="sha256")
 
     def stands_for(private: bytes) -> bytes:
-        first, last = inner.copy(), outer.copy()
-        first.update(private)
-        last.update(first.digest())
-        bits = int.from_bytes(last.digest()[:_OCTETS], "big") >> (_OCTETS * 8 - _LETTERS * 5)
+        mac = prepared.copy()
+        mac.update(private)
+        bits = int.from_bytes(mac.digest()[:_OCTETS], "big") >> (_OCTETS * 8 - _LETTERS * 5)
         return b"".join(
             (
                 _MARK,
