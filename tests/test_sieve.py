@@ -109,6 +109,20 @@ def test_a_loosened_pattern_matches_wherever_the_pattern_does(who: Identity) -> 
     assert missed(found, Sieve(one.loose for one in found), texts) == []
 
 
+def test_many_addresses_are_asked_for_by_several_automata_like_one_by_one() -> None:
+    addresses = [f"{local}@victim.example" for local in ("alice.reporter", "info", "j.doe7", "k", "o'brien")]
+    found = list(secrets(addresses, ()))
+    sieve = Sieve(one.loose for one in found)
+    assert len(sieve._automata) > 1
+    text = b"\r\n".join(
+        spelling(address).encode() for address in addresses for spelling in SPELLINGS.values()
+    )
+    starts = list(sieve.starts(text))
+    assert starts == sorted(set(starts))
+    assert missed(found, sieve, [text]) == []
+    assert all(sieve.spells(spelling.encode()) for spelling in addresses)
+
+
 @pytest.mark.parametrize("who", WHO, ids=ids)
 def test_a_secret_that_is_asked_alone_says_so_wherever_its_pattern_matches(who: Identity) -> None:
     texts = [text.lower() for address in who.addresses for text in spelled_everywhere(address)]

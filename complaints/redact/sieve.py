@@ -1,4 +1,4 @@
-"""One automaton for every spelling of an identity: takes bytes, leaves the few offsets worth a closer look.
+"""One automaton for every spelling of an address: takes bytes, leaves the few offsets worth a closer look.
 
 Nearly all of a mail holds nothing of its reporter, and the patterns of `spellings.py` are slow beside a
 search that tells so. Here each of them is loosened until RE2 can run all at once as one automaton, at the
@@ -9,11 +9,15 @@ too often, and then the pattern decides; it must never say so too seldom.
 
 import re
 from collections.abc import Iterable, Iterator
+from heapq import merge
+from itertools import groupby
 
 import re2
 
 _MEMORY = 16 << 20
 """Octets that the states of one automaton may take at most."""
+_LONGEST = 80_000
+"""Characters of the patterns of one automaton, some three addresses."""
 _READ_AGAIN = 20_000_000
 _FEWEST_LOOKS = 64
 _READABLE = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
@@ -36,15 +40,12 @@ class Sieve:
     """Where in a text the loosened patterns match, which are in the syntax of RE2."""
 
     def __init__(self, loose: Iterable[str]) -> None:
-        self._spelled = automaton(list(dict.fromkeys(loose)))
+        self._automata = [automaton(some) for some in _divided(dict.fromkeys(loose))]
 
     def starts(self, text: bytes) -> Iterator[int]:
         """Yield each offset at which something may be spelled, in order."""
-        match = self._spelled.search(text)
-        while match is not None:
-            start = match.start()
-            yield start
-            match = self._spelled.search(text, start + 1)
+        found = [_starts(one, text) for one in self._automata]
+        yield from found[0] if len(found) == 1 else (start for start, _ in groupby(merge(*found)))
 
     def look(self, octets: bytes) -> tuple[bool, bytes]:
         """Tell whether something may be spelled in decoded octets; and what is readable in them, in lines.
@@ -58,11 +59,30 @@ class Sieve:
 
     def spells(self, text: bytes) -> bool:
         """Tell whether something may be spelled there."""
-        return self._spelled.search(text) is not None
+        return any(one.search(text) is not None for one in self._automata)
 
     def tells(self, octets: bytes) -> bool:
         """Tell whether decoded octets are more than noise: something may be spelled there, or is readable."""
         return _TEXT in octets.translate(_IS_READABLE) or self.spells(octets)
+
+
+def _starts(one: "re2._Regexp", text: bytes) -> Iterator[int]:
+    match = one.search(text)
+    while match is not None:
+        start = match.start()
+        yield start
+        match = one.search(text, start + 1)
+
+
+def _divided(patterns: Iterable[str]) -> Iterator[list[str]]:
+    """Divide patterns among automata: one of all addresses of a reporter would have more states than fit."""
+    some: list[str] = []
+    for pattern in patterns:
+        if some and sum(map(len, some)) + len(pattern) > _LONGEST:
+            yield some
+            some = []
+        some.append(pattern)
+    yield some
 
 
 def runs(octets: bytes, told_by: bytes, least: bytes) -> list[bytes]:
