@@ -5,6 +5,7 @@ here raises on content or takes more than linear time.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
@@ -91,6 +92,14 @@ class Block:
         """Return all fields of this name, in lower case, topmost first."""
         places = self._places.get(name)
         return self._made(places) if places else []
+
+    def at(self, offset: int) -> Header | None:
+        """Return the field that an offset lies in."""
+        place = bisect_right(self._starts, offset) - 1
+        # Behind the last field there is a start of none.
+        if not 0 <= place < len(self._raws) or offset >= self._starts[place] + len(self._raws[place]):
+            return None
+        return self._made((place,))[0]
 
     def _made(self, places: Iterable[int]) -> list[Header]:
         raws, names, starts, new = self._raws, self._names, self._starts, tuple.__new__

@@ -101,6 +101,10 @@ class Message:
         """The names of all header fields in lower case, each once."""
         return self._block.names()
 
+    def field_at(self, offset: int) -> Header | None:
+        """Return the header field that an offset lies in."""
+        return self._block.at(offset)
+
     def get(self, name: str) -> str | None:
         """Return the text of the first field of this name, or None."""
         found = self._block.named(name.lower())

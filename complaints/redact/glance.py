@@ -42,7 +42,9 @@ def opened(letters: bytes, *, shifted: bool = False) -> bytes:
     Four letters are three octets, so there are four ways. `shifted`: as base64 not from the first letter.
     """
     filled = letters + b"AAAA"
-    ways = [octets_of(filled[phase:]) for phase in ((1, 2, 3) if shifted else (0, 1, 2, 3))]
+    size = len(filled)
+    phases = (1, 2, 3) if shifted else (0, 1, 2, 3)
+    ways = [b64decode(filled[phase : size - (size - phase) % 4], None, True) for phase in phases]
     if digits := _APART_IN_HEX.join(runs(letters, _IS_HEX, _HEX_RUN)):
         # What is put between them are digits too, an even number: of two ways to read all of it, each stretch
         # is read from its first digit in one and from its second in the other.

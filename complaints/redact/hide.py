@@ -24,7 +24,7 @@ from complaints.redact.sieve import Sieve, few_looks
 from complaints.redact.spellings import NUMBERS, Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
-from complaints.redact.words import ENCODED_WORDS, as_words, readings
+from complaints.redact.words import as_words, encoded_words, readings
 
 WORDS = frozenset({"name", "local part", "your words"})
 """Rules whose finds are words, which may also stand for something else."""
@@ -78,7 +78,7 @@ class Hider:
         """
         found = self._spelled(text)
         if tokens and depth < MAX_DEPTH:
-            words = list(ENCODED_WORDS.finditer(text)) if b"=?" in text else []
+            words = encoded_words(text)
             found += self._encoded_words(words, depth)
             found += self._uuencoded(text, depth)
             found += self._tokens(text, words, depth)
@@ -86,11 +86,12 @@ class Hider:
 
     def _spelled(self, text: bytes) -> list[Find]:
         """Find what is written there in any spelling."""
-        starts = list(islice(self.sieve.starts(text), few_looks(text)))
+        looks = few_looks(text)
+        starts = list(islice(self.sieve.starts(text), looks))
         if not starts:
             return []
         lower = text.lower()
-        if len(starts) == few_looks(text):
+        if len(starts) == looks:
             matches = [(one, match) for one in self.secrets for match in one.pattern.finditer(lower)]
         else:
             matches = list(_at(self.secrets, lower, starts))
@@ -182,7 +183,12 @@ class Hider:
             return False
         if len(letters) >= _SHORTEST_DIGEST and self._may_be_digest(letters):
             return True
-        return any(self._tells(glance.opened(piece, shifted=shifted), depth) for piece in _pieces(letters))
+        # What is made of each piece stays small; what lies on a cut is in both.
+        for start in range(0, len(letters), _PIECE):
+            piece = letters[start : start + _PIECE + _OVERLAP]
+            if self._tells(glance.opened(piece, shifted=shifted), depth):
+                return True
+        return False
 
     def _may_be_digest(self, letters: bytes) -> bool:
         if self.digested.search(glance.thinned(letters)) is None:
@@ -304,12 +310,6 @@ def _digests(address: str) -> Iterator[tuple[bytes, bool]]:
                 grouped = "-".join(re.findall(_GROUPS_OF_UUID, digest.hexdigest())[0]).encode()
                 # Dashes are letters in a token.
                 yield from ((form.replace(b"-", b"+"), False) for form in (grouped, grouped.upper()))
-
-
-def _pieces(letters: bytes) -> Iterator[bytes]:
-    """Cut glued letters so that what is made of each stays small; what lies on a cut is in both pieces."""
-    for start in range(0, len(letters), _PIECE):
-        yield letters[start : start + _PIECE + _OVERLAP]
 
 
 def _stretches(text: bytes) -> Iterator[tuple[int, int]]:

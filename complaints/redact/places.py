@@ -58,6 +58,8 @@ class Places:
 
     def header(self, offset: int) -> Header | None:
         """Return the header field an offset lies in."""
+        if offset < self._message.body:
+            return self._message.field_at(offset)
         index = bisect_right(self.starts, offset) - 1
         return self.headers[index] if index >= 0 and offset < self.headers[index].end else None
 

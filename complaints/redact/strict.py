@@ -24,7 +24,7 @@ from complaints.redact.find import Find, splice
 from complaints.redact.opaque import is_code
 from complaints.redact.places import Places
 from complaints.redact.spots import places as places_of
-from complaints.redact.words import ENCODED_WORDS, as_words
+from complaints.redact.words import as_words, encoded_words
 
 _SECOND = re.compile(rb"\d{1,2}:\d{2}:(?P<second>\d{2}(?:\.\d{1,9})?)(?!\d)")
 _ID = re.compile(rb"\sid\s+<?(?P<id>[^\s;<>()]+)", re.IGNORECASE)
@@ -183,7 +183,7 @@ def _timed(field: _Field, codes: Codes, border: int) -> list[Find]:
 
 def _in_words(body: bytes, at: int, codes: Codes) -> Iterator[Find]:
     """Look into encoded words (RFC 2047)."""
-    for match in ENCODED_WORDS.finditer(body):
+    for match in encoded_words(body):
         text = decode_words(match[0]).encode("utf-8", "replace")
         if finds := apart(codes.in_field(text)):
             yield Find(

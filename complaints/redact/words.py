@@ -7,7 +7,7 @@ import re
 from complaints.encodings import decode_base64, decode_words
 from complaints.redact.sieve import automaton
 
-ENCODED_WORDS = re.compile(
+_ENCODED_WORDS = re.compile(
     rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
@@ -21,6 +21,13 @@ _IN_GROUP = (3).__and__
 """How many of so many letters stand in a group that is not full."""
 _IN_WORD = 45
 """Octets of an encoded word that fill it."""
+
+
+def encoded_words(text: bytes) -> list[re.Match[bytes]]:
+    """Return each row of encoded words in a text; nearly all of it is in a header field or two."""
+    first = text.find(b"=?")
+    last = text.rfind(b"?=") if first >= 0 else -1
+    return list(_ENCODED_WORDS.finditer(text, first, last + 2)) if last > first else []
 
 
 def readings(words: bytes) -> list[bytes]:
