@@ -7,13 +7,15 @@ for its long runs, and such a code is searched only where its own is one of thes
 import re
 from collections.abc import Iterator
 
+from complaints.redact.sieve import runs
+
 MOST = 200
 SHORTEST = 8
 _LONG_RUN = 12
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _RUN = re.compile(rb"[A-Za-z0-9]{%d,}" % _LONG_RUN)
 _BEGINS = b"1" * _LONG_RUN
-_MARKED = bytes(49 if octet in _LETTERS else 48 for octet in range(256))
+_IS_LETTER = bytes(ord("1") if octet in _LETTERS else ord("0") for octet in range(256))
 
 
 class Known:
@@ -52,16 +54,5 @@ class Known:
     def _may_stand(self, text: bytes) -> list[bytes]:
         if not self._by_run:
             return self._others
-        runs = self._by_run.keys() & _runs(text)
-        return [*self._others, *(code for run in runs for code in self._by_run[run])]
-
-
-def _runs(text: bytes) -> Iterator[bytes]:
-    """Yield the long runs of letters and digits, at the speed of reading."""
-    marked = text.translate(_MARKED)
-    place = marked.find(_BEGINS)
-    while place >= 0:
-        end = marked.find(b"0", place)
-        end = end if end >= 0 else len(text)
-        yield text[place:end]
-        place = marked.find(_BEGINS, end)
+        met = self._by_run.keys() & runs(text, _IS_LETTER, _BEGINS)
+        return [*self._others, *(code for run in met for code in self._by_run[run])]
