@@ -278,6 +278,7 @@ def _engine(url: str) -> Engine:
         hide_parameters=True,
         pool_size=10,
         max_overflow=20,
+        pool_use_lifo=True,  # what the last one read of the file is still known to its connection
     )
 
     @event.listens_for(engine, "connect")
