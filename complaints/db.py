@@ -23,7 +23,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, guards, lookup_tables, models, standing_tables
-from complaints.insert import OneTrip, insert, quoted, stored
+from complaints.insert import ROWS_AT_ONCE, OneTrip, insert, quoted, stored
 from complaints.jobs import Job, enqueue_in_transaction
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class Database:
             pooled = self.engine.raw_connection()
             raw: Any = pooled.driver_connection
             try:
-                raw.execute("BEGIN IMMEDIATE")
+                if len(rows) > ROWS_AT_ONCE:  # else it is one statement, and a transaction by itself
+                    raw.execute("BEGIN IMMEDIATE")
                 insert(raw, self.engine.dialect, model, rows)
                 raw.commit()
             except BaseException:

@@ -23,7 +23,7 @@ from sqlmodel import SQLModel
 
 from complaints.jobs import about_new, enqueuing
 
-ROWS_AT_ONCE = 16
+ROWS_AT_ONCE = 64
 """Rows that SQLite gets in one statement: of so few lengths each is prepared once."""
 JOB_ARRAYS = 6
 """Parameters of `enqueuing`."""
