@@ -7,7 +7,6 @@ each with any of the roles, may share one PostgreSQL database.
 import asyncio
 import contextlib
 import ctypes
-import gc
 import logging
 import signal
 import socket
@@ -39,8 +38,6 @@ ROLES = ("smtp", "web", "worker")
 RESTART_SECONDS = 5.0
 M_MMAP_THRESHOLD, MAPPED_BYTES = -3, 1_048_576
 """mallopt(3): blocks of so many octets are taken from the system one by one, and given back one by one."""
-YOUNG_THINGS = 10_000
-"""Of Python's objects may be more than at the last search for those that only hold each other."""
 FROM_OUR_OWN = Limits(
     recipients=1000, connections_per_prefix=0, arrivals_per_prefix=0, recipients_per_prefix=0
 )
@@ -85,7 +82,6 @@ async def serve(settings: Settings, roles: Collection[str], started: Callable[[S
         loop.add_signal_handler(number, stop.set)
     async with running(settings, roles) as service:
         started(service)
-        _leave_lasting_things_alone()
         await stop.wait()
 
 
@@ -97,16 +93,6 @@ def _give_memory_back() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library has no such bound
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
-
-
-def _leave_lasting_things_alone() -> None:
-    """Have Python search only what came since the start for circles, and less often: few are ever made.
-
-    At the door that search took a tenth of the time of a mail.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_THINGS)
 
 
 @asynccontextmanager
