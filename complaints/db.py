@@ -1,8 +1,8 @@
 """The database: one engine, transactions at the edge, and the only way a row changes state.
 
 Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only commits of the service are in
-`Database.transaction` and `Database.append`; what they acknowledge is durable (SQLite synchronous=FULL,
-PostgreSQL synchronous_commit=on).
+`Database.transaction` and `Database.append` (on PostgreSQL `insert.OneTrip`); what they acknowledge is durable
+(SQLite synchronous=FULL, PostgreSQL synchronous_commit=on).
 """
 
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.
@@ -192,12 +192,7 @@ def look_at(session: Session, step: str, row_id: str, at: datetime | None = None
 
 
 def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, by as few statements as will do.
-
-    The ORM and executemany take each row by itself: SQLite's module then lets go of the interpreter lock for
-    every row, and queues for it again behind a busy event loop. PostgreSQL's COPY is read and planned for no
-    row; in binary, what is sealed costs its server half of what it does as text.
-    """
+    """Insert rows that all have the same columns, by as few statements as will do."""
     if rows:
         connection = session.connection()
         insert(connection.connection.driver_connection, connection.dialect, model, rows)

@@ -2,7 +2,7 @@
 
 On PostgreSQL a job is enqueued in the same transaction as the row it is about, and a dead worker's job is
 taken over by another machine. On the embedded default the same engine keeps its queue in memory, filled
-after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md.
+after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md, and 0050 of new mails.
 The engine is imported where it runs, PostgreSQL's drivers where there is a PostgreSQL: a batch needs neither.
 """
 # ruff: noqa: PLC0415 - see above
