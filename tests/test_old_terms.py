@@ -125,11 +125,13 @@ def test_a_longer_period_is_for_those_who_agreed_to_it_and_the_old_one_for_every
 def test_each_kind_of_thing_goes_by_the_terms_of_whom_it_is_of(website: Website) -> None:
     owners = (website.alice.reporter, website.bob.reporter)
     whose = {discarded(website, one.address, one.address): one for one in owners}
-    periods = dict(zip(whose, (OLD, Kept(0, 10 * DAY, 10 * DAY)), strict=True))
+    periods = dict(zip(whose, (OLD, Kept(20 * DAY, 10 * DAY, 10 * DAY)), strict=True))
     with website.office.db.transaction() as session:
         unguarded(session)
         for complaint, owner in whose.items():
             session.get_one(Reporter, owner.id).promised = periods[complaint].written()
+            refused = Submission(id=owner.id, reporter_id=owner.id, via="smtp", forwarded=True, received_at=NOON, digest="", size=1, raw=b"sealed")  # fmt: skip
+            session.add(refused)
             report = session.get_one(Report, f"{complaint}-01")
             report.state, report.raw = ReportState.SENT, b"sealed"
             letter = outbox.put_letter(session, website.office, "link", to=owner.address, reporter=owner, values={"subject": "x", "url": "u", "until": NOON})  # fmt: skip
@@ -143,6 +145,10 @@ def test_each_kind_of_thing_goes_by_the_terms_of_whom_it_is_of(website: Website)
         }
         assert left == {website.alice.reporter.id}
         assert session.exec(select(Letter.reporter_id)).all() == [website.alice.reporter.id]
+    website.clock.turn(days=14)
+    let_go(website)
+    with website.office.db.reading() as session:
+        assert [session.get_one(Submission, one.id).raw for one in owners] == [b"sealed", retention.GONE]
 
 
 @pytest.mark.usefixtures("fourth")
