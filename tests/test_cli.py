@@ -27,7 +27,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 import cli
-from complaints import __version__
+from complaints import __version__, batch_verb
 from complaints.db import Database, metadata
 from complaints.loopback import World, loopback_internet, spams
 from complaints.models import ComplaintState, Reporter
@@ -470,9 +470,24 @@ def test_many_files_are_many_lines_and_the_refused_ones_say_why(
         ("two.mbox", 0, "accepted"), ("two.mbox", 1, "accepted"), ("absent", 0, "refused"), ("spam.eml", 0, "accepted"),
     ]  # fmt: skip
     assert "No such file" in ran.err
+    assert "No such file" in ran.documents[2]["reason"]
     nothing = plaint("submit", "-", "--json", *where)
     assert nothing.code == 65
     assert nothing.document["status"] == "refused"
+
+
+def test_a_file_larger_than_is_taken_at_once_is_never_held_and_a_server_reads_it_bit_by_bit(
+    where: list[str], eml: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = eml(subject=f"Large {where[0]}")
+    monkeypatch.setenv("PLAINT_MAX_BYTES", "50")
+    monkeypatch.setattr(batch_verb, "_read", lambda _: pytest.fail("it was read whole"))
+    ran = plaint("submit", str(file), "--json", *where)
+    if "--server" in where:
+        assert (ran.code, ran.document["status"]) == (0, "accepted"), "the server's own bound is higher"
+    else:
+        assert (ran.code, ran.document["status"]) == (65, "refused")
+        assert "plaint batch" in ran.document["reason"]
 
 
 def test_a_forward_is_unwrapped_only_when_said(where: list[str]) -> None:
