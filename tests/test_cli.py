@@ -674,16 +674,30 @@ def test_settings_that_cannot_be_are_named_and_unknown_ones_warned_of(
     ran = plaint("reporters", "list", "--data", str(tmp_path))
     assert ran.code == 2
     assert "PLAINT_SMTP" in ran.err
+    monkeypatch.setenv("PLAINT_SMTP", "127.0.0.1:2525")
+    for url in ("mysql://u:hunter2@db.example/plaint", "hunter2", "postgresql:hunter2"):
+        monkeypatch.setenv("PLAINT_DATABASE_URL", url)
+        ran = plaint("reporters", "list", "--data", str(tmp_path))
+        assert ran.code == 2
+        assert "PLAINT_DATABASE_URL" in ran.err
+        assert "hunter2" not in ran.err
 
 
 # ---- the house
 
 
-def test_doctor_says_what_is_missing_and_what_to_publish(world: House) -> None:
+def test_doctor_says_what_is_missing_and_what_to_publish(
+    world: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = plaint("doctor", "--json")
     findings = {one["name"]: one for one in ran.documents}
     assert ran.code == 1
     assert findings["database"]["ok"]
+    assert findings["contact"]["ok"], "nobody needs one on loopback"
+    monkeypatch.setenv("PLAINT_PUBLIC_URL", "https://plaint.example")
+    lacking = {one["name"]: one for one in plaint("doctor", "--json").documents}["contact"]
+    assert not lacking["ok"]
+    assert "PLAINT_CONTACT" in lacking["detail"]
     assert findings["mail domain"]["ok"], findings
     assert not findings["dkim"]["ok"]
     assert "plaint._domainkey.plaint.example. TXT" in findings["dkim"]["detail"]
