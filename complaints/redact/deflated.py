@@ -17,12 +17,12 @@ import re2
 from complaints.redact.find import Find, splice
 from complaints.redact.tokens import URL_SAFE
 
-_ZLIB, _GZIP = rb"e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])", b"H4sI[A-P]"
+_ZLIB, _GZIP = rb"e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])", b"H4sI"
 _AS_OCTETS = re2.Options()
 _AS_OCTETS.encoding = re2.Options.Encoding.LATIN1
 _AS_OCTETS.never_capture = True
-# One pattern each: what begins with one octet always is looked for several times as fast.
-_MAY_BE = tuple(re2.compile(one + rb"[A-Za-z0-9+/_-]{12}", _AS_OCTETS) for one in (_ZLIB, _GZIP))
+# What begins with one octet always is looked for several times as fast.
+_MAY_BE = re2.compile(_ZLIB + rb"[A-Za-z0-9+/_-]{12}", _AS_OCTETS)
 _TOKEN = re.compile(
     rb"(?:(?<![A-Za-z0-9+])|(?<=[%=][0-9A-Fa-f]{2}))(?:" + _ZLIB + b"|" + _GZIP + rb")[A-Za-z0-9+/_-]{16,}+"
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++)*)"
@@ -53,16 +53,14 @@ class Packed:
 
 def packed_finds(text: bytes, finds: Callable[[bytes], list[Find]]) -> Iterator[Find]:
     """Yield what in packed tokens the question `finds` has an answer to."""
-    if len(text) < _SHORTEST or not any(one.search(text) for one in _MAY_BE):
-        return
-    found = list(_tokens(text))
+    found = list(_tokens(text)) if len(text) >= _SHORTEST else []
     # Most say nothing, which is told of all of them at once.
     if found and finds(b"\n\n".join([one.content for one in found])):
         yield from (one.encoded(inside) for one in found if (inside := finds(one.content)))
 
 
 def _tokens(text: bytes) -> Iterator[Packed]:
-    for match in _TOKEN.finditer(text):
+    for match in (*_beginning(_zlib_from, text), *_beginning(_gzip_from, text)):
         letters = _BREAK.sub(b"", match[0])
         # A single letter over holds nothing.
         whole = letters[:-1] if len(letters) % 4 == 1 else letters
@@ -73,6 +71,24 @@ def _tokens(text: bytes) -> Iterator[Packed]:
             used = -(-(len(octets) - len(opener.unused_data)) * 4 // 3)
             end = match.end() if used >= len(letters) else _place(match, used)
             yield Packed(match.start(), end, content, url_safe=b"+" not in letters and b"/" not in letters)
+
+
+def _zlib_from(text: bytes, start: int) -> int:
+    found = _MAY_BE.search(text, start)
+    return found.start() if found is not None else -1
+
+
+def _gzip_from(text: bytes, start: int) -> int:
+    return text.find(_GZIP, start)
+
+
+def _beginning(place_from: Callable[[bytes, int], int], text: bytes) -> Iterator[re.Match[bytes]]:
+    place = place_from(text, 0)
+    while place >= 0:
+        token = _TOKEN.match(text, place)
+        if token is not None:
+            yield token
+        place = place_from(text, token.end() if token else place + 1)
 
 
 def _unpacked(opener: "zlib._Decompress", octets: bytes, most: int) -> bytes:
