@@ -18,6 +18,7 @@ from itertools import islice
 import re2
 
 from complaints.redact import glance
+from complaints.redact.deflated import packed_finds
 from complaints.redact.find import Find, splice
 from complaints.redact.pseudonyms import pseudonym
 from complaints.redact.sieve import Sieve, few_looks
@@ -45,7 +46,9 @@ _RUN = re.compile(
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
 _SPACE = re.compile(rb"\s+")
-_ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
+_ESCAPE_BEFORE = re.compile(
+    rb"(?:[%=][0-9a-f]{2}|-(?:2[56f]|3[adf]|40)|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z"
+)
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
@@ -81,6 +84,7 @@ class Hider:
             words = encoded_words(text)
             found += self._encoded_words(words, depth)
             found += self._uuencoded(text, depth)
+            found += packed_finds(text, lambda inside: self.finds(inside, depth=depth + 1))
             found += self._tokens(text, words, depth)
         return _apart(found) if found else found
 
