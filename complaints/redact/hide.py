@@ -180,15 +180,19 @@ class Hider:
         """
         if len(letters) < self.shortest:
             return False
+        # What is made of each piece stays small; what lies on a cut is in both.
+        return any(
+            self._piece_may_hold(letters[start : start + _PIECE + _OVERLAP], depth, shifted=shifted)
+            for start in range(0, len(letters), _PIECE)
+        )
+
+    def _piece_may_hold(self, letters: bytes, depth: int, *, shifted: bool) -> bool:
         digest, stretches = self.hints.look(letters)
         if digest and self._is_digest(letters):
             return True
-        for first, last in stretches:
-            # What is made of each piece stays small; what lies on a cut is in both.
-            for start in range(first, last, _PIECE):
-                piece = letters[start : min(last, start + _PIECE + _OVERLAP)]
-                if self._tells(glance.opened(piece, shifted=shifted), depth):
-                    return True
+        for start, end in stretches:
+            if self._tells(glance.opened(letters[start:end], shifted=shifted), depth):
+                return True
         return False
 
     def _is_digest(self, letters: bytes) -> bool:

@@ -32,6 +32,8 @@ _ODD = (
     (b"\xf0", b"\x9d", _CONTINUED),
 )
 _LONGEST_ROW = 6
+_ENOUGH = 7
+"""Octets of a word that fill the longest row, wherever they begin a group."""
 _MOST_ROWS = 256
 """Rows of letters that one word may be, of those that its classes of letters allow."""
 _AROUND = 128
@@ -67,10 +69,8 @@ class Hints:
         """Say what is worth a closer look, in one go over the letters for each question."""
         digest, places = False, []
         for row, start, end in self._rows.find_matches_as_indexes(letters, overlapping=True):
-            if row < self._digests:
-                digest = True
-            else:
-                places.append((start, end))
+            digest = digest or row < self._digests
+            places.append((start, end))
         if self._all:
             return Worth(digest, [(0, len(letters))])
         places += [match.span() for match in _CAN_BE_READ.finditer(letters)]
@@ -101,9 +101,11 @@ def _odd_rows() -> frozenset[bytes]:
 
 
 def _ways(octets: Classes) -> Iterator[Classes]:
-    """As they are, and in UTF-16."""
-    yield octets
-    yield list(chain.from_iterable((octet, frozenset((0,))) for octet in octets))[:-1]
+    """As they are, and in UTF-16; a few tell of all."""
+    yield octets[:_ENOUGH]
+    yield list(chain.from_iterable((octet, frozenset((0,))) for octet in octets))[
+        : min(2 * len(octets) - 1, _ENOUGH)
+    ]
 
 
 def _rows(octets: Classes) -> Iterator[bytes]:
@@ -127,8 +129,10 @@ def _hex_letters(digit: int) -> Iterator[int]:
 
 
 def _letters_of(text: bytes, *, is_hex: bool) -> Classes:
-    """The letters of a text that stands as it is, in hex without regard to case."""
-    forms = ({letter, letter.upper()} if is_hex else {letter} for letter in text.decode("ascii"))
+    """The first letters of a text that stands as it is, in hex without regard to case."""
+    forms = (
+        {letter, letter.upper()} if is_hex else {letter} for letter in text[:_LONGEST_ROW].decode("ascii")
+    )
     return [frozenset(map(_ALPHABET.index, form)) for form in forms]
 
 
@@ -177,7 +181,7 @@ def _class(wanted: Callable[[int], bool]) -> str:
 
 
 def _can_be_read() -> "re2._Regexp":
-    """Matches four groups of base64 of readable octets, and six of them in hex.
+    """Matches four groups of base64 of readable octets, and eight of them in hex.
 
     Sixteen readable octets are at least four whole groups, whichever of them begins one.
     """
@@ -188,7 +192,7 @@ def _can_be_read() -> "re2._Regexp":
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture, options.log_errors = True, False
-    pattern = f"(?:{first}{second}(?:{low}|{high})){{4,}}|(?:[2-7][0-9A-Fa-f]){{8,}}"
+    pattern = f"(?:{first}{second}(?:{low}|{high})){{4,}}|(?:[2-7][0-9A-Fa-f]|0[9ADad]){{8,}}"
     return re2.compile(pattern.encode("ascii"), options)
 
 
