@@ -31,10 +31,10 @@ _ODD = (
     (b"\xe2", b"\x92\x93", _CONTINUED),
     (b"\xf0", b"\x9d", _CONTINUED),
 )
-_LONGEST_ROW = 6
-_ENOUGH = 7
+_LONGEST_ROW = 5
+_ENOUGH = 6
 """Octets of a word that fill the longest row, wherever they begin a group."""
-_MOST_ROWS = 256
+_MOST_ROWS = 128
 """Rows of letters that one word may be, of those that its classes of letters allow."""
 _AROUND = 128
 """Letters before and behind a hint that are opened with it: what is spelled begins and ends near it."""
@@ -97,7 +97,7 @@ def _cased(word: bytes) -> Classes:
 
 @cache
 def _odd_rows() -> frozenset[bytes]:
-    return frozenset(row for octets in _ODD for row in _in_base64(list(map(frozenset, octets))))
+    return frozenset(row for octets in _ODD for row in _rows(list(map(frozenset, octets))))
 
 
 def _ways(octets: Classes) -> Iterator[Classes]:
