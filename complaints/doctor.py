@@ -123,12 +123,22 @@ async def _erasures(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     late = [row for row in rows if row.at < office.clock() - ERASURE_TIME]
     if not late:
         return True, f"{len(rows)} under way" if rows else "nothing is left of anybody"
-    tables = sorted({name for row in late for name in row.left})
+    tables = sorted({name for row in late for name in row.left} - {erasure.LOG})
     what = f"tables to be written anew: {', '.join(tables)}" if tables else "the database's log"
+    if not tables and not office.db.embedded:
+        what += await asyncio.to_thread(_why_the_log_stays, office)
     return False, (
         f"erased or taken out by an upgrade more than an hour ago, still in files ({what}): {len(late)}; "
         "the worker tries again and again: let it run, and end what keeps the database open for long"
     )
+
+
+def _why_the_log_stays(office: Office) -> str:
+    try:
+        erasure.log_overwritten(office.db)
+    except erasure.UnfinishedError as error:
+        return f": {error}"
+    return ""
 
 
 async def _policy(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
