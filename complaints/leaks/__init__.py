@@ -80,6 +80,8 @@ def find_leaks(raw: bytes, identity: Person, *, own_words: Collection[str] = ())
     )
     search = _Search(looked_for, _MOST_TIMES * len(raw) + _SPARE)
     search.add(_Text(raw, "", "message", 0))
+    if raw.count(b"\r") > raw.count(b"\r\n"):
+        search.add(_Text(raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), "other line ends", "message", 0))
     while search.queue:
         search.look(search.queue.popleft())
     return list(search.leaks.values())

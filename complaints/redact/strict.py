@@ -104,7 +104,7 @@ def _field(header: Header) -> _Field:
     hide, is_dated = _kind(header.name)
     start = raw.index(b":") + 1
     text = body = raw[start:]
-    if hide == "codes" and b"\n" in body[:-1]:
+    if hide == "codes" and b"\n" in body[:-1] and not is_dated:  # a fold in a date cuts no word in two
         text = joined(body)
     elif hide == "path" and b"@" not in body and len(body.split(None, 2)) == 1:
         hide = "word"
