@@ -121,5 +121,5 @@ class UnfinishedErasure(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "unfinished_erasure"
     id: str = Field(primary_key=True)
     at: datetime
-    # Names of tables that still have their dead rows (PostgreSQL)
+    # Of PostgreSQL: names of tables that still have their dead rows, or its log
     left: list[str] = Field(sa_column=Column(JSON, nullable=False))

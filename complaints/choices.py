@@ -1,7 +1,8 @@
 """What a reporter lets us use their data for besides the complaints: purposes, and yes or no to each.
 
 Takes a choice from the page, a mail program's one-click request or the API; leaves a row with its time and
-way. What nobody chose is as `Purpose.by_itself` says.
+way. What nobody chose is as `Purpose.by_itself` says; what their version of
+the policy does not name is no.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,11 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import outbox
+from complaints import outbox, policies
 from complaints.account_tables import Choice
 from complaints.models import Complaint, Json, Report, Reporter, ReportState
 from complaints.office import Office
+from complaints.policy import terms
 
 ADULT = "adult"
 """Declared once, at registration: old enough to decide about one's own data."""
@@ -23,7 +25,7 @@ DIGEST_WAIT = timedelta(days=1)
 
 
 class ChoiceError(Exception):
-    """There is no such purpose; the message says which there are."""
+    """There is no such purpose for this reporter; the message says which there are."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,29 @@ PURPOSES = {
 }
 
 
+def offered(version: str) -> dict[str, Purpose]:
+    """The purposes that a version of the privacy policy names."""
+    return {name: purpose for name, purpose in PURPOSES.items() if name in terms(version).uses}
+
+
 def chosen(session: Session, reporter: Reporter) -> dict[str, bool]:
     """Each purpose and whether the reporter agrees to it."""
     rows = session.exec(select(Choice).where(Choice.reporter_id == reporter.id))
     said = {row.purpose: row.chosen for row in rows}
-    return {name: said.get(name, purpose.by_itself) for name, purpose in PURPOSES.items()}
+    named = policies.uses(reporter)
+    return {name: said.get(name, purpose.by_itself) and name in named for name, purpose in PURPOSES.items()}
 
 
 def choose(session: Session, office: Office, reporter: Reporter, said: Mapping[str, bool], via: str) -> None:
     """Keep what a reporter chose; what is as before keeps its time. Raises ChoiceError."""
     if unknown := set(said) - set(PURPOSES):
         raise ChoiceError(f"{', '.join(sorted(unknown))}: there are {', '.join(PURPOSES)}")
+    wanted = {name for name, yes in said.items() if yes}
+    if later := wanted - policies.uses(reporter):
+        raise ChoiceError(
+            f"the version of the privacy policy that you agreed to does not name {', '.join(sorted(later))}: "
+            "agree to the newer one first"
+        )
     now = chosen(session, reporter)
     for name, yes in said.items():
         if now[name] != yes:
@@ -88,10 +102,12 @@ def _keep(session: Session, office: Office, reporter: Reporter, purpose: str, *,
 
 
 def document(session: Session, reporter: Reporter) -> list[Json]:
-    """[{"purpose", "chosen", "words", "without"}] of every purpose."""
+    """[{"purpose", "chosen", "words", "without"}] of every purpose that their version of the policy names."""
+    named = policies.uses(reporter)
     return [
         {"purpose": name, "chosen": yes, "words": PURPOSES[name].words, "without": PURPOSES[name].without}
         for name, yes in chosen(session, reporter).items()
+        if name in named
     ]
 
 
@@ -103,7 +119,11 @@ def kept(session: Session, reporter: Reporter) -> list[Choice]:
 def willing(purpose: str) -> Any:
     """The ids of the verified reporters who agree to a purpose, as a subquery."""
     yes = select(Choice.reporter_id).where(Choice.purpose == purpose, col(Choice.chosen).is_(True))
-    return select(Reporter.id).where(col(Reporter.verified_at).is_not(None), col(Reporter.id).in_(yes))
+    return select(Reporter.id).where(
+        col(Reporter.verified_at).is_not(None),
+        col(Reporter.id).in_(yes),
+        col(Reporter.policy).in_(policies.naming(purpose)),
+    )
 
 
 def statistics(session: Session) -> Json:

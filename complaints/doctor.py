@@ -15,7 +15,7 @@ from complaints.lookup_config import lookup_config
 from complaints.models import Json
 from complaints.office import Office
 from complaints.outside import looking_up
-from complaints.settings import Settings
+from complaints.settings import Settings, SettingsError
 from complaints.vault import kept_secret
 
 CONNECT_SECONDS = 10.0
@@ -46,6 +46,15 @@ async def _guarded(name: str, one: Awaitable[tuple[bool, str]]) -> Json:
     except OSError as error:
         ok, detail = False, str(error)
     return _finding(name, ok=ok, detail=detail)
+
+
+async def _contact(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    try:
+        office.settings.check_for_people()
+    except SettingsError as error:
+        return False, str(error)
+    return True, office.settings.contact or "nobody is named, and nobody but you can reach this installation"
 
 
 async def _mail_domain(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
@@ -114,12 +123,22 @@ async def _erasures(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
     late = [row for row in rows if row.at < office.clock() - ERASURE_TIME]
     if not late:
         return True, f"{len(rows)} under way" if rows else "nothing is left of anybody"
-    tables = sorted({name for row in late for name in row.left})
+    tables = sorted({name for row in late for name in row.left} - {erasure.LOG})
     what = f"tables to be written anew: {', '.join(tables)}" if tables else "the database's log"
+    if not tables and not office.db.embedded:
+        what += await asyncio.to_thread(_why_the_log_stays, office)
     return False, (
         f"erased or taken out by an upgrade more than an hour ago, still in files ({what}): {len(late)}; "
         "the worker tries again and again: let it run, and end what keeps the database open for long"
     )
+
+
+def _why_the_log_stays(office: Office) -> str:
+    try:
+        erasure.log_overwritten(office.db)
+    except erasure.UnfinishedError as error:
+        return f": {error}"
+    return ""
 
 
 async def _policy(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
@@ -156,6 +175,7 @@ async def _connects(host: str, port: int, name: str) -> tuple[bool, str]:
 
 
 _CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]] = {
+    "contact": _contact,
     "mail domain": _mail_domain,
     "dkim": _dkim,
     "whois": _whois,

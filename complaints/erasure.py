@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, text
+from sqlalchemy import Connection, delete, func, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select, update
 
@@ -70,6 +70,8 @@ TABLES: tuple[Any, ...] = (
     Reporter,
 )
 """Where something of a reporter is, in the order in which it can go."""
+LOG = "the write-ahead log"
+"""What is left when PostgreSQL's tables are written anew."""
 LOCK_SECONDS = 10
 """How long a table is waited for: whoever asks for it meanwhile waits behind us."""
 
@@ -79,7 +81,7 @@ class ErasureError(Exception):
 
 
 class UnfinishedError(Exception):
-    """They are erased, and something of what is noise now could not be removed from files yet."""
+    """They are erased, and something of theirs could not be removed from files yet; the message says why."""
 
 
 def erase(session: Session, office: Office, reporter: Reporter) -> None:
@@ -192,7 +194,7 @@ def finish(office: Office, reporter_id: str) -> None:
         return
     # Again: the first time was before the commit, and a backup may have read them in between
     backup_keys.drop(office.vault, reporter_id)
-    left = [] if office.db.embedded else written_anew(office.db, row.left)
+    left, why = ([], "") if office.db.embedded else _left_of(office.db, row.left)
     if office.db.embedded and not _emptied_log(office.db):
         raise UnfinishedError("SQLite's log is being read; it is emptied later")
     with office.db.transaction() as session:
@@ -208,11 +210,19 @@ def finish(office: Office, reporter_id: str) -> None:
     elif not left:
         written_anew(office.db, [UnfinishedErasure.__tablename__])
     if left:
-        log.warning(
-            "these tables are still to be written anew without what was erased, for they are in use: %s",
-            ", ".join(left),
-        )
-        raise UnfinishedError(f"not written anew yet: {', '.join(left)}")
+        log.warning("something of what was erased is still in files of the database: %s", why)
+        raise UnfinishedError(why)
+
+
+def _left_of(db: Database, tables: Sequence[str]) -> tuple[list[str], str]:
+    """Empty PostgreSQL's files; return what is left to do, and why."""
+    if left := written_anew(db, [table for table in tables if table != LOG]):
+        return left, f"not written anew yet, for they are in use: {', '.join(left)}"
+    try:
+        log_overwritten(db)
+    except UnfinishedError as error:
+        return [LOG], str(error)
+    return [], ""
 
 
 def _emptied_log(db: Database) -> bool:
@@ -223,10 +233,7 @@ def _emptied_log(db: Database) -> bool:
 
 
 def written_anew(db: Database, tables: Sequence[str]) -> list[str]:
-    """Write tables of PostgreSQL anew without dead rows, each locked meanwhile; returns those in use.
-
-    The write-ahead log goes with its own recycling.
-    """
+    """Write tables of PostgreSQL anew without dead rows, each locked meanwhile; returns those in use."""
     left = []
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
@@ -239,3 +246,50 @@ def written_anew(db: Database, tables: Sequence[str]) -> list[str]:
                 left.append(table)
         connection.execute(text("RESET lock_timeout"))
     return left
+
+
+def log_overwritten(db: Database) -> None:
+    """Leave nothing in the files of PostgreSQL's write-ahead log of what was written to it until now.
+
+    A file that a checkpoint no longer needs keeps what it holds, under a later name, until its turn has come.
+    So the log moves on past every name that is there; what is left of each file is filled with zeros
+    (https://www.postgresql.org/docs/current/wal-configuration.html).
+
+    Raises UnfinishedError when the role may not do that, or when something holds a file back.
+    """
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        try:
+            first = _next_file(connection)
+            connection.execute(text("CHECKPOINT"))
+            names = connection.execute(text("SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != _MAY_NOT:
+                raise
+            role = connection.execute(text("SELECT current_user")).scalar_one()
+            raise UnfinishedError(may_not(role)) from error
+        there = set(names.scalars())
+        if held := sorted(name for name in there if name < first):
+            raise UnfinishedError(
+                f"files of the write-ahead log ({len(held)}, {held[0]} the first) are held back: by a "
+                "replication slot, wal_keep_size, or an archive_command that fails"
+            )
+        while _next_file(connection) <= max(there):
+            pass
+
+
+_MAY_NOT = "42501"  # insufficient_privilege
+
+
+def may_not(role: str) -> str:
+    """Why the log is not emptied by a role of PostgreSQL, and how it will be."""
+    return (
+        f"the role {role} may not empty the write-ahead log; let it, as a superuser: "
+        f'GRANT pg_monitor, pg_checkpoint TO "{role}"; GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "{role}"'
+    )
+
+
+def _next_file(connection: Connection) -> str:
+    """Begin the next file of the write-ahead log; returns its name."""
+    connection.execute(text("SELECT pg_switch_wal()"))
+    connection.execute(text("SELECT pg_logical_emit_message(false, 'plaint', '')"))
+    return str(connection.execute(text("SELECT pg_walfile_name(pg_current_wal_insert_lsn())")).scalar_one())

@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import accountability, choices, ledger, retention, show, submission_address
+from complaints import accountability, choices, ledger, policies, retention, show, submission_address
 from complaints.account_tables import AnsweredRequest, StepUp
 from complaints.erasure import addresses, theirs
 from complaints.models import Attempt, Complaint, Json, Letter, Probe, Reply, Report, Reporter, Submission
@@ -80,9 +80,10 @@ def _members(sessions: Sessions, office: Office, reporter_id: str) -> Iterator[M
     """The files of the archive; each complaint and letter is read in a session of its own."""
     with sessions() as session:
         reporter = session.get_one(Reporter, reporter_id)
+        rules = retention.rules(policies.kept_of(session, office, reporter))
         told = [
             _json("account.json", account(session, office, reporter)),
-            _json("data-map.json", retention.data_map() | {"kept": retention.rules(office.settings)}),
+            _json("data-map.json", retention.data_map() | {"kept": rules}),
             _json("receipt.json", ledger.receipt(session, office, reporter)),
             _json("deliveries.json", deliveries(session, reporter)),
         ]

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlmodel import Session, col, select
 
-from complaints import receipts
+from complaints import policies, receipts
 from complaints.models import ConsentEntry, Json, Report, Reporter
 from complaints.office import Office
+from complaints.policy import DAY
 from complaints.vault import kept_secret
 
 
@@ -73,7 +74,7 @@ def receipt(session: Session, office: Office, reporter: Reporter, complaint_id: 
     rows = session.exec(query.order_by(col(ConsentEntry.number)))
     entries = [json.loads(office.vault.unseal(reporter.key, row.body)) for row in rows]
     given = office.settings
-    days = given.retention_report_seconds // 86_400
+    days = policies.kept_of(session, office, reporter).report // DAY
     service = receipts.Service(given.mail_domain, given.url, given.contact, given.hosted_in, days)
     return receipts.receipt(entries, service, office.clock(), _key(office))
 

@@ -151,6 +151,7 @@ class Reporter(SQLModel, table=True):
     verified_at: datetime | None = None
     policy: str | None = None
     policy_at: datetime | None = None
+    promised: str | None = None  # how long we said then that we keep what is theirs (`policy.Kept`)
     # When they last changed their address: links made until then open nothing any more
     moved_at: datetime | None = None
     # Set while everything of theirs is being removed: only then do their consents go
@@ -169,8 +170,7 @@ class Probe(SQLModel, table=True):
     asked_at: datetime
     expires_at: datetime
     returned_at: datetime | None = None
-    # Of the bytes that came back last: the same ones again are not answered again
-    returned: str = ""
+    returned: str = ""  # digest of the bytes that came back last: they are not answered again
     # How much of it survived the way there and back: A to D
     grade: str | None = None
 

@@ -1,19 +1,26 @@
-"""Which version of the privacy policy is in force here, which is coming, and who accepted what.
+"""Which version of the privacy policy is in force here, which is coming, who accepted what, and what follows.
 
 An operator announces a version with its day; every reporter then gets a letter with what changes and two
 choices. Until the day the old version applies; from then on nothing is sent for whoever has not accepted.
+
+What is kept of a reporter stays under the terms that they agreed to. A longer period, of a later version or
+of the operator's settings, is for whoever agreed since; a shorter one is in everybody's favour and applies to
+all at once. A use that a version does not name is refused to whoever did not agree to a later one.
 """
 
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, or_, true, update
 from sqlmodel import Session, col, select
 
 from complaints import outbox
 from complaints.account_tables import Choice, PolicyVersion
 from complaints.models import Json, Reporter
 from complaints.office import Office
-from complaints.policy import POLICY, changes, difference, number, versions
+from complaints.policy import POLICY, Kept, changes, difference, number, terms, versions
+from complaints.settings import Settings
 
 LEAST_NOTICE = timedelta(days=14)
 """So long before its day a version is announced, at least."""
@@ -49,6 +56,82 @@ def begin(session: Session, office: Office) -> None:
 def accepted(session: Session, office: Office, reporter: Reporter) -> bool:
     """Whether the reporter accepted what applies now; a later version counts as well."""
     return number(reporter.policy) >= number(in_force(session, office))
+
+
+def accept(office: Office, reporter: Reporter, version: str) -> None:
+    """From now on this version applies to what is kept of the reporter, with what we say of periods today."""
+    reporter.policy, reporter.policy_at = version, office.clock()
+    reporter.promised = _periods(version, office.settings).written()
+
+
+def uses(reporter: Reporter) -> frozenset[str]:
+    """What a reporter may choose that their data is used for; nothing before they agreed to anything."""
+    return terms(reporter.policy).uses if reporter.policy in versions() else frozenset()
+
+
+def naming(use: str) -> list[str]:
+    """The versions that name a use of data."""
+    return [version for version in versions() if use in terms(version).uses]
+
+
+def kept_here(session: Session, office: Office) -> Kept:
+    """How long this installation keeps what, as it says to whoever agrees now."""
+    return _periods(in_force(session, office), office.settings)
+
+
+def kept_of(session: Session, office: Office, reporter: Reporter) -> Kept:
+    """How long what is theirs is kept."""
+    now = kept_here(session, office)
+    return now.shorter(Kept.read(reporter.promised)) if reporter.promised else now
+
+
+Whose = Callable[[Any], Any]
+"""Of a column of reporter ids the condition that it is one of those meant."""
+
+
+def kept_by(session: Session, office: Office) -> Iterator[tuple[Kept, Whose]]:
+    """Each set of periods that applies to somebody, and to whom; what is nobody's is with the present one."""
+    now = kept_here(session, office)
+    groups: dict[Kept, list[str]] = {}
+    for promised in session.exec(select(Reporter.promised).distinct()):
+        if promised:
+            groups.setdefault(now.shorter(Kept.read(promised)), []).append(promised)
+    others = [text for kept, texts in groups.items() if kept != now for text in texts]
+    for kept, texts in groups.items():
+        if kept != now:
+            yield kept, _promised_one_of(texts)
+    yield now, _but(_promised_one_of(others)) if others else lambda _: true()
+
+
+def _promised_one_of(texts: list[str]) -> Whose:
+    ids = select(Reporter.id).where(col(Reporter.promised).in_(texts))
+    return lambda column: col(column).in_(ids)
+
+
+def _but(whose: Whose) -> Whose:
+    return lambda column: or_(col(column).is_(None), ~whose(column))
+
+
+def write_down(session: Session, office: Office) -> None:
+    """Keep for whoever agreed before this was kept what is said today, under their version."""
+    unwritten = col(Reporter.promised).is_(None) & col(Reporter.policy).is_not(None)
+    for version in session.exec(select(Reporter.policy).where(unwritten).distinct()).all():
+        if version in versions():
+            said = _periods(version, office.settings).written()
+            theirs = unwritten & (col(Reporter.policy) == version)
+            session.execute(update(Reporter).where(theirs).values(promised=said))
+
+
+def _periods(version: str, settings: Settings) -> Kept:
+    """What a version says, and what the operator set instead."""
+    said = terms(version).kept
+    given = (
+        settings.retention_spam_seconds,
+        settings.retention_report_seconds,
+        settings.retention_letter_seconds,
+    )
+    named = (said.spam, said.report, said.letter)
+    return Kept(*(old if new is None else new for old, new in zip(named, given, strict=True)))
 
 
 def announce(session: Session, office: Office, version: str, since: datetime) -> int:
@@ -128,7 +211,7 @@ def answer(
     now = office.clock()
     session.merge(Choice(reporter_id=reporter.id, purpose=f"policy {version}", chosen=agree, at=now, via=via))
     if agree:
-        reporter.policy, reporter.policy_at = version, now
+        accept(office, reporter, version)
         session.add(reporter)
     session.flush()
 

@@ -1,11 +1,14 @@
 """The words a reporter agrees to: every version of the privacy policy, and the statement at each consent.
 
-Pure: what is in force in an installation, and who accepted what, is told by `policies`.
+Pure: what is in force in an installation, who accepted what, and what therefore applies to whose data, is
+told by `policies`.
 """
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib.resources import files
 
@@ -19,6 +22,39 @@ STANDING_STATEMENT = (
     "I get a mail about each one before it leaves, can take it back until then, and can end this at any time."
 )
 _FOLDER = files("complaints").joinpath("data/policies")
+DAY = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How long something is kept, in seconds; 0 is without end. What each is of: `data/data_map.toml`."""
+
+    spam: int
+    report: int
+    letter: int
+
+    def shorter(self, other: "Kept") -> "Kept":
+        """Of each period the shorter one."""
+        pairs = ((getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+        return Kept(*(min(pair) or max(pair) for pair in pairs))
+
+    def written(self) -> str:
+        """As a row keeps it: equal ones are equal texts."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def read(cls, text: str) -> "Kept":
+        """What `written` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a version says in a form that code applies (data/policies/terms.toml has what each means)."""
+
+    kept: Kept
+    uses: frozenset[str]
+    recipients: frozenset[str]
 
 
 def number(version: str | None) -> int:
@@ -38,6 +74,15 @@ def text(version: str) -> str:
     if version not in versions():
         raise KeyError(version)
     return _FOLDER.joinpath(f"{version}.md").read_text("utf-8")
+
+
+@cache
+def terms(version: str) -> Terms:
+    """The terms of a version. Raises KeyError when there is none."""
+    rows = tomllib.loads(_FOLDER.joinpath("terms.toml").read_text("utf-8"))["version"]
+    row = {str(row["number"]): row for row in rows}[version]
+    kept = Kept(**{name: days * DAY for name, days in row["days"].items()})
+    return Terms(kept, frozenset(row["uses"]), frozenset(row["recipients"]))
 
 
 @cache

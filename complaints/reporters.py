@@ -86,7 +86,6 @@ def add(
         raise ReporterError(f"--trust: {error}; give host names, addresses or networks") from error
     now = office.clock()
     policies.begin(session, office)
-    policy = policies.in_force(session, office)
     reporter = Reporter(
         id=tokens.random_letters(tokens.ID_LETTERS),
         address=address,
@@ -96,9 +95,9 @@ def add(
         key=office.vault.new_key(),
         created_at=now,
         verified_at=now if verified else None,
-        policy=policy if verified else None,
-        policy_at=now if verified else None,
     )
+    if verified:
+        policies.accept(office, reporter, policies.in_force(session, office))
     session.add(reporter)
     session.flush()
     made = rotate(session, office, reporter)
@@ -203,7 +202,7 @@ def complete(session: Session, office: Office, token: str, code: str) -> Secrets
     known.verified_at = known.verified_at or office.clock()
     applies = policies.in_force(session, office)
     if number(known.policy) < number(applies):
-        known.policy, known.policy_at = applies, office.clock()
+        policies.accept(office, known, applies)
     if is_new:
         policies.tell(session, office, known)
     return rotate(session, office, known)

@@ -1,8 +1,9 @@
-"""Lets what was kept go when its time is over: takes the clock and the settings, leaves rows without content.
+"""Lets what was kept go when its time is over: takes the clock and the terms, leaves rows without content.
 
 A row stays as the record that something happened (states, times, digests, counts); what a person could be
-known by goes. Consents stay as long as their reporter: they show that nothing was sent without one. What is
-kept where and why stands in `data/data_map.toml`, which a test holds against the schema.
+known by goes. The periods are those of the terms that each reporter agreed to (`policies`). Consents stay as
+long as their reporter: they show that nothing was sent without one. What is kept where and why stands in
+`data/data_map.toml`, which a test holds against the schema.
 """
 
 import tomllib
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import CursorResult, func
 from sqlmodel import Session, col, delete, or_, select, update
 
-from complaints import once
+from complaints import once, policies
 from complaints.account_tables import AnsweredRequest, Registration, StepUp
 from complaints.models import (
     Attempt,
@@ -32,7 +33,8 @@ from complaints.models import (
     SubmissionState,
 )
 from complaints.office import Office
-from complaints.settings import Settings
+from complaints.policies import Whose
+from complaints.policy import Kept
 
 ENDED = (ComplaintState.CLOSED, ComplaintState.REFUSED, ComplaintState.EXPIRED, ComplaintState.DISCARDED)
 UNSENT = (ReportState.DRAFT, ReportState.SUPPRESSED, ReportState.CANCELLED, ReportState.HELD)
@@ -51,10 +53,10 @@ def data_map() -> Json:
     return tomllib.loads(files("complaints").joinpath("data/data_map.toml").read_text("utf-8"))
 
 
-def rules(settings: Settings) -> dict[str, str]:
+def rules(kept: Kept) -> dict[str, str]:
     """Each way of keeping of the data map, in words for the page of the privacy policy."""
     ended = " after it was handed in, once its complaint has ended"
-    letters = _days(settings.retention_letter_seconds)
+    letters = _days(kept.letter)
     return {
         "account": "as long as the reporter is registered",
         "hour": "an hour, if it is not completed",
@@ -62,8 +64,8 @@ def rules(settings: Settings) -> dict[str, str]:
         "desk": "until the desk wants reports again",
         "batch": "until the same mailbox is handed in anew, or the file is deleted",
         "cache": "until the registry's answer ends, at most a few days",
-        "spam": f"{_days(settings.retention_spam_seconds)}{ended}",
-        "report": f"{_days(settings.retention_report_seconds)}{ended}",
+        "spam": f"{_days(kept.spam)}{ended}",
+        "report": f"{_days(kept.report)}{ended}",
         "letter": f"{letters} after it was sent; one to somebody who is not registered, an hour",
     }
 
@@ -82,28 +84,29 @@ def step(office: Office) -> int:
 
 
 def _rounds(session: Session, office: Office) -> Iterator[int]:
-    settings, now = office.settings, office.clock()
+    now = office.clock()
+    policies.write_down(session, office)
     yield _rows(session, delete(Registration).where(col(Registration.expires_at) <= now))
     yield _gone(session, _to_nobody(now))
     yield _rows(session, delete(StepUp).where(col(StepUp.asked_at) <= now - timedelta(days=1)))
     yield _rows(session, delete(AnsweredRequest).where(col(AnsweredRequest.at) <= now - once.KEPT))
-    if settings.retention_letter_seconds:
-        since = now - timedelta(seconds=settings.retention_letter_seconds)
-        yield _letters(session, since)
-    if settings.retention_spam_seconds:
-        yield _spams(session, now - timedelta(seconds=settings.retention_spam_seconds))
-    if settings.retention_report_seconds:
-        yield _reports(session, now - timedelta(seconds=settings.retention_report_seconds))
+    for kept, whose in policies.kept_by(session, office):
+        if kept.letter:
+            yield _letters(session, now - timedelta(seconds=kept.letter), whose)
+        if kept.spam:
+            yield _spams(session, now - timedelta(seconds=kept.spam), whose)
+        if kept.report:
+            yield _reports(session, now - timedelta(seconds=kept.report), whose)
 
 
-def _letters(session: Session, since: Any) -> int:
+def _letters(session: Session, since: datetime, whose: Whose) -> int:
     """Letters that ended, and the probes among them."""
     over = or_(
         col(Letter.sent_at) < since,
         (col(Letter.state).in_([LetterState.FAILED, LetterState.UNCONFIRMED]))
         & (col(Letter.first_at) < since),
     )
-    return _gone(session, over)
+    return _gone(session, over & whose(Letter.reporter_id))
 
 
 def _to_nobody(now: datetime) -> Any:
@@ -125,10 +128,12 @@ def _gone(session: Session, over: Any) -> int:
     return _rows(session, delete(Letter).where(col(Letter.id).in_(ids)))
 
 
-def _spams(session: Session, since: Any) -> int:
+def _spams(session: Session, since: datetime, whose: Whose) -> int:
     over = (
         select(Complaint.id)
-        .where(col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since)
+        .where(
+            col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since, whose(Complaint.reporter_id)
+        )
         .where(
             or_(
                 col(Complaint.evidence).is_not(None),
@@ -147,6 +152,7 @@ def _spams(session: Session, since: Any) -> int:
     _empty(session, select(Report.id, Report.contact).where(unsent))
     alive = select(Complaint.submission_id).where(col(Complaint.reason).is_distinct_from(DELETED))
     unused = (
+        whose(Submission.reporter_id),
         col(Submission.received_at) < since,
         col(Submission.raw) != GONE,
         col(Submission.state) == SubmissionState.NOTICED,
@@ -156,11 +162,14 @@ def _spams(session: Session, since: Any) -> int:
     return done + _rows(session, update(Submission).where(*unused).values(**bare))
 
 
-def _reports(session: Session, since: Any) -> int:
+def _reports(session: Session, since: datetime, whose: Whose) -> int:
     over = (
         select(Report.id, Report.contact)
         .join(Complaint, col(Complaint.id) == col(Report.complaint_id))
-        .where(col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since, col(Report.raw) != GONE)
+        .where(
+            col(Complaint.state).in_(ENDED), col(Complaint.received_at) < since, whose(Complaint.reporter_id)
+        )
+        .where(col(Report.raw) != GONE)
         .limit(AT_ONCE)
     )
     ids = _empty(session, over)

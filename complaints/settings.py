@@ -79,9 +79,9 @@ class Settings(BaseSettings):
     retry_seconds: int = Field(300, gt=0)
     give_up_seconds: int = Field(432_000, gt=0)
     max_bytes: int = Field(26_214_400, gt=0)
-    retention_spam_seconds: int = Field(2_592_000, ge=0)
-    retention_report_seconds: int = Field(7_776_000, ge=0)
-    retention_letter_seconds: int = Field(1_209_600, ge=0)
+    retention_spam_seconds: int | None = Field(None, ge=0)
+    retention_report_seconds: int | None = Field(None, ge=0)
+    retention_letter_seconds: int | None = Field(None, ge=0)
     limit_submissions: int = Field(0, ge=0)
     limit_reports: int = Field(0, ge=0)
     limit_lookups: int = Field(60, ge=0)
@@ -128,6 +128,16 @@ class Settings(BaseSettings):
         if value and not (reachable and fits):
             raise ValueError(f"{value!r} is neither a mail address nor an https address")
         return value.strip()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database_we_know(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        known = scheme.partition("+")[0] in {"postgres", "postgresql", "sqlite"}
+        if value and not (known and separator and rest):
+            # Not the value: a password may stand in it
+            raise ValueError("it is not postgresql://user@host/name; empty is SQLite in the data directory")
+        return value
 
     @field_validator("dns")
     @classmethod

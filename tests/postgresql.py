@@ -57,7 +57,7 @@ def running(programs: Path, options: str = "") -> Iterator[Server]:
     port = free_port()
     data = folder / "data"
     subprocess.run(
-        [*prefix, programs / "initdb", "-D", data, "-A", "trust", "-U", "plaint", "--no-sync", "-E", "UTF8", "--locale=C"],
+        [*prefix, programs / "initdb", "-D", data, "-A", "trust", "-U", "plaint", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
     given = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 {options}"

@@ -5,12 +5,15 @@ import contextlib
 import gzip
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import aiosmtplib
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
@@ -30,11 +33,13 @@ from complaints import (
     submission,
     worker,
 )
-from complaints.db import metadata
+from complaints.db import Database, metadata
+from complaints.erasure import UnfinishedError
 from complaints.loopback import World
 from complaints.models import Letter, Report, Reporter, Suppression
 from complaints.office import Office, utc_now
 from tests.house import ALICE, BOB, House, house, spam
+from tests.postgresql import Server
 from tests.test_cli import plaint
 
 CLOUD_DESK = "abuse@cloud.example"
@@ -129,23 +134,32 @@ def sealed_columns(office: Office) -> dict[str, bytes]:
 
 
 def database_files(office: Office) -> bytes:
-    """The files of a PostgreSQL database, after everything in memory was written to them."""
+    """All files of a PostgreSQL server, its log and its write-ahead log too, after a checkpoint."""
     with office.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CHECKPOINT"))
-        folder = connection.execute(text("SHOW data_directory")).scalar_one()
-        number = connection.execute(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
-        place = Path(str(folder)) / "base" / str(number.scalar_one())
-    return b"\n".join(path.read_bytes() for path in place.iterdir() if path.is_file())
+        folder = Path(str(connection.execute(text("SHOW data_directory")).scalar_one()))
+    found = []
+    for path in folder.parent.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found += [path.read_bytes()] if path.is_file() else []
+    assert any(b"pg_wal" in bytes(path) for path in folder.iterdir())
+    return b"\n".join(found)
 
 
-async def emptied(office: Office) -> None:
-    """The worker has written PostgreSQL's tables anew; nothing of Alice is in its files."""
-    for _ in range(200):
-        left = [mark for mark in MARKS if mark in await asyncio.to_thread(database_files, office)]
-        if not left:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"still in the files of the database: {left}")
+def written_down(office: Office) -> bytes:
+    """The same, after the server made its statistics, which keep values of columns apart from the tables."""
+    with office.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    return database_files(office)
+
+
+async def emptied(office: Office, more: Sequence[bytes] = ()) -> None:
+    """The worker has written PostgreSQL's tables anew and its log over; nothing of Alice is in its files."""
+    async with asyncio.timeout(20):
+        while await asyncio.to_thread(erasure.unfinished, office):
+            await asyncio.sleep(0.1)
+    there = await asyncio.to_thread(database_files, office)
+    assert [mark for mark in (*MARKS, *more) if mark in there] == []
 
 
 def test_an_erasure_answers_at_once_though_the_tables_cannot_be_written_anew_yet(
@@ -176,11 +190,29 @@ def test_an_erasure_answers_at_once_though_the_tables_cannot_be_written_anew_yet
                 ok, told = await doctor._erasures(later, cast(Any, None))
                 assert (ok, "to be written anew: reporter)" in told) == (False, True)
             await emptied(home.office)
-            while await asyncio.to_thread(erasure.unfinished, home.office):
-                await asyncio.sleep(0.1)
 
     if not database_url.startswith("sqlite"):  # that overwrites what it frees at once
         asyncio.run(main())
+
+
+def test_an_erasure_says_what_keeps_the_log_of_the_database_from_being_emptied_and_ends_when_it_may(
+    postgres_server: Server, postgresql_url: str
+) -> None:
+    name, role = postgresql_url.rpartition("/")[2], f"role_{uuid4().hex[:8]}"
+    with psycopg.connect(postgresql_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN")
+        theirs = Database(f"postgresql+psycopg://{role}@{postgres_server.url.partition('@')[2]}{name}")
+        with pytest.raises(UnfinishedError, match=f"GRANT pg_monitor, pg_checkpoint TO .{role}.") as refused:
+            erasure.log_overwritten(theirs)
+        admin.execute(str(refused.value).partition("as a superuser: ")[2])
+        admin.execute("SELECT pg_create_physical_replication_slot('late', true)")
+        with pytest.raises(UnfinishedError, match="held back"):
+            erasure.log_overwritten(theirs)
+        admin.execute("SELECT pg_drop_replication_slot('late')")
+        erasure.log_overwritten(theirs)
+        theirs.close()
+        admin.execute(f"REVOKE ALL ON FUNCTION pg_switch_wal() FROM {role}")
+        admin.execute(f"DROP ROLE {role}")
 
 
 def mailed_code(home: House) -> str:
@@ -204,12 +236,18 @@ def test_what_is_erased_is_found_nowhere_any_more(
         async with house(tmp_path, database_url, undo_seconds=2) as home:
             await plant(home)
             with home.office.db.reading() as session:
-                her_id = session.exec(select(Reporter.id).where(Reporter.address == ALICE)).one().encode()
+                alice = session.exec(select(Reporter).where(Reporter.address == ALICE)).one()
+                her_id, her_key = alice.id.encode(), alice.key
             before = everything(home.office)
             assert [mark for mark in MARKS if mark not in before] == []
             sealed = sealed_columns(home.office)
             assert [name for name, held in sealed.items() if not held] == [], "nothing was looked at"
             assert [name for name, held in sealed.items() for mark in MARKS if mark in held] == []
+            if not home.office.db.embedded:
+                before = await asyncio.to_thread(written_down, home.office)
+                assert [mark for mark in (*MARKS, her_key) if mark not in before] == [], (
+                    "nothing was looked at"
+                )
             await asyncio.to_thread(gone, home)
             async with asyncio.timeout(20):  # SQLite's log is emptied as soon as nobody reads in it
                 while await asyncio.to_thread(erasure.unfinished, home.office):
@@ -217,7 +255,7 @@ def test_what_is_erased_is_found_nowhere_any_more(
             after = everything(home.office)
             assert [mark for mark in (*MARKS, her_id) if mark in after] == []
             if not home.office.db.embedded:
-                await emptied(home.office)
+                await emptied(home.office, [her_key])
             with home.office.db.reading() as session:
                 assert [row.address for row in session.exec(select(Reporter))] == [BOB]
                 [desk] = session.exec(select(Suppression))

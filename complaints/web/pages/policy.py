@@ -31,6 +31,7 @@ def privacy(office: Opened) -> HTMLResponse:
         applies, coming = policies.in_force(session, office), policies.coming(session, office)
         disclosed = accountability.disclosures_by_year(session)
         counted = choices.statistics(session)
+        kept_here = policies.kept_here(session, office)
     return page(
         "privacy.html",
         headers=PUBLIC,
@@ -41,7 +42,7 @@ def privacy(office: Opened) -> HTMLResponse:
         settings=office.settings,
         processors=processors(office.settings),
         kept=kept_rows(),
-        rules=retention.rules(office.settings),
+        rules=retention.rules(kept_here),
         receipt_key=ledger.public_key(office),
         disclosed=disclosed,
         counted=counted,

@@ -62,10 +62,10 @@ def complete(
     agreed: Annotated[list[str] | None, Form(alias="for")] = None,
 ) -> HTMLResponse:
     """Finish the registration; the page that answers is the only place the secrets are ever shown."""
-    ticked = [name for name in agreed or [] if name in choices.PURPOSES]
     errors = []
     with office.db.reading() as session:
         applies = policies.in_force(session, office)
+    ticked = [name for name in agreed or [] if name in choices.offered(applies)]
     if policy != applies:
         errors.append(
             FieldError("policy", "Tick that you accept the policy; else we may not report for you.")
@@ -103,7 +103,7 @@ def _complete_form(
         code=code,
         policy=applies,
         errors=errors,
-        purposes=choices.PURPOSES,
+        purposes=choices.offered(applies),
         ticked=ticked,
     )
 
