@@ -37,16 +37,26 @@ BEGAN = "\0began"
 SINCE_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
+class UnreadableError(Exception):
+    """A FILE cannot be read, or has nothing in it; says why."""
+
+
 def read(name: str) -> bytes | None:
     """The bytes of FILE or standard input; None, after saying why, when there is nothing to read."""
     try:
+        return _read(name)
+    except UnreadableError as error:
+        say(f"{name}: {error}")
+        return None
+
+
+def _read(name: str) -> bytes:
+    try:
         raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        say(f"{name}: {error.strerror}")
-        return None
+        raise UnreadableError(error.strerror) from error
     if not raw.strip():
-        say(f"{name}: is empty; give a whole message with its header")
-        return None
+        raise UnreadableError("is empty; give a whole message with its header")
     return raw
 
 
@@ -76,11 +86,16 @@ def _submit(work: "Client", name: str, *, forwarded: bool, pasted: bool) -> list
     from complaints.remote import ClientError
 
     refused = {"file": name, "index": 0, "complaint": None, "status": "refused"}
-    if (raw := read(name)) is None:
-        return [refused | {"reason": "There is nothing to read."}]
+    file = Path(name)
     try:
-        shown = "" if name == "-" else Path(name).name
+        # A larger one is a mailbox, which a server takes bit by bit, or refused: it is never held in memory
+        large = name != "-" and file.is_file() and file.stat().st_size > work.most_bytes
+        raw = file if large else _read(name)
+        shown = "" if name == "-" else file.name
         items = work.submit(raw, shown, forwarded=forwarded, pasted=pasted)
+    except UnreadableError as error:
+        say(f"{name}: {error}")
+        return [refused | {"reason": f"{error}"}]
     except ClientError as error:
         if error.code != UNUSABLE:
             raise

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, func
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from complaints import consent, draft, review_groups
+from complaints import consent, draft, dropping, review_groups
 from complaints.consent import REDACTIONS, STATISTICS, Choice, ConsentError, EmptyError, StaleError
 from complaints.db import OvertakenError
 from complaints.models import Complaint, ComplaintState, Json, Report, Reporter, ReportState
@@ -193,8 +193,7 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
         found = headings(session, office, reporter_id, batch, decision.by)
         named = [heading for heading in found if heading.key == decision.key]
         if named and not decision.confirm and decision.shown == named[0].shown:
-            without = set(decision.without)
-            return _each(office, [one for one, _ in named[0].complaints if one not in without], _discarding)
+            return _drop(office, named[0].complaints, decision.without)
         group = next(iter(parts(session, named, decision.skip)), None)
     if group is None or group.shown != decision.shown:
         changes = ["It is no longer the group that you saw: something was added, decided on or written anew."]
@@ -206,25 +205,29 @@ def decide(office: Office, reporter_id: str, batch: str, decision: Decision, via
         )
     if decision.redaction and decision.redaction not in REDACTIONS:
         raise ConsentError(f"unknown redaction {decision.redaction!r}; there are: {', '.join(REDACTIONS)}")
+    if not decision.confirm:
+        return _drop(office, [(one.id, one.version) for one in group.members], decision.without)
     nothing_leaves = decision.redaction == STATISTICS
-    if decision.confirm and decision.to is not None and not decision.to and not nothing_leaves:
+    if decision.to is not None and not decision.to and not nothing_leaves:
         raise EmptyError("no desk was chosen; nothing was sent")
     wanted = {one.id: one for one in group.members if one.id not in set(decision.without)}
-    act = _confirming(office, decision, wanted, via) if decision.confirm else _discarding
-    return _each(office, list(wanted), act)
+    return _each(office, list(wanted), _confirming(office, decision, wanted, via))
 
 
 def undo(office: Office, reporter_id: str, batch: str, via: str) -> Decided:
     """Take back every consent in a batch whose undo window is open, and bring back what was discarded."""
     with office.db.reading() as session:
         open_window = select(Report.complaint_id).where(*_not_left(office))
-        query: Any = select(Complaint.id).where(
-            *of_batch(reporter_id, batch),
-            and_(*_DISCARDED)
-            | and_(col(Complaint.state) == ComplaintState.CONFIRMED, col(Complaint.id).in_(open_window)),
+        those = select(Complaint.id).where(*of_batch(reporter_id, batch))
+        confirmed = list(
+            session.exec(
+                those.where(Complaint.state == ComplaintState.CONFIRMED, col(Complaint.id).in_(open_window))
+            )
         )
-        back = list(session.exec(query))
-    return _each(office, back, lambda session, row: consent.undo(session, office, row, via=via))
+        discarded = list(session.exec(those.where(*_DISCARDED)))
+    done = _each(office, confirmed, lambda session, row: consent.undo(session, office, row, via=via))
+    _all(office, discarded, done, lambda session, some: dropping.bring_back(session, office, some))
+    return done
 
 
 def undoable(session: Session, office: Office, reporter_id: str, batch: str) -> Json:
@@ -275,9 +278,33 @@ def _confirming(office: Office, decision: Decision, members: Mapping[str, Member
     return act
 
 
-def _discarding(session: Session, row: Complaint) -> int:
-    consent.discard(session, row)
-    return 0
+def _drop(office: Office, seen: Sequence[tuple[str, int]], without: Collection[str]) -> Decided:
+    left_out, done = set(without), Decided()
+    versions = {one: version for one, version in seen if one not in left_out}
+
+    def drop(session: Session, some: Sequence[str]) -> Mapping[str, str]:
+        return dropping.drop(session, {one: versions[one] for one in some})
+
+    _all(office, list(versions), done, drop)
+    return done
+
+
+def _all(
+    office: Office,
+    complaints: Sequence[str],
+    done: Decided,
+    act: Callable[[Session, Sequence[str]], Mapping[str, str]],
+) -> None:
+    """Do it to very many; `act` says which of them stay as they are, and why."""
+    for start in range(0, len(complaints), dropping.AT_ONCE):
+        some = complaints[start : start + dropping.AT_ONCE]
+        try:
+            with office.db.transaction() as session:
+                stays = act(session, some)
+        except OvertakenError as error:
+            stays = dict.fromkeys(some, f"{error}")
+        done.complaints += len(some) - len(stays)
+        done.left += [{"complaint": one, "reason": reason} for one, reason in stays.items()]
 
 
 def _each(office: Office, complaints: Sequence[str], act: Act) -> Decided:

@@ -50,8 +50,11 @@ log = logging.getLogger(__name__)
 class Client(AbstractContextManager["Client"], Protocol):
     """The verbs on submissions and complaints. All raise ClientError."""
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
-        """Hand in one FILE; one document per spam or refused part. `pasted`: repair it as text."""
+    def submit(self, raw: bytes | Path, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+        """Hand in one FILE; one document per spam or refused part. `pasted`: repair it as text.
+
+        A Path is a file too large to be held: a server reads a mailbox bit by bit.
+        """
 
     name: str
     """What tells this place and reporter from all others."""
@@ -143,8 +146,11 @@ class Local:
     ) -> None:
         self._office.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+    def submit(self, raw: bytes | Path, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client. What was accepted is durable first, then read and looked up in this process."""
+        if isinstance(raw, Path):
+            most = f"{self.most_bytes:,} bytes, the most that is taken at once"
+            raise ClientError(f"It is larger than {most}; a mailbox of any size: plaint batch", UNUSABLE)
         said: Any = {"forwarded": forwarded, "filename": filename, "pasted": pasted}
         try:
             found = submission.contents(self._office, self._reporter, raw, **said)

@@ -1,33 +1,29 @@
 """The database: one engine, transactions at the edge, and the only way a row changes state.
 
 Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only commits of the service are in
-`Database.transaction` and `Database.append`; what they acknowledge is durable (SQLite synchronous=FULL,
-PostgreSQL synchronous_commit=on).
+`Database.transaction` and `Database.append` (on PostgreSQL `insert.OneTrip`); what they acknowledge is durable
+(SQLite synchronous=FULL, PostgreSQL synchronous_commit=on).
 """
 
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.
 # ruff: noqa: PLC0415 - see above
 
-import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
-from sqlalchemy import JSON, Connection, Dialect, create_engine, event, inspect, text, update
+from sqlalchemy import Connection, create_engine, event, inspect, text, update
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from complaints import account_tables, guards, lookup_tables, models, standing_tables
+from complaints.insert import ROWS_AT_ONCE, OneTrip, insert, quoted, stored
 from complaints.jobs import Job, enqueue_in_transaction
 
 if TYPE_CHECKING:
@@ -35,9 +31,8 @@ if TYPE_CHECKING:
 
 DECLARED_IN = (models, account_tables, lookup_tables, standing_tables)
 """The modules whose tables make up the schema."""
+MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MILLISECONDS = 30_000
-ROWS_AT_ONCE = 16
-"""Rows that SQLite gets in one statement: of so few lengths each is prepared once."""
 
 
 class OvertakenError(Exception):
@@ -80,6 +75,7 @@ class Database:
         self.clock = clock
         self.embedded = url.startswith("sqlite")
         self.engine = _engine(url)
+        self._one_trip = None if self.embedded else OneTrip(self.engine)
         self.on_commit: Callable[[Sequence[Job], datetime], None] | None = None
         # One writer at a time inside a process: waiting here is cheaper than SQLite's busy polling
         self._writer = threading.RLock() if self.embedded else nullcontext()
@@ -105,17 +101,18 @@ class Database:
         It is durable when this returns, or undone when it raises. What `transaction` does beside it, for work
         of any kind, costs a row of a small batch more than all of this.
         """
-        jobs = [Job(step, row["id"]) for row in rows] if self.on_commit or not self.embedded else []
+        if self._one_trip is not None:
+            self._one_trip.append(model, rows, step)
+            return
+        jobs = [Job(step, row["id"]) for row in rows] if self.on_commit else []
         now = self.clock()
         with self._writer:
             pooled = self.engine.raw_connection()
             raw: Any = pooled.driver_connection
             try:
-                if self.embedded:
+                if len(rows) > ROWS_AT_ONCE:  # else it is one statement, and a transaction by itself
                     raw.execute("BEGIN IMMEDIATE")
-                _insert(raw, self.engine.dialect, model, rows)
-                if not self.embedded:
-                    enqueue_in_transaction(raw, jobs, now)
+                insert(raw, self.engine.dialect, model, rows)
                 raw.commit()
             except BaseException:
                 pooled.invalidate()
@@ -153,16 +150,15 @@ class Database:
 
     def revision(self) -> str | None:
         """The schema that the database has."""
-        from alembic.runtime.migration import MigrationContext
-
         with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
     def check_schema(self) -> None:
         """Raise DatabaseError unless the schema is the one this version wants, and refuses by itself."""
-        from alembic.script import ScriptDirectory
-
-        wanted = ScriptDirectory.from_config(self._alembic()).get_current_head()
+        # By their numbers: the tool that makes them follow each other takes a tenth of a program's memory
+        wanted = max(file.name[:4] for file in MIGRATIONS.glob("versions/[0-9]*.py"))
         found = self.revision()
         if found != wanted:
             state = f"has schema {found}" if found else "has no schema"
@@ -177,13 +173,15 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._one_trip is not None:
+            self._one_trip.close()
         self.engine.dispose()
 
     def _alembic(self) -> "alembic.config.Config":
         import alembic.config
 
         config = alembic.config.Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["engine"] = self.engine
         return config
 
@@ -194,97 +192,10 @@ def look_at(session: Session, step: str, row_id: str, at: datetime | None = None
 
 
 def insert_all(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, by as few statements as will do.
-
-    The ORM and executemany take each row by itself: SQLite's module then lets go of the interpreter lock for
-    every row, and queues for it again behind a busy event loop. PostgreSQL's COPY is read and planned for no
-    row; in binary, what is sealed costs its server half of what it does as text.
-    """
+    """Insert rows that all have the same columns, by as few statements as will do."""
     if rows:
         connection = session.connection()
-        _insert(connection.connection.driver_connection, connection.dialect, model, rows)
-
-
-def _insert(raw: Any, dialect: Dialect, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Do it on the driver's own connection."""
-    names = tuple(rows[0])
-    stored, types = _stored(model, names, dialect, rows)
-    table = model.__table__  # type: ignore[attr-defined]
-    into = f"{table.name} ({', '.join(map(_quoted, names))})"
-    if isinstance(raw, sqlite3.Connection):
-        values = list(stored)
-        for first in range(0, len(values), ROWS_AT_ONCE):
-            some = values[first : first + ROWS_AT_ONCE]
-            raw.execute(_statement(into, len(names), len(some)), tuple(chain.from_iterable(some)))
-        return
-    with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT binary)") as copy:
-        copy.set_types(types)
-        for row in stored:
-            copy.write_row(row)
-
-
-@lru_cache(maxsize=256)
-def _statement(into: str, columns: int, rows: int) -> str:
-    """SQLite's; the same string again is a statement that the driver has prepared."""
-    row = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours, values apart
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def _stored(
-    model: type[SQLModel], names: tuple[str, ...], dialect: Dialect, rows: Sequence[Mapping[str, Any]]
-) -> tuple[Iterable[tuple[Any, ...]], list[str]]:
-    """The values of these columns in each row as the driver takes them, and their types in PostgreSQL."""
-    values_of, converters, types = _columns(model, names, dialect)
-    columns: list[Sequence[Any]] = list(zip(*map(values_of, rows), strict=True))
-    for at, convert in converters:
-        first = columns[at][0]
-        made = convert(first)  # most are the same in all rows, and need it once
-        columns[at] = [made if value is first else convert(value) for value in columns[at]]
-    return zip(*columns, strict=True), types
-
-
-def as_json(value: Any) -> str:
-    """What `json.dumps` makes of it in another spelling, in a third of the time.
-
-    Halves of surrogate pairs, which mail may bring, have no UTF-8: such a text is spelt in ASCII.
-    """
-    try:
-        return to_json(value).decode()
-    except ValueError:
-        return json.dumps(value)
-
-
-@lru_cache(maxsize=8)
-def _columns(
-    model: type[SQLModel], names: tuple[str, ...], dialect: Dialect
-) -> tuple[Callable[[Mapping[str, Any]], tuple[Any, ...]], list[tuple[int, Callable[[Any], Any]]], list[str]]:
-    """The values of a row, how those that are stored as others are made, and the types of all in PostgreSQL.
-
-    JSON that is text already goes as text.
-    """
-    table = model.__table__  # type: ignore[attr-defined]
-    types = [table.c[name].type for name in names]
-    made = [
-        # psycopg's own would be made into text for each row
-        (_as_json_or_null if one.none_as_null else as_json)
-        if isinstance(one, JSON)
-        else one.dialect_impl(dialect).bind_processor(dialect)
-        for one in types
-    ]
-    converters = [(at, convert) for at, convert in enumerate(made) if convert]
-    called = [
-        "text" if isinstance(one, JSON) else one.compile(dialect).lower().partition("(")[0]
-        for one, convert in zip(types, made, strict=True)
-    ]
-    return itemgetter(*names), converters, called
-
-
-def _as_json_or_null(value: Any) -> str | None:
-    return None if value is None else as_json(value)
+        insert(connection.connection.driver_connection, connection.dialect, model, rows)
 
 
 def move(session: Session, row: Any, to: Any, **values: Any) -> None:
@@ -327,16 +238,16 @@ def move_all(session: Session, table: Any, seen: Any, rows: Sequence[Mapping[str
     connection = session.connection()
     raw: Any = connection.connection.driver_connection
     names = tuple(name for name in rows[0] if name != "id")
-    stored, _ = _stored(table, (*names, "id"), connection.dialect, rows)
+    values, _ = stored(table, (*names, "id"), connection.dialect, rows)
     sign = "?" if isinstance(raw, sqlite3.Connection) else "%s"
-    columns = ", ".join(f"{_quoted(name)} = {sign}" for name in names)
+    columns = ", ".join(f"{quoted(name)} = {sign}" for name in names)
     statement = (
         f"UPDATE {table.__table__.name} SET {columns}, version = 1"  # noqa: S608 - names of ours, values apart
         f" WHERE id = {sign} AND state = '{seen.value}' AND version = 0"
     )
     cursor = raw.cursor()
     try:
-        cursor.executemany(statement, stored)
+        cursor.executemany(statement, values)
         if cursor.rowcount != len(rows):
             raise OvertakenError(f"one of {len(rows)} rows is no longer {seen}")
     finally:
@@ -363,6 +274,7 @@ def _engine(url: str) -> Engine:
         hide_parameters=True,
         pool_size=10,
         max_overflow=20,
+        pool_use_lifo=True,  # what the last one read of the file is still known to its connection
     )
 
     @event.listens_for(engine, "connect")

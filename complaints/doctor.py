@@ -15,7 +15,7 @@ from complaints.lookup_config import lookup_config
 from complaints.models import Json
 from complaints.office import Office
 from complaints.outside import looking_up
-from complaints.settings import Settings
+from complaints.settings import Settings, SettingsError
 from complaints.vault import kept_secret
 
 CONNECT_SECONDS = 10.0
@@ -46,6 +46,15 @@ async def _guarded(name: str, one: Awaitable[tuple[bool, str]]) -> Json:
     except OSError as error:
         ok, detail = False, str(error)
     return _finding(name, ok=ok, detail=detail)
+
+
+async def _contact(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
+    del lookup
+    try:
+        office.settings.check_for_people()
+    except SettingsError as error:
+        return False, str(error)
+    return True, office.settings.contact or "nobody is named, and nobody but you can reach this installation"
 
 
 async def _mail_domain(office: Office, lookup: AbuseLookup) -> tuple[bool, str]:
@@ -166,6 +175,7 @@ async def _connects(host: str, port: int, name: str) -> tuple[bool, str]:
 
 
 _CHECKS: dict[str, Callable[[Office, AbuseLookup], Awaitable[tuple[bool, str]]]] = {
+    "contact": _contact,
     "mail domain": _mail_domain,
     "dkim": _dkim,
     "whois": _whois,

@@ -2,7 +2,7 @@
 
 On PostgreSQL a job is enqueued in the same transaction as the row it is about, and a dead worker's job is
 taken over by another machine. On the embedded default the same engine keeps its queue in memory, filled
-after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md.
+after each commit and from the rows at every sweep. See docs/decisions/0003-jobs.md, and 0050 of new mails.
 The engine is imported where it runs, PostgreSQL's drivers where there is a PostgreSQL: a batch needs neither.
 """
 # ruff: noqa: PLC0415 - see above
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TAKEOVER = timedelta(seconds=10)  # a worker silent for this long is dead: its jobs go to another
 BATCH = 10
+ROWS_OF_A_JOB = 16
+"""New rows that one job is about: each job costs PostgreSQL as much as a submission does."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,26 @@ def enqueue_in_transaction(raw: Any, jobs: Sequence[Job], now: datetime) -> None
         ["NULL"] * len(unique),
     )
     with psycopg.RawCursor(raw) as cursor:
-        cursor.execute(_enqueuing(), [f"{{{','.join(items)}}}" for items in arrays])
+        cursor.execute(enqueuing().encode(), [f"{{{','.join(items)}}}" for items in arrays])
+
+
+def about_new(step: str, row_ids: Sequence[str]) -> list[str]:
+    """The arrays that `enqueuing` takes, for one look at each of rows that come with it.
+
+    Nothing in the queue can be about them yet: such a job has no key, and is about several rows.
+    """
+    groups = [row_ids[at : at + ROWS_OF_A_JOB] for at in range(0, len(row_ids), ROWS_OF_A_JOB)]
+    payloads = [_quoted(f"\\x{' '.join(group).encode().hex()}") for group in groups]
+    arrays = (["0"], [_quoted(step)], payloads, ['"0 s"'], ["NULL"], ["NULL"])
+    return [f"{{{','.join(items if items is payloads else items * len(groups))}}}" for items in arrays]
 
 
 @lru_cache(maxsize=1)
-def _enqueuing() -> bytes:
+def enqueuing() -> str:
+    """PgQueuer's statement, which begins WITH; $1 to $6 are arrays as text."""
     from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 
-    return QueryQueueBuilder().build_enqueue_query("skip").encode()
+    return QueryQueueBuilder().build_enqueue_query("skip").strip()
 
 
 def _quoted(text: str) -> str:
@@ -80,6 +94,10 @@ def install_statements() -> str:
     from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 
     return QueryBuilderEnvironment().build_install_query()
+
+
+_WITHOUT_KEY = "SELECT entrypoint, payload FROM pgqueuer WHERE dedupe_key IS NULL"
+"""Of `about_new`."""
 
 
 class Engine:
@@ -130,6 +148,12 @@ class Engine:
 
     async def put(self, jobs: Sequence[Job], now: datetime) -> None:
         """Put jobs into the queue, but for work that waits or runs there already."""
+        if self._pool is not None:
+            without_key = await self._pool.fetch(_WITHOUT_KEY)
+            waiting = {
+                f"{step}:{row_id}" for step, payload in without_key for row_id in payload.decode().split()
+            }
+            jobs = [job for job in jobs if job.key not in waiting]
         if jobs:
             assert self._queuer.queries is not None
             await self._queuer.queries.enqueue(*_columns(jobs, now), on_conflict="skip")
@@ -152,7 +176,7 @@ class Engine:
 
 def _entrypoint(step: Callable[[str], Awaitable[None]]) -> "Callable[[EngineJob], Awaitable[None]]":
     async def run(job: "EngineJob") -> None:
-        await step((job.payload or b"").decode())
+        await asyncio.gather(*map(step, (job.payload or b"").decode().split()))
 
     return run
 

@@ -38,6 +38,12 @@ def report_token(raw: bytes) -> str:
     return found[1]
 
 
+def _people(office: Office) -> str | None:
+    """The mailbox of whoever runs this installation; None where they are reached by a page."""
+    contact = office.settings.contact
+    return contact if contact and "://" not in contact else None
+
+
 def put_letter(
     session: Session,
     office: Office,
@@ -53,6 +59,7 @@ def put_letter(
 ) -> Letter:
     """Render a letter and queue it; its null return path keeps it from bouncing in a loop.
 
+    Whoever answers one reaches the people who run this installation, unless `reply_to` says another.
     `mark` is the left side of its Message-ID, where one must be known again. `unsubscribe` is the link
     that ends letters of this kind: a mail program offers it as a button (RFC 8058 §3.1). `enclosed` is a
     mail to be attached, with CRLF for its line ends.
@@ -66,7 +73,7 @@ def put_letter(
         to=to,
         message_id=message_id,
         date=now,
-        reply_to=reply_to,
+        reply_to=reply_to or _people(office),
         headers={
             "List-Unsubscribe": f"<{unsubscribe}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",

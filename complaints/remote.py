@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 from uuid import uuid4
 
 from complaints import tokens
@@ -81,7 +82,7 @@ class Remote:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, raw: bytes, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
+    def submit(self, raw: bytes | Path, filename: str, *, forwarded: bool, pasted: bool = False) -> Items:
         """See Client."""
         headers = {"Content-Type": "message/rfc822"}
         params = {"filename": filename} | ({"forward": "1"} if forwarded else {})
@@ -236,7 +237,8 @@ class Remote:
 
         if (content := more.get("content")) is not None:
             # In pieces: httpx keeps what it was given until Python looks for objects that nobody needs
-            length = {"Content-Length": str(len(content))}
+            size = content.stat().st_size if isinstance(content, Path) else len(content)
+            length = {"Content-Length": str(size)}
             more |= {"content": _pieces(content), "headers": more.get("headers", {}) | length}
         try:
             response = self._http.request(method, path, **more)
@@ -246,13 +248,18 @@ class Remote:
             ) from error
         if not response.is_success:
             status = response.status_code
-            raise ClientError(_problem(response), _code_of(status), status, _retry_after(response))
+            said = _problem(response, path)
+            raise ClientError(said, _code_of(status), status, _retry_after(response))
         return response
 
 
-def _pieces(content: bytes) -> Iterator[bytes]:
-    for at in range(0, len(content), PIECE):
-        yield content[at : at + PIECE]
+def _pieces(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            yield from iter(partial(file.read, PIECE), b"")
+    else:
+        for at in range(0, len(content), PIECE):
+            yield content[at : at + PIECE]
 
 
 def notes_folder() -> Path:
@@ -266,12 +273,20 @@ def refusal(why: Outcome) -> Json:
     return item | {"reason": why.says, "remedy": why.remedy}
 
 
-def _problem(response: "httpx.Response") -> str:
-    """The words of a problem document (RFC 9457), or the status line of anything else."""
+def _problem(response: "httpx.Response", path: str) -> str:
+    """The words of a problem document (RFC 9457), or the status line of anything else.
+
+    Where they speak of the API, words of the command line.
+    """
     try:
         document = response.json()
     except ValueError:
         document = {}
+    _, resource, named, *_ = *path.split("/"), "", ""
+    if document and response.status_code == HTTPStatus.UNAUTHORIZED:
+        return "--token (PLAINT_TOKEN): unknown to the server, or replaced. Register again to get a new one"
+    if document and response.status_code == HTTPStatus.NOT_FOUND and resource == "complaints":
+        return f"{unquote(named)}: you have no such complaint or report; see: plaint list"
     title, *more = (str(document.get(name) or "") for name in ("title", "detail", "remedy"))
     sentences = filter(None, [*more, *map(str, document.get("changes", []))])
     said = " ".join(one if one[-1] in ".!?" else f"{one}." for one in sentences)

@@ -54,11 +54,10 @@ def receive(session: Session, office: Office, word: str, report: Report, mail_fr
     _settle(session, report, returned)
     if returned.kind not in {"answer", "verdict"}:
         return
-    if word == outbox.STOP:
-        suppress(
-            session, office, report.to, asked_by="mail to the opt-out address", reason=f"report {report.id}"
-        )
-    elif word == outbox.REPLY:
+    if word == outbox.STOP or returned.status == "stop":
+        asked = "mail to the opt-out address" if word == outbox.STOP else "answer to a report"
+        suppress(session, office, report.to, asked_by=asked, reason=f"report {report.id}")
+    if word == outbox.REPLY:
         _tell(session, office, reporter, complaint, report, reply)
 
 

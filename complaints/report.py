@@ -257,7 +257,7 @@ def parts_of(contact: Json) -> list[Json]:
 
 def _why(contact: Json) -> str:
     told = dict.fromkeys(_told(part) for part in parts_of(contact))
-    return f"it answers for {'; and for '.join(told)}. {contact['why']}"
+    return f"this mailbox answers for {'; and for '.join(told)}. {contact['why']}"
 
 
 def _told(part: Json) -> str:

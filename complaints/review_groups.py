@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, func, literal_column
+from sqlalchemy import and_, func, literal_column, tuple_
 from sqlmodel import Session, col, select
 
 from complaints import policies
@@ -27,6 +27,8 @@ BY = {"source": "where it came from", "campaign": "what it advertises", "desk": 
 """What complaints are grouped by, in words."""
 MOST_IN_PART = 100
 """Complaints of one group that are shown and decided on at a time; the others come after them."""
+MOST_COUNTED = 1000
+"""Complaints that wait, which the page of one of them counts; of more it says so."""
 _AT_ONCE = 500  # values in one question to the database
 # The empty text is no value of its own: PostgreSQL must see that what is grouped by is what is asked for
 _KEYS: dict[str, Any] = {
@@ -224,6 +226,43 @@ def of_batch(reporter_id: str, batch: str) -> list[Any]:
 def waiting(reporter_id: str, batch: str) -> list[Any]:
     """Those of them that await consent."""
     return [*of_batch(reporter_id, batch), Complaint.state == ComplaintState.AWAITING_CONSENT]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Where a complaint stands among those of a batch that wait, oldest first.
+
+    `number` of `waiting`, from 1 on; None where it does not wait itself, or more than `MOST_COUNTED` do.
+    `before` and `after` are the ids of its neighbours that wait, None at the ends.
+    """
+
+    number: int | None
+    waiting: int | None
+    before: str | None
+    after: str | None
+
+
+def beside(session: Session, reporter_id: str, batch: str, complaint_id: str) -> Beside | None:
+    """The neighbours of a complaint; None where it is none of this batch."""
+    ask, place = session.connection().execute, (col(Complaint.received_at), col(Complaint.id))
+    own: Any = select(*place, Complaint.state).where(*of_batch(reporter_id, batch))
+    if (found := ask(own.where(Complaint.id == complaint_id)).first()) is None:
+        return None
+    here, those = tuple_(*found[:2]), waiting(reporter_id, batch)
+    earlier, later = (tuple_(*place) < here, tuple_(*place) > here)
+    ids: Any = select(Complaint.id).where(*those)
+    backwards = ids.where(earlier).order_by(*(one.desc() for one in place)).limit(1)
+    forwards = ids.where(later).order_by(*place).limit(1)
+
+    def count(some: Any) -> int:
+        few = some.limit(MOST_COUNTED + 1).subquery()
+        counted: int = ask(select(func.count()).select_from(few)).scalar_one()
+        return counted
+
+    total = count(ids)
+    known = total <= MOST_COUNTED
+    number = count(ids.where(earlier)) + 1 if known and found[2] == ComplaintState.AWAITING_CONSENT else None
+    return Beside(number, total if known else None, ask(backwards).scalar(), ask(forwards).scalar())
 
 
 # Joined from the outside: asked for their state alone, SQLite begins with the drafts of everybody

@@ -40,13 +40,13 @@ def review(
     if by not in BY:
         fail(f"--by {by}: there are {', '.join(BY)}", USAGE)
     found = work.review(batch, by)["groups"]
+    if not found:
+        say(f"nothing{' of ' + batch if batch else ''} awaits your consent")
     if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         for group in found:
             for line in [json.dumps(group)] if as_json else group_lines(group):
                 typer.echo(line)
         return
-    if not found:
-        typer.echo("Nothing awaits your consent.")
     left = 0
     for number, group in enumerate(found, 1):
         typer.echo(f"\nGroup {number} of {len(found)}")

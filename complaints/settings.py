@@ -129,6 +129,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is neither a mail address nor an https address")
         return value.strip()
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database_we_know(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        known = scheme.partition("+")[0] in {"postgres", "postgresql", "sqlite"}
+        if value and not (known and separator and rest):
+            # Not the value: a password may stand in it
+            raise ValueError("it is not postgresql://user@host/name; empty is SQLite in the data directory")
+        return value
+
     @field_validator("dns")
     @classmethod
     def _name_servers(cls, value: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from complaints.redact import Identity
 from complaints.redact.find import Find
 from complaints.redact.hide import Hider, hider
+from complaints.redact.hints import Hints
 from complaints.redact.sieve import Sieve
 from complaints.redact.spellings import Secret
 from complaints.redact.walk import Walk
@@ -46,7 +47,8 @@ def fast(who: Identity) -> Hider:
 def slow(who: Identity) -> Hider:
     """The same without its shortcut."""
     quick = fast(who)
-    return replace(quick, sieve=Everywhere(quick.secrets))
+    everything = Hints([b""], [(digest, is_hex) for digest, is_hex, _ in quick.digests])
+    return replace(quick, sieve=Everywhere(quick.secrets), hints=everything)
 
 
 def finds_fully(who: Identity, text: bytes) -> list[Find]:

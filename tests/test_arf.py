@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from complaints.arf import Report, compose, own_words, parse_report
 from complaints.fields import FieldError
+from complaints.returned import VERDICTS
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 SPAM = (
@@ -67,6 +68,14 @@ def legal_on_the_wire(raw: bytes) -> bool:
     lines = raw.split(b"\r\n")
     bare = any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines)
     return not bare and max(map(len, lines)) <= 998 and raw.endswith(b"--\r\n")
+
+
+def test_a_desk_reads_what_is_asked_of_it_and_each_word_that_a_program_understands() -> None:
+    text = " ".join(str(read(compose(report())).get_body()).split())
+    assert "stop what your rules forbid" in text
+    words = text.partition("first line that is only ")[2].partition(" (no more reports to you)")[0]
+    named = words.replace(" or ", " ").split(", ")
+    assert {VERDICTS[word.strip()] for word in named} == set(VERDICTS.values()) - {"received"}
 
 
 def test_an_independent_reader_sees_the_three_parts_of_rfc_5965() -> None:

@@ -117,7 +117,9 @@ def account_pages(website: Website, sent: str) -> list[str]:
         for wish in ("address", "alias"):
             account.ask(session, office, row, wish, "carol@example.com")
     urls = (office.account_url(row), office.unsubscribe_url(row, "news"), office.batch_url(row))
-    return [urlsplit(url).path for url in urls]
+    account_page, *others = (urlsplit(url).path for url in urls)
+    along = f"{others[-1]}{website.review(sent)}"
+    return [account_page, *others, along, f"{account_page}/complaints"]
 
 
 def on_every_page(
@@ -431,6 +433,43 @@ def test_the_keyboard_alone_confirms_and_the_focus_is_seen(run: Run, website: We
 
     run(main)
     assert website.show(complaint)["state"] == "confirmed"
+
+
+def test_the_keyboard_alone_searches_the_complaints_and_goes_along_those_that_wait(
+    run: Run, website: Website
+) -> None:
+    pills, watches = website.waiting(spam(subject="Pills")), website.waiting(spam(subject="Watches"))
+    office, alice = website.office, website.alice.reporter
+    account_page, batch = (urlsplit(url).path for url in (office.account_url(alice), office.batch_url(alice)))
+
+    async def tab_to(page: Page, what: str) -> None:
+        for _ in range(60):
+            await page.keyboard.press("Tab")
+            if await page.evaluate(f"document.activeElement.matches({what!r})"):
+                return
+        raise AssertionError(what)
+
+    async def main(browser: Browser) -> None:
+        page = await browser.new_page()
+        await page.set_viewport_size({"width": 320, "height": 640})
+        await page.goto(f"{website.http.base_url}{account_page}/complaints")
+        await tab_to(page, "summary")
+        await page.keyboard.press("Enter")
+        await tab_to(page, "#words")
+        await page.keyboard.type("watches")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text(watches)).to_be_visible()
+        await expect(page.get_by_text(pills)).to_have_count(0)
+        first, second = sorted([pills, watches])
+        await page.goto(f"{website.http.base_url}{batch}{website.review(first)}")
+        await tab_to(page, "a[rel=next]")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text(second).first).to_be_visible()
+        await tab_to(page, "a[rel=prev]")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text(first).first).to_be_visible()
+
+    run(main)
 
 
 def test_a_printed_page_shows_the_whole_report(run: Run, website: Website) -> None:

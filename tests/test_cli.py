@@ -27,7 +27,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 import cli
-from complaints import __version__
+from complaints import __version__, batch_verb
 from complaints.db import Database, metadata
 from complaints.loopback import World, loopback_internet, spams
 from complaints.models import ComplaintState, Reporter
@@ -470,9 +470,24 @@ def test_many_files_are_many_lines_and_the_refused_ones_say_why(
         ("two.mbox", 0, "accepted"), ("two.mbox", 1, "accepted"), ("absent", 0, "refused"), ("spam.eml", 0, "accepted"),
     ]  # fmt: skip
     assert "No such file" in ran.err
+    assert "No such file" in ran.documents[2]["reason"]
     nothing = plaint("submit", "-", "--json", *where)
     assert nothing.code == 65
     assert nothing.document["status"] == "refused"
+
+
+def test_a_file_larger_than_is_taken_at_once_is_never_held_and_a_server_reads_it_bit_by_bit(
+    where: list[str], eml: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = eml(subject=f"Large {where[0]}")
+    monkeypatch.setenv("PLAINT_MAX_BYTES", "50")
+    monkeypatch.setattr(batch_verb, "_read", lambda _: pytest.fail("it was read whole"))
+    ran = plaint("submit", str(file), "--json", *where)
+    if "--server" in where:
+        assert (ran.code, ran.document["status"]) == (0, "accepted"), "the server's own bound is higher"
+    else:
+        assert (ran.code, ran.document["status"]) == (65, "refused")
+        assert "plaint batch" in ran.document["reason"]
 
 
 def test_a_forward_is_unwrapped_only_when_said(where: list[str]) -> None:
@@ -659,16 +674,30 @@ def test_settings_that_cannot_be_are_named_and_unknown_ones_warned_of(
     ran = plaint("reporters", "list", "--data", str(tmp_path))
     assert ran.code == 2
     assert "PLAINT_SMTP" in ran.err
+    monkeypatch.setenv("PLAINT_SMTP", "127.0.0.1:2525")
+    for url in ("mysql://u:hunter2@db.example/plaint", "hunter2", "postgresql:hunter2"):
+        monkeypatch.setenv("PLAINT_DATABASE_URL", url)
+        ran = plaint("reporters", "list", "--data", str(tmp_path))
+        assert ran.code == 2
+        assert "PLAINT_DATABASE_URL" in ran.err
+        assert "hunter2" not in ran.err
 
 
 # ---- the house
 
 
-def test_doctor_says_what_is_missing_and_what_to_publish(world: House) -> None:
+def test_doctor_says_what_is_missing_and_what_to_publish(
+    world: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = plaint("doctor", "--json")
     findings = {one["name"]: one for one in ran.documents}
     assert ran.code == 1
     assert findings["database"]["ok"]
+    assert findings["contact"]["ok"], "nobody needs one on loopback"
+    monkeypatch.setenv("PLAINT_PUBLIC_URL", "https://plaint.example")
+    lacking = {one["name"]: one for one in plaint("doctor", "--json").documents}["contact"]
+    assert not lacking["ok"]
+    assert "PLAINT_CONTACT" in lacking["detail"]
     assert findings["mail domain"]["ok"], findings
     assert not findings["dkim"]["ok"]
     assert "plaint._domainkey.plaint.example. TXT" in findings["dkim"]["detail"]

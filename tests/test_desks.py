@@ -202,7 +202,7 @@ def told(website: Website, question: Question, raw: bytes | None = None) -> str:
 def test_each_desk_is_told_its_part(tmp_path: Path) -> None:
     with running_website(tmp_path) as website:
         text = told(website, link())
-        assert "it answers for pills.example, which the message advertises." in text
+        assert "this mailbox answers for pills.example, which the message advertises." in text
         assert "Reported-Domain: pills.example" in text
         assert "Reported-URI: http://pills.example/buy?u=1" in text
 

@@ -270,7 +270,7 @@ def test_the_notice_says_what_the_grade_means(website: Website) -> None:
     with website.office.db.reading() as session:
         [letter] = session.exec(select(Letter).where(Letter.kind == "notice"))
         mail = website.office.vault.unseal(website.alice.reporter.key, letter.raw).decode()
-    assert "Evidence: grade A (complete, as it came),\r\n   handed over by 198.51.100.23" in mail
+    assert "Came from: 198.51.100.23\r\n   Evidence: grade A (complete, as it came)\r\n" in mail
 
 
 def test_a_desk_that_is_not_ticked_says_why(website: Website) -> None:

@@ -104,7 +104,7 @@ def test_a_desk_that_is_only_offered_is_told_apart_from_where_the_report_would_g
     came(website, [spam()])
     text = letters(website)[0][1]
     assert re.findall(r"Would go to: (\S+)", text) == [NETWORK_DESK]
-    assert re.findall(r"Offered, not proposed: (\S+)", text) == [LINK_DESK]
+    assert re.findall(r"Gets nothing unless you tick it: (\S+)", text) == [LINK_DESK]
 
 
 def test_each_mail_has_an_acknowledgement_of_its_own(website: Website) -> None:

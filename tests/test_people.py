@@ -13,6 +13,7 @@ from complaints.letters import compose_letter, render
 from complaints.models import Letter
 from tests.house import House, house
 from tests.test_letters import NOON, VALUES
+from tests.website import running_website
 
 OPERATOR = "ops@victim.example"
 DESK = "abuse@cloud.example"
@@ -26,6 +27,16 @@ async def refused(home: House, to: str, raw: bytes = MAIL) -> str:
     with pytest.raises(aiosmtplib.SMTPException) as error:
         await home.smtp(raw, to, DESK)
     return str(error.value)
+
+
+def test_whoever_answers_a_letter_of_ours_reaches_the_people_who_run_it(tmp_path: Path) -> None:
+    for contact, expected in ((OPERATOR, OPERATOR), ("https://example.net/contact", None)):
+        with running_website(tmp_path / expected if expected else tmp_path, contact=contact) as website:
+            website.http.post("/register", data={"address": "new@victim.example"})
+            with website.office.db.reading() as session:
+                [letter] = session.exec(select(Letter).where(Letter.kind == "registration"))
+            mail = message_from_bytes(website.office.vault.unseal(None, letter.raw))
+            assert mail["Reply-To"] == expected
 
 
 def test_mail_to_people_is_passed_on_to_the_contact_as_it_came_and_nothing_comes_back(

@@ -1,5 +1,6 @@
 """Whatever the API refuses, it refuses as problem+json (RFC 9457), with what to do next."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,23 @@ from typing import Any
 
 import pytest
 
+from complaints.logs import place_of
 from tests.postgresql import Server
 from tests.visitor import problem
 from tests.website import Website, running_website, spam
+
+
+def test_the_log_of_an_error_tells_its_code_and_never_its_text() -> None:
+    full = sqlite3.OperationalError("alice@victim.example")
+    full.sqlite_errorname = "SQLITE_FULL"
+    texts = [
+        place_of(error)
+        for error in (OSError(errno.ENOSPC, "alice"), full, ValueError("alice"), OSError("alice"))
+    ]
+    assert [text.partition(" at ")[0] for text in texts] == [
+        "OSError (ENOSPC)", "OperationalError (SQLITE_FULL)", "ValueError", "OSError",
+    ]  # fmt: skip
+    assert not any("alice" in text for text in texts)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from complaints.models import ReportState, Suppression
+from complaints import outbox, replies
+from complaints.models import Letter, Report, ReportState, Suppression
 from tests.house import ALICE
 from tests.visitor import confirm, reports, review, stop
 from tests.website import NETWORK_DESK, Website, running_website
@@ -50,6 +51,19 @@ def test_a_mail_programs_one_click_stops_our_reports(website: Website, form: dic
     assert website.http.post(stop(website), **form).status_code == 200
     with website.office.db.reading() as session:
         assert session.get_one(Suppression, NETWORK_DESK).asked_by == "one-click request"
+
+
+def test_a_desk_that_answers_stop_gets_no_more_and_its_answer_is_told(website: Website) -> None:
+    complaint = website.waiting()
+    confirm(website, complaint)
+    with website.office.db.transaction() as session:
+        row = session.get_one(Report, reports(website)[NETWORK_DESK].id)
+        answer = b"From: desk@cloud.example\r\nSubject: Re\r\n\r\nStop.\r\n\r\n> Hello,\r\n"
+        replies.receive(session, website.office, outbox.REPLY, row, "desk@cloud.example", answer)
+    assert reports(website)[NETWORK_DESK].state == ReportState.SUPPRESSED
+    with website.office.db.reading() as session:
+        assert session.get_one(Suppression, NETWORK_DESK).asked_by == "answer to a report"
+        assert session.exec(select(Letter).where(Letter.kind == "answer")).one().to == ALICE
 
 
 def test_a_stop_link_that_is_not_ours_stops_nothing(website: Website) -> None:

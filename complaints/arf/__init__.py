@@ -288,7 +288,11 @@ def _explain(report: Report, changed: list[str]) -> Iterator[str]:
         )
     for change in (*changed, *report.changed):
         yield from _paragraph(f"In the enclosed copy {change}.")
-    yield from _paragraph("To answer, reply to this mail. A person reads it: the reporter, through us.")
+    yield from _paragraph(
+        "Please look into it, and stop what your rules forbid. No answer is needed; to give one, reply to"
+        " this mail: the reporter reads it, through us. A first line that is only resolved, in progress, not"
+        " ours, innocent, or stop (no more reports to you) is understood by our program, too."
+    )
     yield "If you want no more reports from us, open this page and press the button:"
     yield report.opt_out_url
     yield f"or send any mail to {report.opt_out_mailto}"

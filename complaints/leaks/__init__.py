@@ -24,7 +24,7 @@ from complaints.leaks.opened import (
     tokens,
     told,
 )
-from complaints.leaks.packed import MOST_OCTETS, Room, unpacked
+from complaints.leaks.packed import MOST_OCTETS, Room, unpacked, unpacked_tokens
 from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read, without_tags
 from complaints.leaks.wanted import Wanted, wanted
@@ -182,6 +182,8 @@ class _Search:
             else:
                 # Rows of readable characters are a text; octets that hold letters beyond ASCII may be none.
                 readable.setdefault((token.how, token.octets.isascii()), []).append(token.octets)
+        for content in unpacked_tokens(whole, self.room):
+            self._open(text, Opened("zlib", content))
         for (how, _), found in readable.items():
             self._open(text, Opened(how, b"\n".join(found), is_likely=False))
 

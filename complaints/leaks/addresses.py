@@ -12,11 +12,13 @@ _SIGNS = re.compile(rb"[^a-z0-9\x80-\xff]+")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LONG = 5
 """From this length on a local part counts also behind other letters, as in a bounce address."""
-_AT = rb"(?:\s?[@=#!~*:/|%._-]{1,3}\s?|[\s\[({<_.-]{1,3}at[\s\])}>_.-]{1,3})"
-_DOT = rb"(?:[._-]|\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?)"
+_AT = rb"(?:-40|={1,2}a={1,2}|\s?[@=#!~*:/|%._+-]{1,3}\s?|[\s\[({<_.-]{1,3}at[\s\])}>_.-]{1,3})"
+_DOT = rb"(?:[._-]|\*-|\s?[\s\[({_.-](?:dot|\.)[\s\])}_.-]\s?)"
 _TAG = rb"(?:[+/][^\s@<>\"]{0,64}?)?"
 _GAP = rb"[^a-z0-9\x80-\xff._+@=-]{0,4}"
 _GAP_AT = rb"[^a-z0-9\x80-\xff@=]{0,6}[@=][^a-z0-9\x80-\xff]{0,6}"
+_REWRITTEN = re.compile(rb"-[2-7][0-9a-f]\Z")
+"""A sign as a code, as URL Defense of Proofpoint writes it."""
 _TOLD = 5
 """So many letters on either side of the @ are looked at beforehand."""
 _TELLING_JOINED = 10
@@ -55,7 +57,8 @@ class Address:
                     host += [maybe(turn(b"dot"))] * bool(host) + [spread(turn(label[:left]))]
                     left -= len(label)
             box = spread(turn(local[-_TOLD:]))
-            yield joined(*(box, maybe(turn(b"at")), *host)[::order])
+            sign = b"(?:" + b"|".join((spread(turn(b"at")), spread(turn(b"a")), b"40")) + b")?"
+            yield joined(*(box, sign, *host)[::order])
             yield joined(*(box, b"[+/]")[::order])  # the tag behind it may hold any letters
             front = spread(turn(b"".join(labels)[-_TOLD:]))
             yield joined(*(front, spread(turn(local[:_TOLD])))[::order])
@@ -68,7 +71,7 @@ class Address:
         labels = [re.escape(label) for label in self.domain.split(b".")]
         return (
             re.compile(rb"(?P<local>" + local + rb")" + _TAG + _AT + _DOT.join(labels)),
-            re.compile(rb"[._-]".join(labels) + rb"[=!/#_-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
+            re.compile(rb"[._-]".join(labels) + rb"[=!/#_+-]{1,3}(?P<local>" + local + rb")(?![a-z0-9])"),
             *self._run_together,
         )
 
@@ -105,7 +108,8 @@ class Address:
         patterns = (*self._patterns, self._spaced) if joined in letters_of(lower) else self._patterns
         for match in (match for pattern in patterns for match in pattern.finditer(lower)):
             start = match.start("local")
-            if not edges or not lower[max(0, start - 1) : start].isalnum():
+            before = lower[max(0, start - 3) : start]
+            if not edges or not before[-1:].isalnum() or _REWRITTEN.match(before):
                 return True
         return False
 

@@ -68,7 +68,8 @@ def _words(match: re.Match[bytes]) -> bytes:
     end = row.find(b"?=", len(start))
     second = row.find(start, end)
     between = row[end : second + len(start)] if second >= 0 else b"?="
-    payloads = row[len(start) : -2].split(between)
+    coded = row[len(start) : -2]
+    payloads = coded.split(between) if second >= 0 else [coded]
     if b"?"[0] not in b"".join(payloads):  # all of one kind, with the same between them
         return in_utf8(_decoded(kind, payloads), _name(charset))
     same = next(number for number, payload in enumerate(payloads) if b"?"[0] in payload)

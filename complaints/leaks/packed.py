@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from complaints.leaks.reading import octets_of
 from complaints.leaks.scan import finder
 
 MOST_OCTETS = 32 * 1024 * 1024
@@ -30,11 +31,20 @@ _ZLIB = re.compile(
     + rb")"
 )
 """What stands before the zlib in them (ISO 32000-1, 7.3.8; PNG, 11.3.4)."""
+_TOKEN_FROM = finder(rb"e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])[A-Za-z0-9+/_-]{12}")
+"""With what zlib begins in base64: a stream that mailers put into a link (RFC 1950 §2.2)."""
+_TOKEN = re.compile(rb"[A-Za-z0-9+/_-]+(?>(?:=?\r?\n[ \t]*[A-Za-z0-9+/_-]+)*)")
+_NO_TOKEN = b"=\r\n\t "
+_BEGINS = re.compile(rb"(?:[%=]..|.*[^A-Za-z0-9]|)\Z", re.DOTALL)
+"""What may stand before a token: a sign, the code of one, or nothing."""
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _PICTURE = re.compile(rb"/Subtype\s{0,9}/Image")
 _BEFORE = 1024
 _ZIP_HEADER = struct.Struct("<4sHHHHHIIIHH")
 _ENCRYPTED = 1
 _CHUNK = 65_536
+_FEW = 64
+"""So many octets at once are unpacked of what may be broken: of those with the break nothing is said."""
 
 
 @dataclass
@@ -78,6 +88,24 @@ def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
         place = max(end, start + 4)
 
 
+def unpacked_tokens(text: bytes, room: Room) -> Iterator[bytes]:
+    """Yield what the tokens hold that are zlib in base64; one that is broken, up to where it breaks."""
+    place = _TOKEN_FROM(text, 0)
+    while place >= 0:
+        token = _TOKEN.match(text, place)
+        end = token.end() if token else place + 1
+        if _BEGINS.match(text[max(place - 3, 0) : place]):
+            if room.streams <= 0 or room.octets <= 0:
+                room.full = True
+                return
+            octets = octets_of(text[place:end].translate(_STANDARD, _NO_TOKEN))
+            content, _ = _inflated(zlib.decompressobj(), memoryview(octets), room, at_once=_FEW)
+            if content:
+                room.streams -= 1
+                yield content
+        place = _TOKEN_FROM(text, end)
+
+
 def _opener(first: bytes) -> "zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompressor":
     if first == b"\x1f":
         return zlib.decompressobj(31)
@@ -116,14 +144,17 @@ def _is_text(octets: bytes, start: int) -> bool:
 
 
 def _inflated(
-    opener: "zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompressor", packed: memoryview, room: Room
+    opener: "zlib._Decompress | bz2.BZ2Decompressor | lzma.LZMADecompressor",
+    packed: memoryview,
+    room: Room,
+    at_once: int = _CHUNK,
 ) -> tuple[bytes, int]:
     """Unpack one stream as far as it goes and there is room; returns where it ended too."""
     pieces: list[bytes] = []
     place = 0
     try:
         while place < len(packed) and not opener.eof:
-            given = packed[place : place + _CHUNK]
+            given = packed[place : place + at_once]
             place += len(given)
             piece = opener.decompress(given, room.octets + 1)
             room.octets -= len(piece)

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from urllib.parse import quote
 
 from complaints.leaks.addresses import Address
 from complaints.leaks.digests import ONE_MAILBOX, digests_of, same_mailbox
@@ -305,11 +306,12 @@ def wanted(
     spellings: dict[tuple[bytes, bytes], Address] = {}
     for address in addresses:
         for local, domain in same_mailbox(address):
-            for one in dict.fromkeys((*_forms(local), *_coded_for_bounces(local))):
-                for other in _forms(domain):
-                    what = f"address {address.lower()}"
-                    dots = domain in ONE_MAILBOX
-                    spellings.setdefault((one, other), Address(what, one, other, dots))
+            locals_ = dict.fromkeys((*_forms(local), *_coded_for_bounces(local)))
+            pairs = [(one, other) for one in locals_ for other in _forms(domain)]
+            for one, other in (*pairs, (_defended(local), _defended(domain))):
+                what = f"address {address.lower()}"
+                dots = domain in ONE_MAILBOX
+                spellings.setdefault((one, other), Address(what, one, other, dots))
     words = words_of(addresses, names, phrases, own_words)
     telling = {word.forms[0].decode() for word in words if word.mailbox and word.anywhere}
     digests, usual = digests_of(addresses, telling)
@@ -323,6 +325,12 @@ def _coded_for_bounces(local: str) -> Iterator[bytes]:
         octet if octet.isalnum() or octet >= b"\x80" or octet in {b".", b"+"} else b"+%02x" % ord(octet)
         for octet in (bytes((number,)) for number in local.encode())
     )
+
+
+def _defended(text: str) -> bytes:
+    """A part of an address as URL Defense of Proofpoint writes it into a link: `a-b` as `a-2db`."""
+    coded = quote(text.lower(), safe="").replace("-", "-2d").replace("_", "-5f")
+    return coded.replace("%", "-").lower().encode()
 
 
 def _forms(text: str) -> list[bytes]:

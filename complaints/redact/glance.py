@@ -7,22 +7,16 @@ told apart and opened one by one.
 
 import re
 from binascii import hexlify, unhexlify
-from collections.abc import Iterable
 
-import re2
 from pybase64 import b64decode
 
-from complaints.redact.sieve import automaton, runs
+from complaints.redact.sieve import runs
 
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 12
-_EVERY = 4
-"""Of so many letters one is looked at for a digest."""
-_TELLING = 5
-"""So many of those are no chance; the shortest digest has them from whichever of its letters one counts."""
 _APART = b"\0\0\0\0"
 _APART_IN_HEX = hexlify(_APART)
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
@@ -51,19 +45,6 @@ def opened(letters: bytes, *, shifted: bool = False) -> bytes:
         size = len(digits)
         ways += [unhexlify(digits[: size - size % 2]), unhexlify(digits[1 : size - (size + 1) % 2])]
     return _APART.join(ways)
-
-
-def digested(digests: Iterable[bytes]) -> "re2._Regexp":
-    """Return what matches in `thinned` letters wherever one of some digests stands, in base64 or hex."""
-    thin = dict.fromkeys(
-        thinned(digest[phase:])[:_TELLING].lower() for digest in digests for phase in range(_EVERY)
-    )
-    return automaton([one.replace(b"+", rb"\+").decode("ascii") for one in thin])
-
-
-def thinned(letters: bytes) -> bytes:
-    """Every fourth letter: what is as long as a digest is known by fewer."""
-    return letters[::_EVERY]
 
 
 def holds(text: bytes, needles: tuple[bytes, ...]) -> bool:

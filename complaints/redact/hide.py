@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-import re2
-
 from complaints.redact import glance
+from complaints.redact.deflated import packed_finds
 from complaints.redact.find import Find, splice
+from complaints.redact.hints import Hints
 from complaints.redact.pseudonyms import pseudonym
-from complaints.redact.sieve import Sieve, few_looks
+from complaints.redact.sieve import MOST_LETTERS, Sieve, few_looks
 from complaints.redact.spellings import NUMBERS, Secret, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
@@ -45,7 +45,9 @@ _RUN = re.compile(
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++|(?<=[A-Za-z0-9+/_-]{40})\r?\n[A-Za-z0-9+/_-]++)*)"
 )
 _SPACE = re.compile(rb"\s+")
-_ESCAPE_BEFORE = re.compile(rb"(?:[%=][0-9a-f]{2}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z")
+_ESCAPE_BEFORE = re.compile(
+    rb"(?:[%=][0-9a-f]{2}|-(?:2[56f]|3[adf]|40)|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|&#x?[0-9a-f]{1,6})\Z"
+)
 _HOST = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _HOST_STARTS = (b"//", b"@", b"%40", b"%2f%2f", b"=40")
 _ADDRESS_AFTER = re.compile(rb"[a-z0-9._+-]{0,64}(?:@|%40|=40|&#64;)")
@@ -62,8 +64,8 @@ class Hider:
     """The local parts, the longest first."""
     digests: tuple[tuple[bytes, bool, str], ...]
     """A digest as text, whether in hex, and of which address."""
-    digested: "re2._Regexp"
-    """Matches in thinned letters wherever a digest stands."""
+    hints: Hints
+    """Where in letters of base64 and hex something may stand."""
     base64_digests: tuple[bytes, ...]
     hex_digests: tuple[bytes, ...]
     shortest: int
@@ -81,6 +83,7 @@ class Hider:
             words = encoded_words(text)
             found += self._encoded_words(words, depth)
             found += self._uuencoded(text, depth)
+            found += packed_finds(text, lambda inside: self.finds(inside, depth=depth + 1))
             found += self._tokens(text, words, depth)
         return _apart(found) if found else found
 
@@ -181,18 +184,22 @@ class Hider:
         """
         if len(letters) < self.shortest:
             return False
-        if len(letters) >= _SHORTEST_DIGEST and self._may_be_digest(letters):
-            return True
         # What is made of each piece stays small; what lies on a cut is in both.
-        for start in range(0, len(letters), _PIECE):
-            piece = letters[start : start + _PIECE + _OVERLAP]
-            if self._tells(glance.opened(piece, shifted=shifted), depth):
+        return any(
+            self._piece_may_hold(letters[start : start + _PIECE + _OVERLAP], depth, shifted=shifted)
+            for start in range(0, len(letters), _PIECE)
+        )
+
+    def _piece_may_hold(self, letters: bytes, depth: int, *, shifted: bool) -> bool:
+        digest, stretches = self.hints.look(letters)
+        if digest and self._is_digest(letters):
+            return True
+        for start, end in stretches:
+            if self._tells(glance.opened(letters[start:end], shifted=shifted), depth):
                 return True
         return False
 
-    def _may_be_digest(self, letters: bytes) -> bool:
-        if self.digested.search(glance.thinned(letters)) is None:
-            return False
+    def _is_digest(self, letters: bytes) -> bool:
         return glance.holds(letters, self.base64_digests) or glance.holds(letters.lower(), self.hex_digests)
 
     def _tells(self, octets: bytes, depth: int) -> bool:
@@ -254,19 +261,19 @@ def hider(
     key: bytes, addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...] = ()
 ) -> Hider:
     """Prepare the hiding of one identity under one key; kept, for one reporter sends many spams."""
-    found, sieve = _secrets(addresses, names, words)
+    found, sieve, hints = _secrets(addresses, names, words)
     digests = _all_digests(addresses)
-    hints = [secret.letters for secret in found if secret.letters]
+    letters = [secret.letters for secret in found if secret.letters]
     return Hider(
         key=key,
         secrets=found,
         sieve=sieve,
         locals=tuple(sorted({one.private.encode() for one in found if one.rule == "address"}, key=len)[::-1]),
         digests=digests,
-        digested=_digested(addresses),
+        hints=hints,
         base64_digests=tuple(digest for digest, is_hex, _ in digests if not is_hex),
         hex_digests=tuple(digest for digest, is_hex, _ in digests if is_hex),
-        shortest=max(_SHORTEST_TOKEN, min(map(len, hints), default=0) * 4 // 3),
+        shortest=max(_SHORTEST_TOKEN, min(map(len, letters), default=0) * 4 // 3),
         pseudonyms={private: pseudonym(key, private) for private in {secret.private for secret in found}},
     )
 
@@ -279,21 +286,19 @@ def privates_of(addresses: tuple[str, ...], names: tuple[str, ...]) -> tuple[str
 @lru_cache(maxsize=32)
 def _secrets(
     addresses: tuple[str, ...], names: tuple[str, ...], words: tuple[str, ...]
-) -> tuple[tuple[Secret, ...], Sieve]:
+) -> tuple[tuple[Secret, ...], Sieve, Hints]:
     """Making them takes some 20 ms an address, and one reporter's spam is redacted for several desks."""
     found = tuple(secrets(addresses, names, words))
-    return found, Sieve(secret.loose for secret in found)
+    # Numbers of characters are a long text.
+    words_of = {secret.letters[:MOST_LETTERS] for secret in found if secret.rule != NUMBERS}
+    hints = Hints(words_of, ((digest, is_hex) for digest, is_hex, _ in _all_digests(addresses)))
+    return found, Sieve(secret.loose for secret in found), hints
 
 
 @lru_cache(maxsize=512)
 def _all_digests(addresses: tuple[str, ...]) -> tuple[tuple[bytes, bool, str], ...]:
     found = ((digest, is_hex, address) for address in addresses for digest, is_hex in _digests(address))
     return tuple(found)
-
-
-@lru_cache(maxsize=32)
-def _digested(addresses: tuple[str, ...]) -> "re2._Regexp":
-    return glance.digested([digest for digest, _, _ in _all_digests(addresses)])
 
 
 def _digests(address: str) -> Iterator[tuple[bytes, bool]]:

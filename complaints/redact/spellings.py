@@ -84,7 +84,9 @@ _COMMA = r"\s{0,4},\s{0,4}"
 _SHORTEST_GLUED = 6
 _BLANK = r"\t-\r "
 """What `\\s` is in a class of octets, for both engines."""
-_AT_SEPARATORS = "@=#!~*:/|%._-,"
+_AT_SEPARATORS = "@=#!~*:/|%._-,+"
+# Sympa's, LISTSERV's and Lyris' return paths: `user==a==host`, `user**host*-tld`, `user--host`.
+_AT_IN_BOUNCES = r"={1,2}a={1,2}|\*\*|--"
 _DOT_SEPARATORS = "._-"
 # The charsets of one octet in which names with marks stand in mail.
 _CHARSETS = ("cp1252", "cp437", "cp850", "mac_roman")
@@ -177,8 +179,8 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     left = spelled(plain, between)
     tag = f'(?:{GAP}(?:{letter("+")}|/){GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}}?)?'
     spoken = f"[{_BLANK}\\[({{<_.-]{{0,4}}(?:at|{letter('@')})[{_BLANK}\\])}}>_.-]{{0,6}}"
-    at = f"{GAP}{_BESIDE_AT}(?:{_any_of(_AT_SEPARATORS)}|{spoken}){_BESIDE_AT}{GAP}"
-    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|[{_BLANK}\\[({{_-]{{0,6}}(?:dot|\\.)[{_BLANK}\\])}}_-]{{0,6}})"
+    at = f"{GAP}{_BESIDE_AT}(?:{_AT_IN_BOUNCES}|{_any_of(_AT_SEPARATORS)}|{spoken}){_BESIDE_AT}{GAP}"
+    dot = f"(?:{_any_of(_DOT_SEPARATORS)}|\\*-|[{_BLANK}\\[({{_-]{{0,6}}(?:dot|\\.)[{_BLANK}\\])}}_-]{{0,6}})"
     right = f"{GAP}{dot}{GAP}".join(spelled(label) for label in domain.split("."))
     # One pass finds the address and the bare local part: `rest` takes part only where the domain follows.
     pattern = f"(?P<hide>{left}(?P<rest>{tag}(?={at}{right}))?)"
@@ -187,18 +189,18 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     letters = _letters(plain) if bare else _letters(plain, domain)
     if not bare:
         tag = f'(?:{sieve.GAP}(?:{loose_letter("+")}|/){sieve.GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}})?'
-        at = f"(?:{sieve.loosened(_any_of(_AT_SEPARATORS))}|{sieve.loosened(spoken)})"
+        at = f"(?:=+a=+|[*]+|-+|{sieve.loosened(_any_of(_AT_SEPARATORS))}|{sieve.loosened(spoken)})"
         at = f"{sieve.GAP}{sieve.BESIDE_AT}{at}{sieve.BESIDE_AT}{sieve.GAP}"
         loose = loosely(plain, loose_between, most=len(plain)) + tag + at + loosely(domain, most=1)
     yield Secret("address", local, pattern, loose, _lead(plain), letters, bare=bare)
     # Sender Rewriting Scheme and UUCP paths have the domain first: SRS0=hash=tt=domain=local@forwarder.
-    first = f"{right}{GAP}{_any_of('=!/#_-')}{{1,3}}{GAP}(?P<hide>{left})(?![a-z0-9])"
+    first = f"{right}{GAP}{_any_of('=!/#_-+')}{{1,3}}{GAP}(?P<hide>{left})(?![a-z0-9])"
     dot = sieve.loosened(dot)
     loose = f"{sieve.GAP}{dot}{sieve.GAP}".join(
         loosely(label, most=len(label)) for label in domain.split(".")
     )
     loose += (
-        f"{sieve.GAP}{sieve.loosened(_any_of('=!/#_-'))}+{sieve.GAP}{loosely(plain, loose_between, most=3)}"
+        f"{sieve.GAP}{sieve.loosened(_any_of('=!/#_-+'))}+{sieve.GAP}{loosely(plain, loose_between, most=3)}"
     )
     yield Secret("address", local, first, loose, _lead(domain), _letters(plain, domain))
     joint = f"{GAP}{_any_of('@=')}{GAP}"
@@ -262,7 +264,7 @@ def spelled(text: str, between: str = "") -> str:
     second = unicodedata.normalize("NFD", text[1])[0]
     # What is beyond ASCII starts with an octet of the last class.
     starts = (re.escape(second) if second.isascii() else "") + (r"._\-" if text[1] in "._-" else "")
-    glance = f"(?=[{starts} (.%=+&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
+    glance = f"(?=[{starts}\\- (.%=+&\\\\<\\x00\\r\\n'\";\\x80-\\xff])"
     return first + glance + (GAP + between).join(("", *rest))
 
 
@@ -296,14 +298,14 @@ def _forms(char: str) -> list[str]:
 
 
 def _escapes(forms: list[str]) -> str:
-    """Every escape of a character, as further alternatives; list managers write `+2d`."""
+    """Every escape of a character, as further alternatives; list managers write `+2d`, URL Defense `-2d`."""
     hexes = "|".join(dict.fromkeys(f"{ord(form):x}" for form in forms))
     numbers = "|".join(dict.fromkeys(f"{ord(form)}" for form in forms))
     octal = "|".join(dict.fromkeys(f"{ord(form):o}" for form in forms))
     names = "".join(f"|{name.lower()}" for name in _entities(forms))
     percent = "|".join(dict.fromkeys(_percent(form) for form in forms))
     return (
-        f"|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|\\+(?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
+        f"|%(?:25|3d){{0,4}}(?:u00)?(?:{percent})|[+-](?:{percent})|=(?:25|3d){{0,4}}(?:u00)?(?:{percent})"
         f"|&(?:amp;|#0*38;|#x0*26;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes}){names});?"
         f"|\\\\\\\\{{0,3}}(?:(?:u\\{{?|x|')?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))[ }}]?"
     )
@@ -343,13 +345,16 @@ def _entities(forms: list[str]) -> list[str]:
 
 @cache
 def _any_of(characters: str) -> str:
-    """Return the pattern of any of these characters, plain or escaped; one alternative instead of many."""
+    """Return the pattern of any of these characters, plain or escaped; one alternative instead of many.
+
+    URL Defense of Proofpoint writes `-40`.
+    """
     hexes = "|".join(f"{ord(char):x}" for char in characters)
     numbers = "|".join(str(ord(char)) for char in characters)
     octal = "|".join(f"{ord(char):o}" for char in characters)
     twins = "".join(f"|{_escaped(twin.encode())}" for char in characters for twin in _TWINS.get(char, ()))
     return (
-        f"(?:[{re.escape(characters)}]{twins}|[%=](?:25|3d){{0,4}}(?:u00)?(?:{hexes})|\\+(?:{hexes})"
+        f"(?:[{re.escape(characters)}]{twins}|[%=](?:25|3d){{0,4}}(?:u00)?(?:{hexes})|[+-](?:{hexes})"
         f"|&(?:amp;){{0,4}}(?:#0{{0,6}}(?:{numbers})|#x0{{0,6}}(?:{hexes})|commat|equals|period);?"
         f"|\\\\{{1,4}}(?:(?:u\\{{?|x|')?0{{0,5}}(?:{hexes})|0{{0,2}}(?:{octal}))\\}}?)"
     )

@@ -8,7 +8,7 @@ from complaints.encodings import decode_base64, decode_words
 from complaints.redact.sieve import automaton
 
 _ENCODED_WORDS = re.compile(
-    rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s++=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
+    rb"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=(?>(?:\s*+=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=)*)"
 )
 _PLAIN_WORD = re.compile(rb"=\?(?:utf-?8|us-ascii)\?(?:b\?([^?]*+)|q\?([^?]*+))\?=", re.IGNORECASE)
 _LETTERS = re.compile(rb"=\?[^?\s]{1,40}\?[bB]\?([^?]*+)\?=")

@@ -28,6 +28,7 @@ from complaints.web.pages import (
     account,
     batch,
     card,
+    complaints,
     home,
     hosts,
     links,
@@ -81,7 +82,7 @@ def create_app(
     app.include_router(api_review.router)
     for pages in (
         *(home, register, submit, review, batch, links, hosts),
-        *(standing, account, card, unsubscribe, stop, policy),
+        *(standing, account, complaints, card, unsubscribe, stop, policy),
     ):
         app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"))

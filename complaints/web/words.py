@@ -9,7 +9,7 @@ COMPLAINT = {
     C.ANALYSED: ("being looked up", "We are asking who answers for it. This page renews itself."),
     C.AWAITING_CONSENT: ("waits for you", "Nothing has been sent, and nothing will be until you confirm."),
     C.CONFIRMED: ("confirmed", "You confirmed it. What became of each report stands below."),
-    C.CLOSED: ("closed", "Every report you confirmed has come to its end."),
+    C.CLOSED: ("closed", "Nothing more is sent. If a desk answers, we write to you, and it stands here."),
     C.REFUSED: ("cannot be reported", "Nobody can be told about this spam."),
     C.EXPIRED: ("expired", "It was not confirmed in time, so nothing was sent."),
     C.DISCARDED: ("discarded", "You decided to send nothing."),

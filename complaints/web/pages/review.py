@@ -20,7 +20,7 @@ from complaints.office import Office, made_at
 from complaints.own_hosts import HostError
 from complaints.redact import CannotRedact
 from complaints.web.intake import LONGEST_NOTE, LONGEST_WORDS, MOST_WORDS, plain_note, words_to_hide
-from complaints.web.pages.review_view import Said, Typed, review_page
+from complaints.web.pages.review_view import Said, Trail, Typed, review_page, trail
 from complaints.web.problems import (
     REMEDY_ENDED,
     FieldError,
@@ -28,6 +28,7 @@ from complaints.web.problems import (
     kept_file,
     not_found,
     opened_by,
+    own_page,
 )
 from complaints.web.security import Opened
 from complaints.web.shown import changes_since, read_nonce
@@ -62,33 +63,58 @@ class FieldsError(Exception):
 
 
 @router.get("/review/{token}")
-def review(office: Opened, token: str) -> HTMLResponse:
-    """Show the complaint."""
+@router.get("/batch/{batch}/review/{token}")
+def review(office: Opened, token: str, batch: str = "") -> HTMLResponse:
+    """Show the complaint; opened from a batch, with the way to those beside it."""
     _write(office, token)
     with office.db.reading() as session:
-        return review_page(session, office, _complaint(session, office, token))
+        complaint = _complaint(session, office, token)
+        return review_page(session, office, complaint, way=_way(session, office, complaint, batch))
 
 
 @router.post("/review/{token}")
-def decide(office: Opened, token: str, decision: Annotated[Decision, Form()]) -> Response:
+@router.post("/batch/{batch}/review/{token}")
+def decide(office: Opened, token: str, decision: Annotated[Decision, Form()], batch: str = "") -> Response:
     """Do what the pressed button says, or show the page again with what is in the way."""
     act = ACTS.get(decision.do, _no_button)
+
+    def again(status: int, said: Said) -> HTMLResponse:
+        """The page as things are now, with what was typed."""
+        _write(office, token)
+        with office.db.reading() as session:
+            complaint = _complaint(session, office, token)
+            return review_page(
+                session, office, complaint, status, said, _way(session, office, complaint, batch)
+            )
+
     try:
         with office.db.transaction() as session:
             complaint = _complaint(session, office, token, lock=True)
+            _way(session, office, complaint, batch)
             act(session, office, complaint, decision)
     except FieldsError as error:
-        return _again(office, token, 422, Said(decision.typed(read=bool(decision.read)), errors=error.errors))
+        return again(422, Said(decision.typed(read=bool(decision.read)), errors=error.errors))
     except CannotRedact as error:
-        said = Said(decision.typed(), errors=[FieldError("note", str(error))])
-        return _again(office, token, 422, said)
+        return again(422, Said(decision.typed(), errors=[FieldError("note", str(error))]))
     except (ConsentError, OvertakenError) as error:
         changes = error.changes if isinstance(error, StaleError) else [str(error)]
         stale = isinstance(error, StaleError | OvertakenError)
-        return _again(office, token, 409, Said(decision.typed(), changes, stale=stale))
+        return again(409, Said(decision.typed(), changes, stale=stale))
     if decision.do == "preview":
-        return _again(office, token, 200, Said(decision.typed(), previewed=True))
-    return RedirectResponse(f"/review/{token}", 303)
+        return again(200, Said(decision.typed(), previewed=True))
+    return RedirectResponse(f"/batch/{batch}/review/{token}" if batch else f"/review/{token}", 303)
+
+
+def _way(session: Session, office: Office, complaint: Complaint, batch: str) -> Trail | None:
+    """The way along a batch. Raises Problem (404) where its link is none, or none for this complaint."""
+    if not batch:
+        return None
+    if own_page(session, office, "batch", batch).id != complaint.reporter_id:
+        raise not_found()
+    way = trail(session, office, complaint, batch)
+    if way is None:
+        raise not_found()
+    return way
 
 
 @router.get("/review/{token}/raw")
@@ -220,13 +246,6 @@ def _shown(session: Session, office: Office, complaint: Complaint, decision: Dec
     ):
         raise StaleError(complaint.id, found)
     return shown.digests
-
-
-def _again(office: Office, token: str, status: int, said: Said) -> HTMLResponse:
-    """The page as things are now, with what was typed."""
-    _write(office, token)
-    with office.db.reading() as session:
-        return review_page(session, office, _complaint(session, office, token), status, said)
 
 
 def _write(office: Office, token: str) -> None:

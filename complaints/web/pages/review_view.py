@@ -17,6 +17,7 @@ from complaints.models import UNDERWAY, Complaint, ComplaintState, Json, Report,
 from complaints.office import Office
 from complaints.policy import STATEMENT
 from complaints.report import OPEN
+from complaints.review_groups import MOST_COUNTED, Beside, beside
 from complaints.web import words
 from complaints.web.hop_picture import picture
 from complaints.web.intake import LONGEST_NOTE
@@ -65,10 +66,38 @@ def review_path(office: Office, complaint_id: str) -> str:
     return urlsplit(office.review_url(complaint_id)).path
 
 
+@dataclass(frozen=True)
+class Trail:
+    """The way along the complaints of a batch that wait: paths, None where there is no further one."""
+
+    beside: Beside
+    before: str | None
+    after: str | None
+    all: str
+
+
+def trail(session: Session, office: Office, complaint: Complaint, batch: str) -> Trail | None:
+    """The way from a complaint, each step under the link of a batch; None for one of another batch."""
+    label = batch.partition(".")[0].partition("-")[2]
+    found = beside(session, complaint.reporter_id, label, complaint.id)
+    if found is None:
+        return None
+
+    def step(complaint_id: str | None) -> str | None:
+        return f"/batch/{batch}{review_path(office, complaint_id)}" if complaint_id else None
+
+    return Trail(found, step(found.before), step(found.after), f"/batch/{batch}")
+
+
 def review_page(
-    session: Session, office: Office, complaint: Complaint, status: int = 200, said: Said | None = None
+    session: Session,
+    office: Office,
+    complaint: Complaint,
+    status: int = 200,
+    said: Said | None = None,
+    way: Trail | None = None,
 ) -> HTMLResponse:
-    """The page of one complaint."""
+    """The page of one complaint; `way` leads on to others, where its link was given for more."""
     said = said or Said()
     of_complaint = select(Report).where(Report.complaint_id == complaint.id)
     rows = list(session.exec(of_complaint.order_by(col(Report.id))))
@@ -104,6 +133,8 @@ def review_page(
         undo_seconds=office.settings.undo_seconds,
         spam=spam,
         path=review_path(office, complaint.id),
+        way=way,
+        most_counted=MOST_COUNTED,
         said=said,
         errors=said.errors,
         redactions=REDACTIONS,
