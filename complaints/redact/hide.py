@@ -20,8 +20,8 @@ from complaints.redact.deflated import packed_finds
 from complaints.redact.find import Find, splice
 from complaints.redact.hints import Hints
 from complaints.redact.pseudonyms import pseudonym
-from complaints.redact.sieve import MOST_LETTERS, Sieve, few_looks
-from complaints.redact.spellings import NUMBERS, Secret, secrets
+from complaints.redact.sieve import Sieve, few_looks
+from complaints.redact.spellings import NUMBERS, Secret, longest_run, secrets
 from complaints.redact.tokens import URL_SAFE, broken, mended, narrow, token_of
 from complaints.redact.uu import blocks
 from complaints.redact.words import as_words, encoded_words, readings
@@ -290,8 +290,10 @@ def _secrets(
     """Making them takes some 20 ms an address, and one reporter's spam is redacted for several desks."""
     found = tuple(secrets(addresses, names, words))
     # Numbers of characters are a long text.
-    words_of = {secret.letters[:MOST_LETTERS] for secret in found if secret.rule != NUMBERS}
-    hints = Hints(words_of, ((digest, is_hex) for digest, is_hex, _ in _all_digests(addresses)))
+    telling = {secret.letters for secret in found if secret.rule != NUMBERS}
+    # In some mailboxes dots may stand between any letters.
+    telling |= {longest_run(side) for address in addresses for side in address.split("@")} - {b""}
+    hints = Hints(telling, ((digest, is_hex) for digest, is_hex, _ in _all_digests(addresses)))
     return found, Sieve(secret.loose for secret in found), hints
 
 

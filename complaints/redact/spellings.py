@@ -186,7 +186,7 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     pattern = f"(?P<hide>{left}(?P<rest>{tag}(?={at}{right}))?)"
     bare = len(local) >= 4 and local not in COMMON
     loose = loosely(plain, loose_between)
-    letters = _letters(plain) if bare else _letters(plain, domain)
+    letters = longest_run(plain) if bare else longest_run(plain, domain)
     if not bare:
         tag = f'(?:{sieve.GAP}(?:{loose_letter("+")}|/){sieve.GAP}(?:[^\\s@<>"]|\\r?\\n[ \\t]){{0,64}})?'
         at = f"(?:=+a=+|[*]+|-+|{sieve.loosened(_any_of(_AT_SEPARATORS))}|{sieve.loosened(spoken)})"
@@ -202,16 +202,16 @@ def _address(local: str, domain: str, *, dots: bool) -> Iterator[Secret]:
     loose += (
         f"{sieve.GAP}{sieve.loosened(_any_of('=!/#_-+'))}+{sieve.GAP}{loosely(plain, loose_between, most=3)}"
     )
-    yield Secret("address", local, first, loose, _lead(domain), _letters(plain, domain))
+    yield Secret("address", local, first, loose, _lead(domain), longest_run(plain, domain))
     joint = f"{GAP}{_any_of('@=')}{GAP}"
     back, host_back = local[::-1], domain[::-1]
     pattern = f"{spelled(host_back)}{joint}(?P<hide>{spelled(back)})"
     loose = _loose_pair(host_back, back)
-    yield Secret("reversed address", local, pattern, loose, _lead(host_back), _letters(back, host_back))
+    yield Secret("reversed address", local, pattern, loose, _lead(host_back), longest_run(back, host_back))
     turned, host_turned = codecs.encode(local, "rot13"), codecs.encode(domain, "rot13")
     pattern = f"(?P<hide>{spelled(turned)}){joint}{spelled(host_turned)}"
     loose = _loose_pair(turned, host_turned)
-    yield Secret("rot13 address", local, pattern, loose, _lead(turned), _letters(turned, host_turned))
+    yield Secret("rot13 address", local, pattern, loose, _lead(turned), longest_run(turned, host_turned))
     yield _numbers(local)
 
 
@@ -242,14 +242,14 @@ def _word(rule: str, private: str, words: tuple[str, ...]) -> Secret:
             left -= len(word)
     joined = f"{sieve.GAP}{sieve.loosened(between)}+{sieve.GAP}".join(loose)
     hide = f"(?P<hide>{pattern})"
-    return Secret(rule, private, hide, joined, _lead(words[0]), _letters(*words), word=True)
+    return Secret(rule, private, hide, joined, _lead(words[0]), longest_run(*words), word=True)
 
 
 def _lead(text: str) -> bytes:
     return (re.match(rb"[a-z0-9]*", text.lower().encode("utf-8")) or [b""])[0]
 
 
-def _letters(*texts: str) -> bytes:
+def longest_run(*texts: str) -> bytes:
     """Return the longest run of ASCII letters and digits in some texts; one alone tells nothing."""
     runs = [run for text in texts for run in re.findall(rb"[a-z0-9]{2,}", text.lower().encode("utf-8"))]
     return max(runs, key=len, default=b"")
