@@ -1,8 +1,8 @@
 """The database: one engine, transactions at the edge, and the only way a row changes state.
 
 Takes a SQLAlchemy URL (SQLite file or PostgreSQL), leaves sessions. The only commits of the service are in
-`Database.transaction` and `Database.append` (on PostgreSQL `insert.OneTrip`); what they acknowledge is durable
-(SQLite synchronous=FULL, PostgreSQL synchronous_commit=on).
+`Database.transaction` and `Database.append` (on PostgreSQL `insert.OneTrip`); what they acknowledge is
+durable (SQLite synchronous=FULL, PostgreSQL synchronous_commit=on).
 """
 
 # The tool of the migrations is large, and most processes need none: it is imported where it is used.

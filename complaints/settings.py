@@ -274,5 +274,8 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         name = PREFIX + str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-        lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+        if problem["type"] == "extra_forbidden":  # variables are not looked for: it stands in the file
+            lines.append(f"plaint.toml: {name} is no setting of this version; docs/settings.md has all")
+        else:
+            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

@@ -518,7 +518,7 @@ def test_what_a_server_refuses_is_told_and_the_rest_goes_on(world: House, tmp_pa
 
 def test_what_a_server_says_is_told_in_whole_sentences() -> None:
     said = {"title": "Too many", "detail": "3 an hour are taken; try again later", "remedy": "Wait an hour."}
-    told = remote._problem(httpx.Response(429, json=said))
+    told = remote._problem(httpx.Response(429, json=said), "/api/v1/submissions")
     assert told == "Too many: 3 an hour are taken; try again later. Wait an hour."
 
 

@@ -681,6 +681,11 @@ def test_settings_that_cannot_be_are_named_and_unknown_ones_warned_of(
         assert ran.code == 2
         assert "PLAINT_DATABASE_URL" in ran.err
         assert "hunter2" not in ran.err
+    monkeypatch.delenv("PLAINT_DATABASE_URL")
+    (tmp_path / "plaint.toml").write_text('mail_domian = "plaint.example"')
+    ran = plaint("reporters", "list", "--data", str(tmp_path))
+    assert ran.code == 2
+    assert "plaint.toml: PLAINT_MAIL_DOMIAN is no setting" in ran.err
 
 
 # ---- the house

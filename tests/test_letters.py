@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jinja2 import TemplateNotFound, UndefinedError
 
 from complaints import letters
-from complaints.fields import FieldError
+from complaints.fields import FieldError, address_field, message_id_field, raw_field, text_field
 from complaints.letters import Letter, compose_letter, render
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -180,6 +180,31 @@ def test_a_letter_is_plain_text_that_nobody_answers_by_machine() -> None:
     assert message["Reply-To"] == "r@p.example"
     assert message["In-Reply-To"] == "<a@b>"
     assert message.get_content().replace("\r\n", "\n") == "Schöne Grüße.\n.\nFrom here\n"
+
+
+@pytest.mark.parametrize("bad", ["a\r\nX: y", "a\nX: y", "a\rX: y", "a\x00", "a\u2028X: y", "\u00e4"])
+def test_a_value_that_would_start_a_line_or_is_no_ascii_is_refused(bad: str) -> None:
+    in_brackets = f"<{bad}@h.example>"
+    for write, value in ((raw_field, bad), (message_id_field, in_brackets), (address_field, in_brackets)):
+        with pytest.raises(FieldError):
+            write("X-Test", value)
+
+
+def test_a_field_fits_its_line_and_holds_one_message_id_of_that_form() -> None:
+    assert len(raw_field("X", "y" * 995)) == 1_000
+    for write, value in (
+        (raw_field, "y" * 996),
+        (message_id_field, "<a@b> <c@d>"),
+        (message_id_field, "a@b"),
+    ):
+        with pytest.raises(FieldError):
+            write("X", value)
+
+
+def test_what_only_looks_like_an_encoded_word_is_read_as_it_was_written() -> None:
+    field = text_field("Subject", "=?utf-8?q?You_won?=")
+    read = email.message_from_bytes(field + b"\r\n", policy=email.policy.default)["Subject"]
+    assert (b"=?utf-8?q?You_won?=" in field, read) == (False, "=?utf-8?q?You_won?=")
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-import re2
+from ahocorasick_rs import BytesAhoCorasick
 
 from complaints.redact.find import Find, splice
 from complaints.redact.tokens import URL_SAFE
 
 _ZLIB, _GZIP = rb"e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])", b"H4sI"
-_AS_OCTETS = re2.Options()
-_AS_OCTETS.encoding = re2.Options.Encoding.LATIN1
-_AS_OCTETS.never_capture = True
-# What begins with one octet always is looked for several times as fast.
-_MAY_BE = re2.compile(_ZLIB + rb"[A-Za-z0-9+/_-]{12}", _AS_OCTETS)
+_HEADS = [b"e" + row for row in b"Jw Jx Jy Jz No Np Nq Nr AE AF AG AH F4 F5 F6 F7".split()]
+_BEGINNINGS = BytesAhoCorasick([*_HEADS, _GZIP])
+_LONGEST_HEAD = len(_GZIP)
+_PIECE = 131_072
+"""Octets that are asked about at once: what is found in them stays small."""
 _TOKEN = re.compile(
     rb"(?:(?<![A-Za-z0-9+])|(?<=[%=][0-9A-Fa-f]{2}))(?:" + _ZLIB + b"|" + _GZIP + rb")[A-Za-z0-9+/_-]{16,}+"
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++)*)"
@@ -60,7 +60,7 @@ def packed_finds(text: bytes, finds: Callable[[bytes], list[Find]]) -> Iterator[
 
 
 def _tokens(text: bytes) -> Iterator[Packed]:
-    for match in (*_beginning(_zlib_from, text), *_beginning(_gzip_from, text)):
+    for match in _beginning(text):
         letters = _BREAK.sub(b"", match[0])
         # A single letter over holds nothing.
         whole = letters[:-1] if len(letters) % 4 == 1 else letters
@@ -73,22 +73,15 @@ def _tokens(text: bytes) -> Iterator[Packed]:
             yield Packed(match.start(), end, content, url_safe=b"+" not in letters and b"/" not in letters)
 
 
-def _zlib_from(text: bytes, start: int) -> int:
-    found = _MAY_BE.search(text, start)
-    return found.start() if found is not None else -1
-
-
-def _gzip_from(text: bytes, start: int) -> int:
-    return text.find(_GZIP, start)
-
-
-def _beginning(place_from: Callable[[bytes, int], int], text: bytes) -> Iterator[re.Match[bytes]]:
-    place = place_from(text, 0)
-    while place >= 0:
-        token = _TOKEN.match(text, place)
-        if token is not None:
-            yield token
-        place = place_from(text, token.end() if token else place + 1)
+def _beginning(text: bytes) -> Iterator[re.Match[bytes]]:
+    done = 0
+    for piece in range(0, len(text), _PIECE):
+        rows = _BEGINNINGS.find_matches_as_indexes(text[piece : piece + _PIECE + _LONGEST_HEAD - 1])
+        for _, start, _ in rows:
+            token = _TOKEN.match(text, piece + start) if piece + start >= done else None
+            if token is not None:
+                yield token
+                done = token.end()
 
 
 def _unpacked(opener: "zlib._Decompress", octets: bytes, most: int) -> bytes:

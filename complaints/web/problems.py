@@ -168,10 +168,15 @@ def handle(app: FastAPI) -> None:
             detail = f"The body is {one_line(kind)[:100] or 'of no named type'}, and this takes JSON."
             remedy = "Send it as JSON, with the header Content-Type: application/json."
             return _answer(request, Problem(415, "Not JSON", detail, remedy))
-        errors = [{"in": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        errors = [{"in": _named(one), "what": one["msg"]} for one in error.errors()]
         detail = "; ".join(f"{one['in']}: {one['what']}" for one in errors)
         remedy = "Correct what is named and send it again."
         return _answer(request, Problem(422, "Invalid request", detail, remedy, errors=errors))
+
+
+def _named(error: dict[str, Any]) -> str:
+    """What an error is about, without the names that pydantic gives the kinds that a value may have."""
+    return ".".join(str(name) for name in error["loc"] if "[" not in str(name))
 
 
 def failure(request: Request, error: Exception) -> Response:
