@@ -27,6 +27,7 @@ from complaints.leaks.opened import (
 from complaints.leaks.packed import MOST_OCTETS, Room, unpacked, unpacked_tokens
 from complaints.leaks.reading import Reading
 from complaints.leaks.readings import read, without_tags
+from complaints.leaks.scan import finder
 from complaints.leaks.wanted import Wanted, wanted
 from complaints.leaks.words import in_ascii
 
@@ -36,6 +37,7 @@ MOST_INSIDE = 6
 _MOST_TIMES = 12
 _SPARE = 16 * 1024 * 1024
 """So many times its size, and so many octets more, are read of a message."""
+_LONE_CR = finder(rb"\r[^\n]")
 _TOGETHER = 1024 * 1024
 """Readings of so many octets are asked about as one: each question costs as much as reading 400 octets."""
 
@@ -80,7 +82,7 @@ def find_leaks(raw: bytes, identity: Person, *, own_words: Collection[str] = ())
     )
     search = _Search(looked_for, _MOST_TIMES * len(raw) + _SPARE)
     search.add(_Text(raw, "", "message", 0))
-    if raw.count(b"\r") > raw.count(b"\r\n"):
+    if _LONE_CR(raw, 0) >= 0:
         search.add(_Text(raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), "other line ends", "message", 0))
     while search.queue:
         search.look(search.queue.popleft())
