@@ -18,7 +18,6 @@ Stands alone: needs httpx, dnspython and publicsuffixlist; no database server, n
 of `complaints`. docs/lookup.md says which sources are asked in which order, and what is believed.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +38,6 @@ from abuse_lookup.answer import (
 from abuse_lookup.errors import AbuseLookupError, ConfigError, UnusableTarget
 from abuse_lookup.history import History, Record
 from abuse_lookup.target import Target
-
-# httpx loads a command line of its own that nobody calls: two fifths of its time, 5 MB of every process
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it is not to be found
 
 if TYPE_CHECKING:
     from abuse_lookup.lookup import AbuseLookup

@@ -7,7 +7,7 @@ in clear, and no erasure reaches them there.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
+revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
