@@ -10,11 +10,14 @@ import pytest
 from sqlmodel import select
 
 from complaints import backup, backup_keys, erasure, export, probes, reporters
+from complaints.account_tables import Choice
 from complaints.backup import BackupError
+from complaints.choices import PURPOSES
 from complaints.db import metadata
 from complaints.models import ComplaintState, Report, Reporter, ReportState, Suppression
 from complaints.office import Office
 from complaints.settings import load
+from complaints.standing_tables import StandingConsent
 from complaints.worker import due_jobs
 from tests.house import ALICE, BOB, house
 from tests.test_cli import plaint
@@ -125,13 +128,24 @@ def test_nothing_leaves_because_it_was_restored(tmp_path: Path) -> None:
 
         confirm(website, website.waiting())
         with website.office.db.transaction() as session:
-            probes.ask(session, website.office, session.get_one(Reporter, website.alice.reporter.id))
+            alice = session.get_one(Reporter, website.alice.reporter.id)
+            probes.ask(session, website.office, alice)
+            at = website.clock()
+            session.add(
+                StandingConsent(
+                    id="g", reporter_id=alice.id, given_at=at, via="test", policy="3", statement="", daily=3
+                )
+            )
+            use = Choice(reporter_id=alice.id, purpose=next(iter(PURPOSES)), chosen=True, at=at, via="test")
+            session.merge(use)
         file = tmp_path / "backup.jsonl"
         backup.write(website.office, file)
         other = empty_office(website.office, tmp_path / "b")
         told = backup.restore(other, file, backup_keys.place(other.vault))
         with other.db.reading() as session:
             states = [row.state for row in session.exec(select(Report))]
+            assert session.exec(select(StandingConsent)).one().revoked_at is not None
+            assert not any(one.chosen for one in session.exec(select(Choice)) if one.purpose in PURPOSES)
         assert told["unconfirmed"] == states.count(ReportState.UNCONFIRMED) > 0
         assert ReportState.QUEUED not in states
         website.clock.turn(days=1)
