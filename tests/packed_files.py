@@ -1,5 +1,6 @@
 """Files in which a text stands packed, by what they are: nothing in them can be changed without breaking them."""
 
+import base64
 import bz2
 import gzip
 import io
@@ -27,6 +28,15 @@ def pdf(content: bytes) -> bytes:
     return head % len(stream) + stream + b"\nendstream\nendobj\n"
 
 
+def pdf_in_letters(content: bytes) -> bytes:
+    """The same as ReportLab writes it: what is packed is ASCII85."""
+    head = (
+        b"%%PDF-1.4\n%%\x93\x8c\n1 0 obj\n<< /Filter [ /ASCII85Decode /FlateDecode ] /Length %d >>\nstream\n"
+    )
+    stream = base64.a85encode(zlib.compress(content), wrapcol=72) + b"~>"
+    return head % len(stream) + stream + b"endstream\nendobj\n"
+
+
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "bzip2": bz2.compress,
     "xz": lzma.compress,
@@ -37,6 +47,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "gzip cut short": lambda text: gzip.compress(text + random.Random(2).randbytes(9_000), mtime=0)[:-4_000],
     "behind a damaged archive": lambda text: b"\x1f\x8b\x08 no archive" + gzip.compress(text, mtime=0),
     "stream of a PDF file": lambda text: pdf(b"BT (" + text + b") Tj ET"),
+    "ASCII85 in a PDF file": lambda text: pdf_in_letters(b"BT (" + text + b") Tj ET"),
     "kerned line of a PDF file": lambda text: pdf(b"BT [(" + text[:8] + b")-20 (" + text[8:] + b")] TJ ET"),
     "wide letters of a PDF file": lambda text: pdf(
         b"BT (\xfe\xff" + text.decode().encode("utf-16-be") + b") Tj ET"

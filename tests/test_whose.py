@@ -1,6 +1,7 @@
 """No route shows or changes what is another's: every page and operation there is, with the id or the link of somebody else."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,9 @@ def test_a_link_opens_its_own_page_and_no_other(website: Website) -> None:
     with website.office.db.reading() as session:
         his = links(website.office, session, website.bob.reporter.id, complaint)
         hers = links(website.office, session, website.alice.reporter.id, complaint)
-    opt_out, inside = stop(website).rpartition("/")[2], {"report_id": f"{complaint}-01", "name": "card.vcf"}
+    opt_out = stop(website).rpartition("/")[2]
+    # A link that needs a second one gets that as it is.
+    inside = {"report_id": f"{complaint}-01", "name": "card.vcf", "token": hers["review"]}
     before, tried = website.dump(), 0
     for method, path in routes(website.office):
         purpose, rest = path.split("/")[1], path.partition("}")[2].format(**inside)
@@ -98,6 +101,9 @@ def test_a_link_opens_its_own_page_and_no_other(website: Website) -> None:
             )
             assert answer.status_code == 404, (method, path, answer.text)
             tried += 1
+    for batch, review in product((his["batch"], hers["batch"]), (hers["account"], his["account"], opt_out)):
+        assert website.http.get(f"/batch/{batch}/review/{review}").status_code == 404
+    assert website.http.get(f"/batch/{his['batch']}/review/{hers['review']}").status_code == 404
     assert website.dump() == before
     assert tried > 100
     assert website.http.get(f"/account/{his['account']}/reports/{complaint}-01").status_code == 404

@@ -9,6 +9,7 @@ import lzma
 import re
 import struct
 import zlib
+from base64 import a85decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,7 +23,9 @@ _SIGNS = b"\x04\x1f\xfd\0"
 _WORDS = (finder(rb"BZh"), finder(rb"stream"))
 """What the beginnings hold that is rare in texts."""
 _ZLIB_FROM = rb"[\x08\x18\x28\x38\x48\x58\x68\x78]"
-_STREAM = rb"stream\r?\n" + _ZLIB_FROM
+_STREAM = rb"stream\r?\n(?:" + _ZLIB_FROM + rb"|G[Q\[abh])"
+_ASCII85 = re.compile(rb"stream\r?\n(?=G[Q\[abh])([!-uz\s]*+)")
+"""A stream of a PDF file whose zlib is ASCII85: its first octets are one of few pairs of letters."""
 _START = finder(rb"PK\x03\x04|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\x00", _STREAM, rb"[zi]TXt[ -~]{1,79}\x00")
 """Where an archive begins that is opened here, a stream of a PDF file, or a text in a picture."""
 _ZLIB = re.compile(
@@ -76,9 +79,7 @@ def unpacked(octets: bytes, room: Room) -> Iterator[bytes]:
         if octets.startswith(b"PK", start):
             content, end = _member(octets, view, start, room)
         elif octets[start] in b"siz":
-            packed = _ZLIB.match(octets, start).end()  # type: ignore[union-attr]  # it is one
-            content, end = _inflated(zlib.decompressobj(), view[packed:], room)
-            end += packed
+            content, end = _stream(octets, view, start, room)
         else:
             make = _opener(octets[start : start + 1])
             content, end = _inflated(make, view[start:], room)
@@ -140,7 +141,21 @@ def _is_text(octets: bytes, start: int) -> bool:
         octets, max(octets.rfind(b"obj", first, start), first), start
     ):
         return False
-    return _ZLIB.match(octets, start) is not None
+    return _ZLIB.match(octets, start) is not None or _ASCII85.match(octets, start) is not None
+
+
+def _stream(octets: bytes, view: memoryview, start: int, room: Room) -> tuple[bytes, int]:
+    """Return what a stream of a PDF file holds, or a text in a picture, and where it ends."""
+    coded = _ASCII85.match(octets, start)
+    if coded is None:
+        at = _ZLIB.match(octets, start).end()  # type: ignore[union-attr]  # `_is_text` said so
+        content, end = _inflated(zlib.decompressobj(), view[at:], room)
+        return content, at + end
+    try:
+        packed = a85decode(coded[1], ignorechars=b" \t\r\n\f\v")
+    except ValueError:  # broken: nobody can read what it holds
+        return b"", coded.end()
+    return _inflated(zlib.decompressobj(), memoryview(packed), room)[0], coded.end()
 
 
 def _inflated(

@@ -5,6 +5,7 @@ xz, streams of a PDF file (ISO 32000-1, 7.3.8) and texts in a picture (PNG 11.3.
 rewritten without breaking the file around it, so they are only looked into.
 """
 
+import base64
 import bz2
 import lzma
 import re
@@ -32,6 +33,8 @@ _BEGIN = re.compile(
 )
 _PICTURE = re.compile(rb"/Subtype\s{0,9}/Image|/FontFile|/Length1\b|/CIDFontType0C|/Type1C|/OpenType")
 """Streams of a PDF file that hold no letters but pixels and the shapes of letters."""
+_ASCII85 = re.compile(rb"/(?:ASCII85Decode|A85)\b")
+"""Around what is packed; ReportLab writes so."""
 _DICTIONARY = 1_024
 """Octets before a stream of a PDF file in which it is told what it is."""
 _KERNED = re.compile(rb"\)\s{0,3}-?[0-9.]{1,9}\s{0,3}\(")
@@ -94,11 +97,12 @@ def streams(content: bytes, room: Room, inside: int = 0) -> Iterator[bytes]:
             return
         room.streams -= 1
         name, kind, start, opener = _what(content, begin, room)
-        unpacked, end = _unpacked(opener, view[start:], room) if opener is not None else (b"", 0)
-        place = max(begin.end(), start + end) if end else begin.end()
+        packed = memoryview(_from_ascii85(content, start, room)) if kind == "ascii85" else view[start:]
+        unpacked, end = _unpacked(opener, packed, room) if opener is not None else (b"", 0)
+        place = max(begin.end(), start + end) if end and kind != "ascii85" else begin.end()
         found = name + unpacked
         if found:
-            yield _KERNED.sub(b"", found) if kind == "pdf" else found
+            yield _KERNED.sub(b"", found) if kind in {"pdf", "ascii85"} else found
         if inside < MOST_INSIDE and may_hold(unpacked):
             yield from streams(unpacked, room, inside + 1)
 
@@ -120,7 +124,20 @@ def _what(content: bytes, begin: re.Match[bytes], room: Room) -> tuple[bytes, st
     ]
     if kind == "pdf" and _PICTURE.search(dictionary):
         return b"", kind, start, None
+    if kind == "pdf" and _ASCII85.search(dictionary):
+        kind = "ascii85"
     return b"", kind, start, zlib.decompressobj()
+
+
+def _from_ascii85(content: bytes, start: int, room: Room) -> bytes:
+    """What stands there in ASCII85 (ISO 32000-1, 7.4.3), up to its end; nothing where that is broken."""
+    end = content.find(b"~>", start, start + room.octets)
+    letters = content[start : end if end >= 0 else start + room.octets]
+    room.octets -= len(letters)
+    try:
+        return base64.a85decode(letters, ignorechars=b"\0\t\n\x0c\r ")
+    except ValueError:
+        return b""
 
 
 def _member(content: bytes, start: int, room: Room) -> tuple[bytes, str, int, _Opener | None]:
