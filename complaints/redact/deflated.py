@@ -8,33 +8,27 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-
-from ahocorasick_rs import BytesAhoCorasick
 
 from complaints.redact.find import Find, splice
 from complaints.redact.tokens import URL_SAFE
 
 _ZLIB, _GZIP = rb"e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])", b"H4sI"
-_HEADS = [b"e" + row for row in b"Jw Jx Jy Jz No Np Nq Nr AE AF AG AH F4 F5 F6 F7".split()]
-_BEGINNINGS = BytesAhoCorasick([*_HEADS, _GZIP])
-_LONGEST_HEAD = len(_GZIP)
-_PIECE = 131_072
-"""Octets that are asked about at once: what is found in them stays small."""
+HEADS = (*(b"e" + row for row in b"Jw Jx Jy Jz No Np Nq Nr AE AF AG AH F4 F5 F6 F7".split()), _GZIP)
+"""The letters with which such a token begins."""
 _TOKEN = re.compile(
     rb"(?:(?<![A-Za-z0-9+])|(?<=[%=][0-9A-Fa-f]{2}))(?:" + _ZLIB + b"|" + _GZIP + rb")[A-Za-z0-9+/_-]{16,}+"
     rb"(?>(?:\r?\n[ \t]{1,8}[A-Za-z0-9+/_-]++)*)"
 )
 _BREAK = re.compile(rb"\s+")
-_SHORTEST = 20
 _TIMES = 16
 """So many times its own size is unpacked of a token: what mailers write is smaller."""
 _ZLIB_OR_GZIP = 47
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Packed:
     """A token from `start` to `end` in the text, in the alphabet of links or not, and what it says."""
 
@@ -51,16 +45,21 @@ class Packed:
         return Find(self.start, self.end, letters.rstrip(b"="), rule, plain=False)
 
 
-def packed_finds(text: bytes, finds: Callable[[bytes], list[Find]]) -> Iterator[Find]:
-    """Yield what in packed tokens the question `finds` has an answer to."""
-    found = list(_tokens(text)) if len(text) >= _SHORTEST else []
+def packed_finds(text: bytes, places: Iterable[int], finds: Callable[[bytes], list[Find]]) -> Iterator[Find]:
+    """Yield what in packed tokens the question `finds` has an answer to; at `places` one may begin."""
+    found = list(_tokens(text, places))
     # Most say nothing, which is told of all of them at once.
     if found and finds(b"\n\n".join([one.content for one in found])):
         yield from (one.encoded(inside) for one in found if (inside := finds(one.content)))
 
 
-def _tokens(text: bytes) -> Iterator[Packed]:
-    for match in _beginning(text):
+def _tokens(text: bytes, places: Iterable[int]) -> Iterator[Packed]:
+    done = 0
+    for place in places:
+        match = _TOKEN.match(text, place) if place >= done else None
+        if match is None:
+            continue
+        done = match.end()
         letters = _BREAK.sub(b"", match[0])
         # A single letter over holds nothing.
         whole = letters[:-1] if len(letters) % 4 == 1 else letters
@@ -71,17 +70,6 @@ def _tokens(text: bytes) -> Iterator[Packed]:
             used = -(-(len(octets) - len(opener.unused_data)) * 4 // 3)
             end = match.end() if used >= len(letters) else _place(match, used)
             yield Packed(match.start(), end, content, url_safe=b"+" not in letters and b"/" not in letters)
-
-
-def _beginning(text: bytes) -> Iterator[re.Match[bytes]]:
-    done = 0
-    for piece in range(0, len(text), _PIECE):
-        rows = _BEGINNINGS.find_matches_as_indexes(text[piece : piece + _PIECE + _LONGEST_HEAD - 1])
-        for _, start, _ in rows:
-            token = _TOKEN.match(text, piece + start) if piece + start >= done else None
-            if token is not None:
-                yield token
-                done = token.end()
 
 
 def _unpacked(opener: "zlib._Decompress", octets: bytes, most: int) -> bytes:

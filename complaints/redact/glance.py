@@ -7,9 +7,12 @@ told apart and opened one by one.
 
 import re
 from binascii import hexlify, unhexlify
+from collections.abc import Iterator
 
+from ahocorasick_rs import BytesAhoCorasick
 from pybase64 import b64decode
 
+from complaints.redact.deflated import HEADS
 from complaints.redact.sieve import runs
 
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
@@ -17,9 +20,20 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 _NO_TOKEN = bytes(octet for octet in range(256) if octet not in _BASE64)
 _IS_HEX = bytes(ord("1") if octet in b"0123456789abcdefABCDEF" else ord("0") for octet in range(256))
 _HEX_RUN = b"1" * 12
+_BEGINNINGS = BytesAhoCorasick([b"begin ", *HEADS])
+_HEAD = len(b"begin ") - 1
+_PIECE = 131_072
+"""Octets that are asked about at once: what is found in them stays small."""
 _APART = b"\0\0\0\0"
 _APART_IN_HEX = hexlify(_APART)
 HEX = re.compile(rb"[0-9A-Fa-f]{12,}+")
+
+
+def beginnings(text: bytes) -> Iterator[int]:
+    """Yield each place at which something that is uuencoded, or packed in a token, may begin."""
+    for piece in range(0, len(text), _PIECE):
+        for _, start, _ in _BEGINNINGS.find_matches_as_indexes(text[piece : piece + _PIECE + _HEAD]):
+            yield piece + start
 
 
 def glued(text: bytes) -> bytes:

@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from complaints.redact import glance
@@ -82,8 +82,10 @@ class Hider:
         if tokens and depth < MAX_DEPTH:
             words = encoded_words(text)
             found += self._encoded_words(words, depth)
-            found += self._uuencoded(text, depth)
-            found += packed_finds(text, lambda inside: self.finds(inside, depth=depth + 1))
+            if next(glance.beginnings(text), None) is not None:
+                found += self._uuencoded(text, depth)
+                inside = partial(self.finds, depth=depth + 1)
+                found += packed_finds(text, glance.beginnings(text), inside)
             found += self._tokens(text, words, depth)
         return _apart(found) if found else found
 
@@ -129,7 +131,7 @@ class Hider:
                     break
 
     def _uuencoded(self, text: bytes, depth: int) -> Iterator[Find]:
-        found = list(blocks(text)) if b"begin " in text else []
+        found = list(blocks(text))
         # Most say nothing, which is told of all of them at once.
         if not found or not self.finds(b"\n\n".join([block.content for block in found]), depth=depth + 1):
             return
