@@ -49,7 +49,12 @@ def ids(who: Identity) -> str:
 
 
 @pytest.mark.parametrize("who", WHO, ids=ids)
-@settings(max_examples=1200, deadline=None, database=None, suppress_health_check=list(__import__("hypothesis").HealthCheck))
+@settings(
+    max_examples=1200,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(__import__("hypothesis").HealthCheck),
+)
 @given(
     spelling=st.sampled_from([*SPELLINGS]),
     layers=st.lists(st.sampled_from([*LAYERS]), max_size=3),
@@ -208,7 +213,12 @@ def test_a_letter_that_is_not_known_in_an_escape_would_be_noticed() -> None:
         assert missed(found, holed, spelled_everywhere(WHO[0].addresses[0])), escape
 
 
-@settings(max_examples=1200, deadline=None, database=None, suppress_health_check=list(__import__("hypothesis").HealthCheck))
+@settings(
+    max_examples=1200,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(__import__("hypothesis").HealthCheck),
+)
 @given(st.data())
 def test_what_a_pattern_of_a_letter_takes_its_loosened_one_takes(data: st.DataObject) -> None:
     char = data.draw(st.sampled_from("ab7.-_+@'üßжı"))
