@@ -1,8 +1,7 @@
 """What a reporter lets us use their data for besides the complaints: purposes, and yes or no to each.
 
 Takes a choice from the page, a mail program's one-click request or the API; leaves a row with its time and
-way. What nobody chose is as `Purpose.by_itself` says; what their version of
-the policy does not name is no.
+way. What nobody chose is as `Purpose.by_itself` says; what their version of the policy does not name is no.
 """
 
 from collections.abc import Mapping

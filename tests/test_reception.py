@@ -27,6 +27,13 @@ def office(tmp_path: Path, database_url: str) -> Iterator[Office]:
     office.close()
 
 
+@pytest.fixture
+def on_postgresql(tmp_path: Path, postgresql_url: str) -> Iterator[Office]:
+    office = Office.open(load(data=tmp_path, database_url=postgresql_url, mail_domain="plaint.example"))
+    yield office
+    office.close()
+
+
 def registered(office: Office) -> Secrets:
     with office.db.transaction() as session:
         return reporters.add(session, office, ALICE, verified=True)
@@ -84,9 +91,9 @@ def test_a_group_of_several_reporters_is_stored_whole_or_not_at_all(office: Offi
 
 
 def test_one_job_is_about_many_new_rows_and_the_sweep_asks_for_none_of_them_again(
-    tmp_path: Path, postgresql_url: str
+    on_postgresql: Office,
 ) -> None:
-    office = Office.open(load(data=tmp_path, database_url=postgresql_url, mail_domain="plaint.example"))
+    office = on_postgresql
     registered(office)
     with office.db.reading() as session:
         group = columns(office, session.exec(select(Reporter)).one(), 20)
@@ -112,13 +119,10 @@ def test_one_job_is_about_many_new_rows_and_the_sweep_asks_for_none_of_them_agai
 
     asyncio.run(scene())
     assert sorted(seen) == sorted(row["id"] for row in group)
-    office.close()
 
 
-def test_a_connection_that_the_server_ended_meanwhile_costs_no_mail(
-    tmp_path: Path, postgresql_url: str
-) -> None:
-    office = Office.open(load(data=tmp_path, database_url=postgresql_url, mail_domain="plaint.example"))
+def test_a_connection_that_the_server_ended_meanwhile_costs_no_mail(on_postgresql: Office) -> None:
+    office = on_postgresql
     registered(office)
     with office.db.reading() as session:
         alice = session.exec(select(Reporter)).one()
@@ -128,7 +132,6 @@ def test_a_connection_that_the_server_ended_meanwhile_costs_no_mail(
         assert session.execute(text(ending)).scalars().all() == [True]
     submission.accept_all(office, columns(office, alice, 2))
     assert len(kept(office)) == 3
-    office.close()
 
 
 def test_an_address_known_a_moment_ago_lets_nothing_in_for_a_reporter_who_is_gone(

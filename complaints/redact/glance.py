@@ -1,8 +1,8 @@
 """What may be encoded in a text, opened all at once: takes bytes, leaves octets, at the speed of copying.
 
 Nearly all of a mail is no token that holds anything of its reporter. So all letters of a text are taken for
-one token, opened at every offset, and looked at once (`sieve.py`); only where that tells something are tokens
-told apart and opened one by one.
+one token; where they are worth it (`hints.py`) they are opened at every offset, and looked at once
+(`sieve.py`); only where that tells something are tokens told apart and opened one by one.
 """
 
 import re
